@@ -1,0 +1,50 @@
+"""The errors of this package: each names the thing, says what was found there and what to do about it."""
+
+from __future__ import annotations
+
+
+class SimilarityError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Parameters
+    ----------
+    subject : str
+        The variable, argument or file concerned.
+    found : str
+        What was found there.
+    remedy : str
+        What the caller can do.
+    """
+
+    def __init__(self, subject: str, found: str, remedy: str) -> None:
+        self.subject = subject
+        self.found = found
+        self.remedy = remedy
+        super().__init__(subject, found, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.found}. {self.remedy}"
+
+
+class ArgumentError(SimilarityError):
+    """An argument is outside what a function takes."""
+
+
+class TimeError(SimilarityError):
+    """A time cannot be read, or cannot be held by datetime64[ns]."""
+
+
+class VariableError(SimilarityError):
+    """A tplot variable is missing or is not what it should be."""
+
+
+class SeedError(SimilarityError):
+    """A seed lies outside the data or cannot be encoded."""
+
+
+class EncoderError(SimilarityError):
+    """An encoder cannot be read, or was made for another kind of image."""
+
+
+class LoadError(SimilarityError):
+    """A source could not bring its data."""

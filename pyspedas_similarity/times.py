@@ -1,0 +1,315 @@
+"""Every form of time in; datetime64[ns] inside; astropy Time out.
+
+Inside the package a time is UTC held in ``numpy.datetime64[ns]``, as in tplot variables. That clock has no name for
+the inside of a leap second (23:59:60.x), so such a time is refused rather than moved; the times on both sides of it
+pass through exactly.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ArgumentError, TimeError
+
+if TYPE_CHECKING:
+    from astropy.time import Time
+
+TIME_FORMS = (
+    "Give a pyspedas or ISO string, unix seconds, a datetime, a numpy datetime64, an astropy Time or a sunpy TimeRange."
+)
+# datetime64[ns] reaches from 1677-09-21 to 2262-04-11; numpy wraps around silently beyond it.
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+_LARGEST_UNIX = 9.2e9
+
+_TIME_STRING = re.compile(
+    r"\s*(?P<date>\d{4}-\d{1,2}-\d{1,2})"
+    r"(?:(?:[/T]|\s+)(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:[.,](?P<fraction>\d+))?)?)?)?"
+    r"\s*(?P<offset>Z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time, or one instant where ``start == end``; both ends belong to it."""
+
+    start: np.datetime64
+    end: np.datetime64
+
+    def __str__(self) -> str:
+        return str(self.start) if self.is_instant else f"{self.start} to {self.end}"
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether this is one time rather than an interval."""
+        return bool(self.start == self.end)
+
+
+def to_datetime64(value: Any) -> np.datetime64:
+    """Read one time, in any accepted form, as UTC.
+
+    Parameters
+    ----------
+    value : str, float, int, datetime, numpy.datetime64, pandas.Timestamp or astropy.time.Time
+        A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, with or without offset (without: UTC); a number is
+        unix seconds; a datetime without time zone is UTC; a Time may have any format and any scale but ``local``.
+
+    Returns
+    -------
+    numpy.datetime64
+        In nanoseconds, UTC.
+
+    Raises
+    ------
+    TimeError
+        If it cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, str):
+        return _from_string(value)
+    if hasattr(value, "to_datetime64"):  # pandas.Timestamp keeps nanoseconds that datetime does not
+        return _from_numpy(value.to_datetime64())
+    if isinstance(value, np.datetime64):
+        return _from_numpy(value)
+    if isinstance(value, dt.date):
+        return _from_datetime(value)
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_, np.timedelta64)):
+        return _from_unix(value)
+    if _is_astropy_time(value) and value.isscalar:
+        return _from_astropy(value)
+    raise TimeError(repr(value)[:80], f"{type(value).__name__} is not one time", TIME_FORMS)
+
+
+def to_interval(value: Any) -> tuple[np.datetime64, np.datetime64]:
+    """Read a time range: a pair of times in any form, a `Span` or a sunpy TimeRange.
+
+    Returns
+    -------
+    start, end : numpy.datetime64
+        In nanoseconds, UTC, with ``start <= end``.
+
+    Raises
+    ------
+    TimeError
+        If it is not one range, or ends before it starts.
+    """
+    spans = to_spans(value)
+    if len(spans) != 1 or (spans[0].is_instant and _is_single_time(value)):
+        raise TimeError(repr(value)[:80], "this is not one time range", "Give a start and an end: [start, end].")
+    return spans[0].start, spans[0].end
+
+
+def to_spans(value: Any) -> list[Span]:
+    """Read one time, one interval, or a list of them.
+
+    A list, tuple or array of exactly two times is an interval, as in pyspedas's ``trange``; of any other number, so
+    many single times. Two single times are written ``[[t1], [t2]]``. A sunpy TimeRange is an interval.
+
+    Raises
+    ------
+    TimeError
+        If something in it is not a time, nothing is in it, or an interval ends before it starts.
+    """
+    if isinstance(value, Span):
+        return [value]
+    if _is_time_range(value):
+        return [_interval(value.start, value.end)]
+    if _is_single_time(value):
+        instant = to_datetime64(value)
+        return [Span(instant, instant)]
+    if not isinstance(value, Iterable):
+        to_datetime64(value)
+    items = list(value)
+    if not items:
+        raise TimeError(repr(value)[:80], "there is no time in it", TIME_FORMS)
+    if len(items) == 2 and all(_is_single_time(item) for item in items):
+        return [_interval(*items)]
+    return [span for item in items for span in to_spans(item)]
+
+
+def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
+    """Read a duration: seconds, timedelta, numpy timedelta64 or astropy Quantity; not negative.
+
+    Returns
+    -------
+    numpy.timedelta64
+        In nanoseconds.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a duration, or negative.
+    """
+    remedy = "Give seconds, a timedelta, a numpy timedelta64 or an astropy Quantity, not negative."
+    try:
+        if hasattr(value, "to_value"):
+            value = float(value.to_value("s"))
+        if isinstance(value, dt.timedelta):
+            duration = np.timedelta64(value).astype("timedelta64[ns]")
+        elif isinstance(value, np.timedelta64):
+            duration = value.astype("timedelta64[ns]")
+        else:
+            duration = np.timedelta64(round(float(value) * 1e9), "ns")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(subject, f"found {value!r}, which is not a duration", remedy) from error
+    if np.isnat(duration) or duration < np.timedelta64(0, "ns"):
+        raise ArgumentError(subject, f"found {value!r}", remedy)
+    return duration
+
+
+def to_astropy(times: np.ndarray | np.datetime64) -> Time:
+    """Turn datetime64 times into an astropy Time (UTC, shown as ISO with nanoseconds).
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64, shape (n,), or one datetime64
+
+    Returns
+    -------
+    astropy.time.Time
+        Of the same shape; an empty Time where `times` is empty.
+    """
+    from astropy.time import Time
+
+    times = np.asarray(times, dtype="datetime64[ns]")
+    if times.size == 0:
+        return Time(np.zeros(0), np.zeros(0), format="jd", scale="utc", precision=9).replicate(format="isot")
+    # Time reads datetime64 through its ISO text, which gives a leap-second day its 86,401 seconds.
+    return Time(times, format="datetime64", scale="utc", precision=9).replicate(format="isot")
+
+
+def cadence(times: np.ndarray) -> np.timedelta64:
+    """Median step between successive samples.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
+
+    Returns
+    -------
+    numpy.timedelta64
+        In nanoseconds; zero where there are fewer than two samples.
+    """
+    if len(times) < 2:
+        return np.timedelta64(0, "ns")
+    return np.timedelta64(int(np.median(np.diff(times).astype("int64"))), "ns")
+
+
+def _is_astropy_time(value: Any) -> bool:
+    if not type(value).__module__.startswith(("astropy.", "sunpy.")):
+        return False
+    from astropy.time import Time
+
+    return isinstance(value, Time)
+
+
+def _is_time_range(value: Any) -> bool:
+    return _is_astropy_time(getattr(value, "start", None)) and _is_astropy_time(getattr(value, "end", None))
+
+
+def _is_single_time(value: Any) -> bool:
+    """Whether `value` has the form of one time; whether it can be read is another matter."""
+    if isinstance(value, np.ndarray) or _is_astropy_time(value):
+        return value.ndim == 0
+    return isinstance(value, (str, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")
+
+
+def _interval(start: Any, end: Any) -> Span:
+    span = Span(to_datetime64(start), to_datetime64(end))
+    if span.end < span.start:
+        raise TimeError(str(span), "the interval ends before it starts", "Two single times are written [[t1], [t2]].")
+    return span
+
+
+def _from_string(text: str) -> np.datetime64:
+    match = _TIME_STRING.fullmatch(text)
+    if match is None:
+        raise TimeError(repr(text[:80]), "this is not a time", "Write it like 2015-10-16/13:07:02.16.")
+    year, month, day = (int(part) for part in match["date"].split("-"))
+    hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
+    if (hour, minute, second) == (23, 59, 60) or (second == 60 and match["offset"]):
+        raise _leap_second(text)
+    try:
+        whole = dt.datetime(year, month, day, hour, minute, second)
+    except ValueError as error:
+        raise TimeError(repr(text[:80]), f"this is not a time ({error})", "Check its date and time of day.") from error
+    _check_year(year, text)
+    nanoseconds = round(int(match["fraction"] or 0) * 10 ** (9 - len(match["fraction"] or "")))
+    # No UTC offset has ever held a fraction of a minute, so a whole-minute shift crosses leap seconds unharmed.
+    return np.datetime64(whole - _offset(match["offset"]), "ns") + np.timedelta64(nanoseconds, "ns")
+
+
+def _offset(text: str | None) -> dt.timedelta:
+    if text is None or text.upper() in ("Z", "UTC"):
+        return dt.timedelta(0)
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    size = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -size if text[0] == "-" else size
+
+
+def _from_numpy(value: np.datetime64) -> np.datetime64:
+    if np.isnat(value):
+        raise TimeError("NaT", "this is not a time", TIME_FORMS)
+    _check_year(int(value.astype("datetime64[Y]").astype("int64")) + 1970, value)
+    return value.astype("datetime64[ns]")
+
+
+def _from_datetime(value: dt.date) -> np.datetime64:
+    if not isinstance(value, dt.datetime):
+        value = dt.datetime(value.year, value.month, value.day)
+    if value.tzinfo is not None:
+        value = value.astimezone(dt.UTC).replace(tzinfo=None)
+    _check_year(value.year, value)
+    return np.datetime64(value, "ns")
+
+
+def _from_unix(value: Real) -> np.datetime64:
+    if not abs(float(value)) < _LARGEST_UNIX:  # also catches NaN
+        remedy = "Numbers are unix seconds; nanoseconds are written np.datetime64(value, 'ns')."
+        raise TimeError(repr(value), "outside the years 1678 to 2261", remedy)
+    if isinstance(value, Integral):
+        return np.datetime64(int(value) * 10**9, "ns")
+    # Split before scaling: the product of the whole number and 1e9 would lose the nanoseconds.
+    seconds = math.floor(value)
+    return np.datetime64(seconds * 10**9 + round(float(value - seconds) * 1e9), "ns")
+
+
+def _from_astropy(value: Time) -> np.datetime64:
+    from astropy.time import ScaleValueError
+
+    try:
+        utc = value.utc
+    except ScaleValueError as error:
+        raise TimeError(
+            str(value), f"scale {value.scale!r} has no UTC", "Give the Time a scale such as utc."
+        ) from error
+    if np.any(utc.mask):
+        raise TimeError(str(value), "this Time is masked", TIME_FORMS)
+    _check_year(int(utc.ymdhms["year"]), value)
+    try:
+        return np.datetime64(utc.to_value("datetime64"), "ns")
+    except ValueError as error:
+        raise _leap_second(value) from error
+
+
+def _check_year(year: int, value: Any) -> None:
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        remedy = f"datetime64[ns] holds the years {_FIRST_YEAR} to {_LAST_YEAR}."
+        raise TimeError(str(value)[:80], "too far from the present", remedy)
+
+
+def _leap_second(value: Any) -> TimeError:
+    return TimeError(
+        str(value)[:80],
+        "inside a leap second, which the clock of tplot variables cannot name",
+        "Give 23:59:59.999999999 or 00:00:00 of the next day.",
+    )

@@ -1,0 +1,181 @@
+"""Every accepted form of time, to the nanosecond, over the leap second of 2016-12-31."""
+
+import datetime as dt
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.time import Time
+from hypothesis import given
+from hypothesis import strategies as st
+from sunpy.time import TimeRange
+
+from pyspedas_similarity.errors import ArgumentError, TimeError
+from pyspedas_similarity.times import (
+    Span,
+    cadence,
+    to_astropy,
+    to_datetime64,
+    to_interval,
+    to_spans,
+    to_timedelta64,
+)
+
+BEFORE = np.datetime64("2016-12-31T23:59:59.999999999", "ns")
+AFTER = np.datetime64("2017-01-01T00:00:00.000000001", "ns")
+LEAP = [BEFORE, np.datetime64("2017-01-01T00:00:00", "ns"), AFTER]
+IDS = ["last", "midnight", "first"]
+
+
+@pytest.mark.parametrize("instant", LEAP, ids=IDS)
+@pytest.mark.parametrize("scale", ["utc", "tai", "tt", "tdb", "tcg", "tcb"])
+def test_astropy_time_of_any_scale_round_trips(instant, scale):
+    time = getattr(Time(str(instant), scale="utc", precision=9), scale)
+    assert to_datetime64(time) == instant
+
+
+@pytest.mark.parametrize("instant", LEAP, ids=IDS)
+@pytest.mark.parametrize("form", ["isot", "jd", "mjd", "datetime64", "cxcsec", "gps", "unix_tai"])
+def test_astropy_time_of_any_format_round_trips(instant, form):
+    time = Time(str(instant), scale="utc", precision=9).replicate(format=form)
+    assert to_datetime64(time) == instant
+
+
+@pytest.mark.parametrize("instant", LEAP, ids=IDS)
+def test_strings_round_trip(instant):
+    iso = str(instant)
+    assert to_datetime64(iso) == instant
+    assert to_datetime64(iso.replace("T", "/")) == instant
+    assert to_datetime64(iso.replace("T", " ") + "Z") == instant
+    shifted = str(instant + np.timedelta64(9, "h"))
+    assert to_datetime64(shifted + "+09:00") == instant
+    assert to_datetime64(shifted + "+0900") == instant
+    assert to_datetime64(str(instant - np.timedelta64(210, "m")) + "-03:30") == instant
+
+
+@pytest.mark.parametrize("instant", LEAP, ids=IDS)
+def test_numpy_and_pandas_round_trip(instant):
+    assert to_datetime64(instant) == instant
+    assert to_datetime64(np.array(instant)) == instant
+    assert to_datetime64(pd.Timestamp(instant)) == instant
+    assert to_datetime64(pd.Timestamp(instant, tz="UTC").tz_convert("Asia/Tokyo")) == instant
+
+
+@pytest.mark.parametrize("second", ["2016-12-31T23:59:59", "2017-01-01T00:00:00"])
+def test_datetime_and_unix_round_trip(second):
+    instant = np.datetime64(second, "ns")
+    unix = int(instant.astype("int64") // 10**9)
+    assert to_datetime64(unix) == instant
+    assert to_datetime64(float(unix)) == instant
+    assert to_datetime64(dt.datetime.fromisoformat(second)) == instant
+    aware = dt.datetime.fromisoformat(second).replace(tzinfo=dt.UTC).astimezone(dt.timezone(dt.timedelta(hours=-7)))
+    assert to_datetime64(aware) == instant
+    assert to_datetime64(np.datetime64(second, "s")) == instant
+
+
+def test_sunpy_range_and_pairs_are_intervals():
+    expected = (np.datetime64("2016-12-31T23:59:59", "ns"), np.datetime64("2017-01-01T00:00:01", "ns"))
+    assert to_interval(TimeRange("2016-12-31 23:59:59", "2017-01-01 00:00:01")) == expected
+    for form in (str, lambda t: str(t).replace("T", "/"), lambda t: Time(str(t), precision=9), np.datetime64):
+        assert to_interval([form(expected[0]), form(expected[1])]) == expected
+    assert to_interval(Time([str(t) for t in expected])) == expected
+    assert to_interval(np.array(expected)) == expected
+
+
+def test_lists_hold_times_and_intervals():
+    day = np.datetime64("2015-10-16", "ns")
+    hour = np.timedelta64(1, "h")
+    times = [day, day + hour, day + 2 * hour]
+    assert to_spans(times) == [Span(t, t) for t in times]
+    assert to_spans(times[:2]) == [Span(day, day + hour)]
+    assert to_spans([[times[0]], [times[1]]]) == [Span(times[0], times[0]), Span(times[1], times[1])]
+    assert to_spans([times[0], (times[1], times[2])]) == [Span(times[0], times[0]), Span(times[1], times[2])]
+    assert to_spans(np.array([[times[0], times[1]], [times[1], times[2]]])) == [Span(*times[:2]), Span(*times[1:])]
+    minute = np.datetime64("2015-10-16T13:07", "ns")
+    assert to_spans("2015-10-16/13:07") == [Span(minute, minute)]
+
+
+def test_short_pyspedas_strings():
+    assert to_datetime64("2015-10-16") == np.datetime64("2015-10-16", "ns")
+    assert to_datetime64("2015-10-16/13") == np.datetime64("2015-10-16T13:00", "ns")
+    assert to_datetime64("2015-1-6/3:7:2.16") == np.datetime64("2015-01-06T03:07:02.16", "ns")
+    assert to_datetime64("2015-10-16T13:07:02,000000001") == np.datetime64("2015-10-16T13:07:02.000000001", "ns")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["2016-12-31/23:59:60", "2016-12-31T23:59:60.5", "2017-01-01T08:59:60+09:00", Time("2016-12-31T23:59:60.5")],
+)
+def test_inside_of_a_leap_second_is_refused(inside):
+    with pytest.raises(TimeError, match="leap second"):
+        to_datetime64(inside)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "yesterday",
+        "",
+        "2015-13-01",
+        "2015-10-16/25:00",
+        "1500-01-01",
+        "2015-10-16/13:07:61",
+        np.datetime64("NaT"),
+        float("nan"),
+        1.4e18,
+        True,
+        None,
+        object(),
+        np.datetime64("3000-01-01"),
+        [],
+        ["2015-10-17", "2015-10-16"],
+    ],
+)
+def test_what_is_no_time_is_refused(bad):
+    with pytest.raises(TimeError):
+        to_spans(bad)
+
+
+def test_one_time_is_no_interval():
+    with pytest.raises(TimeError, match="start and an end"):
+        to_interval("2015-10-16")
+
+
+@given(st.integers(-(2**62), 2**62))
+def test_unix_seconds_are_read_as_the_double_says(nanoseconds):
+    unix = nanoseconds / 1e9
+    read = int(to_datetime64(unix).astype("int64"))
+    assert abs(Fraction(unix) * 10**9 - read) <= Fraction(1, 2)
+    assert read / 1e9 == unix
+
+
+@given(st.integers(-(2**62), 2**62))
+def test_astropy_and_back_is_exact(nanoseconds):
+    instant = np.datetime64(nanoseconds, "ns")
+    if np.datetime64("1961") < instant < np.datetime64("2025"):  # where UTC is defined by its table
+        assert to_datetime64(to_astropy(instant)) == instant
+
+
+def test_astropy_out_keeps_shape_and_names_nanoseconds():
+    assert to_astropy(np.array(LEAP)).isot.tolist() == [str(t) for t in LEAP]
+    assert to_astropy(np.array([], "datetime64[ns]")).shape == (0,)
+    leap_day = to_astropy(np.array([BEFORE, AFTER]))
+    assert round((leap_day[1] - leap_day[0]).to_value("s"), 8) == 1.0  # the leap second lies between them
+
+
+def test_durations():
+    import astropy.units as u
+
+    one = np.timedelta64(1_500_000_000, "ns")
+    for form in (1.5, dt.timedelta(seconds=1.5), np.timedelta64(1500, "ms"), 1.5 * u.s, 0.025 * u.min):
+        assert to_timedelta64(form) == one
+    for bad in (-1, "soon", None, np.timedelta64("NaT"), float("nan"), float("inf")):
+        with pytest.raises(ArgumentError):
+            to_timedelta64(bad)
+
+
+def test_cadence_is_the_median_step():
+    times = np.array([0, 3, 6, 9, 60, 63], "datetime64[s]").astype("datetime64[ns]")
+    assert cadence(times) == np.timedelta64(3, "s")
+    assert cadence(times[:1]) == np.timedelta64(0, "ns")
