@@ -1,0 +1,207 @@
+"""The only door to tplot stores.
+
+pyspedas keeps its variables in ``pyspedas.tplot_tools.data_quants``; a separately installed pytplot keeps another store
+of the same form, which pyspedas does not see. Both are served here: what comes from one store goes back to it. The
+stores are looked up at every call, because programs replace and clear them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .errors import VariableError
+
+_COORDINATES = ("v", "v1", "v2", "v3")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A tplot variable as arrays, apart from any store.
+
+    Attributes
+    ----------
+    name : str
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+    values : numpy.ndarray, shape (n, ...)
+        Read-only where it came from a store.
+    coordinates : mapping of str to numpy.ndarray
+        Under tplot's names ``v`` or ``v1``, ``v2``, ``v3``, each of shape (k,) or (n, k).
+    attributes : mapping
+        Metadata without plot options.
+    store : {'pyspedas', 'pytplot'}
+    """
+
+    name: str
+    times: np.ndarray
+    values: np.ndarray
+    coordinates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    store: str = "pyspedas"
+
+    @property
+    def units(self) -> str:
+        """Units of the values as the metadata names them, or an empty string."""
+        return str(self.attributes.get("data_att", {}).get("units", ""))
+
+
+def expand(names: str | int | Iterable[str | int]) -> list[str]:
+    """Names of the loaded variables that names, globs or indices stand for.
+
+    Parameters
+    ----------
+    names : str, int, or an iterable of them
+        As pyspedas allows: exact names, ``*`` and ``?`` patterns, several separated by blanks, or indices.
+
+    Returns
+    -------
+    list of str
+        Without doubles, in the order asked for.
+
+    Raises
+    ------
+    VariableError
+        If one of them stands for no variable; the near names are told.
+    """
+    if names is None:
+        raise VariableError("names", "no name is given", "Give the name of a loaded tplot variable.")
+    wanted = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    if not wanted:
+        raise VariableError("names", "the list is empty", "Give the name of a loaded tplot variable.")
+    loaded = loaded_names()
+    found = [name for one in wanted for name in _expand_one(one, loaded)]
+    return list(dict.fromkeys(found))
+
+
+def loaded_names() -> list[str]:
+    """Names of all variables in all stores; a name that is in both means pyspedas's."""
+    return list(dict.fromkeys(name for module in _stores().values() for name in module.data_quants))
+
+
+def read(name: str) -> Variable:
+    """Take a variable out of its store, without copying its values.
+
+    Raises
+    ------
+    VariableError
+        If it is not loaded, does not vary with time, or is a pseudovariable.
+    """
+    for store, module in _stores().items():
+        if name in module.data_quants:
+            return _from_dataarray(name, module.data_quants[name], store)
+    raise _unknown(name, loaded_names())
+
+
+def write(variable: Variable, options: Mapping[str, object] | None = None) -> str:
+    """Put a variable into its store, over one of the same name.
+
+    Parameters
+    ----------
+    variable : Variable
+    options : mapping, optional
+        Plot options under the names that ``pyspedas.options`` takes.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    VariableError
+        If the store refuses it.
+    """
+    module = _store(variable.store)
+    data = {"x": np.array(variable.times, "datetime64[ns]"), "y": variable.values, **variable.coordinates}
+    if len(variable.times) == 0 or not module.store_data(variable.name, data=data, attr_dict=dict(variable.attributes)):
+        raise VariableError(variable.name, "the tplot store does not take it", "It needs at least one sample.")
+    if options:
+        module.options(variable.name, opt_dict=dict(options))
+    return variable.name
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Give the stores back as they were, whatever happens inside.
+
+    A loader called on the user's behalf may overwrite variables of theirs. Inside this it may; what it loaded has to be
+    read before the end.
+    """
+    _store("pyspedas")  # so that a store which the loader would first import is put back as well
+    before = {name: dict(module.data_quants) for name, module in _stores().items()}
+    try:
+        yield
+    finally:
+        for name, variables in before.items():
+            quantities = _store(name).data_quants
+            quantities.clear()
+            quantities.update(variables)
+
+
+def _stores() -> dict[str, ModuleType]:
+    """The stores loaded now, pyspedas's first. Reading never imports one: what is not imported holds nothing."""
+    stores = {}
+    if "pyspedas.tplot_tools" in sys.modules:
+        stores["pyspedas"] = sys.modules["pyspedas.tplot_tools"]
+    pytplot = sys.modules.get("pytplot")
+    # Releases of pytplot that only forward to pyspedas show the very same store.
+    if pytplot is not None and getattr(pytplot, "data_quants", None) is not None:
+        if "pyspedas" not in stores or pytplot.data_quants is not stores["pyspedas"].data_quants:
+            stores["pytplot"] = pytplot
+    return stores
+
+
+def _store(name: str) -> ModuleType:
+    if name == "pyspedas":
+        import pyspedas.tplot_tools
+
+        return pyspedas.tplot_tools
+    stores = _stores()
+    if name not in stores:
+        raise VariableError(f"store {name!r}", "it is not loaded", f"Import {name} first.")
+    return stores[name]
+
+
+def _expand_one(wanted: str | int, loaded: list[str]) -> list[str]:
+    if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool):
+        if not 0 <= wanted < len(loaded):
+            raise VariableError(
+                f"variable {wanted}", f"{len(loaded)} variables are loaded", "See pyspedas.tplot_names()."
+            )
+        return [loaded[wanted]]
+    if not isinstance(wanted, str):
+        raise VariableError(repr(wanted)[:80], "this is not a name", "Give the name of a loaded tplot variable.")
+    if wanted in loaded:
+        return [wanted]
+    found = [name for pattern in wanted.split() for name in loaded if fnmatch.fnmatchcase(name, pattern)]
+    missing = [p for p in wanted.split() or [wanted] if not any(fnmatch.fnmatchcase(name, p) for name in loaded)]
+    if missing:
+        raise _unknown(missing[0], loaded)
+    return found
+
+
+def _unknown(name: str, loaded: list[str]) -> VariableError:
+    near = difflib.get_close_matches(name, loaded, n=3)
+    hint = f"Near names: {', '.join(near)}." if near else "pyspedas.tplot_names() shows what is loaded."
+    return VariableError(name, "no tplot variable of this name is loaded", hint)
+
+
+def _from_dataarray(name: str, entry: Any, store: str) -> Variable:
+    if isinstance(entry, dict) or "time" not in getattr(entry, "coords", {}):
+        raise VariableError(name, "it does not vary with time", "Give a variable with a time for every sample.")
+    if entry.attrs.get("plot_options", {}).get("overplots"):
+        raise VariableError(name, "it is a pseudovariable, a list of others to be plotted together", "Name its parts.")
+    values = entry.values.view()
+    values.flags.writeable = False
+    coordinates = {key: np.asarray(entry.coords[key].values) for key in _COORDINATES if key in entry.coords}
+    attributes = {key: value for key, value in entry.attrs.items() if key != "plot_options"}
+    times = np.asarray(entry.coords["time"].values).astype("datetime64[ns]")
+    return Variable(name, times, values, coordinates, attributes, store)

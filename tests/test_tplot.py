@@ -1,0 +1,117 @@
+"""The door to tplot: both stores, names, metadata, nanoseconds."""
+
+import numpy as np
+import pyspedas
+import pytest
+import pytplot
+from pyspedas import tplot_tools
+
+from pyspedas_similarity import tplot
+from pyspedas_similarity.errors import VariableError
+from pyspedas_similarity.tplot import Variable
+
+TIMES = np.datetime64("2016-12-31T23:59:59.999999999", "ns") + np.arange(4) * np.timedelta64(150_000_001, "ns")
+
+
+def store(name, module=tplot_tools, **more):
+    module.store_data(name, data={"x": TIMES, "y": np.arange(4.0), **more}, attr_dict={"data_att": {"units": "km"}})
+
+
+def test_pytplot_that_installs_today_is_a_store_of_its_own():
+    assert pytplot.data_quants is not tplot_tools.data_quants
+
+
+def test_reads_from_both_stores_and_writes_back_to_the_same():
+    store("mine")
+    store("theirs", pytplot)
+    for name, of in (("mine", "pyspedas"), ("theirs", "pytplot")):
+        variable = tplot.read(name)
+        assert variable.store == of
+        assert variable.units == "km"
+        np.testing.assert_array_equal(variable.times, TIMES)
+        tplot.write(Variable(f"{name}_2", TIMES, np.ones(4), store=of), {"ytitle": "two", "yrange": [0, 2]})
+    assert "mine_2" in tplot_tools.data_quants and "mine_2" not in pytplot.data_quants
+    assert "theirs_2" in pytplot.data_quants and "theirs_2" not in tplot_tools.data_quants
+    assert pytplot.data_quants["theirs_2"].attrs["plot_options"]["yaxis_opt"]["axis_label"] == "two"
+    assert tplot_tools.data_quants["mine_2"].attrs["plot_options"]["yaxis_opt"]["y_range"] == [0, 2]
+
+
+def test_a_name_in_both_stores_is_that_of_pyspedas():
+    store("same", pytplot)
+    store("same")
+    assert tplot.read("same").store == "pyspedas"
+    assert tplot.loaded_names().count("same") == 1
+
+
+def test_what_comes_out_cannot_be_changed_by_accident():
+    store("mine")
+    with pytest.raises(ValueError, match="read-only"):
+        tplot.read("mine").values[0] = 5
+    assert pyspedas.get_data("mine").y[0] == 0
+
+
+def test_four_dimensions_keep_their_tables():
+    values = np.random.default_rng(0).random((4, 3, 2, 5))
+    tables = {"v1": np.arange(12.0).reshape(4, 3), "v2": np.arange(2.0), "v3": np.arange(20.0).reshape(4, 5)}
+    tplot.write(Variable("dist", TIMES, values, tables))
+    back = tplot.read("dist")
+    np.testing.assert_array_equal(back.values, values)
+    for key, table in tables.items():
+        np.testing.assert_array_equal(back.coordinates[key], table)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("mms1_a", ["mms1_a"]),
+        ("mms?_a", ["mms1_a", "mms2_a"]),
+        (["mms2_*", "mms1_a"], ["mms2_a", "mms1_a"]),
+        ("mms1_a mms2_a", ["mms1_a", "mms2_a"]),
+        (["mms*", "mms1_a"], ["mms1_a", "mms2_a"]),
+        (1, ["mms2_a"]),
+        ("name with blanks", ["name with blanks"]),
+    ],
+)
+def test_names_globs_and_indices(asked, expected):
+    for name in ("mms1_a", "mms2_a", "name with blanks"):
+        store(name)
+    assert tplot.expand(asked) == expected
+
+
+@pytest.mark.parametrize("asked", ["mms1_b", "xyz*", "", 99, -1, True, None, [], ["mms1_a", "nothing"], 1.5])
+def test_names_that_are_not_there(asked):
+    store("mms1_a")
+    with pytest.raises(VariableError):
+        tplot.expand(asked)
+
+
+def test_an_unknown_name_is_told_its_neighbours():
+    store("mms1_dis_dist_brst")
+    with pytest.raises(VariableError, match="mms1_dis_dist_brst"):
+        tplot.expand("mms1_dis_dist_bst")
+
+
+def test_pseudovariables_and_constants_are_refused():
+    store("a")
+    store("b")
+    pyspedas.store_data("both", data=["a", "b"])
+    pyspedas.store_data("constant", data={"y": np.arange(3)})
+    for name in ("both", "constant", "missing"):
+        with pytest.raises(VariableError, match=name):
+            tplot.read(name)
+
+
+def test_an_empty_variable_is_refused():
+    with pytest.raises(VariableError, match="at least one sample"):
+        tplot.write(Variable("empty", TIMES[:0], np.zeros(0)))
+
+
+def test_preserved_puts_everything_back():
+    store("mine")
+    before = pyspedas.get_data("mine").y.copy()
+    with pytest.raises(RuntimeError), tplot.preserved():
+        tplot_tools.store_data("mine", data={"x": TIMES, "y": np.full(4, 9.0)})
+        store("new")
+        raise RuntimeError
+    np.testing.assert_array_equal(pyspedas.get_data("mine").y, before)
+    assert "new" not in tplot.loaded_names()
