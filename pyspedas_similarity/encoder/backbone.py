@@ -1,0 +1,64 @@
+"""The networks that can be trained: images (n, channels, pixels, pixels) to features (n, dimension)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ..errors import ArgumentError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BACKBONES = {"compact": 128, "resnet18": 512}
+"""Names and the dimension of their features."""
+
+
+def build_backbone(name: str, channels: int) -> nn.Module:
+    """A network with random weights from torch's generator as it stands.
+
+    Parameters
+    ----------
+    name : str
+        'compact' (five strided convolutions, about 0.4 million weights, 128 features) or 'resnet18' (He et al. 2016,
+        arXiv:1512.03385, 11 million weights, 512 features).
+    channels : int
+        Channels of an image.
+
+    Raises
+    ------
+    ArgumentError
+        The name is unknown or `channels` is below 1.
+    """
+    if name not in BACKBONES:
+        raise ArgumentError("backbone", f"{name!r}", f"Use one of {', '.join(BACKBONES)}.")
+    if channels < 1:
+        raise ArgumentError("channels", f"{channels}", "Give 1 or more.")
+    return _compact(channels) if name == "compact" else _resnet18(channels)
+
+
+def _compact(channels: int) -> nn.Module:
+    import torch
+    from torch import nn
+
+    class MeanAndMax(nn.Module):
+        """The mean says how much of a thing there is, the maximum whether it is there at all."""
+
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+
+    layers: list[nn.Module] = []
+    widths = [channels, 32, 64, 128, 128, 128]
+    for before, after in pairwise(widths):
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, MeanAndMax(), nn.Linear(2 * widths[-1], BACKBONES["compact"]))
+
+
+def _resnet18(channels: int) -> nn.Module:
+    from torch import nn
+    from torchvision.models import resnet18
+
+    network = resnet18(weights=None)
+    network.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    network.fc = nn.Identity()
+    return network

@@ -1,0 +1,232 @@
+"""Encoders without training: block-averaged pixels, a descriptor of oriented structure, and both together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import ArgumentError
+from .cards import KINDS, Card
+from .runtime import Encoder, unit_length
+
+METHOD = "fixed transform"
+TRANSFORM_VERSION = 1
+"""Raised with every change that changes an embedding."""
+
+SIDE = 16
+"""Blocks along a side of the 'pixels' image."""
+
+REFERENCE_PIXELS = 128
+SIGMAS = (1.0, 2.0, 4.0, 8.0)
+BAND_SIGMAS = (*SIGMAS, 16.0)
+"""Gaussian scales in pixels of a 128 px image; at other sizes they grow with the image."""
+
+FEATURE_NAMES = tuple(
+    f"{name}, sigma {sigma:g}"
+    for sigma in SIGMAS
+    for name in ("log energy", "cos 2a", "sin 2a", "cos 4a", "sin 4a", "log peakedness")
+) + tuple(f"log band variance, sigma {sigma:g}" for sigma in BAND_SIGMAS)
+
+FLOOR = 1e-6
+"""Added to energies and variances under a logarithm, so that an empty scale has a finite value."""
+
+KERNEL_WIDTH = 1.0
+"""Distance of two descriptors, in natural units (e-folds of energy), at which their similarity is exp(-1/2)."""
+
+KERNEL_PAIRS = 256
+"""Pairs of random Fourier features; the error of a similarity is about (1 - its square) / sqrt(2 * pairs)."""
+
+PLACE_SHARE = 0.25
+"""Weight of 'pixels' in 'hybrid': enough to prefer the same place among equal structures, and no more."""
+
+FIXED = {
+    "pixels": "Each channel averaged over 16 x 16 blocks, image mean removed: cosine is Pearson's correlation. "
+    "True to place and shape.",
+    "oriented": "Energy, orientation and peakedness of brightness gradients at four scales and variance in five bands, "
+    "pooled over the sky; cosine is a Gaussian of their distance. Free of place, true to orientation.",
+    "hybrid": "Three parts 'oriented', one part 'pixels': cosine is the weighted mean of their two cosines.",
+}
+_FRAMES_ONLY = ("oriented", "hybrid")
+
+
+def default_encoder(kind: str) -> Encoder:
+    """The fixed encoder to begin with: 'pixels' for distributions, 'hybrid' for frames.
+
+    Raises
+    ------
+    ArgumentError
+        `kind` is unknown.
+    """
+    return fixed_encoder("hybrid" if kind == "frame" else "pixels", kind)
+
+
+def fixed_encoder(name: str, kind: str) -> Encoder:
+    """A fixed encoder.
+
+    Parameters
+    ----------
+    name : str
+        One of `FIXED`; 'oriented' and 'hybrid' are for frames.
+    kind : {'distribution', 'frame'}
+        The kind of image.
+
+    Raises
+    ------
+    ArgumentError
+        The name or kind is unknown, or they do not go together.
+    """
+    if kind not in KINDS:
+        raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
+    if name not in FIXED:
+        raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(FIXED)}.")
+    if name in _FRAMES_ONLY and kind != "frame":
+        raise ArgumentError("name", f"{name!r} for kind {kind!r}", "Use 'pixels'.")
+    card = Card(
+        name=name,
+        kind=kind,
+        method=METHOD,
+        description=FIXED[name],
+        training={"transform_version": TRANSFORM_VERSION},
+    )
+    return Encoder(card, _TRANSFORMS[name])
+
+
+def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Block averages without their mean: (n, channels * side**2), side at most 16.
+
+    Parameters
+    ----------
+    filled, measured : numpy.ndarray
+        (n, channels, pixels, pixels); `measured` is not used, pixels not measured count as 0.
+    """
+    images = filled.astype(np.float64)
+    if images.shape[-1] > SIDE:
+        average = _averaging(images.shape[-1])
+        images = average @ images @ average.T
+    blocks = images.reshape(len(images), -1)
+    centred = blocks - blocks.mean(axis=1, keepdims=True)
+    # What is left of a flat image is float32 rounding of its pixels: no direction.
+    flat = np.abs(centred).max(axis=1) <= 1e-6 * np.abs(filled).reshape(len(filled), -1).max(axis=1)
+    centred[flat] = 0
+    return centred
+
+
+def oriented_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """The descriptor of oriented structure on a sphere: (n, 2 * `KERNEL_PAIRS`) of unit length, see `describe`.
+
+    Cosines of descriptors themselves would depend on where their zero is put, which is arbitrary for a logarithm.
+    Random Fourier features (Rahimi and Recht 2007, NIPS 20) turn them into vectors whose cosine is a Gaussian of
+    their distance.
+    """
+    waves = _waves(filled.shape[1] * len(FEATURE_NAMES))
+    # One product an image: the same to the last bit whatever other images are in the batch.
+    phases = (waves @ describe(filled, measured)[:, :, None])[:, :, 0]
+    return np.hstack([np.cos(phases), np.sin(phases)]) / np.sqrt(KERNEL_PAIRS)
+
+
+def hybrid_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """'pixels' and 'oriented', weighted by `PLACE_SHARE`; a part without direction is 0."""
+    place, structure = (unit_length(each(filled, measured)) for each in (pixel_features, oriented_features))
+    return np.nan_to_num(np.hstack([np.sqrt(PLACE_SHARE) * place, np.sqrt(1 - PLACE_SHARE) * structure]))
+
+
+def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Statistics of brightness gradients over each channel, in natural units (`FEATURE_NAMES`).
+
+    Parameters
+    ----------
+    filled, measured : numpy.ndarray
+        (n, channels, pixels, pixels); means run over measured pixels only.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, channels * 29) float64.
+
+    Notes
+    -----
+    Angles count from growing column towards growing row. The doubled angle of the gradient weighted by its energy is
+    the structure tensor's orientation (Bigun & Granlund 1987, ICCV); its double again tells one orientation from two
+    crossed ones. Peakedness is <e^2>/<e>^2 of the gradient energy e, large where structure is rare.
+    """
+    n, channels, pixels, _ = filled.shape
+    images = filled.reshape(-1, pixels, pixels).astype(np.float32, copy=False)
+    weights = measured.reshape(images.shape).astype(np.float32)
+    # A few at a time stay in the processor's cache.
+    parts = [_describe(images[first : first + 8], weights[first : first + 8]) for first in range(0, len(images), 8)]
+    return np.concatenate(parts).reshape(n, channels * len(FEATURE_NAMES))
+
+
+def _describe(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """`describe` for single-channel images (m, pixels, pixels) float32: (m, 29)."""
+    pixels = images.shape[-1]
+    weights = weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        # One dot product an image: the same to the last bit whatever other images are in the batch.
+        columns = values.reshape(len(values), -1, 1)
+        return np.matmul(weights.reshape(len(weights), 1, -1), columns)[:, 0, 0].astype(np.float64)
+
+    # Around the mean, so that the rim of the measured disc is no edge.
+    images = np.where(weights > 0, images - mean(images).astype(np.float32)[:, None, None], 0)
+    features, blurred = [], [images]
+    for sigma in BAND_SIGMAS:
+        sigma = sigma * pixels / REFERENCE_PIXELS
+        smooth, slope = _filter(pixels, sigma, 0), _filter(pixels, sigma, 1)
+        rows = smooth @ images
+        blurred.append(rows @ smooth.T)
+        if len(blurred) - 1 <= len(SIGMAS):
+            features += _gradient_features(rows @ slope.T, slope @ images @ smooth.T, mean)
+    for fine, coarse in pairwise(blurred):
+        band = fine - coarse
+        features.append(np.log(np.maximum(mean(band * band) - mean(band) ** 2, 0) + FLOOR))
+    return np.stack(features, axis=1)
+
+
+def _gradient_features(
+    across: np.ndarray, down: np.ndarray, mean: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray]:
+    """Energy, orientation and peakedness of gradients along columns and rows, each (m, pixels, pixels)."""
+    energy = across * across + down * down
+    cos2, sin2 = across * across - down * down, 2 * across * down
+    divisor = np.maximum(energy, np.finfo(np.float32).tiny)
+    cos4, sin4 = (cos2 * cos2 - sin2 * sin2) / divisor, 2 * cos2 * sin2 / divisor
+    total = mean(energy)
+    safe = np.where(total > 0, total, 1)
+    moments = [mean(each) / safe for each in (cos2, sin2, cos4, sin4)]
+    peaked = np.where(total > 0, mean(energy * energy) / safe**2, 1)
+    return [np.log(total + FLOOR), *moments, np.log(np.maximum(peaked, 1))]
+
+
+@cache
+def _waves(dimension: int) -> np.ndarray:
+    """Wave vectors (`KERNEL_PAIRS`, dimension) of the Gaussian kernel.
+
+    NumPy promises the same numbers for ever from its old generator only, and an embedding has to stay what it is.
+    """
+    drawn = np.random.RandomState(20240520).standard_normal((KERNEL_PAIRS, dimension))
+    return drawn / KERNEL_WIDTH
+
+
+@cache
+def _filter(pixels: int, sigma: float, order: int) -> np.ndarray:
+    """The matrix (pixels, pixels) that filters a column; slopes are scaled by sigma (Lindeberg 1998, IJCV 30, 79)."""
+    impulses = np.eye(pixels)
+    matrix = ndimage.gaussian_filter1d(impulses, sigma, axis=0, order=order, mode="reflect") * sigma**order
+    return matrix.astype(np.float32)
+
+
+@cache
+def _averaging(pixels: int) -> np.ndarray:
+    """The matrix (16, pixels) that averages a column over equal blocks, parts of pixels counted by their share."""
+    edges = np.arange(SIDE + 1) * pixels / SIDE
+    left = np.maximum(edges[:-1, None], np.arange(pixels))
+    right = np.minimum(edges[1:, None], np.arange(1, pixels + 1))
+    return np.clip(right - left, 0, None) * SIDE / pixels
+
+
+_TRANSFORMS = {"pixels": pixel_features, "oriented": oriented_features, "hybrid": hybrid_features}

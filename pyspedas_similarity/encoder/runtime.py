@@ -1,0 +1,212 @@
+"""An encoder at work: images in, unit-length embeddings out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, EncoderError
+from .cards import Card
+
+Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From filled images and where they were measured, both (n, channels, pixels, pixels), to features (n, dimension)."""
+
+SMALLEST_NORM = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A card and the transform it describes.
+
+    Parameters
+    ----------
+    card : Card
+        What it is.
+    transform : callable
+        From filled images float32 and measured pixels bool, both (n, channels, pixels, pixels), to raw features
+        (n, dimension).
+    files : mapping of str to bytes
+        What `weights.save_encoder` writes beside the card; empty for fixed transforms.
+    """
+
+    card: Card
+    transform: Transform = field(repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def hash(self) -> str:
+        """The hash of the card."""
+        return self.card.hash
+
+    def encode(self, images: np.ndarray, batch: int = 256) -> np.ndarray:
+        """Embed images.
+
+        Parameters
+        ----------
+        images : numpy.ndarray
+            (n, channels, pixels, pixels), NaN where nothing was measured. Left as it is.
+        batch : int
+            How many images go through the transform at once; bounds the memory used.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, dimension) float32 of unit length. A row is NaN where the image has no measured pixel, an infinite one,
+            or the same value everywhere, and where the features have no direction.
+
+        Raises
+        ------
+        EncoderError
+            The images have another shape than the encoder takes.
+        ArgumentError
+            `batch` is below 1.
+        """
+        if batch < 1:
+            raise ArgumentError("batch", f"{batch}", "Give 1 or more.")
+        images = self._checked(images)
+        parts = [self._encode_batch(images[first : first + batch]) for first in range(0, len(images), batch)]
+        if not parts:
+            return np.empty((0, self._dimension(images)), np.float32)
+        return np.concatenate(parts)
+
+    def _encode_batch(self, images: np.ndarray) -> np.ndarray:
+        filled, measured = fill(images)
+        usable = is_usable(images)
+        embeddings = np.full((len(images), self._dimension(images)), np.nan, np.float32)
+        if usable.any():
+            features = np.asarray(self.transform(filled[usable], measured[usable]))
+            if features.shape != (usable.sum(), embeddings.shape[1]):
+                raise EncoderError(
+                    f"encoder {self.card.name}",
+                    f"gave features of shape {features.shape}, its card says dimension {self.card.dimension}",
+                    "Restore its files or train again.",
+                )
+            embeddings[usable] = unit_length(features)
+        return embeddings
+
+    def _dimension(self, images: np.ndarray) -> int:
+        if self.card.dimension:
+            return self.card.dimension
+        probe = np.zeros((1, *images.shape[1:]), np.float32)
+        return self.transform(probe, np.ones(probe.shape, bool)).shape[1]
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        found = np.shape(images)
+        expected = (self.card.channels or "any", self.card.pixels or "any", self.card.pixels or "any")
+        fits = len(found) == 4 and found[2] == found[3] and min(found[1:]) > 0
+        if not fits or any(want != "any" and want != have for want, have in zip(expected, found[1:], strict=True)):
+            raise EncoderError(
+                f"encoder {self.card.name}",
+                f"images of shape {found}, expected (n, {', '.join(str(each) for each in expected)})",
+                "Make the images with the encoder's recipe, or use another encoder.",
+            )
+        try:
+            return np.asarray(images, np.float32)
+        except (TypeError, ValueError) as error:
+            raise EncoderError(
+                f"encoder {self.card.name}", f"images that are no numbers ({error})", "Give float32."
+            ) from error
+
+
+def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images with 0 in place of NaN, and where they were measured; both of the shape of `images`."""
+    measured = ~np.isnan(images)
+    return np.where(measured, images, np.float32(0)), measured
+
+
+def is_usable(images: np.ndarray) -> np.ndarray:
+    """Which of `images` (n, ...) can be encoded: (n,) bool; no infinite pixel, and two different measured values."""
+    flat = images.reshape(len(images), -1)
+    measured = ~np.isnan(flat)
+    low = np.where(measured, flat, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(measured, flat, -np.inf).max(axis=1, initial=-np.inf)
+    return np.isfinite(low) & np.isfinite(high) & (high > low)
+
+
+def unit_length(features: np.ndarray) -> np.ndarray:
+    """`features` (n, dimension) at length 1, float32; a row is NaN where it has no direction or is not finite."""
+    features = np.asarray(features, np.float64)
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    has_direction = np.isfinite(length) & (length > SMALLEST_NORM)
+    return np.where(has_direction, features / np.where(has_direction, length, 1), np.nan).astype(np.float32)
+
+
+def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> Transform:
+    """A transform that runs a network in ONNX Runtime on the CPU.
+
+    Parameters
+    ----------
+    onnx : bytes
+        The network, self-contained: (n, channels, pixels, pixels) float32 to (n, dimension) float32.
+    card : Card
+        What it has to fit.
+    source : str
+        The file it came from, named in errors.
+
+    Raises
+    ------
+    EncoderError
+        Not a readable network, one that reaches for other files, holds numbers that are not finite, or does not fit
+        `card`.
+    """
+    import onnxruntime
+
+    _check_network(onnx, source)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
+        raise EncoderError(
+            source, f"ONNX Runtime cannot read it ({error})", "Restore the file or train again."
+        ) from error
+    ports = [*session.get_inputs(), *session.get_outputs()]
+    shapes = [tuple(port.shape[1:]) for port in ports]
+    expected = [(card.channels, card.pixels, card.pixels), (card.dimension,)]
+    if shapes != expected or any(port.type != "tensor(float)" for port in ports):
+        raise EncoderError(source, f"a network of shapes {shapes}, the card says {expected}", "Restore the folder.")
+    name = ports[0].name
+
+    def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        return session.run(None, {name: filled})[0]
+
+    return transform
+
+
+def _check_network(onnx: bytes, source: str) -> None:
+    """Refuse a network that names other files or holds numbers that are not finite."""
+    from google.protobuf.message import DecodeError
+    from onnx import TensorProto, load_model_from_string, numpy_helper
+
+    try:
+        model = load_model_from_string(onnx)
+    except (DecodeError, ValueError) as error:
+        raise EncoderError(source, "not an ONNX network", "Restore the file or train again.") from error
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise EncoderError(
+                source, f"tensor {tensor.name!r} lies in another file", "Use only self-contained networks."
+            )
+        try:
+            values = numpy_helper.to_array(tensor)
+        except (TypeError, ValueError) as error:
+            raise EncoderError(source, f"tensor {tensor.name!r} is damaged ({error})", "Restore the file.") from error
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise EncoderError(source, f"tensor {tensor.name!r} is not finite", "Restore the file or train again.")
+
+
+def _tensors(message: Any) -> list[Any]:
+    """Every tensor anywhere inside a protobuf message: initialisers, attributes, nested graphs."""
+    from onnx import TensorProto
+
+    if isinstance(message, TensorProto):
+        return [message]
+    found = []
+    for description, value in message.ListFields():
+        if description.message_type is not None:
+            for each in value if description.is_repeated else [value]:
+                found += _tensors(each)
+    return found
