@@ -1,0 +1,1 @@
+"""From embeddings and seeds to a score per sample and to intervals."""

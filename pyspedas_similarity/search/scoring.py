@@ -1,0 +1,75 @@
+"""The score: how near an embedding lies to the seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def similarity(embeddings: np.ndarray, seeds: list[np.ndarray]) -> np.ndarray:
+    """Cosine between each embedding and the nearest seed.
+
+    A seed of several samples stands for their mean direction; of several seeds the nearest counts, so that seeds of
+    different looks may be given together. The measure is that of Smith et al. 2024 (doi 10.1029/2023JA032096), turned
+    from a distance into a similarity: for unit vectors, distance squared = 2 - 2 * similarity.
+
+    Parameters
+    ----------
+    embeddings : numpy.ndarray, shape (n, dimension)
+        Unit length, or NaN.
+    seeds : list of numpy.ndarray, each of shape (m, dimension)
+        The embedded samples of each seed; rows of NaN are passed over, at least one is finite.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        From -1 to 1; 1 is the seed itself, NaN where there is no embedding.
+    """
+    centres = np.stack([_mean_direction(seed) for seed in seeds])
+    return np.clip((embeddings.astype(np.float64) @ centres.T).max(axis=1), -1, 1)
+
+
+def coherence_lag(scores: np.ndarray) -> int:
+    """Number of samples after which the scores have forgotten themselves.
+
+    The lag at which the autocorrelation of the scores, less their running median over a tenth of the series, falls
+    below 1/e. Without taking that off, one step in the series (a boundary crossed once) would make the answer the
+    length of the whole region.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray, shape (n,)
+        NaN where there is none.
+
+    Returns
+    -------
+    int
+        At least 1, at most a twentieth of the series.
+    """
+    from scipy.ndimage import median_filter
+
+    known = scores[np.isfinite(scores)]
+    longest = len(known) // 20
+    if longest < 2:
+        return 1
+    detail = known - median_filter(known, 2 * longest + 1, mode="nearest")
+    detail -= detail.mean()
+    spectrum = np.abs(np.fft.rfft(detail, 2 * len(detail))) ** 2
+    correlation = np.fft.irfft(spectrum)[: longest + 1]
+    if correlation[0] <= 0:
+        return 1
+    below = np.flatnonzero(correlation < correlation[0] / np.e)
+    return max(1, int(below[0]) if len(below) else longest)
+
+
+def default_threshold(scores: np.ndarray) -> float:
+    """Half way between a perfect match and the middle of all scores.
+
+    The median stands for what is common in the data. Scores of any encoder are judged on their own scale in this way,
+    and nothing is found where nothing comes half way from the common to the seed.
+    """
+    return float((1 + np.nanmedian(scores)) / 2)
+
+
+def _mean_direction(seed: np.ndarray) -> np.ndarray:
+    centre = np.nanmean(seed.astype(np.float64), axis=0)
+    return centre / max(float(np.linalg.norm(centre)), np.finfo(np.float64).tiny)
