@@ -1,0 +1,111 @@
+"""The order of events in a simulation: sample times, episodes one after another, and the soft passage between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One kind of thing, seen from `start_s` (seconds after the first sample) until the next episode starts."""
+
+    kind: str
+    start_s: float
+
+
+def random_streams(seed: int, count: int) -> list[np.random.Generator]:
+    """Make `count` independent generators from one seed, so that drawing more from one leaves the others alone.
+
+    Raises
+    ------
+    ArgumentError
+        If `seed` is not a whole number from 0 up.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError("seed", f"found {seed!r}", "Give a whole number from 0 up.")
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(count)]
+
+
+def sample_times(start: np.datetime64, duration_s: float, cadence: np.timedelta64) -> np.ndarray:
+    """Times from `start` on, exact in nanoseconds, all before ``start + duration_s``.
+
+    Returns
+    -------
+    numpy.ndarray of datetime64[ns], shape (n,)
+
+    Raises
+    ------
+    ArgumentError
+        If `duration_s` is not positive and finite.
+    """
+    if not (np.isfinite(duration_s) and duration_s > 0):
+        raise ArgumentError("duration_s", f"found {duration_s!r}", "Give a positive number of seconds.")
+    step_ns = int(cadence / np.timedelta64(1, "ns"))
+    count = -(-round(duration_s * 1e9) // step_ns)
+    return start.astype("datetime64[ns]") + np.arange(count) * np.timedelta64(step_ns, "ns")
+
+
+def seconds_since_first(times: np.ndarray) -> np.ndarray:
+    """Seconds from the first of `times`, float64, shape (n,)."""
+    return (times - times[0]) / np.timedelta64(1, "s")
+
+
+def draw_episodes(
+    kinds: Iterator[str],
+    length_s: Mapping[str, tuple[float, float]],
+    duration_s: float,
+    rng: np.random.Generator,
+) -> tuple[Episode, ...]:
+    """Draw episodes until `duration_s` is covered.
+
+    Parameters
+    ----------
+    kinds : iterator of str
+        What follows what, without end.
+    length_s : mapping of str to (float, float)
+        Shortest and longest length of each kind, in seconds.
+    duration_s : float
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    tuple of Episode
+        With one that begins after the end: the beginning of a long simulation is then the short one.
+    """
+    episodes, start_s = [], 0.0
+    while start_s <= duration_s + 200.0:
+        kind = next(kinds)
+        episodes.append(Episode(kind, start_s))
+        start_s += rng.uniform(*length_s[kind])
+    return tuple(episodes)
+
+
+def presence(episodes: tuple[Episode, ...], times_s: np.ndarray, ramp_s: float) -> np.ndarray:
+    """How much of each episode is there at each time.
+
+    Parameters
+    ----------
+    episodes : tuple of Episode, k of them
+    times_s : numpy.ndarray, shape (n,)
+    ramp_s : float
+        Scale of the hyperbolic tangent by which one episode passes into the next.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (k, n)
+        Shares from 0 to 1 whose sum over the episodes is 1 at every time.
+    """
+    starts = np.array([episode.start_s for episode in episodes])
+    begun = 0.5 * (1.0 + np.tanh((times_s - starts[:, None]) / ramp_s))
+    begun[0] = 1.0
+    return begun - np.vstack([begun[1:], np.zeros_like(times_s)])
+
+
+def kind_at(episodes: tuple[Episode, ...], share: np.ndarray) -> np.ndarray:
+    """Kind of the strongest episode at each time; `share` is (k, n), the answer str of shape (n,)."""
+    return np.array([episode.kind for episode in episodes])[share.argmax(axis=0)]
