@@ -1,0 +1,26 @@
+"""Show me all the others like it: similar intervals in space physics data, inside pyspedas.
+
+After ``import pyspedas_similarity``, the verbs here are also those of ``pyspedas.similarity``.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import wrapt
+
+from .errors import SimilarityError
+from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
+
+__all__ = ["SimilarityError", "encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
+
+
+def _register(pyspedas: ModuleType) -> None:
+    """Become ``pyspedas.similarity``, unless something else already is."""
+    if not hasattr(pyspedas, "similarity"):
+        pyspedas.similarity = sys.modules[__name__]
+
+
+# Runs now if pyspedas is imported, else when it is.
+wrapt.register_post_import_hook(_register, "pyspedas")

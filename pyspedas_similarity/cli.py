@@ -1,0 +1,243 @@
+"""The verbs from a shell: ``pyspedas-similarity demo | find | train | info``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .errors import ArgumentError, SimilarityError
+
+FOUND, NOTHING_FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_EXAMPLES = """examples:
+  pyspedas-similarity demo
+  pyspedas-similarity demo --data FOLDER
+  pyspedas-similarity find --instrument mms_dis --probe 1 --trange 2020-11-19/23:34 2020-11-19/23:37 \\
+      --like 2020-11-19/23:36:22
+  pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found
+  pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
+
+exit status: 0 found, 1 nothing found, 2 bad input, 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 found, 1 nothing found, 2 bad input, 130 interrupted.
+    """
+    chosen = _parser().parse_args(arguments)
+    # pyspedas tells every file it opens; a person at a shell asked for the result.
+    logging.disable(logging.NOTSET if chosen.verbose else logging.INFO)
+    try:
+        return chosen.command(chosen)
+    except SimilarityError as error:
+        print(f"pyspedas-similarity: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("pyspedas-similarity: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def demo(chosen: argparse.Namespace) -> int:
+    """Run the demonstration."""
+    from . import demo as demonstration
+
+    found = demonstration.run(chosen.out, chosen.data, chosen.seed)
+    return FOUND if found else NOTHING_FOUND
+
+
+def find(chosen: argparse.Namespace) -> int:
+    """Search a time range or files, print the table, write it on request."""
+    from .verbs import find_similar, intervals
+
+    rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
+    if chosen.exclude is not None:
+        rules["exclude"] = chosen.exclude
+    names = find_similar(like=_like(chosen.like), errors="raise", **_data(chosen), **rules)
+    if not names:
+        return NOTHING_FOUND
+    table = intervals(names)
+    if chosen.out is not None:
+        _write(table, chosen.out)
+    table["score"].info.format = ".3f"
+    print("\n".join(table.pformat(max_lines=-1, max_width=-1, show_unit=False)))
+    return FOUND
+
+
+def train(chosen: argparse.Namespace) -> int:
+    """Train an encoder and save it."""
+    from .verbs import save_encoder
+    from .verbs import train as train_encoder
+
+    data = _data(chosen)
+    keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
+    options = {"method": chosen.method, "backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
+    encoder = train_encoder(**data, load_keywords=keywords, **options)
+    folder = save_encoder(encoder, chosen.out, overwrite=chosen.overwrite)
+    record = encoder.card.training
+    print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
+    for key in ("n_samples", "epochs", "final_loss", "std_of_normalised", "effective_rank"):
+        if key in record:
+            print(f"  {key}: {record[key]}")
+    return FOUND
+
+
+def info(chosen: argparse.Namespace) -> int:
+    """Print versions, instruments and encoders, or one encoder's card."""
+    from .encoder.fixed import FIXED
+    from .sources.registry import INSTRUMENTS
+    from .verbs import load_encoder
+
+    if chosen.encoder is not None:
+        encoder = load_encoder(chosen.encoder)
+        print(f"hash: {encoder.hash}\n{encoder.card.to_json()}", end="")
+        return FOUND
+    for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
+        print(f"{package:20s} {_version(package)}")
+    print("\ninstruments")
+    for name, instrument in INSTRUMENTS.items():
+        print(f"  {name:16s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}")
+    print("\nencoders without training")
+    for name, description in FIXED.items():
+        print(f"  {name:16s} {description}")
+    return FOUND
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyspedas-similarity",
+        description="Find the intervals like a seed, in MMS FPI distributions and all-sky frames.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
+    commands = parser.add_subparsers(required=True, metavar="demo | find | train | info")
+    _add_demo(commands)
+    _add_find(commands)
+    _add_train(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what pyspedas reports")
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    parser = _add(commands, "demo", demo, "The main job on simulated data, or on the real files of a folder.")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: simulate")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pyspedas-similarity-demo"), metavar="FOLDER", help="for results"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the simulation")
+
+
+def _add_find(commands: Any) -> None:
+    parser = _add(commands, "find", find, "Find the intervals like a seed and print them.")
+    _add_data(parser)
+    parser.add_argument(
+        "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
+    )
+    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
+    parser.add_argument("-k", type=int, help="how many intervals at most")
+    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv or .csv")
+
+
+def _add_train(commands: Any) -> None:
+    parser = _add(commands, "train", train, "Train an encoder on data by self-supervision and save it.")
+    _add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
+    parser.add_argument("--overwrite", action="store_true", help="replace an encoder that is there")
+    parser.add_argument("--method", default="simsiam")
+    parser.add_argument("--backbone", default="compact", help="compact or resnet18")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _add_info(commands: Any) -> None:
+    parser = _add(commands, "info", info, "Versions, instruments and encoders, or the card of one encoder.")
+    parser.add_argument("encoder", nargs="?", type=Path, help="folder of a saved encoder")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    loading = parser.add_argument_group("what to load, through pyspedas")
+    loading.add_argument("--instrument", help="see info")
+    loading.add_argument("--trange", nargs=2, metavar=("START", "END"))
+    loading.add_argument("--probe", help="spacecraft, or station of a camera")
+    loading.add_argument("--data-rate", help="brst or fast")
+    loading.add_argument("--no-update", action="store_true", help="use local files only")
+    files = parser.add_argument_group("or which files")
+    files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE")
+    files.add_argument("--variable", help="the variable in them")
+
+
+def _data(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that say what to search or to train on."""
+    if chosen.cdf is not None:
+        return {
+            "names": _read_cdf(chosen.cdf, chosen.variable),
+            "trange": chosen.trange,
+            "instrument": chosen.instrument,
+        }
+    data = {"instrument": chosen.instrument, "trange": chosen.trange, "probe": chosen.probe}
+    if chosen.data_rate is not None:
+        data["data_rate"] = chosen.data_rate
+    return data | ({"no_update": True} if chosen.no_update else {})
+
+
+def _read_cdf(files: list[Path], variable: str | None) -> str:
+    if variable is None:
+        raise ArgumentError("--variable", "it is missing beside --cdf", "Name the variable in the files.")
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
+    from pyspedas.tplot_tools import cdf_to_tplot
+
+    try:
+        cdf_to_tplot([str(file) for file in files], varnames=[variable])
+    except (OSError, ValueError, KeyError) as error:
+        raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
+    return variable
+
+
+def _like(times: list[str]) -> Any:
+    return times[0] if len(times) == 1 else times
+
+
+def _write(table: Any, path: Path) -> None:
+    formats = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
+    if path.suffix not in formats:
+        raise ArgumentError(
+            f"--out {path}", f"found the ending {path.suffix!r}", "Give a name ending in .ecsv or .csv."
+        )
+    try:
+        table.write(path, format=formats[path.suffix], overwrite=True)
+    except OSError as error:
+        raise ArgumentError(f"--out {path}", f"it cannot be written ({error})", "Give another place.") from error
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

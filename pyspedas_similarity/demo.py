@@ -1,0 +1,191 @@
+"""The main job from end to end, on simulated or on real data: search, table, pictures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import tplot
+from .errors import ArgumentError
+from .imaging.recipe import recipe_from_dict
+from .products import ATTRIBUTE
+from .show.gallery import plot_gallery
+from .show.series import plot_score
+from .sources.registry import INSTRUMENTS
+from .sources.seeds import read_seeds
+from .tplot import Variable
+from .verbs import find_similar, intervals
+
+_SHOCK_FILE = "mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"
+_MOVIE_FILE = "asi/thg_asf_fsmi_20150326_movie.npz"
+_SIMULATED_PASS = ("2020-01-01/00:00:00", "2020-01-01/00:05:00")
+_SIMULATED_NIGHT = ("2020-01-02/06:00:00", "2020-01-02/06:30:00")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One search of the demonstration.
+
+    Attributes
+    ----------
+    slug : str
+        Begins the names of its files.
+    title : str
+    name : str
+        The tplot variable to search.
+    like : time or interval
+    """
+
+    slug: str
+    title: str
+    name: str
+    like: Any
+
+
+def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[str], None] = print) -> list[str]:
+    """Search, print tables and write pictures.
+
+    Parameters
+    ----------
+    folder : Path
+        Where tables and pictures go; made if it is not there.
+    data : Path, optional
+        Folder of the real files; without it everything is simulated.
+    seed : int
+        Of the simulation.
+    say : callable
+        Takes the lines to print.
+
+    Returns
+    -------
+    list of str
+        The slugs of the searches that found something.
+
+    Raises
+    ------
+    ArgumentError
+        If `folder` cannot be written or `data` lacks the files.
+    """
+    _make_folder(folder)
+    with _stage("import pyspedas", say):
+        import pyspedas.tplot_tools  # noqa: F401 - so that its time is not counted as loading
+    with _stage("simulate" if data is None else "read", say):
+        cases = _simulated_cases(seed) if data is None else _real_cases(data)
+    found = [case.slug for case in cases if _search(case, folder, say)]
+    say(f"{_peak_memory()}Tables and pictures are in {folder}.")
+    return found
+
+
+def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
+    say(f"\n{case.title}\n  seed: {case.like} in {case.name}")
+    with _stage("search", say):
+        names = find_similar(case.name, like=case.like, suffix=f"_{case.slug}", errors="raise")
+    if not names:
+        return False
+    source, series, bars = (tplot.read(name) for name in (case.name, *names))
+    record = bars.attributes[ATTRIBUTE]
+    say(f"  threshold {record['threshold']:.3f}, samples within {record['exclude_s']:g} s of the seed left out")
+    table = intervals(names)
+    truth = _truth(source)
+    if truth is not None:
+        table["truth"] = [
+            truth[np.flatnonzero(source.times == np.datetime64(peak, "ns"))[0]] for peak in table["peak"].isot
+        ]
+    table.write(folder / f"{case.slug}_intervals.ecsv", format="ascii.ecsv", overwrite=True)
+    table["score"].info.format = ".3f"
+    columns = ["start", "end", "score", "n_samples", *(["truth"] if truth is not None else [])]
+    say("\n".join(f"  {line}" for line in table[columns][:10].pformat(max_width=-1, show_unit=False)))
+    if len(table) > 10:
+        say(f"  ... and {len(table) - 10} more")
+    with _stage("pictures", say):
+        plot_score(source, series, bars, folder / f"{case.slug}_score.png", case.title)
+        shown = read_seeds(case.like, [source])[0].samples
+        plot_gallery(
+            source, bars, shown, recipe_from_dict(_plain(record)), folder / f"{case.slug}_gallery.png", case.title
+        )
+    return True
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record["recipe"].items() if key != "hash"}
+
+
+def _simulated_cases(seed: int) -> list[Case]:
+    """A simulated pass and a simulated night; each seed is the middle of the first episode of its kind."""
+    distribution = INSTRUMENTS["simulated_dis"].load(_SIMULATED_PASS, seed=seed)[0]
+    frames = INSTRUMENTS["simulated_asi"].load(_SIMULATED_NIGHT, seed=seed)[0]
+    wanted = [("jet", distribution), ("magnetosphere", distribution), ("arc", frames), ("streamer", frames)]
+    return [
+        Case(f"simulated_{kind}", f"Simulated {kind}", name, _middle_of_first(tplot.read(name), kind))
+        for kind, name in wanted
+    ]
+
+
+def _real_cases(data: Path) -> list[Case]:
+    """The bow shock crossing of MMS1 on 2020-11-19 and the substorm over Fort Smith on 2015-03-26."""
+    from pyspedas.tplot_tools import cdf_to_tplot
+
+    for file in (_SHOCK_FILE, _MOVIE_FILE):
+        if not (data / file).is_file():
+            raise ArgumentError(f"--data {data}", f"there is no file {file}", "Give the folder with the real files.")
+    cdf_to_tplot([str(data / _SHOCK_FILE)], varnames=["mms1_dis_dist_brst"])
+    with np.load(data / _MOVIE_FILE, allow_pickle=False) as movie:
+        tplot.write(Variable("thg_asf_fsmi", movie["times"], movie["frames"]))
+    shock, movie_name = "mms1_dis_dist_brst", "thg_asf_fsmi"
+    return [
+        Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00"),
+        Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12"),
+        Case("shock_downstream", "MMS1 2020-11-19: downstream", shock, "2020-11-19/23:36:22"),
+        Case("fsmi_arc", "Fort Smith 2015-03-26: growth-phase arc", movie_name, "2015-03-26/06:08:00"),
+        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00"),
+    ]
+
+
+def _truth(variable: Variable) -> list[str] | None:
+    """What a simulated variable knows of its samples."""
+    simulated = variable.attributes.get("simulated", {})
+    return simulated.get("region") or simulated.get("kind")
+
+
+def _middle_of_first(variable: Variable, kind: str) -> str:
+    is_kind = np.array(_truth(variable)) == kind
+    start = int(np.argmax(is_kind))
+    after = np.flatnonzero(~is_kind[start:])
+    length = int(after[0]) if len(after) else len(is_kind) - start
+    return str(variable.times[start + length // 2])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ArgumentError(
+            f"folder {folder}", f"it cannot be written ({error})", "Give another with --out."
+        ) from error
+
+
+@contextmanager
+def _stage(name: str, say: Callable[[str], None]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    say(f"  [{name}: {time.perf_counter() - start:.1f} s]")
+
+
+def _peak_memory() -> str:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return ""
+    # Linux counts kilobytes, macOS bytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return f"Memory at peak: {peak:.0f} MB. "

@@ -1,0 +1,131 @@
+"""What comes back from a search: the similarity series, the interval bars, the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import VariableError
+from .search.intervals import Intervals
+from .times import to_astropy
+from .tplot import Variable
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+ATTRIBUTE = "similarity"
+METHOD = "Smith et al. 2024, JGR Space Physics 129, e2023JA032096, doi 10.1029/2023JA032096"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A variable to be stored, with the plot options that make ``tplot`` show it well at once."""
+
+    variable: Variable
+    options: Mapping[str, object]
+
+
+def similarity_series(source: Variable, name: str, scores: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+    """One score per sample of the source, float64, NaN where there is none."""
+    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    variable = Variable(name, source.times, scores, {}, attributes, source.store)
+    low = float(np.nanmin(scores)) if np.isfinite(scores).any() else -1.0
+    options = {
+        "ytitle": "similarity",
+        "ysubtitle": "[cosine]",
+        "yrange": [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)],
+        "legend_names": [source.name],
+        "color": "black",
+    }
+    return Product(variable, options)
+
+
+def interval_bars(source: Variable, name: str, found: Intervals, provenance: Mapping[str, Any]) -> Product:
+    """Bars as pyspedas draws its burst segments: times start, start, end, end with values nan, 1, 1, nan."""
+    order = np.argsort(found.start, kind="stable")
+    times = np.stack([found.start, found.start, found.end, found.end], axis=1)[order].ravel()
+    values = np.tile([np.nan, 1.0, 1.0, np.nan], len(found))
+    attributes = {"data_att": {"units": "", "coord_sys": ""}, ATTRIBUTE: {**provenance, "intervals": _record(found)}}
+    options = {
+        "ytitle": "",
+        "yrange": [0.9, 1.1],
+        "panel_size": 0.09,
+        "thick": 4,
+        "color": "green",
+        "border": False,
+        "legend_names": ["similar"],
+    }
+    return Product(Variable(name, times, values, {}, attributes, source.store), options)
+
+
+def embedding_series(source: Variable, name: str, embeddings: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+    """The embeddings, float32 (time, dimension), as a spectrogram over the dimensions."""
+    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    dimensions = np.arange(embeddings.shape[1])
+    variable = Variable(name, source.times, embeddings, {"v": dimensions}, attributes, source.store)
+    options = {"spec": True, "ytitle": "embedding", "ysubtitle": "dimension", "ztitle": source.name, "zlog": False}
+    return Product(variable, options)
+
+
+def interval_table(variables: Sequence[Variable]) -> QTable:
+    """The intervals that bars carry, best first; of several variables, together.
+
+    Returns
+    -------
+    astropy.table.QTable
+        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe`` or
+        ``site`` where it is known. The provenance is in ``meta``.
+
+    Raises
+    ------
+    VariableError
+        If a variable carries no intervals.
+    """
+    from astropy.table import QTable
+
+    records = [_carried(variable) for variable in variables]
+    joined = {key: np.concatenate([np.asarray(record["intervals"][key]) for record in records]) for key in _COLUMNS}
+    table = QTable(meta={"similarity": [{k: v for k, v in r.items() if k != "intervals"} for r in records]})
+    for key in ("start", "end", "peak"):
+        table[key] = to_astropy(joined[f"{key}_ns"].astype("datetime64[ns]"))
+    table["score"] = joined["score"].astype(float)
+    table["n_samples"] = joined["n_samples"].astype(int)
+    lengths = [len(record["intervals"]["score"]) for record in records]
+    table["source"] = np.repeat([record["source"] for record in records], lengths)
+    for place in ("probe", "site"):
+        known = [record["station"].get(place, "") for record in records]
+        if any(known):
+            table[place] = np.repeat(known, lengths)
+    return table[np.argsort(-table["score"], kind="stable")]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made the result, for provenance."""
+    found = {}
+    for package in ("pyspedas-similarity", "pyspedas", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # run from a source tree
+            found[package] = "not installed"
+    return found
+
+
+_COLUMNS = ("start_ns", "end_ns", "peak_ns", "score", "n_samples")
+
+
+def _record(found: Intervals) -> dict[str, list[int] | list[float]]:
+    """The table in plain numbers, so that it survives wherever attributes do."""
+    record = {f"{key}_ns": getattr(found, key).astype("int64").tolist() for key in ("start", "end", "peak")}
+    return {**record, "score": found.score.tolist(), "n_samples": found.n_samples.tolist()}
+
+
+def _carried(variable: Variable) -> Mapping[str, Any]:
+    record = variable.attributes.get(ATTRIBUTE)
+    if not isinstance(record, Mapping) or "intervals" not in record:
+        remedy = "Give the variable ending in _similar that find_similar returned."
+        raise VariableError(variable.name, "it carries no intervals", remedy)
+    return record

@@ -1,0 +1,104 @@
+"""The one list of instruments: name -> loader and image recipe.
+
+A new instrument is a file here with a ``load`` function, and a line in `INSTRUMENTS`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import ArgumentError, VariableError
+from ..imaging.recipe import DistributionRecipe, FrameRecipe, Recipe
+from ..simulate import allsky, fpi
+from ..tplot import Variable
+from . import mms_fpi, themis_asi
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """How to load an instrument's data and to make images of them.
+
+    Attributes
+    ----------
+    title : str
+    load : callable
+        ``load(trange, probe=..., suffix=..., **keywords) -> list of tplot names``; those that can be encoded come first
+        and match `variables`.
+    recipe : Recipe
+    variables : str
+        Glob of the tplot names that can be encoded.
+    station : str
+        Regular expression that finds the group ``probe`` or ``site`` in such a name.
+    """
+
+    title: str
+    load: Callable[..., list[str]]
+    recipe: Recipe
+    variables: str
+    station: str
+
+
+# Electron limits: thermal speeds of magnetosheath electrons are 3,000 to 6,000 km/s, and 10 cm^-3 at 50 eV fill a cube
+# of this size with 6e-27 s^3 cm^-6 on average along its axis.
+ELECTRONS = DistributionRecipe(species="electron", speed_max_km_s=15000.0, floor=1e-30, ceiling=1e-25)
+
+_IONS, _FRAMES = DistributionRecipe(), FrameRecipe()
+_MMS, _THEMIS, _SIMULATED = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})", r"(?P<{}>simulated)_"
+
+INSTRUMENTS = {
+    "mms_dis": Instrument("MMS FPI ions", mms_fpi.load_ions, _IONS, "mms?_dis_dist_*", _MMS),
+    "mms_des": Instrument("MMS FPI electrons", mms_fpi.load_electrons, ELECTRONS, "mms?_des_dist_*", _MMS),
+    "themis_asi": Instrument("THEMIS all-sky imagers", themis_asi.load, _FRAMES, "thg_as[ft]_????*", _THEMIS),
+    "simulated_dis": Instrument(
+        "simulated MMS FPI ions", fpi.load, _IONS, "simulated_dis_dist_*", _SIMULATED.format("probe")
+    ),
+    "simulated_asi": Instrument(
+        "simulated all-sky imager", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED.format("site")
+    ),
+}
+
+
+def instrument_named(name: str) -> Instrument:
+    """The registered instrument of this name; ArgumentError with the names there are if there is none."""
+    if name not in INSTRUMENTS:
+        raise ArgumentError("instrument", f"found {name!r}", f"Give one of {', '.join(INSTRUMENTS)}.")
+    return INSTRUMENTS[name]
+
+
+def instrument_of(variable: Variable) -> Instrument | None:
+    """The instrument whose variables are called like this one, or None."""
+    for instrument in INSTRUMENTS.values():
+        if fnmatch.fnmatchcase(variable.name, instrument.variables):
+            return instrument
+    return None
+
+
+def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
+    """The recipe for a variable: its instrument's, or by its shape.
+
+    Raises
+    ------
+    VariableError
+        If neither name nor shape tell what it is.
+    """
+    known = instrument_named(instrument) if instrument else instrument_of(variable)
+    if known is not None:
+        return known.recipe
+    if variable.values.ndim == 3:
+        return FrameRecipe()
+    shape = variable.values.shape
+    if variable.values.ndim == 4:
+        remedy = "Give instrument='mms_dis' for ions or 'mms_des' for electrons, or a recipe."
+        raise VariableError(variable.name, f"found the shape {shape}, but not which particles these are", remedy)
+    remedy = "Give a distribution (time, azimuth, polar, energy) or frames (time, row, column)."
+    raise VariableError(variable.name, f"found the shape {shape}, of which no image is made", remedy)
+
+
+def station_of(variable: Variable) -> dict[str, str]:
+    """{'probe': name} or {'site': name} where the variable's name tells it, else empty."""
+    instrument = instrument_of(variable)
+    found = re.match(instrument.station, variable.name) if instrument else None
+    return found.groupdict() if found else {}

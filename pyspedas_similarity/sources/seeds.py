@@ -1,0 +1,115 @@
+"""What `like` may be: times, intervals, (name, time), arrays, and lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import SeedError, TimeError
+from ..times import Span, cadence, to_datetime64, to_spans
+from ..tplot import Variable, loaded_names, read
+from .tplot_variable import select
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One example of what is looked for.
+
+    Attributes
+    ----------
+    label : str
+        For provenance: variable and time, or 'array'.
+    samples : Variable
+        The sample or samples it consists of.
+    span : Span or None
+        Their time; None for an array.
+    """
+
+    label: str
+    samples: Variable
+    span: Span | None
+
+
+def read_seeds(like: Any, variables: Sequence[Variable]) -> list[Seed]:
+    """Find the samples that `like` stands for.
+
+    Parameters
+    ----------
+    like : time, interval, array, (name, time or interval), or a list of them
+        A bare time or interval is looked up in the first of `variables` that has samples there. An array has the shape
+        of one sample, or of several stacked; its tables of angles and energies are those of the first variable's first
+        sample. For the forms of time see `pyspedas_similarity.times.to_spans`.
+    variables : sequence of Variable
+        Those to be searched.
+
+    Raises
+    ------
+    SeedError
+        If there is no seed, or no sample at it.
+    """
+    if like is None:
+        raise SeedError("like", "no seed is given", "Give a time that interests you: like='2015-10-16/13:07:02.2'.")
+    if _is_samples(like):
+        return [_from_array(np.asarray(like), variables[0])]
+    if _is_named(like):
+        name, where = like
+        return [_from_span(span, [_seed_variable(name, variables)]) for span in to_spans(where)]
+    if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):
+        return [seed for one in like for seed in read_seeds(one, variables)]
+    return [_from_span(span, variables) for span in to_spans(like)]
+
+
+def _is_samples(like: Any) -> bool:
+    """An array of measurements; arrays of one column or of pairs are times."""
+    array = getattr(like, "values", like)
+    return isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[1] > 2 and array.dtype.kind in "fiu"
+
+
+def _is_named(like: Any) -> bool:
+    if not (isinstance(like, tuple) and len(like) == 2 and isinstance(like[0], str)):
+        return False
+    try:
+        to_datetime64(like[0])
+    except TimeError:
+        return True
+    return like[0] in loaded_names()
+
+
+def _seed_variable(name: str, variables: Sequence[Variable]) -> Variable:
+    # A variable loaded for this search alone is in no store.
+    searched = {variable.name: variable for variable in variables}
+    return searched[name] if name in searched else read(name)
+
+
+def _from_array(array: np.ndarray, variable: Variable) -> Seed:
+    shape = variable.values.shape[1:]
+    if array.shape not in (shape, (len(array), *shape)):
+        remedy = f"Give one sample of the shape {shape}, like those of {variable.name}, or several stacked."
+        raise SeedError("like", f"found an array of the shape {array.shape}", remedy)
+    stack = array.reshape(-1, *shape)
+    first = select(variable, slice(0, 1)).coordinates
+    tables = {key: table[0] if table.ndim == 2 else table for key, table in first.items()}
+    times = np.full(len(stack), variable.times[0])
+    return Seed("array", Variable("like", times, stack, tables, variable.attributes, variable.store), None)
+
+
+def _from_span(span: Span, variables: Sequence[Variable]) -> Seed:
+    for variable in variables:
+        samples = _samples_at(span, variable.times)
+        if len(samples):
+            part = select(variable, samples)
+            return Seed(f"{variable.name} {span}", part, Span(part.times[0], part.times[-1]))
+    ranges = "; ".join(f"{v.name} has {v.times[0]} to {v.times[-1]}" for v in variables)
+    found = "no sample within one cadence of it" if span.is_instant else "no sample inside it"
+    raise SeedError(f"seed {span}", f"{found}: {ranges}", "Give a time at which there are data.")
+
+
+def _samples_at(span: Span, times: np.ndarray) -> np.ndarray:
+    if not span.is_instant:
+        return np.flatnonzero((times >= span.start) & (times <= span.end))
+    distance = np.abs(times - span.start)
+    nearest = int(np.argmin(distance))
+    return np.array([nearest] if distance[nearest] <= cadence(times) else [], np.int64)

@@ -1,0 +1,543 @@
+"""The public verbs. Each plans first (everything is read and checked), then computes, and stores only at the end."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from . import products, tplot
+from .encoder.fixed import FIXED, default_encoder, fixed_encoder
+from .encoder.runtime import Encoder
+from .encoder.weights import load_encoder, save_encoder
+from .errors import ArgumentError, EncoderError, SeedError, SimilarityError, VariableError
+from .imaging.recipe import DistributionRecipe, Recipe, recipe_from_dict
+from .search.intervals import Intervals, best_intervals, find_intervals, outside
+from .search.scoring import coherence_lag, default_threshold, similarity
+from .sources import tplot_variable
+from .sources.registry import instrument_named, recipe_of, station_of
+from .sources.seeds import Seed, read_seeds
+from .times import Span, cadence, to_interval, to_timedelta64
+from .tplot import Variable
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from .encoder.training import TrainingPlan
+
+__all__ = ["encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
+
+logger = logging.getLogger(__name__)
+_Verb = TypeVar("_Verb", bound=Callable[..., list[str]])
+_FEWEST_SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """How scores become intervals, as the caller asked."""
+
+    k: int | None
+    threshold: float | None
+    exclude: np.timedelta64 | None
+
+    @classmethod
+    def read(cls, k: Any, threshold: Any, exclude: Any) -> _Rules:
+        if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
+            raise ArgumentError("k", f"found {k!r}", "Give the number of intervals wanted, 1 or more, or None.")
+        if threshold is not None:
+            is_number = isinstance(threshold, (int, float, np.number)) and not isinstance(threshold, bool)
+            if not is_number or not -1 <= threshold <= 1:
+                raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+        automatic = isinstance(exclude, str) and exclude == "auto"
+        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be encoded, and how."""
+
+    variables: list[Variable]
+    encoder: Encoder
+    recipe: Recipe
+
+
+def _pyspedas_manners(verb: _Verb) -> _Verb:
+    """With errors='log' (the default), log a SimilarityError once and return [], as pyspedas does."""
+
+    @functools.wraps(verb)
+    def polite(*args: Any, errors: str = "log", **keywords: Any) -> list[str]:
+        if errors not in ("log", "raise"):
+            raise ArgumentError("errors", f"found {errors!r}", "Give 'log' or 'raise'.")
+        try:
+            return verb(*args, **keywords)
+        except SimilarityError as error:
+            if errors == "raise":
+                raise
+            logger.error("%s: %s", verb.__name__, error)
+            return []
+
+    return polite  # type: ignore[return-value]
+
+
+@_pyspedas_manners
+def find_similar(
+    names: str | int | Iterable[str | int] | None = None,
+    like: Any = None,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    encoder: str | Path | Encoder | None = None,
+    k: int | None = None,
+    threshold: float | None = None,
+    exclude: Any = "auto",
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+    recipe: Recipe | None = None,
+    progress: bool = True,
+    **load_keywords: Any,
+) -> list[str]:
+    """Find the intervals like a seed.
+
+    Parameters
+    ----------
+    names : str, int or list of them, optional
+        Loaded tplot variables: 3-D distributions (time, azimuth, polar, energy) or frames (time, row, column). Globs as
+        pyspedas allows. Without it, `instrument` and `trange` say what to load; what is so loaded does not stay.
+    like : time, interval, (name, time), array, or a list of them
+        The seed or seeds. A time means the sample nearest to it, if within one cadence; an interval (a pair of times,
+        as in `trange`) all samples in it; ``('name', time)`` a sample of another variable; an array a sample that is in
+        no variable. Two single times are written ``[[t1], [t2]]``. A bare time belongs to the first variable with data
+        there.
+    trange : time range, optional
+        With `names`: the part to search. Else: what to load.
+    instrument : str, optional
+        With `names`: which recipe to use, where the name does not tell. Else: what to load.
+    probe : str or list, optional
+        Spacecraft, or station of a camera, to load.
+    encoder : str, path or Encoder, optional
+        Name of a fixed encoder, folder of a saved one, or one from `train`. The default depends on the kind of image.
+    k : int, optional
+        At most this many intervals for each variable, the best ones. Where no `threshold` is given, the default one is
+        lowered until there are so many.
+    threshold : float, optional
+        Cosine that a similar sample reaches. Default: half way between 1 and the median score.
+    exclude : 'auto', seconds, timedelta or Quantity
+        Samples as near as this to a seed, in the seed's variable, are not reported: they are similar because they are
+        the same event. 'auto' takes twice the time in which the scores lose their autocorrelation. Hits no further
+        apart than this are one interval.
+    newname : str or list of str, optional
+        Takes the place of the variables' names in those of the results.
+    suffix : str, optional
+        Added to the names of the results.
+    overwrite : bool
+        False: existing variables of these names are an error.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return [], or raise.
+    recipe : Recipe, optional
+        Another recipe than the instrument's or the encoder's.
+    progress : bool
+        Show a progress bar, in a terminal, on anything over two seconds.
+    **load_keywords
+        Keywords of the instrument's loader, such as ``data_rate`` or ``no_update``.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_similarity``, float64 (time): cosine to the nearest seed, NaN where a sample cannot be
+        encoded; and ``X_similar``, bars over the intervals found, from which `intervals` makes a table. [] where
+        nothing is found, after one warning; the similarity is then stored all the same.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input. The tplot store is then as it was.
+
+    See Also
+    --------
+    intervals : the table
+
+    Notes
+    -----
+    The method is that of Smith et al. 2024 (doi 10.1029/2023JA032096): distance between embeddings is similarity.
+    Times are those of the variable's samples, UTC to the nanosecond; an interval ends where its last sample ends.
+
+    Examples
+    --------
+    >>> import pyspedas_similarity as sim
+    >>> found = sim.find_similar('mms1_dis_dist_brst', like='2020-11-19/23:36:20')  # doctest: +SKIP
+    >>> sim.intervals(found)  # doctest: +SKIP
+    """
+    rules = _Rules.read(k, threshold, exclude)
+    loaded = _load(names, trange, instrument, probe, load_keywords)
+    if not loaded:
+        return _nothing(f"there are no data of {instrument} in {trange}")
+    seeds = read_seeds(like, loaded)
+    searched = _within(loaded, trange)
+    plan = _plan(searched, instrument, encoder, recipe)
+    titles = _result_names(plan.variables, newname, suffix, ("_similarity", "_similar"), overwrite)
+    seed_embeddings = [_embed_seed(seed, plan) for seed in seeds]
+    results = [
+        _search(variable, _embed(variable, plan, progress), seeds, seed_embeddings, rules, plan, title)
+        for variable, title in zip(plan.variables, titles, strict=True)
+    ]
+    return _store_results(results)
+
+
+@_pyspedas_manners
+def encode(
+    names: str | int | Iterable[str | int] | None = None,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    encoder: str | Path | Encoder | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+    recipe: Recipe | None = None,
+    progress: bool = True,
+    **load_keywords: Any,
+) -> list[str]:
+    """Embed every sample of variables, for search or other models.
+
+    Parameters
+    ----------
+    names, trange, instrument, probe, encoder, newname, suffix, overwrite, errors, recipe, progress, **load_keywords
+        As in `find_similar`.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_embedding``, float32 (time, dimension): of unit length, NaN where none can be made.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+    """
+    loaded = _load(names, trange, instrument, probe, load_keywords)
+    if not loaded:
+        return _nothing(f"there are no data of {instrument} in {trange}")
+    plan = _plan(_within(loaded, trange), instrument, encoder, recipe)
+    titles = _result_names(plan.variables, newname, suffix, ("_embedding",), overwrite)
+    made = [
+        products.embedding_series(variable, title[0], _embed(variable, plan, progress), _provenance(variable, plan))
+        for variable, title in zip(plan.variables, titles, strict=True)
+    ]
+    return [tplot.write(product.variable, product.options) for product in made]
+
+
+def intervals(name: str | Iterable[str]) -> QTable:
+    """The table of intervals that `find_similar` found.
+
+    Parameters
+    ----------
+    name : str or list of str
+        ``X_similar``, or the list that `find_similar` returned.
+
+    Returns
+    -------
+    astropy.table.QTable
+        ``start``, ``end``, ``peak`` (astropy Time, UTC), ``score`` (cosine of the best sample), ``n_samples`` (at or
+        above the threshold), ``source``, and ``probe`` or ``site`` where known; best first. The provenance is in its
+        ``meta``.
+
+    Raises
+    ------
+    VariableError
+        If the variable is not loaded or carries no intervals.
+    """
+    names = tplot.expand(name)
+    variables = [tplot.read(one) for one in names]
+    # Of the list that find_similar returned, the scores carry no intervals, and are not meant.
+    bars = [v for v in variables if "intervals" in v.attributes.get(products.ATTRIBUTE, {})]
+    return products.interval_table(bars or variables)
+
+
+def train(
+    names: str | int | Iterable[str | int] | None = None,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    plan: TrainingPlan | None = None,
+    recipe: Recipe | None = None,
+    name: str | None = None,
+    progress: bool = True,
+    load_keywords: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Encoder:
+    """Train an encoder on one's own data, by self-supervision.
+
+    Parameters
+    ----------
+    names, trange, instrument, probe, recipe
+        As in `find_similar`; at least 16 samples that can be encoded, all of one kind.
+    plan : TrainingPlan, optional
+        All choices of training together.
+    name : str, optional
+        What to call the encoder; default the method and the first variable.
+    progress : bool
+        Show a progress bar in a terminal.
+    load_keywords : mapping, optional
+        Keywords of the instrument's loader.
+    **options
+        Single choices of `TrainingPlan` instead of `plan`: ``method`` ('simsiam'), ``backbone`` ('compact' or
+        'resnet18'), ``epochs``, ``batch_size``, ``seed``, ``learning_rate``, ``views`` and others.
+
+    Returns
+    -------
+    Encoder
+        For ``find_similar(encoder=...)`` and `save_encoder`. The same data and seed give the same weights. A collapsed
+        encoder comes with a warning.
+
+    Raises
+    ------
+    SimilarityError
+        For bad input.
+
+    Notes
+    -----
+    SimSiam (Chen and He 2021, doi 10.1109/CVPR46437.2021.01549) through lightly, as in Smith et al. 2024, but with
+    views that physics allows: no mirror images unless asked for, since orientation is meaning.
+    """
+    from .encoder import training
+
+    if plan is not None and options:
+        raise ArgumentError("plan", f"given beside {', '.join(options)}", "Give either a plan or single options.")
+    try:
+        plan = plan or training.TrainingPlan(**options)
+    except TypeError as error:
+        raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.training.TrainingPlan.") from error
+    loaded = _load(names, trange, instrument, probe, dict(load_keywords or {}))
+    if not loaded:
+        raise VariableError(str(instrument), f"there are no data in {trange}", "Give another time range.")
+    variables = _within(loaded, trange)
+    recipe = recipe or _common_recipe(variables, instrument)
+    for variable in variables:
+        tplot_variable.check(variable, recipe)
+    return training.train(
+        np.concatenate([block for variable in variables for block in tplot_variable.images(variable, recipe)]),
+        kind=recipe.kind,
+        recipe=recipe.to_dict(),
+        recipe_hash=recipe.hash,
+        data=[variable.name for variable in variables],
+        plan=plan,
+        name=name or f"{plan.method}_{variables[0].name}",
+        progress=progress,
+    )
+
+
+def _load(names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]) -> list[Variable]:
+    """The variables named, or those that an instrument's loader brings, which then leave the store again."""
+    if names is not None:
+        if keywords or probe is not None:
+            found = ", ".join([*keywords, *(["probe"] if probe is not None else [])])
+            raise ArgumentError(
+                found, "given beside names, where nothing is loaded", "Leave it out, or leave out names."
+            )
+        return [tplot.read(name) for name in tplot.expand(names)]
+    if instrument is None or trange is None:
+        remedy = "Give the names of loaded variables, or instrument and trange to load."
+        raise ArgumentError("names", "nothing to search is given", remedy)
+    source = instrument_named(instrument)
+    start, end = to_interval(trange)
+    if probe is not None:
+        keywords = {"probe": probe, **keywords}
+    with tplot.preserved():
+        try:
+            brought = source.load([str(start), str(end)], **keywords)
+        except TypeError as error:
+            raise ArgumentError(f"keywords of {instrument}", str(error), "See its loader's documentation.") from error
+        return [tplot.read(name) for name in brought if fnmatch.fnmatchcase(name, source.variables)]
+
+
+def _within(variables: list[Variable], trange: Any) -> list[Variable]:
+    """The part of each variable in a time range."""
+    if trange is None:
+        parts = variables
+    else:
+        start, end = to_interval(trange)
+        parts = [tplot_variable.select(v, np.flatnonzero((v.times >= start) & (v.times <= end))) for v in variables]
+    for variable, part in zip(variables, parts, strict=True):
+        if len(part.times) < _FEWEST_SAMPLES:
+            span = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "nothing"
+            found = f"{len(part.times)} samples" + (
+                f" in {start} to {end}; it has {span}" if trange is not None else ""
+            )
+            raise VariableError(variable.name, found, f"Give a range with at least {_FEWEST_SAMPLES} samples.")
+    return parts
+
+
+def _plan(
+    variables: list[Variable], instrument: str | None, encoder: str | Path | Encoder | None, recipe: Recipe | None
+) -> _Plan:
+    """Settle encoder and recipe, and check that they go with each other and with the variables."""
+    natural = recipe or _common_recipe(variables, instrument)
+    chosen = _encoder(encoder, natural.kind)
+    card = chosen.card
+    if card.kind != natural.kind:
+        remedy = f"Give an encoder for images of the kind {natural.kind!r}."
+        raise EncoderError(f"encoder {card.name}", f"made for {card.kind} images, not {natural.kind}", remedy)
+    trained_on = recipe_from_dict(card.recipe) if card.recipe else natural
+    if recipe is not None and trained_on.hash != recipe.hash:
+        raise EncoderError(
+            f"encoder {card.name}", "trained with another recipe than the one given", "Leave recipe out."
+        )
+    if isinstance(natural, DistributionRecipe) and trained_on.species != natural.species:
+        found = f"trained on {trained_on.species} distributions; {variables[0].name} holds {natural.species}s"
+        raise EncoderError(f"encoder {card.name}", found, f"Train one on {natural.species} distributions.")
+    for variable in variables:
+        tplot_variable.check(variable, trained_on)
+    return _Plan(variables, chosen, trained_on)
+
+
+def _common_recipe(variables: list[Variable], instrument: str | None) -> Recipe:
+    recipes = [recipe_of(variable, instrument) for variable in variables]
+    for variable, recipe in zip(variables, recipes, strict=True):
+        if recipe != recipes[0]:
+            found = f"its images ({recipe.kind}) are not made like those of {variables[0].name} ({recipes[0].kind})"
+            raise VariableError(variable.name, found, "Search variables of different kinds one after another.")
+    return recipes[0]
+
+
+def _encoder(encoder: str | Path | Encoder | None, kind: str) -> Encoder:
+    if encoder is None:
+        return default_encoder(kind)
+    if isinstance(encoder, Encoder):
+        return encoder
+    if isinstance(encoder, str) and encoder in FIXED:
+        return fixed_encoder(encoder, kind)
+    if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
+        return load_encoder(encoder)
+    remedy = f"Give one of {', '.join(FIXED)}, the folder of a saved encoder, or an Encoder."
+    raise EncoderError("encoder", f"found {str(encoder)[:80]!r}, which is neither", remedy)
+
+
+def _result_names(
+    variables: list[Variable], newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool
+) -> list[tuple[str, ...]]:
+    bases = [variable.name for variable in variables]
+    if newname is not None:
+        bases = [newname] if isinstance(newname, str) else list(newname)
+    if len(bases) != len(variables) or len(set(bases)) != len(bases):
+        found = f"found {len(bases)} names for {len(variables)} variables"
+        raise ArgumentError("newname", found, "Give one name for each, all different.")
+    titles = [tuple(f"{base}{ending}{suffix or ''}" for ending in endings) for base in bases]
+    taken = set(tplot.loaded_names()) if not overwrite else set()
+    for title in (title for group in titles for title in group):
+        if title in taken:
+            raise VariableError(title, "it exists and overwrite=False", "Give newname or suffix, or overwrite=True.")
+    return titles
+
+
+def _embed_seed(seed: Seed, plan: _Plan) -> np.ndarray:
+    tplot_variable.check(seed.samples, plan.recipe)
+    embeddings = _embed(seed.samples, plan, progress=False)
+    if not np.isfinite(embeddings).any():
+        remedy = "Give a seed at which something was measured."
+        raise SeedError(f"seed {seed.label}", "it cannot be encoded: nothing measured, or the same everywhere", remedy)
+    return embeddings
+
+
+def _embed(variable: Variable, plan: _Plan, progress: bool) -> np.ndarray:
+    """Embeddings of all samples, block by block, so that images of the whole variable never exist at once."""
+    from tqdm import tqdm
+
+    # disable=None keeps the bar out of logs and pipes.
+    options = {"total": len(variable.times), "delay": 2, "unit": "sample", "disable": None if progress else True}
+    parts = []
+    with tqdm(desc=variable.name, leave=False, **options) as bar:
+        for images in tplot_variable.images(variable, plan.recipe):
+            parts.append(plan.encoder.encode(images))
+            bar.update(len(images))
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class _Result:
+    series: products.Product
+    bars: products.Product | None
+    found: Intervals
+    note: str
+
+
+def _search(
+    variable: Variable,
+    embeddings: np.ndarray,
+    seeds: list[Seed],
+    seed_embeddings: list[np.ndarray],
+    rules: _Rules,
+    plan: _Plan,
+    title: tuple[str, str],
+) -> _Result:
+    """Score one variable and find its intervals."""
+    scores = similarity(embeddings, seed_embeddings)
+    if not np.isfinite(scores).any():
+        remedy = "Look at it with tplot: it may hold fill values only."
+        raise VariableError(variable.name, "none of its samples can be encoded", remedy)
+    step = cadence(variable.times)
+    exclude = rules.exclude if rules.exclude is not None else 2 * coherence_lag(scores) * step
+    spans = [seed.span for seed in seeds if seed.span is not None and seed.samples.name == variable.name]
+    candidates = np.where(outside(variable.times, spans, exclude), scores, np.nan)
+    threshold = rules.threshold if rules.threshold is not None else default_threshold(scores)
+    if rules.k is not None and rules.threshold is None:
+        found, threshold = best_intervals(variable.times, candidates, threshold, exclude, rules.k)
+    else:
+        found = find_intervals(variable.times, candidates, threshold, exclude).best(rules.k)
+    seconds = exclude / np.timedelta64(1, "s")
+    logger.info("%s: threshold %.3f, exclude %g s, %d intervals", variable.name, threshold, seconds, len(found))
+    chosen = {"threshold": float(threshold), "exclude_s": float(seconds), "k": rules.k}
+    provenance = _provenance(variable, plan) | {"seeds": [_seed_record(seed) for seed in seeds]} | chosen
+    series = products.similarity_series(variable, title[0], scores, provenance)
+    bars = products.interval_bars(variable, title[1], found, provenance) if len(found) else None
+    return _Result(series, bars, found, _shortfall(variable, candidates, threshold, title[0]))
+
+
+def _shortfall(variable: Variable, candidates: np.ndarray, threshold: float, series: str) -> str:
+    if not np.isfinite(candidates).any():
+        return f"no sample of {variable.name} lies outside the exclusion around the seeds"
+    best = int(np.nanargmax(candidates))
+    at = f"{candidates[best]:.3f} at {variable.times[best]}"
+    return f"no sample of {variable.name} reaches the threshold {threshold:.3f}; the best is {at}; see {series}"
+
+
+def _store_results(results: list[_Result]) -> list[str]:
+    """Store what was found; similarity series also where nothing was, to show how near it came."""
+    names = []
+    for result in results:
+        series = tplot.write(result.series.variable, result.series.options)
+        if result.bars is not None:
+            names += [series, tplot.write(result.bars.variable, result.bars.options)]
+    if not names:
+        return _nothing("; ".join(result.note for result in results))
+    return names
+
+
+def _nothing(why: str) -> list[str]:
+    logger.warning("Nothing found: %s.", why)
+    return []
+
+
+def _provenance(variable: Variable, plan: _Plan) -> dict[str, Any]:
+    """What made a result, in plain values."""
+    card = plan.encoder.card
+    return {
+        "source": variable.name,
+        "station": station_of(variable),
+        "encoder": {"name": card.name, "method": card.method, "hash": plan.encoder.hash},
+        "recipe": plan.recipe.to_dict() | {"hash": plan.recipe.hash},
+        "versions": products.versions(),
+        "reference": products.METHOD,
+    }
+
+
+def _seed_record(seed: Seed) -> dict[str, Any]:
+    span: Span | None = seed.span
+    times = {} if span is None else {"start": str(span.start), "end": str(span.end)}
+    return {"label": seed.label, "n_samples": len(seed.samples.times), **times}

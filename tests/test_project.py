@@ -1,0 +1,166 @@
+"""The project keeps its promises: CI runs what README says, metadata agrees, the repository holds no data."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+PACKAGE = PROJECT / "pyspedas_similarity"
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+COMMANDS = {
+    "demo": "python -m pip install . && pyspedas-similarity demo",
+    "tests": 'python -m pip install ".[tests,docs]" && python -m pytest',
+}
+IMPORT_NAMES = {"protobuf": "google", "scikit-learn": "sklearn"}  # where a distribution's module is called otherwise
+NOT_IMPORTED = {
+    "onnxscript",  # torch.onnx.export imports it
+    "pynndescent",  # for the archive's index, which follows
+    "scikit-learn",  # for the probes, which follow
+    "sunpy",  # its time ranges are read without importing it
+}
+
+
+def read_project_file(name: str) -> str:
+    return (PROJECT / name).read_text(encoding="utf-8")
+
+
+def repository_files() -> list[Path]:
+    """Give every file that git has or would take."""
+    git = ["git", "-C", str(PROJECT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    if not (PROJECT / ".git").exists():
+        pytest.skip("not a git checkout: the list of the repository's files is not known")
+    names = subprocess.run(git, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [PROJECT / name for name in names if name and (PROJECT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_readme_states_the_command_below_its_marker(name):
+    blocks = re.findall(rf"^<!-- command: {name} -->\n```sh\n(.*?)\n```$", read_project_file("README.md"), re.M | re.S)
+    assert blocks == [COMMANDS[name]]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_ci_reads_the_command_from_readme(name):
+    script = read_project_file(".ci/run")
+    assert f"$(readme_command {name})" in script
+    assert COMMANDS[name] not in script
+
+
+@pytest.mark.parametrize(
+    ("readme", "complaint"),
+    [
+        ("```sh\necho hello\n```\n", "no sh block"),
+        ("<!-- command: demo -->\n\n```sh\necho hello\n```\n", "no sh block"),
+        ("<!-- command: demo -->\n```sh\necho hello\n", "no sh block"),
+        ("<!-- command: demo -->\n```sh\n```\n", "no sh block"),
+    ],
+    ids=["no marker", "marker not directly above", "fence not closed", "empty"],
+)
+def test_ci_fails_on_a_readme_without_the_command(tmp_path, readme, complaint):
+    (tmp_path / "README.md").write_text(readme)
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(PROJECT / ".ci" / "run", tmp_path / ".ci" / "run")
+    outcome = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert outcome.returncode != 0
+    assert complaint in outcome.stderr
+    assert "virtual environment" not in outcome.stdout
+
+
+def test_repository_holds_no_large_file():
+    too_large = [str(path) for path in repository_files() if path.stat().st_size > 2**20]
+    assert too_large == []
+
+
+def test_repository_holds_no_observations():
+    observations = [str(path) for path in repository_files() if path.name.endswith((".cdf", ".sav", ".pgm.gz"))]
+    assert observations == []
+
+
+def test_citation_states_the_version_of_the_metadata():
+    version = re.search(r"^version: (\S+)$", read_project_file("CITATION.cff"), re.M)
+    assert version is not None
+    assert version[1] == PYPROJECT["project"]["version"]
+
+
+def test_dependencies_are_what_the_package_imports():
+    declared = {re.split(r"[^\w.-]", entry, maxsplit=1)[0] for entry in PYPROJECT["project"]["dependencies"]}
+    assert declared >= NOT_IMPORTED
+    needed = {IMPORT_NAMES.get(name, name) for name in declared - NOT_IMPORTED}
+    third_party = imported_modules() - sys.stdlib_module_names - {PACKAGE.name}
+    assert third_party == needed
+
+
+def imported_modules() -> set[str]:
+    """Give the top-level names of all absolute imports in the package, those inside functions included."""
+    names: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names.add(node.module.partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize(
+    ("require", "outcome", "status"), [("0", "1 skipped", 0), ("1", "1 failed", 1)], ids=["may skip", "required"]
+)
+def test_missing_real_data_skips_or_fails(tmp_path, require, outcome, status):
+    shutil.copy(PROJECT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = real_data\n")
+    (tmp_path / "test_it.py").write_text("def test_it(real_data):\n    real_data('mms/absent.cdf')\n")
+    environment = os.environ | {
+        "PYSPEDAS_SIMILARITY_DATA": str(tmp_path),
+        "PYSPEDAS_SIMILARITY_REQUIRE_DATA": require,
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == status, run.stdout
+    assert outcome in run.stdout
+    assert str(tmp_path / "mms" / "absent.cdf") in run.stdout
+
+
+def test_tplot_store_is_taken_back_after_a_test(tmp_path):
+    shutil.copy(PROJECT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = real_data\n")
+    (tmp_path / "test_it.py").write_text(
+        "import pyspedas\n"
+        "def test_first():\n"
+        "    pyspedas.store_data('a', data={'x': [1.0, 2.0], 'y': [3.0, 4.0]})\n"
+        "    pyspedas.tplot_rename('a', 'b')\n"
+        "    assert pyspedas.tnames() == ['b']\n"
+        "def test_second():\n"
+        "    assert pyspedas.tnames() == []\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "2 passed" in run.stdout
+
+
+def test_tour_runs_and_finds_what_it_says(capsys):
+    page = read_project_file("docs/tour.rst")
+    blocks = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", page, re.M)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(textwrap.dedent(block), names)
+    assert names["truth"][0] == "jet"
+    assert names["table"]["score"][0] > names["table"]["score"][-1]
+    assert "jet" in capsys.readouterr().out
+
+
+def test_connections_to_other_machines_are_refused():
+    import socket
+
+    with pytest.raises(ConnectionRefusedError, match="offline"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)  # an address reserved for documentation (RFC 5737)
