@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,15 @@ class Case:
     name : str
         The tplot variable to search.
     like : time or interval
+    rules : dict
+        Arguments of `find_similar` beside the seed.
     """
 
     slug: str
     title: str
     name: str
     like: Any
+    rules: dict[str, Any] = field(default_factory=dict)
 
 
 def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[str], None] = print) -> list[str]:
@@ -86,7 +89,7 @@ def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[st
 def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
     say(f"\n{case.title}\n  seed: {case.like} in {case.name}")
     with _stage("search", say):
-        names = find_similar(case.name, like=case.like, suffix=f"_{case.slug}", errors="raise")
+        names = find_similar(case.name, like=case.like, suffix=f"_{case.slug}", errors="raise", **case.rules)
     if not names:
         return False
     source, series, bars = (tplot.read(name) for name in (case.name, *names))
@@ -121,7 +124,7 @@ def _simulated_cases(seed: int) -> list[Case]:
     """A simulated pass and a simulated night; each seed is the middle of the first episode of its kind."""
     distribution = INSTRUMENTS["simulated_dis"].load(_SIMULATED_PASS, seed=seed)[0]
     frames = INSTRUMENTS["simulated_asi"].load(_SIMULATED_NIGHT, seed=seed)[0]
-    wanted = [("jet", distribution), ("magnetosphere", distribution), ("arc", frames), ("streamer", frames)]
+    wanted = [("jet", distribution), ("magnetosheath", distribution), ("arc", frames), ("streamer", frames)]
     return [
         Case(f"simulated_{kind}", f"Simulated {kind}", name, _middle_of_first(tplot.read(name), kind))
         for kind, name in wanted
@@ -140,11 +143,11 @@ def _real_cases(data: Path) -> list[Case]:
         tplot.write(Variable("thg_asf_fsmi", movie["times"], movie["frames"]))
     shock, movie_name = "mms1_dis_dist_brst", "thg_asf_fsmi"
     return [
-        Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00"),
+        Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00", {"threshold": 0.95}),
         Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12"),
         Case("shock_downstream", "MMS1 2020-11-19: downstream", shock, "2020-11-19/23:36:22"),
         Case("fsmi_arc", "Fort Smith 2015-03-26: growth-phase arc", movie_name, "2015-03-26/06:08:00"),
-        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00"),
+        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00", {"k": 5}),
     ]
 
 

@@ -178,9 +178,8 @@ def find_similar(
     loaded = _load(names, trange, instrument, probe, load_keywords)
     if not loaded:
         return _nothing(f"there are no data of {instrument} in {trange}")
+    plan = _plan(_within(loaded, trange), instrument, encoder, recipe)
     seeds = read_seeds(like, loaded)
-    searched = _within(loaded, trange)
-    plan = _plan(searched, instrument, encoder, recipe)
     titles = _result_names(plan.variables, newname, suffix, ("_similarity", "_similar"), overwrite)
     seed_embeddings = [_embed_seed(seed, plan) for seed in seeds]
     results = [

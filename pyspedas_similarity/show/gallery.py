@@ -61,12 +61,19 @@ def plot_gallery(source: Variable, bars: Variable, seed: Variable, recipe: Recip
         panels[0, column].set_title(text, fontsize="small", color=SEED_COLOUR if column == 0 else "black")
         _frame(panels[:, column], SEED_COLOUR if column == 0 else MATCH_COLOUR)
     figure.suptitle(title or source.name, fontsize="medium")
+    figure.supxlabel(_legend(recipe), fontsize="small")
     figure.savefig(path, dpi=120)
     return Path(path)
 
 
 def _rows(recipe: Recipe) -> tuple[str, ...]:
     return recipe.planes if isinstance(recipe, DistributionRecipe) else ("frame", "as encoded")
+
+
+def _legend(recipe: Recipe) -> str:
+    if isinstance(recipe, DistributionRecipe):
+        return f"planes of velocity to {recipe.speed_max_km_s:g} km/s; above: similarity and time of the best sample"
+    return "above: similarity and time of the best frame"
 
 
 def _draw(panel: Axes, sample: Variable, picture: np.ndarray, kind: str, recipe: Recipe) -> None:

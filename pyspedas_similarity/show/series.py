@@ -50,7 +50,7 @@ def plot_score(source: Variable, series: Variable, bars: Variable, path: Path, t
         _mark(panel, record)
     lower.set_xlabel("UTC")
     lower.set_xlim(source.times[0], source.times[-1])
-    lower.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize="small")
+    lower.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize="small", borderpad=0)
     upper.set_title(title or source.name, loc="left", fontsize="medium")
     figure.savefig(path, dpi=120)
     return Path(path)

@@ -1,0 +1,107 @@
+"""The same verbs from a shell: output, files, exit status."""
+
+import shutil
+
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+from pyspedas_similarity import cli, demo
+
+TRANGE = ["2020-01-02/06:00", "2020-01-02/06:04"]
+FIND = ["find", "--instrument", "simulated_asi", "--trange", *TRANGE, "--like", "2020-01-02/06:01:00"]
+
+
+def test_find_prints_and_writes_the_table(tmp_path, capsys):
+    path = tmp_path / "found.ecsv"
+    assert cli.main([*FIND, "-k", "2", "--exclude", "6", "--out", str(path)]) == cli.FOUND
+    printed = capsys.readouterr().out
+    table = QTable.read(path, format="ascii.ecsv")
+    assert 1 <= len(table) <= 2 and table["start"].scale == "utc"
+    for start in table["start"].isot:
+        assert start in printed
+    assert table.meta["similarity"][0]["seeds"][0]["start"] == "2020-01-02T06:01:00.000000000"
+
+
+def test_an_interval_may_be_the_seed():
+    assert cli.main([*FIND, "2020-01-02/06:01:30", "-k", "1"]) == cli.FOUND
+
+
+def test_nothing_found_is_status_one():
+    assert cli.main([*FIND, "--threshold", "1"]) == cli.NOTHING_FOUND
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([*FIND[:-1], "tomorrow"], "this is not a time"),
+        ([*FIND, "-k", "0"], "1 or more"),
+        ([*FIND, "--out", "table.xyz"], ".ecsv"),
+        ([*FIND, "--out", "/nowhere/at/all/table.csv"], "cannot be written"),
+        (["find", "--like", "2020-01-01"], "nothing to search"),
+        (["find", "--cdf", "missing.cdf", "--variable", "x", "--like", "2020-01-01"], "there is no file"),
+        (["find", "--cdf", "missing.cdf", "--like", "2020-01-01"], "--variable"),
+        (["find", "--cdf", __file__, "--variable", "x", "--like", "2020-01-01"], "not readable"),
+        (["demo", "--data", "/nowhere"], "there is no file"),
+        (["demo", "--out", "/dev/null/x"], "cannot be written"),
+        (["info", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(arguments, says, capsys):
+    assert cli.main(arguments) == cli.BAD_INPUT
+    error = capsys.readouterr().err
+    assert says in error and error.startswith("pyspedas-similarity: ") and error.count("\n") == 1
+
+
+def test_an_interrupt_ends_quietly(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupted)
+    assert cli.main(["demo"]) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "pyspedas-similarity: interrupted\n"
+
+
+def test_train_then_info_then_find(tmp_path, capsys):
+    folder = str(tmp_path / "mine")
+    data = ["--instrument", "simulated_asi", "--trange", "2020-01-02/06:00", "2020-01-02/06:01"]
+    assert cli.main(["train", *data, "--out", folder, "--epochs", "1"]) == cli.FOUND
+    assert "effective_rank" in capsys.readouterr().out
+    assert cli.main(["info", folder]) == cli.FOUND
+    assert '"method": "simsiam"' in capsys.readouterr().out
+    assert cli.main(["train", *data, "--out", folder, "--epochs", "1"]) == cli.BAD_INPUT
+    assert cli.main([*FIND, "-k", "1", "--encoder", folder]) == cli.FOUND
+
+
+def test_info_names_instruments_and_encoders(capsys):
+    assert cli.main(["info"]) == cli.FOUND
+    printed = capsys.readouterr().out
+    for name in ("mms_dis", "themis_asi", "hybrid", "pixels", "torch", "pyspedas"):
+        assert name in printed
+
+
+def test_demo_finds_every_kind_and_draws_it(tmp_path, capsys):
+    assert cli.main(["demo", "--out", str(tmp_path)]) == cli.FOUND
+    printed = capsys.readouterr().out
+    slugs = ["simulated_jet", "simulated_magnetosheath", "simulated_arc", "simulated_streamer"]
+    for slug in slugs:
+        table = QTable.read(tmp_path / f"{slug}_intervals.ecsv", format="ascii.ecsv")
+        kind = slug.removeprefix("simulated_")
+        assert table["truth"][0] == kind, slug
+        assert np.isfinite(table["score"]).all()
+        for picture in (f"{slug}_score.png", f"{slug}_gallery.png"):
+            assert (tmp_path / picture).stat().st_size > 10_000
+    assert "Memory at peak" in printed and printed.count("[search:") == len(slugs)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        f"{slug}_{end}" for slug in slugs for end in ("intervals.ecsv", "score.png", "gallery.png")
+    }
+
+
+def test_demo_on_real_data(tmp_path, real_data, capsys):
+    shock = real_data(demo._SHOCK_FILE)
+    real_data(demo._MOVIE_FILE)
+    assert cli.main(["demo", "--data", str(shock.parents[1]), "--out", str(tmp_path)]) == cli.FOUND
+    assert "Traceback" not in capsys.readouterr().out
+    for slug in ("shock_upstream", "shock_ramp", "shock_downstream", "fsmi_arc", "fsmi_streamer"):
+        assert len(QTable.read(tmp_path / f"{slug}_intervals.ecsv", format="ascii.ecsv")) >= 1, slug
+    shutil.rmtree(tmp_path)

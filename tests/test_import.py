@@ -1,0 +1,45 @@
+"""What the import costs and does, in fresh interpreters."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def python(code, *options):
+    run = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run
+
+
+def test_import_brings_no_slow_package():
+    run = python("import pyspedas_similarity", "-X", "importtime")
+    imported = {line.rsplit("|", 1)[1].strip().partition(".")[0] for line in run.stderr.splitlines() if "|" in line}
+    assert "pyspedas_similarity" in imported
+    slow = {"torch", "torchvision", "lightly", "matplotlib", "pyspedas", "pytplot", "sunpy", "onnxruntime", "sklearn"}
+    assert imported & slow == set()
+
+
+def test_import_opens_no_socket_and_no_logging():
+    python(
+        "import logging, sys\n"
+        "sys.addaudithook(lambda event, _: sys.exit(1) if event.startswith('socket.') else None)\n"
+        "import pyspedas_similarity\n"
+        "assert logging.getLogger().handlers == []"
+    )
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import pyspedas_similarity, pyspedas", "import pyspedas, pyspedas_similarity"],
+    ids=["we first", "pyspedas first"],
+)
+def test_registers_in_either_order(imports):
+    python(f"{imports}\nassert pyspedas.similarity.find_similar is pyspedas_similarity.find_similar")
+
+
+def test_an_attribute_that_is_there_stays():
+    python(
+        "import pyspedas\npyspedas.similarity = 'mine'\n"
+        "import pyspedas_similarity\nassert pyspedas.similarity == 'mine'"
+    )
