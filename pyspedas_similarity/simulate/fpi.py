@@ -1,52 +1,74 @@
-"""Simulated MMS FPI DIS burst ions of a pass along the magnetopause: plasma first, then the instrument.
+"""Simulated MMS FPI electrons and ions, and the magnetic field beside them: plasma first, then the instrument.
 
-The plasma is a sum of drifting bi-Maxwellians that the spacecraft meets one region after another. The instrument
-counts: every value is a whole number of counts times the phase space density of one count.
+The plasma is that of a crossing of a reconnection site (`magnetopause`) or of a long pass of ions (`ion_pass`). The
+instrument counts: every value is a whole number of counts times the phase space density of one count.
 
 Angles are look directions, as in the real files::
 
         look azimuth 0 (towards the Sun, +x)
-          O  spacecraft  <----  ion with velocity (-v, 0, 0) enters the sector of azimuth 0
+          O  spacecraft  <----  particle with velocity (-v, 0, 0) enters the sector of azimuth 0
 
-so an ion moves along azimuth + 180 degrees and 180 degrees - polar.
+so a particle moves along azimuth + 180 degrees and 180 degrees - polar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError
 from ..times import to_interval
 from ..tplot import Variable, write
-from .plasma import PROTON_EV, Plasma, phase_space_density, plasma_along, true_moments
-from .timeline import draw_episodes, kind_at, presence, random_streams, sample_times, seconds_since_first
+from .ion_pass import IonPass
+from .magnetopause import PROBES, Event
+from .plasma import ELECTRON_EV, ENERGY_AT_1_KM_S, PROTON_EV, Plasma, averaged, phase_space_density, true_moments
+from .timeline import random_streams, sample_times, seconds_since_first
 
-# Samples simulated at a time: temporaries stay near 10 MB each, whatever the length of the pass.
-CHUNK = 100
-# Shortest and longest stay in each region, in seconds. At their longest, four jets still fit into 300 s.
-STAY_S = {"magnetosheath": (12, 28), "boundary_layer": (4, 8), "magnetosphere": (12, 28), "jet": (3, 8)}
-RAMP_S = 0.8
+# Samples simulated at a time: temporaries stay near 3 MB each, whatever the length.
+CHUNK = 50
+# Where an event is put that is given no time.
+START = np.datetime64("2020-01-01T12:00:00", "ns")
+# The field is measured somewhat longer than the distributions, as in the archive.
+FIELD_MARGIN_S = 1.0
+FIELD_NOISE_NT = 0.02
+_FIELD_STEP = {"brst": np.timedelta64(7_812_500, "ns"), "fast": np.timedelta64(62_500_000, "ns")}  # 128 and 16 / s
+_FIELD_RATE = {"brst": "brst", "fast": "srvy"}
+# Of the real DIS file of 2020-11-19: the smallest value above zero at high energies is this over E^2 (E in eV).
+_DIS_ONE_COUNT = 1.74e-18
+_MASS_RATIO = ELECTRON_EV / PROTON_EV
 
 
 @dataclass(frozen=True)
 class Instrument:
     """What makes one particle instrument different from another; the defaults are DIS in burst.
 
-    `one_count_at_1ev` and `background_counts` are those of a real file (2020-11-19): the smallest value above zero
-    is 1.74e-18 / E^2 s^3 cm^-6 at high energies, 5.5e-27 at 17.8 keV, and about 1 bin in 200 is filled where no
-    plasma is. That file has one energy table (`tables` = 1); files with interleaved tables have two.
+    One count is f = 2 / (v^4 G dt), so that it goes as m^2 / (E^2 G dt), with the geometric factor G and the time dt at
+    one energy and direction. `one_count_at_1ev` of DIS is that of a real file (2020-11-19), 5.5e-27 s^3 cm^-6 at
+    17.8 keV, and so are `background_counts`: about 1 bin in 200 is filled where no plasma is. That file flags two
+    tables in turn that are one and the same. For DES no file was at hand: its one count follows from that of DIS by
+    the masses and a fifth of the time (30 against 150 ms), with geometric factors taken as equal. That is an
+    assumption, good for the order of magnitude (the instruments: Pollock et al. 2016,
+    doi 10.1007/s11214-016-0245-4). The background and photoelectrons of DES are chosen.
+
+    ``tables`` of 32 energies each are interleaved on one logarithmic scale over `energy_range_ev`, in turn from sample
+    to sample. Photoelectrons of the spacecraft are isotropic, with a density and temperature of their own.
+    `exposures` points of time within a sample are averaged.
     """
 
+    species: str = "ion"
+    data_rate: str = "brst"
     cadence_ms: int = 150
     energy_range_ev: tuple[float, float] = (2.16, 17800.0)
-    tables: int = 2
-    table_step: float = 1.04
-    one_count_at_1ev: float = 1.74e-18
+    tables: int = 1
+    one_count_at_1ev: float = _DIS_ONE_COUNT
     background_counts: float = 0.005
+    photoelectron_density: float = 0.0
+    photoelectron_ev: float = 2.5
     spin_deg_s: float = 18.3
+    exposures: int = 1
 
     def one_count(self, energy_ev: np.ndarray) -> np.ndarray:
         """Phase space density of one count in s^3 cm^-6, of the shape of `energy_ev`."""
@@ -54,40 +76,139 @@ class Instrument:
 
     def energy_tables(self) -> np.ndarray:
         """Centres of the energy steps in eV, shape (tables, 32)."""
-        base = np.geomspace(*self.energy_range_ev, 32)
-        return base * self.table_step ** np.arange(self.tables)[:, None]
+        return np.geomspace(*self.energy_range_ev, 32 * self.tables).reshape(32, self.tables).T
+
+    def photoelectrons(self, energy_ev: np.ndarray) -> np.ndarray:
+        """Phase space density of the spacecraft's photoelectrons in s^3 cm^-6, of the shape of `energy_ev`."""
+        spread = 1e5 * np.sqrt(self.photoelectron_ev / (2 * ENERGY_AT_1_KM_S[self.species]))  # cm/s
+        peak = self.photoelectron_density / ((2 * np.pi) ** 1.5 * spread**3)
+        return peak * np.exp(-energy_ev / self.photoelectron_ev)
 
 
 DIS = Instrument()
+DES = Instrument(
+    species="electron",
+    cadence_ms=30,
+    energy_range_ev=(6.0, 30000.0),
+    tables=2,
+    one_count_at_1ev=_DIS_ONE_COUNT * 5 * _MASS_RATIO**2,
+    background_counts=0.002,
+    photoelectron_density=2.0,
+)
+# Fast survey: sums over 4.5 s with one table, the background with them.
+_FAST: dict[str, Any] = {"data_rate": "fast", "cadence_ms": 4500, "tables": 1, "exposures": 45, "spin_deg_s": 0.0}
+DIS_FAST = replace(DIS, **_FAST, one_count_at_1ev=DIS.one_count_at_1ev / 30, background_counts=0.15)
+DES_FAST = replace(DES, **_FAST, one_count_at_1ev=DES.one_count_at_1ev / 150, background_counts=0.3)
+INSTRUMENTS = {(one.species, one.data_rate): one for one in (DIS, DES, DIS_FAST, DES_FAST)}
 
 
 @dataclass(frozen=True)
 class SimulatedPass:
-    """A simulated pass: what the instrument gives, and the truth behind it.
+    """What one spacecraft measures on its way, and the truth behind it.
 
-    ``times`` (n,) datetime64[ns]; ``distribution`` (n, 32 azimuth, 16 polar, 32 energy) float32 s^3 cm^-6;
-    ``azimuth`` (n, 32) and ``polar`` (16,) look directions in degrees; ``energy_ev`` (n, 32); ``parity`` (n,) the
-    energy table in use; truth: ``density`` (n,) cm^-3, ``velocity`` (n, 3) km/s, ``temperature_ev`` (n,),
-    ``region`` (n,) str.
+    Measured: ``times`` (n,) datetime64[ns]; ``distribution`` and its 1-sigma ``error`` (n, 32 azimuth, 16 polar,
+    32 energy) float32 s^3 cm^-6; ``error_flags`` (n,) uint32; ``azimuth`` (n, 32) and ``polar`` (16,) look directions
+    in degrees; ``energy_ev`` (n, 32); ``parity`` (n,) uint8; ``startdelphi_count`` (n,) uint16, the spin phase in
+    1/16 degree; ``field_times`` (m,) and ``field`` (m, 4) nT, the last its strength. The axes serve as DBCS, DMPA and
+    GSE alike.
+
+    Truth, moments of the plasma and not of the counts: ``density`` (n,) cm^-3; ``velocity`` (n, 3) km/s;
+    ``temperature`` (n, 3, 3) eV; ``region`` (n,) str.
     """
 
     times: np.ndarray
     distribution: np.ndarray
+    error: np.ndarray
+    error_flags: np.ndarray
     azimuth: np.ndarray
     polar: np.ndarray
     energy_ev: np.ndarray
     parity: np.ndarray
+    startdelphi_count: np.ndarray
+    field_times: np.ndarray
+    field: np.ndarray
     density: np.ndarray
     velocity: np.ndarray
-    temperature_ev: np.ndarray
+    temperature: np.ndarray
+    temperature_parallel: np.ndarray
+    temperature_perpendicular: np.ndarray
     region: np.ndarray
     seed: int
+    probe: str
+    instrument: Instrument
+
+    @property
+    def species(self) -> str:
+        """'ion' or 'electron'."""
+        return self.instrument.species
+
+    @property
+    def data_rate(self) -> str:
+        """'brst' or 'fast'."""
+        return self.instrument.data_rate
+
+    @property
+    def temperature_ev(self) -> np.ndarray:
+        """A third of the trace, (n,) eV."""
+        return np.trace(self.temperature, axis1=1, axis2=2) / 3
+
+    @property
+    def omni(self) -> np.ndarray:
+        """Energy flux of the counts averaged over all directions, keV/(cm^2 s sr keV), (n, 32)."""
+        return omni_energy_flux(self.distribution, self.polar, self.energy_ev, self.species)
+
+
+def simulate_event(
+    seed: int = 0,
+    species: str = "electron",
+    start: np.datetime64 = START,
+    duration_s: float = 12.0,
+    probe: str | int = "1",
+    instrument: Instrument | None = None,
+    edr: bool = True,
+) -> SimulatedPass:
+    """Simulate a crossing of a reconnection site, seen by one of four spacecraft.
+
+    The middle of the crossing lies near the middle of the interval, so that a short one sees the diffusion region and
+    its neighbours and a long one the magnetosheath and magnetosphere beside them as well.
+
+    Parameters
+    ----------
+    seed : int
+        Of the event. Other probes and species of one seed see the same plasma, with counting noise of their own.
+    species : {'electron', 'ion'}
+    start : numpy.datetime64
+    duration_s : float
+    probe : {'1', '2', '3', '4'}
+    instrument : Instrument, optional
+        Default: `DES` or `DIS`, in burst. One that is given decides the species.
+    edr : bool
+        Without one, outflow lies in the middle.
+
+    Returns
+    -------
+    SimulatedPass
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is not usable.
+    """
+    probe = _probe(probe)
+    if instrument is None:
+        instrument = _instrument(species, "brst")
+    streams = random_streams(seed, 1 + 2 * len(PROBES))
+    event = Event.draw(seed, edr, streams[0])
+    counting = streams[1 + 2 * PROBES.index(probe) + (instrument.species == "ion")]
+    times = sample_times(start, duration_s, np.timedelta64(instrument.cadence_ms, "ms"))
+    middle_s = duration_s * (0.5 + event.parameters.edr_offset) + event.delay_s(probe)
+    return _observe(event, times, -middle_s, instrument, counting, seed, probe)
 
 
 def simulate_pass(
     start: np.datetime64, duration_s: float = 300.0, seed: int = 0, instrument: Instrument = DIS
 ) -> SimulatedPass:
-    """Simulate ion distributions of a pass through magnetosheath, boundary layer, jets and magnetosphere.
+    """Simulate ion distributions of a long pass through magnetosheath, boundary layer, jets and magnetosphere.
 
     Parameters
     ----------
@@ -109,39 +230,89 @@ def simulate_pass(
     """
     course, draws, counting = random_streams(seed, 3)
     times = sample_times(start, duration_s, np.timedelta64(instrument.cadence_ms, "ms"))
-    times_s = seconds_since_first(times)
-    episodes = draw_episodes(_crossings(course), STAY_S, duration_s, course)
-    share = presence(episodes, times_s, RAMP_S)
-    plasma = plasma_along(episodes, share, times_s, draws)
-    azimuth, polar = look_directions(times_s, instrument.spin_deg_s, counting)
-    parity = (np.arange(times.size) % instrument.tables).astype(np.uint8)
-    energy_ev = instrument.energy_tables().astype(np.float32)[parity]
-    distribution = measure(plasma, azimuth, polar, energy_ev, instrument, counting)
+    return _observe(IonPass.draw(duration_s, course, draws), times, 0.0, instrument, counting, seed, "1")
+
+
+def _observe(
+    scene: Event | IonPass,
+    times: np.ndarray,
+    first_s: float,
+    instrument: Instrument,
+    counting: np.random.Generator,
+    seed: int,
+    probe: str,
+) -> SimulatedPass:
+    """Measure a scene; `first_s` is its own time at the first of `times`."""
+    middles_s = first_s + seconds_since_first(times)
+    azimuth, polar, spin = look_directions(seconds_since_first(times), instrument.spin_deg_s, counting)
+    parity = (np.arange(times.size) % 2).astype(np.uint8)
+    energy_ev = instrument.energy_tables().astype(np.float32)[parity % instrument.tables]
+    plasma = _exposed(scene, middles_s, instrument)
+    distribution, error = measure(plasma, azimuth, polar, energy_ev, instrument, counting)
+    density, velocity, temperature = true_moments(plasma)
+    b = scene.field(middles_s)
+    b = b / np.linalg.norm(b, axis=1, keepdims=True)
+    parallel = np.einsum("ni,nij,nj->n", b, temperature, b)
+    field_times, field = _measured_field(scene, times, first_s, instrument, counting)
     return SimulatedPass(
-        times, distribution, azimuth, polar, energy_ev, parity, *true_moments(plasma), kind_at(episodes, share), seed
+        times=times,
+        distribution=distribution,
+        error=error,
+        error_flags=np.zeros(times.size, np.uint32),
+        azimuth=azimuth,
+        polar=polar,
+        energy_ev=energy_ev,
+        parity=parity,
+        startdelphi_count=spin,
+        field_times=field_times,
+        field=field,
+        density=density,
+        velocity=velocity,
+        temperature=temperature,
+        temperature_parallel=parallel,
+        temperature_perpendicular=(np.trace(temperature, axis1=1, axis2=2) - parallel) / 2,
+        region=scene.region(middles_s),
+        seed=seed,
+        probe=probe,
+        instrument=instrument,
     )
 
 
-def _crossings(rng: np.random.Generator) -> Iterator[str]:
-    """Regions in the order met: to and fro across the boundary, every crossing through a jet in its layer."""
-    sides = ("magnetosheath", "magnetosphere")
-    side = int(rng.integers(2))
-    while True:
-        yield from (sides[side], "boundary_layer", "jet", "boundary_layer")
-        side = 1 - side
+def _exposed(scene: Event | IonPass, times_s: np.ndarray, instrument: Instrument) -> Plasma:
+    """The plasma of each sample, averaged over its exposures."""
+    count, cadence_s = instrument.exposures, instrument.cadence_ms / 1000
+    within_s = (np.arange(count) + 0.5) / count * cadence_s if count > 1 else np.zeros(1)
+    every_s = (times_s[:, None] + within_s).ravel()
+    plasma = scene.plasma(instrument.species, every_s)
+    return plasma if count == 1 else averaged(plasma, count)
 
 
-def look_directions(times_s: np.ndarray, spin_deg_s: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Look azimuth (n, 32) and polar angle (16,) in degrees, float32.
+def _measured_field(
+    scene: Event | IonPass, times: np.ndarray, first_s: float, instrument: Instrument, counting: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times (m,) and field (m, 4) nT float32 with its strength, from a second before to a second after `times`."""
+    step = _FIELD_STEP[instrument.data_rate]
+    margin = np.timedelta64(round(FIELD_MARGIN_S * 1e9), "ns")
+    last = np.timedelta64(instrument.cadence_ms, "ms")
+    field_times = np.arange(times[0] - margin, times[-1] + last + margin, step)
+    field = scene.field(first_s + (field_times - times[0]) / np.timedelta64(1, "s"))
+    field = field + FIELD_NOISE_NT * counting.standard_normal(field.shape)
+    return field_times, np.column_stack([field, np.linalg.norm(field, axis=1)]).astype(np.float32)
+
+
+def look_directions(
+    times_s: np.ndarray, spin_deg_s: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Look azimuth (n, 32) and polar angle (16,) in degrees, float32, and the spin phase (n,) uint16 in 1/16 degree.
 
     The sectors are fixed to the turning spacecraft and sorted from the Sun: the first lies between 0 and 11.25
-    degrees and moves on by the spin, in steps of 1/16 degree (Sun-pulse clock of 5760 counts a turn, as in the real
-    files).
+    degrees and moves on by the spin, in steps of the Sun-pulse clock of 5760 counts a turn, 155 of them ahead of the
+    spin phase, as in the real file.
     """
-    turned = rng.uniform(0, 360) + spin_deg_s * times_s
-    first = np.floor(turned * 16) / 16 % 11.25
-    azimuth = first[:, None] + 11.25 * np.arange(32)
-    return azimuth.astype(np.float32), (5.625 + 11.25 * np.arange(16)).astype(np.float32)
+    turned = np.floor((rng.uniform(0, 360) + spin_deg_s * times_s) * 16)
+    azimuth = (turned / 16 % 11.25)[:, None] + 11.25 * np.arange(32)
+    spin = ((turned - 155) % 5760).astype(np.uint16)
+    return azimuth.astype(np.float32), (5.625 + 11.25 * np.arange(16)).astype(np.float32), spin
 
 
 def measure(
@@ -151,85 +322,165 @@ def measure(
     energy_ev: np.ndarray,
     instrument: Instrument,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Count the plasma: distribution (n, 32, 16, 32) float32 in s^3 cm^-6, Poisson counts times one-count level.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count the plasma, photoelectrons and background.
 
-    `azimuth` (n, 32) and `polar` (16,) in degrees, `energy_ev` (n, 32).
+    Parameters
+    ----------
+    plasma : Plasma
+    azimuth, polar, energy_ev : numpy.ndarray, shapes (n, 32), (16,), (n, 32)
+        Degrees and eV.
+    instrument : Instrument
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    distribution, error : numpy.ndarray of float32, shape (n, 32, 16, 32)
+        Poisson counts N times the one-count level, and the root of N times it, in s^3 cm^-6. The error is 0 where
+        nothing was counted, as in the real file.
     """
-    n = len(azimuth)
-    measured = np.empty((n, azimuth.shape[1], polar.size, energy_ev.shape[1]), np.float32)
-    for first in range(0, n, CHUNK):
+    shape = (len(azimuth), azimuth.shape[1], polar.size, energy_ev.shape[1])
+    distribution, error = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for first in range(0, shape[0], CHUNK):
         rows = slice(first, first + CHUNK)
-        one_count = instrument.one_count(energy_ev[rows])[:, None, None, :]
-        expected = phase_space_density(plasma, rows, azimuth[rows], polar, energy_ev[rows]) / one_count
-        expected += instrument.background_counts
-        np.multiply(rng.poisson(expected), one_count, out=measured[rows], casting="same_kind")
-    return measured
+        one_count = instrument.one_count(energy_ev[rows].astype(np.float64))
+        floor = instrument.background_counts + instrument.photoelectrons(energy_ev[rows]) / one_count
+        expected = phase_space_density(plasma, rows, azimuth[rows], polar, energy_ev[rows])
+        expected *= (1 / one_count).astype(np.float32)[:, None, None, :]
+        expected += floor.astype(np.float32)[:, None, None, :]
+        counts = rng.poisson(expected).astype(np.float32)
+        level = one_count.astype(np.float32)[:, None, None, :]
+        np.multiply(counts, level, out=distribution[rows])
+        np.multiply(np.sqrt(counts, out=counts), level, out=error[rows])
+    return distribution, error
 
 
-def omni_energy_flux(distribution: np.ndarray, polar: np.ndarray, energy_ev: np.ndarray) -> np.ndarray:
+def omni_energy_flux(
+    distribution: np.ndarray, polar: np.ndarray, energy_ev: np.ndarray, species: str = "ion"
+) -> np.ndarray:
     """Energy flux averaged over all directions, v^4 f / 2, in keV/(cm^2 s sr keV), shape (n, 32)."""
     solid_angle = np.sin(np.radians(polar))
     mean = np.einsum("tape,p->te", distribution, solid_angle) / (solid_angle.sum() * distribution.shape[1])
-    speed_squared = energy_ev / PROTON_EV * 1e10  # (cm/s)^2
+    speed_squared = energy_ev.astype(np.float64) / ENERGY_AT_1_KM_S[species] * 1e10  # (cm/s)^2
     return (0.5 * speed_squared**2 * mean).astype(np.float32)
 
 
 def load(
     trange: object,
-    probe: str | int = "1",
+    probe: str | int | Sequence[str | int] = "1",
     data_rate: str = "brst",
     suffix: str = "",
     seed: int = 0,
+    species: str = "ion",
+    scene: str | None = None,
 ) -> list[str]:
-    """Simulate FPI ions and store them as tplot variables, as the FPI loader stores real ones.
+    """Simulate FPI and FGM and store them as tplot variables, as the loaders store real ones.
 
     Parameters
     ----------
     trange : pair of times
-        The pass begins at the first: the same seed at another start is the same plasma at another time.
-    probe : str or int
-        '1': one spacecraft is simulated.
-    data_rate : str
-        'brst': burst is simulated.
+        The same seed at another start is the same plasma at another time. An event has its middle near that of the
+        range.
+    probe : str, int, or several
+        '1' to '4'; the long pass is seen by '1' only.
+    data_rate : {'brst', 'fast'}
     suffix : str
         Put after every name.
     seed : int
+    species : {'ion', 'electron'}
+    scene : {'pass', 'event', 'control'}, optional
+        A long pass of ions (the default for ions), a crossing with a diffusion region (the default for electrons), or
+        one without.
 
     Returns
     -------
     list of str
-        Distribution, then density, bulk velocity (both the truth, not computed from counts), omni energy spectrum.
+        Distributions first, one for each probe; then of each their errors and error flags, density, bulk velocity,
+        temperatures (the truth, not computed from counts), omnidirectional energy spectrum and magnetic field.
 
     Raises
     ------
     SimilarityError
-        If the range, probe, rate or seed cannot be used.
+        If an argument cannot be used.
     """
-    if str(probe) != "1" or data_rate != "brst":
-        found = f"found probe {probe!r}, data_rate {data_rate!r}"
-        raise ArgumentError("simulated FPI", found, "Use probe '1' and data_rate 'brst'.")
-    start, end = to_interval(trange)
-    return _store(simulate_pass(start, float((end - start) / np.timedelta64(1, "s")), seed), suffix)
+    probes = [_probe(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
+    instrument, start, end = _instrument(species, data_rate), *to_interval(trange)
+    duration_s = float((end - start) / np.timedelta64(1, "s"))
+    scene = scene or ("pass" if species == "ion" else "event")
+    if scene not in ("pass", "event", "control"):
+        raise ArgumentError("scene", f"found {scene!r}", "Give 'pass', 'event' or 'control'.")
+    if scene == "pass" and (species != "ion" or set(probes) != {"1"}):
+        raise ArgumentError("scene 'pass'", f"found {species}s, probe {probe!r}", "It has ions and probe '1' only.")
+    names = []
+    for one in probes:
+        if scene == "pass":
+            seen = simulate_pass(start, duration_s, seed, instrument)
+        else:
+            seen = simulate_event(seed, species, start, duration_s, one, instrument, scene == "event")
+        names.append(store(seen, suffix))
+    return [stored[0] for stored in names] + [name for stored in names for name in stored[1:]]
 
 
-def _store(data: SimulatedPass, suffix: str) -> list[str]:
-    truth = {"seed": data.seed, "region": data.region.tolist()}
+def load_electrons(trange: object, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
+    """Simulate electrons of a crossing of a reconnection site; see `load`."""
+    return load(trange, probe, **{"species": "electron", **keywords})
 
-    def store(name: str, values: np.ndarray, units: str, coordinates: dict, options: dict) -> str:
-        attributes = {"data_att": {"units": units}, "simulated": truth}
-        variable = Variable(f"simulated_dis_{name}_brst{suffix}", data.times, values, coordinates, attributes)
-        return write(variable, options)
 
-    look = {"v1": data.azimuth, "v2": data.polar, "v3": data.energy_ev}
-    flux = omni_energy_flux(data.distribution, data.polar, data.energy_ev)
-    title = "simulated DIS"
+def _probe(probe: str | int) -> str:
+    if str(probe) not in PROBES:
+        raise ArgumentError("probe", f"found {probe!r}", "Give 1, 2, 3 or 4.")
+    return str(probe)
+
+
+def _instrument(species: str, data_rate: str) -> Instrument:
+    if (species, data_rate) not in INSTRUMENTS:
+        found = f"found species {species!r}, data_rate {data_rate!r}"
+        raise ArgumentError("simulated FPI", found, "Give 'electron' or 'ion', 'brst' or 'fast'.")
+    return INSTRUMENTS[species, data_rate]
+
+
+def store(seen: SimulatedPass, suffix: str = "") -> list[str]:
+    """Store a simulated pass as tplot variables under the names of the real ones, `simulated1` in the place of `mms1`.
+
+    Returns
+    -------
+    list of str
+        As of `load`.
+    """
+    sensor, rate = f"d{seen.species[0]}s", seen.data_rate
+    about = {"seed": seen.seed, "region": seen.region.tolist()}
+    title = f"simulated{seen.probe} {sensor.upper()}"
+
+    def keep(name: str, values: np.ndarray, units: str, coordinates: dict, options: dict) -> str:
+        attributes = {"data_att": {"units": units}, "simulated": about}
+        full = f"simulated{seen.probe}_{sensor}_{name}_{rate}{suffix}"
+        if name == "errorflags":  # the loader of MMS puts what they belong to after the suffix
+            full += "_dist"
+        return write(
+            Variable(full, seen.times, values, coordinates, attributes), {"ytitle": f"{title} {name}"} | options
+        )
+
+    look = {"v1": seen.azimuth if rate == "brst" else seen.azimuth[0], "v2": seen.polar, "v3": seen.energy_ev}
     spectrogram = {"ytitle": f"{title} energy", "ysubtitle": "[eV]", "ztitle": "[keV/(cm^2 s sr keV)]"}
     spectrogram |= {"spec": True, "ylog": True, "zlog": True}
     flow = {"ytitle": f"{title} velocity", "legend_names": ["Vx DBCS", "Vy DBCS", "Vz DBCS"]}
     return [
-        store("dist", data.distribution, "s^3/cm^6", look, {"ytitle": f"{title} distribution"}),
-        store("numberdensity", data.density, "cm^-3", {}, {"ytitle": f"{title} density"}),
-        store("bulkv_dbcs", data.velocity, "km/s", {}, flow),
-        store("energyspectr_omni", flux, "keV/(cm^2 s sr keV)", {"v": data.energy_ev}, spectrogram),
+        keep("dist", seen.distribution, "s^3/cm^6", look, {"ytitle": f"{title} distribution"}),
+        keep("disterr", seen.error, "s^3/cm^6", look, {}),
+        keep("errorflags", seen.error_flags, "", {}, {}),
+        keep("numberdensity", seen.density, "cm^-3", {}, {"ytitle": f"{title} density"}),
+        keep("bulkv_dbcs", seen.velocity, "km/s", {}, flow),
+        keep("temppara", seen.temperature_parallel, "eV", {}, {}),
+        keep("tempperp", seen.temperature_perpendicular, "eV", {}, {}),
+        keep("energyspectr_omni", seen.omni, "keV/(cm^2 s sr keV)", {"v": seen.energy_ev}, spectrogram),
+        _store_field(seen, suffix),
     ]
+
+
+def _store_field(seen: SimulatedPass, suffix: str) -> str:
+    name = f"simulated{seen.probe}_fgm_b_dmpa_{_FIELD_RATE[seen.data_rate]}_l2{suffix}"
+    variable = Variable(
+        name, seen.field_times, seen.field, {}, {"data_att": {"units": "nT"}, "simulated": {"seed": seen.seed}}
+    )
+    options = {"ytitle": f"simulated{seen.probe} FGM", "legend_names": ["Bx DMPA", "By DMPA", "Bz DMPA", "B total"]}
+    return write(variable, options)

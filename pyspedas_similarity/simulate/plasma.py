@@ -1,111 +1,274 @@
-"""Ion populations near the magnetopause: sums of drifting bi-Maxwellians, drawn region by region, and their moments."""
+"""Plasma as a sum of populations: shapes of velocity distributions, their moments, and what a sector sees of them.
+
+A shape lives in a frame of its own, velocities counted from its origin::
+
+        perp1 (towards which a crescent lies)
+          |    w
+          |   /        parallel: along b, signed
+          |  /         squared:  |w|^2
+          | /          perp1:    along perp1, signed
+          |/______ b
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
-from .timeline import Episode
-
-# Energy of a proton at 1 km/s, m_p / 2e in CODATA 2018 values.
+# Energy in eV of a particle at 1 km/s, m / 2e in CODATA 2018 values.
 PROTON_EV = 5.219852e-3
+ELECTRON_EV = 2.842815e-6
+ENERGY_AT_1_KM_S = {"ion": PROTON_EV, "electron": ELECTRON_EV}
+_NODES = 80  # of the quadrature along each axis; twice as many change no moment by more than 1e-4
+
+
+class Shape(Protocol):
+    """A distribution without density: ``value`` is relative, of the shape of its arguments, never negative.
+
+    ``reach`` (along b, across b) in km/s: beyond it nothing counts. ``uses_perp1``: whether it is not gyrotropic.
+    """
+
+    reach: tuple[float, float]
+    uses_perp1: bool
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """Relative phase space density; `perp1` may be None where it is not used."""
+        ...
 
 
 @dataclass(frozen=True)
 class Maxwellian:
-    """A drifting bi-Maxwellian: cm^-3, km/s, eV along and across the unit vector `axis`."""
+    """Two temperatures given as the standard deviations of velocity along and across b, km/s."""
 
-    density: float
-    velocity: np.ndarray
-    temperature_parallel: float
-    temperature_perpendicular: float
-    axis: np.ndarray
+    parallel: float
+    perpendicular: float
+    uses_perp1 = False
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Six standard deviations."""
+        return 6 * self.parallel, 6 * self.perpendicular
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """exp(-w_par^2 / 2 s_par^2 - w_perp^2 / 2 s_perp^2)."""
+        across = np.float32(-0.5 / self.perpendicular**2)
+        exponent = squared * across
+        if self.parallel != self.perpendicular:
+            exponent += parallel**2 * (np.float32(-0.5 / self.parallel**2) - across)
+        return np.exp(exponent, out=exponent)
+
+
+@dataclass(frozen=True)
+class CutMaxwellian:
+    """A Maxwellian with nothing below `cut` along b, or against it where `sense` is -1: the D of reconnection jets.
+
+    The edge is `softness` wide; all in km/s.
+    """
+
+    spread: float
+    cut: float
+    softness: float
+    sense: int = 1
+    uses_perp1 = False
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Six standard deviations."""
+        return 6 * self.spread, 6 * self.spread
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """The Maxwellian times a soft step."""
+        return np.exp(squared * np.float32(-0.5 / self.spread**2)) * _step(
+            (self.sense * parallel - self.cut) / self.softness
+        )
+
+
+@dataclass(frozen=True)
+class FlatTop:
+    """Flat inside an ellipsoid of half axes `parallel` and `perpendicular` (km/s), steep outside: 1/(1 + x^10)."""
+
+    parallel: float
+    perpendicular: float
+    uses_perp1 = False
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Eight half axes: the rest has a share of 3e-5 of the pressure."""
+        return 8 * self.parallel, 8 * self.perpendicular
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """1 / (1 + x^10), x the radius in units of the half axes."""
+        across = np.float32(1 / self.perpendicular**2)
+        radius = squared * across + parallel**2 * (np.float32(1 / self.parallel**2) - across)
+        return 1 / (1 + radius * (radius * radius) ** 2)
+
+
+@dataclass(frozen=True)
+class LossCone:
+    """An isotropic Maxwellian from which the share `depth` is missing within `angle_deg` of b, on both sides."""
+
+    spread: float
+    angle_deg: float
+    depth: float
+    uses_perp1 = False
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Six standard deviations."""
+        return 6 * self.spread, 6 * self.spread
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """The Maxwellian times 1 - depth exp(-(sin pitch angle / sin cone)^4)."""
+        inside = (1 - parallel**2 / np.maximum(squared, 1e-6)) * np.float32(1 / np.sin(np.radians(self.angle_deg)) ** 2)
+        left = 1 - np.float32(self.depth) * np.exp(-(inside**2))
+        return np.exp(squared * np.float32(-0.5 / self.spread**2)) * left
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What two spheres share: radius `radius`, centres at `offset` on either side along b, edges `softness`, km/s.
+
+    It is thin along b (radius - offset) and wide across (the root of radius^2 - offset^2).
+    """
+
+    radius: float
+    offset: float
+    softness: float
+    uses_perp1 = False
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The spheres and eight widths of their edges."""
+        return (self.radius - self.offset + 8 * self.softness, self.radius + 8 * self.softness)
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """The sphere whose edge is nearer decides: a soft step at the larger of the two distances."""
+        farther = squared + 2 * np.float32(self.offset) * np.abs(parallel) + np.float32(self.offset**2)
+        return _step((self.radius - np.sqrt(farther)) / self.softness)
+
+
+@dataclass(frozen=True)
+class Crescent:
+    """An arc across b at the speed `speed` on the side of perp1; widths along b and of the arc in km/s.
+
+    In gyrophase it goes as exp(-opening (1 - cos phase)^2): broad in front, next to nothing behind; half the density
+    at 80 degrees on either side for an opening of 1, at 59 degrees for 3.
+    """
+
+    speed: float
+    width: float
+    parallel: float
+    opening: float
+    uses_perp1 = True
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Six widths."""
+        return 6 * self.parallel, self.speed + 6 * self.width
+
+    def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
+        """Gaussian along b and in perpendicular speed, broad in gyrophase."""
+        along = parallel**2
+        across = np.sqrt(np.maximum(squared - along, 1.0))
+        exponent = (across - np.float32(self.speed)) ** 2 * np.float32(-0.5 / self.width**2)
+        exponent += along * np.float32(-0.5 / self.parallel**2)
+        exponent -= (1 - perp1 / across) ** 2 * np.float32(self.opening)
+        return np.exp(exponent, out=exponent)
+
+
+def _step(x: np.ndarray) -> np.ndarray:
+    """From 0 far below 0 to 1 far above it."""
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
+
+
+@dataclass(frozen=True)
+class ShapeMoments:
+    """Of a shape in its own frame: integral (km/s)^3, mean velocity (3,) km/s, covariance (3, 3) (km/s)^2."""
+
+    integral: float
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
+@lru_cache(maxsize=256)
+def shape_moments(shape: Shape) -> ShapeMoments:
+    """Integrate a shape over its reach, by Gauss and Legendre along and across b and evenly in gyrophase."""
+    nodes, weights = _quadrature()
+    parallel = shape.reach[0] * nodes[:, None, None]
+    across = shape.reach[1] * (nodes[None, :, None] + 1) / 2
+    phase = np.pi * (np.arange(48 if shape.uses_perp1 else 4) + 0.5) / (24 if shape.uses_perp1 else 2)
+    volume = shape.reach[0] * weights[:, None, None] * shape.reach[1] / 2 * weights[None, :, None] * across
+    velocity = np.stack(np.broadcast_arrays(parallel, across * np.cos(phase), across * np.sin(phase)))
+    density = shape.value(velocity[0], (velocity**2).sum(axis=0), velocity[1]) * volume * (2 * np.pi / phase.size)
+    integral = density.sum()
+    mean = np.einsum("iabc,abc->i", velocity, density) / integral
+    second = np.einsum("iabc,jabc,abc->ij", velocity, velocity, density, optimize=True) / integral
+    return ShapeMoments(float(integral), mean, second - np.outer(mean, mean))
+
+
+def frames_along(axis: np.ndarray, towards: np.ndarray) -> np.ndarray:
+    """Frames (..., 3, 3): b along `axis`, perp1 the part of `towards` across it, both (..., 3), perp2 = b x perp1."""
+    b = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    perp1 = towards - (towards * b).sum(axis=-1, keepdims=True) * b
+    perp1 = perp1 / np.linalg.norm(perp1, axis=-1, keepdims=True)
+    return np.stack([b, perp1, np.cross(b, perp1)], axis=-2)
+
+
+def thermal_speed(temperature_ev: float, species: str) -> float:
+    """Standard deviation of one component of velocity, km/s, at a temperature in eV."""
+    return float(np.sqrt(temperature_ev / (2 * ENERGY_AT_1_KM_S[species])))
 
 
 @dataclass(frozen=True)
 class Plasma:
-    """k populations at n times: `density` (k, n) cm^-3, `velocity` (k, n, 3) km/s, and what does not change."""
+    """k populations of one species at n times.
 
-    populations: tuple[Maxwellian, ...]
+    ``shapes`` (k); ``density`` (k, n) cm^-3; ``velocity`` (k, n, 3) km/s of the origins of the shapes; ``frames``
+    (k, n, 3, 3) unit vectors b, perp1, perp2 as rows; ``species`` 'ion' or 'electron'.
+    """
+
+    shapes: tuple[Shape, ...]
     density: np.ndarray
     velocity: np.ndarray
+    frames: np.ndarray
+    species: str
 
 
-def plasma_along(
-    episodes: tuple[Episode, ...], share: np.ndarray, times_s: np.ndarray, rng: np.random.Generator
-) -> Plasma:
-    """Draw the populations of every episode and mix them by its `share` (k episodes, n); waves move them all."""
-    rates, phases = rng.uniform(0.3, 2.0, (4, 1)), rng.uniform(0, 2 * np.pi, (4, 1))
-    waves = np.sin(rates * times_s + phases)  # one for density, three for velocity
-    populations, density, velocity = [], [], []
-    for episode, part in zip(episodes, share, strict=True):
-        for population in REGIONS[episode.kind](rng):
-            populations.append(population)
-            density.append(population.density * part * (1 + 0.08 * waves[0]))
-            velocity.append(population.velocity + 12.0 * waves[1:].T)
-    return Plasma(tuple(populations), np.array(density), np.array(velocity))
+def averaged(plasma: Plasma, count: int) -> Plasma:
+    """What an instrument sees that is open for `count` consecutive times: the mean of them, again a plasma."""
+    k, n = plasma.density.shape[0], plasma.density.shape[1] // count
 
+    def spread(values: np.ndarray) -> np.ndarray:
+        parts = values[:, : n * count].reshape(k, n, count, *values.shape[2:])
+        return np.moveaxis(parts, 2, 1).reshape(k * count, n, *values.shape[2:])
 
-def _direction(rng: np.random.Generator, towards: tuple[float, float, float], spread: float) -> np.ndarray:
-    vector = np.array(towards) + rng.normal(0.0, spread, 3)
-    return vector / np.linalg.norm(vector)
-
-
-def _magnetosheath(rng: np.random.Generator) -> list[Maxwellian]:
-    flow = rng.uniform(80, 200) * _direction(rng, (-0.4, 0.6, 0.6), 0.3)
-    parallel = rng.uniform(130, 300)
-    return [
-        Maxwellian(rng.uniform(12, 35), flow, parallel, parallel * rng.uniform(1, 1.6), _direction(rng, (0, 0, 1), 0.3))
-    ]
-
-
-def _magnetosphere(rng: np.random.Generator) -> list[Maxwellian]:
-    flow, temperature = rng.normal(0, 15, 3), rng.uniform(2000, 4500)
-    return [
-        Maxwellian(
-            rng.uniform(0.3, 1.0), flow, temperature, temperature * rng.uniform(1, 1.3), _direction(rng, (0, 0, 1), 0.2)
-        )
-    ]
-
-
-def _boundary_layer(rng: np.random.Generator) -> list[Maxwellian]:
-    sheath, hot = _magnetosheath(rng)[0], _magnetosphere(rng)[0]
-    part = rng.uniform(0.25, 0.6)
-    parallel, perpendicular = sheath.temperature_parallel * 1.4, sheath.temperature_perpendicular * 1.3
-    return [Maxwellian(part * sheath.density, 0.7 * sheath.velocity, parallel, perpendicular, sheath.axis), hot]
-
-
-def _jet(rng: np.random.Generator) -> list[Maxwellian]:
-    """Two ion beams that pass through each other along the field, carried northward or southward by the outflow."""
-    outflow = rng.uniform(300, 480) * _direction(rng, (0, 0, rng.choice([-1.0, 1.0])), 0.2)
-    field = _direction(rng, (0.4, 0.0, 1.0), 0.3)
-    density = rng.uniform(6, 16)
-    first = rng.uniform(0.5, 0.8)  # share of the density; the beams balance, so that the bulk flow is the outflow
-    relative = rng.uniform(250, 550) * rng.choice([-1.0, 1.0]) * field
-    cold, warm = rng.uniform(90, 220), rng.uniform(250, 700)
-    return [
-        Maxwellian(density * first, outflow + (1 - first) * relative, cold, cold * rng.uniform(1, 1.8), field),
-        Maxwellian(density * (1 - first), outflow - first * relative, warm, warm * rng.uniform(1, 1.4), field),
-    ]
-
-
-REGIONS: dict[str, Callable[[np.random.Generator], list[Maxwellian]]] = {
-    "magnetosheath": _magnetosheath,
-    "boundary_layer": _boundary_layer,
-    "magnetosphere": _magnetosphere,
-    "jet": _jet,
-}
+    shapes = tuple(shape for shape in plasma.shapes for _ in range(count))
+    return Plasma(
+        shapes, spread(plasma.density) / count, spread(plasma.velocity), spread(plasma.frames), plasma.species
+    )
 
 
 def true_moments(plasma: Plasma) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Density (n,) cm^-3, bulk velocity (n, 3) km/s and temperature (n,) eV (a third of the pressure's trace)."""
+    """Density (n,) cm^-3, bulk velocity (n, 3) km/s and temperature tensor (n, 3, 3) eV, of the model itself."""
+    mean = np.array([shape_moments(shape).mean for shape in plasma.shapes])
+    covariance = np.array([shape_moments(shape).covariance for shape in plasma.shapes])
+    each = plasma.velocity + np.einsum("kj,knji->kni", mean, plasma.frames)
     density = plasma.density.sum(axis=0)
-    velocity = (plasma.density[..., None] * plasma.velocity).sum(axis=0) / density[:, None]
-    own = np.array([(p.temperature_parallel + 2 * p.temperature_perpendicular) / 3 for p in plasma.populations])
-    drift = 2 * PROTON_EV / 3 * ((plasma.velocity - velocity) ** 2).sum(axis=-1)
-    return density, velocity, (plasma.density * (own[:, None] + drift)).sum(axis=0) / density
+    velocity = np.einsum("kn,kni->ni", plasma.density, each) / density[:, None]
+    away = each - velocity
+    second = np.einsum("kn,kni,knj->nij", plasma.density, away, away)
+    second += np.einsum(
+        "kn,knai,kab,knbj->nij", plasma.density, plasma.frames, covariance, plasma.frames, optimize=True
+    )
+    return density, velocity, 2 * ENERGY_AT_1_KM_S[plasma.species] * second / density[:, None, None]
 
 
 def phase_space_density(
@@ -128,27 +291,29 @@ def phase_space_density(
     """
     phi, theta = np.radians(azimuth)[:, :, None], np.radians(polar)
     look = np.stack(np.broadcast_arrays(np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)), -1)
-    moving = -look  # an ion that comes from where the sector looks moves the other way
-    speed = np.sqrt(energy_ev / PROTON_EV).astype(np.float32)[:, None, None, :]
+    moving = -look  # a particle that comes from where the sector looks moves the other way
+    speed = np.sqrt(energy_ev / ENERGY_AT_1_KM_S[plasma.species]).astype(np.float32)[:, None, None, :]
     total = np.zeros((*moving.shape[:3], energy_ev.shape[1]), np.float32)
-    for population, density, velocity in zip(plasma.populations, plasma.density, plasma.velocity, strict=True):
-        if density[rows].max() > 1e-6:
-            total += _maxwellian(population, density[rows], velocity[rows], moving, speed)
+    for k, shape in enumerate(plasma.shapes):
+        present = np.flatnonzero(plasma.density[k, rows] > 0)
+        if present.size:
+            here = np.arange(plasma.density.shape[1])[rows][present]
+            density = plasma.density[k, here] / (shape_moments(shape).integral * 1e15)  # 1e15 (cm/km)^3
+            relative = _relative(
+                shape, plasma.velocity[k, here], plasma.frames[k, here], moving[present], speed[present]
+            )
+            total[present] += relative * density.astype(np.float32)[:, None, None, None]
     return total
 
 
-def _maxwellian(
-    population: Maxwellian, density: np.ndarray, drift: np.ndarray, moving: np.ndarray, speed: np.ndarray
-) -> np.ndarray:
-    """One population at `speed` (m, 1, 1, 32) km/s along `moving` (m, 32, 16, 3); (m, 32, 16, 32) s^3 cm^-6."""
-    parallel = population.temperature_parallel / (2 * PROTON_EV)  # thermal speed squared, (km/s)^2
-    perpendicular = population.temperature_perpendicular / (2 * PROTON_EV)
-    along_drift = (moving @ drift[:, None, :, None]).astype(np.float32)
-    along_axis = (moving @ population.axis)[..., None].astype(np.float32)
-    drift_squared = (drift**2).sum(axis=1)[:, None, None, None].astype(np.float32)
-    drift_along_axis = (drift @ population.axis)[:, None, None, None].astype(np.float32)
-    exponent = (speed * (2 * along_drift - speed) - drift_squared) / np.float32(2 * perpendicular)
-    if parallel != perpendicular:
-        exponent -= (speed * along_axis - drift_along_axis) ** 2 * np.float32(0.5 / parallel - 0.5 / perpendicular)
-    peak = density / ((2 * np.pi) ** 1.5 * parallel**0.5 * perpendicular * 1e15)  # 1e15 (cm/km)^3
-    return np.exp(exponent, out=exponent) * peak.astype(np.float32)[:, None, None, None]
+def _relative(shape: Shape, drift: np.ndarray, frame: np.ndarray, moving: np.ndarray, speed: np.ndarray) -> np.ndarray:
+    """One shape at `speed` (m, 1, 1, 32) km/s along `moving` (m, 32, 16, 3), float32 (m, 32, 16, 32)."""
+
+    def along(axis: np.ndarray) -> np.ndarray:
+        """Component of velocity from the drift along `axis` (m, 3)."""
+        of_speed = np.einsum("mapi,mi->map", moving, axis)[..., None].astype(np.float32)
+        return speed * of_speed - (drift * axis).sum(axis=1).astype(np.float32)[:, None, None, None]
+
+    with_drift = 2 * np.einsum("mapi,mi->map", moving, drift)[..., None].astype(np.float32)
+    squared = speed * (speed - with_drift) + (drift**2).sum(axis=1).astype(np.float32)[:, None, None, None]
+    return shape.value(along(frame[:, 0]), squared, along(frame[:, 1]) if shape.uses_perp1 else None)

@@ -1,0 +1,369 @@
+r"""One crossing of a reconnection site at the magnetopause: parameters, the order of states, plasma and field.
+
+The boundary is a plane that moves along its normal N past four spacecraft; what one of them sees, the others see
+earlier or later. Axes of the boundary, after the common habit (Sonnerup & Cahill 1967)::
+
+       L  (reconnecting field; outflow along +L or -L)      sheath side:        B_L < 0, dense, cool
+       |                                                    magnetosphere side: B_L > 0, thin, hot
+       |____ N (out, to the sheath)
+      /
+     M  (guide field; electrons of the diffusion region drift across B and N)
+
+L, M, N lie anyhow in the frame of the instruments, and that one frame serves as DBCS, DMPA and GSE alike. States, from
+the sheath inwards, those in brackets not in every event::
+
+    magnetosheath (boundary_layer) (separatrix) (flat_top) edr
+        outflow (lens) (separatrix) (boundary_layer) magnetosphere
+
+Nothing here is a simulation of reconnection. Crescents are drawn after Burch et al. 2016 (doi 10.1126/science.aaf2939),
+beams of separatrices and D-shaped ions of jets after the review of Paschmann et al. 2013
+(doi 10.1007/s11214-012-9957-2); flat-tops, lenses and loss cones have the simplest forms that deserve the names. They
+stand beside each other with numbers drawn from stated ranges, so that what follows from them is true of the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from .plasma import (
+    Crescent,
+    CutMaxwellian,
+    FlatTop,
+    Lens,
+    LossCone,
+    Maxwellian,
+    Plasma,
+    Shape,
+    frames_along,
+    thermal_speed,
+)
+from .timeline import Episode, kind_at, presence
+
+STATES = (
+    "magnetosheath",
+    "boundary_layer",
+    "separatrix",
+    "flat_top",
+    "edr",
+    "outflow",
+    "lens",
+    "magnetosphere",
+)
+PROBES = ("1", "2", "3", "4")
+# Corners of a regular tetrahedron with edges of length 1, about its centre.
+_CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(8)
+# Shares below this are left out: that population is not there.
+_LEAST_SHARE = 1e-4
+
+
+def _between(low: float, high: float, unit: str) -> Any:
+    return field(metadata={"low": low, "high": high, "unit": unit})
+
+
+@dataclass(frozen=True)
+class EventParameters:
+    """What is drawn for an event, evenly within the range that stands beside each name (see `RANGES`).
+
+    Shares are of the density of their state; densities of states between sheath and magnetosphere are shares of the
+    sheath's. Temperatures of electrons unless ``ion`` is in the name.
+    """
+
+    boundary_speed: float = _between(20, 80, "km/s")
+    separation: float = _between(4, 10, "km")
+    ramp: float = _between(0.015, 0.06, "s")
+    edr_offset: float = _between(-0.1, 0.1, "of the duration")
+    wave_amplitude: float = _between(0.02, 0.08, "")
+    sheath_field: float = _between(15, 40, "nT")
+    magnetosphere_field: float = _between(40, 70, "nT")
+    guide_field: float = _between(0.05, 0.35, "of the magnetosphere's")
+    normal_field: float = _between(-3, 3, "nT")
+    edr_field: float = _between(0.1, 0.4, "of the magnetosphere's")
+    sheath_density: float = _between(10, 30, "cm^-3")
+    magnetosphere_density: float = _between(0.5, 1.5, "cm^-3")
+    sheath_flow: float = _between(60, 220, "km/s")
+    sheath_flow_angle: float = _between(-90, 90, "deg from M towards L")
+    sheath_temperature: float = _between(25, 50, "eV")
+    sheath_anisotropy: float = _between(0.9, 1.25, "T_perp / T_par")
+    magnetosphere_temperature: float = _between(300, 900, "eV")
+    loss_cone_angle: float = _between(25, 45, "deg")
+    loss_cone_depth: float = _between(0.7, 0.95, "")
+    cold_share: float = _between(0.1, 0.4, "")
+    cold_temperature: float = _between(20, 60, "eV")
+    boundary_layer_share: float = _between(0.4, 0.8, "of the sheath's density")
+    boundary_layer_heating: float = _between(1.3, 2.2, "T_par / sheath")
+    separatrix_share: float = _between(0.2, 0.5, "of the sheath's density")
+    beam_share: float = _between(0.35, 0.6, "")
+    beam_balance: float = _between(0.35, 0.65, "along B, of both beams")
+    beam_speed: float = _between(4500, 8000, "km/s")
+    beam_temperature: float = _between(15, 40, "eV")
+    flat_top_share: float = _between(0.3, 0.6, "of the sheath's density")
+    flat_top_speed: float = _between(5000, 8500, "km/s")
+    flat_top_aspect: float = _between(0.55, 0.9, "perp / par")
+    edr_share: float = _between(0.3, 0.6, "of the sheath's density")
+    edr_parallel_temperature: float = _between(45, 100, "eV")
+    edr_perpendicular_temperature: float = _between(20, 36, "eV")
+    edr_drift: float = _between(100, 600, "km/s")
+    crescent_share: float = _between(0.15, 0.35, "")
+    crescent_speed: float = _between(6500, 10000, "km/s")
+    crescent_width: float = _between(600, 1300, "km/s")
+    crescent_parallel: float = _between(1500, 3000, "km/s")
+    crescent_opening: float = _between(0.8, 3.0, "")
+    crescent_turn: float = _between(-25, 25, "deg from the drift")
+    outflow_share: float = _between(0.35, 0.7, "of the sheath's density")
+    outflow_speed: float = _between(250, 500, "km/s")
+    outflow_parallel_temperature: float = _between(60, 130, "eV")
+    outflow_anisotropy: float = _between(0.6, 1.0, "T_perp / T_par")
+    lens_share: float = _between(0.1, 0.25, "of the sheath's density")
+    lens_radius: float = _between(9000, 13000, "km/s")
+    lens_offset: float = _between(0.5, 0.75, "of the radius")
+    sheath_ion_temperature: float = _between(150, 400, "eV")
+    magnetosphere_ion_temperature: float = _between(1500, 3500, "eV")
+    hot_ion_share: float = _between(0.05, 0.2, "between sheath and magnetosphere")
+    jet_ion_temperature: float = _between(250, 600, "eV")
+    jet_ion_cut: float = _between(-0.6, 0.2, "of the thermal speed")
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> EventParameters:
+        """Draw each evenly within its range."""
+        return cls(*(float(rng.uniform(one.metadata["low"], one.metadata["high"])) for one in fields(cls)))
+
+
+RANGES: Mapping[str, tuple[float, float, str]] = {
+    one.name: (one.metadata["low"], one.metadata["high"], one.metadata["unit"]) for one in fields(EventParameters)
+}
+
+# Of each state: shortest and longest stay in s; the chance that it is met where it stands in brackets above.
+STAY_S = {
+    "boundary_layer": (0.6, 2.0),
+    "separatrix": (0.3, 1.0),
+    "flat_top": (0.4, 1.2),
+    "edr": (0.3, 1.5),
+    "outflow": (0.8, 2.5),
+    "lens": (0.4, 1.0),
+}
+CHANCE = 0.75
+# B_L of each state: below 0 in units of the sheath's field, above 0 in units of the magnetosphere's, on either side.
+_FIELD_L = {"boundary_layer": (-0.9, 0.9), "separatrix": (-0.7, 0.75), "flat_top": (-0.45, 0.45), "outflow": (0.3, 0.3)}
+_FIELD_L |= {"magnetosheath": (-1.0, -1.0), "lens": (0.6, 0.6), "magnetosphere": (1.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A population of a state: shape and density in cm^-3.
+
+    Its drift in km/s: `flow` along L, M, N, `along` b and `across`, along perp1; `turn_deg` turns it about b.
+    """
+
+    shape: Shape
+    density: float
+    flow: np.ndarray
+    along: float = 0.0
+    across: float = 0.0
+    turn_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """A drawn event: everything about the plasma, nothing about instruments.
+
+    ``axes`` (3, 3): L, M, N as rows, in the frame of the instruments; ``positions`` (4, 3) km of the spacecraft;
+    ``senses``: +1 or -1 for outflow along L, for the drift of electrons along N x b, and +1 for a boundary that moves
+    outwards, so that the spacecraft come from the sheath; ``episodes``: seconds from the middle of the crossing;
+    ``waves`` (5, 2): rate and phase of density, three components of velocity, and field.
+    """
+
+    seed: int
+    parameters: EventParameters
+    axes: np.ndarray
+    positions: np.ndarray
+    senses: tuple[int, int, int]
+    episodes: tuple[Episode, ...]
+    waves: np.ndarray
+
+    @classmethod
+    def draw(cls, seed: int, edr: bool, rng: np.random.Generator) -> Event:
+        """Draw an event with or without a diffusion region; the rest is the same for the same generator."""
+        parameters = EventParameters.draw(rng)
+        axes, tetrahedron = (_rotation(rng) for _ in range(2))
+        senses = tuple(int(sense) for sense in rng.choice([-1, 1], 3))
+        episodes = _episodes(edr, senses[2], rng)
+        waves = np.column_stack([rng.uniform(1.0, 8.0, 5), rng.uniform(0, 2 * np.pi, 5)])
+        return cls(seed, parameters, axes, parameters.separation * _CORNERS @ tetrahedron, senses, episodes, waves)
+
+    def delay_s(self, probe: str) -> float:
+        """Seconds after the centre of the tetrahedron at which the boundary comes to a spacecraft."""
+        along_normal = float(self.positions[PROBES.index(probe)] @ self.axes[2])
+        return along_normal / (self.senses[2] * self.parameters.boundary_speed)
+
+    def region(self, times_s: np.ndarray) -> np.ndarray:
+        """State (n,) str at times in seconds from the middle."""
+        return kind_at(self.episodes, self._shares(times_s))
+
+    def field(self, times_s: np.ndarray) -> np.ndarray:
+        """Magnetic field (n, 3) nT in the frame of the instruments."""
+        p = self.parameters
+        levels = [self._field_l(i) for i in range(len(self.episodes))]
+        along_l = self._shares(times_s).T @ np.array(levels)
+        wave = 0.5 * p.wave_amplitude * p.sheath_field * self._wave(4, times_s)
+        along_m = p.guide_field * p.magnetosphere_field + wave
+        along_n = p.normal_field + 0.5 * wave
+        return np.stack([along_l + wave, along_m, along_n], axis=-1) @ self.axes
+
+    def plasma(self, species: str, times_s: np.ndarray) -> Plasma:
+        """Populations of all states, mixed by their shares."""
+        states = _electrons if species == "electron" else _ions
+        frames = frames_along(b := self.field(times_s), self.senses[1] * np.cross(self.axes[2], b))
+        swing = 1 + self.parameters.wave_amplitude * self._wave(0, times_s)
+        motion = 100 * self.parameters.wave_amplitude * np.stack([self._wave(i, times_s) for i in (1, 2, 3)], axis=-1)
+        shapes, density, velocity, turned = [], [], [], []
+        for i, part in enumerate(self._shares(times_s)):
+            for one in states(self, self.episodes[i].kind, self._is_sheath_side(i)):
+                shapes.append(one.shape)
+                density.append(one.density * part * swing)
+                flow = one.flow @ self.axes + motion
+                velocity.append(flow + one.along * frames[:, 0] + one.across * frames[:, 1])
+                turned.append(_turned(frames, one.turn_deg))
+        return Plasma(tuple(shapes), np.array(density), np.array(velocity), np.array(turned), species)
+
+    def density(self, state: str, sheath_side: bool) -> float:
+        """Density of a state in cm^-3; on the magnetosphere's side half of what it is on the sheath's."""
+        p = self.parameters
+        if state in ("magnetosheath", "magnetosphere"):
+            return p.sheath_density if state == "magnetosheath" else p.magnetosphere_density
+        side = 0.5 if state in ("boundary_layer", "separatrix") and not sheath_side else 1.0
+        return side * getattr(p, f"{state}_share") * p.sheath_density
+
+    def _shares(self, times_s: np.ndarray) -> np.ndarray:
+        share = presence(self.episodes, times_s, self.parameters.ramp)
+        share = np.where(share > _LEAST_SHARE, share, 0)
+        return share / share.sum(axis=0)
+
+    def _wave(self, which: int, times_s: np.ndarray) -> np.ndarray:
+        rate, phase = self.waves[which]
+        return np.sin(rate * times_s + phase)
+
+    def _is_sheath_side(self, i: int) -> bool:
+        """Whether an episode lies on the sheath's side of the middle, which is at 0 s."""
+        return (self.episodes[i].start_s < 0) == (self.senses[2] > 0)
+
+    def _field_l(self, i: int) -> float:
+        p, state = self.parameters, self.episodes[i].kind
+        level = p.edr_field if state == "edr" else _FIELD_L[state][0 if self._is_sheath_side(i) else 1]
+        return level * (p.sheath_field if level < 0 else p.magnetosphere_field)
+
+
+def _rotation(rng: np.random.Generator) -> np.ndarray:
+    """A rotation matrix, every orientation alike: from a random unit quaternion (Shoemake 1992)."""
+    w, x, y, z = (q := rng.standard_normal(4)) / np.linalg.norm(q)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _episodes(edr: bool, inward: int, rng: np.random.Generator) -> tuple[Episode, ...]:
+    """States with their starts, the middle of the diffusion region (or of the outflow, without one) at 0 s."""
+    order, met = ["boundary_layer", "separatrix", "flat_top", "edr", "outflow", "lens", "separatrix"], []
+    for state in [*order, "boundary_layer"]:
+        is_met, stay = rng.random() < CHANCE, float(rng.uniform(*STAY_S[state]))
+        if edr if state == "edr" else is_met or state == "outflow":
+            met.append((state, stay))
+    met = met if inward > 0 else met[::-1]
+    names = [state for state, _ in met]
+    ends = np.cumsum([stay for _, stay in met])
+    middle = names.index("edr" if edr else "outflow")
+    starts = ends - [stay for _, stay in met]
+    zero = (starts[middle] + ends[middle]) / 2
+    sides = ("magnetosheath", "magnetosphere")[:: 1 if inward > 0 else -1]
+    first = Episode(sides[0], -np.inf)
+    inner = (Episode(state, float(start - zero)) for state, start in zip(names, starts, strict=True))
+    return (first, *inner, Episode(sides[1], float(ends[-1] - zero)))
+
+
+def _turned(frames: np.ndarray, angle_deg: float) -> np.ndarray:
+    """Frames (n, 3, 3) turned about b."""
+    cosine, sine = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
+    return np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]]) @ frames
+
+
+def _flow(event: Event, sheath: float, jet: float) -> np.ndarray:
+    """Flow along L, M, N: a share of the sheath's, a share of the jet's, and the motion of the boundary."""
+    p = event.parameters
+    angle = np.radians(p.sheath_flow_angle)
+    along_l = sheath * p.sheath_flow * np.sin(angle) + jet * event.senses[0] * p.outflow_speed
+    return np.array([along_l, sheath * p.sheath_flow * np.cos(angle), event.senses[2] * p.boundary_speed])
+
+
+def _electrons(event: Event, state: str, sheath_side: bool) -> Iterator[Component]:
+    """Populations of electrons in a state."""
+    p, n = event.parameters, event.density(state, sheath_side)
+
+    def warm(parallel: float, perpendicular: float) -> Maxwellian:
+        return Maxwellian(thermal_speed(parallel, "electron"), thermal_speed(perpendicular, "electron"))
+
+    cool, sheath = p.sheath_temperature, _flow(event, 1.0, 0.0)
+    if state == "magnetosheath":
+        yield Component(warm(cool, cool * p.sheath_anisotropy), n, sheath)
+    elif state == "magnetosphere":
+        spread = thermal_speed(p.magnetosphere_temperature, "electron")
+        calm = _flow(event, 0.1, 0.0)
+        yield Component(LossCone(spread, p.loss_cone_angle, p.loss_cone_depth), n * (1 - p.cold_share), calm)
+        yield Component(warm(p.cold_temperature, p.cold_temperature), n * p.cold_share, calm)
+    elif state == "boundary_layer":
+        hot = 0.1 if sheath_side else 0.3
+        yield Component(warm(cool * p.boundary_layer_heating, cool), n * (1 - hot), _flow(event, 0.6, 0.1))
+        yield Component(warm(*[0.5 * p.magnetosphere_temperature] * 2), n * hot, _flow(event, 0.6, 0.1))
+    elif state == "separatrix":
+        slow, beam = _flow(event, 0.6, 0.2), warm(p.beam_temperature, p.beam_temperature)
+        yield Component(warm(cool, cool), n * (1 - p.beam_share), slow)
+        yield Component(beam, n * p.beam_share * p.beam_balance, slow, along=p.beam_speed)
+        yield Component(beam, n * p.beam_share * (1 - p.beam_balance), slow, along=-p.beam_speed)
+    elif state == "flat_top":
+        yield Component(FlatTop(p.flat_top_speed, p.flat_top_aspect * p.flat_top_speed), n, _flow(event, 0.4, 0.6))
+    elif state == "edr":
+        yield from _diffusion_region(p, n, _flow(event, 0.3, 0.2))
+    elif state == "outflow":
+        hot = p.outflow_parallel_temperature
+        yield Component(warm(hot, hot * p.outflow_anisotropy), n, _flow(event, 0.2, 1.0))
+    else:
+        trapped = Lens(p.lens_radius, p.lens_offset * p.lens_radius, 0.06 * p.lens_radius)
+        yield Component(trapped, 0.8 * n, _flow(event, 0.2, 0.1))
+        yield Component(warm(cool, cool), 0.2 * n, _flow(event, 0.2, 0.1))
+
+
+def _diffusion_region(p: EventParameters, n: float, flow: np.ndarray) -> Iterator[Component]:
+    """An elongated core that drifts along perp1, and a crescent on that side."""
+    core = Maxwellian(
+        thermal_speed(p.edr_parallel_temperature, "electron"),
+        thermal_speed(p.edr_perpendicular_temperature, "electron"),
+    )
+    crescent = Crescent(p.crescent_speed, p.crescent_width, p.crescent_parallel, p.crescent_opening)
+    yield Component(core, n * (1 - p.crescent_share), flow, across=p.edr_drift)
+    yield Component(crescent, n * p.crescent_share, flow, turn_deg=p.crescent_turn)
+
+
+def _ions(event: Event, state: str, sheath_side: bool) -> Iterator[Component]:
+    """Populations of ions in a state: from the sheath, from the magnetosphere, and the D of the jet."""
+    p, n = event.parameters, event.density(state, sheath_side)
+    hot = {"magnetosheath": 0.0, "magnetosphere": 1.0}.get(state, p.hot_ion_share)
+    sheath, jet = {"magnetosheath": (1.0, 0.0), "boundary_layer": (0.6, 0.1), "separatrix": (0.6, 0.2)}.get(
+        state, (0.2, {"flat_top": 0.6, "edr": 0.2, "outflow": 1.0}.get(state, 0.0))
+    )
+    flow = _flow(event, sheath, jet)
+    if hot < 1:
+        if state in ("flat_top", "outflow"):
+            spread = thermal_speed(p.jet_ion_temperature, "ion")
+            away = event.senses[0] * (-1 if state == "flat_top" and sheath_side else 1)  # from the X-line, along b
+            shape = CutMaxwellian(spread, p.jet_ion_cut * spread, 0.1 * spread, away)
+        else:
+            shape = Maxwellian(*[thermal_speed(p.sheath_ion_temperature, "ion")] * 2)
+        yield Component(shape, n * (1 - hot), flow)
+    if hot > 0:
+        yield Component(Maxwellian(*[thermal_speed(p.magnetosphere_ion_temperature, "ion")] * 2), n * hot, flow)
