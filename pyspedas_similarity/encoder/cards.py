@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import EncoderError
 
 FORMAT_VERSION = 1
-KINDS = ("distribution", "frame")
+KINDS = ("distribution", "frame", "spectrum", "window")
 
 # Words about an encoder may be mended later; they change no embedding, so they do not change the hash.
 NOT_HASHED = frozenset({"description", "metrics", "known_failures", "licence"})
@@ -26,7 +26,7 @@ class Card:
     ----------
     name : str
         Its name.
-    kind : {'distribution', 'frame'}
+    kind : {'distribution', 'frame', 'spectrum', 'window'}
         The kind of image it takes.
     method : str
         How it was made: 'fixed transform' or a training method such as 'simsiam'.

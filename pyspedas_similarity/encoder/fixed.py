@@ -54,7 +54,7 @@ _FRAMES_ONLY = ("oriented", "hybrid")
 
 
 def default_encoder(kind: str) -> Encoder:
-    """The fixed encoder to begin with: 'pixels' for distributions, 'hybrid' for frames.
+    """The fixed encoder to begin with: 'hybrid' for frames, 'pixels' for every other kind.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
     ----------
     name : str
         One of `FIXED`; 'oriented' and 'hybrid' are for frames.
-    kind : {'distribution', 'frame'}
+    kind : {'distribution', 'frame', 'spectrum', 'window'}
         The kind of image.
 
     Raises

@@ -66,7 +66,7 @@ def test_a_card_does_not_share_its_makers_dict():
     [
         ("name", ""),
         ("name", 3),
-        ("kind", "spectrum"),
+        ("kind", "sound"),
         ("dimension", 1.5),
         ("dimension", True),
         ("pixels", -1),

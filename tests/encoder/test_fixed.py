@@ -122,7 +122,7 @@ def test_defaults_and_names():
     assert default_encoder("distribution").card.name == "pixels"
     assert default_encoder("frame").card.name == "hybrid"
     assert {name: fixed_encoder(name, "frame").card.description for name in FIXED} == FIXED
-    for name, kind in (("oriented", "distribution"), ("psd", "frame"), ("pixels", "spectrum")):
+    for name, kind in (("oriented", "distribution"), ("psd", "frame"), ("pixels", "sound")):
         with pytest.raises(ArgumentError):
             fixed_encoder(name, kind)
 

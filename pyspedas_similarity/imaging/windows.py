@@ -1,0 +1,194 @@
+"""Two-dimensional samples to images: spectra by pitch angle or look, and windows of spectrograms.
+
+Every axis of the measurement is brought to the axis of the image by the same rule. A bin reaches half way to its
+neighbours, on the scale of the axis; a pixel is the mean of the measured bins in it, each by the share of the pixel
+that it covers, and NaN where less than half of the pixel was measured. The order of the bins does not matter; bins of
+one value (HOPE's burst table names each energy eight times) share their place; bins without a value are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import VariableError
+from .recipe import Recipe, SpectrumRecipe, WindowRecipe
+
+_FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
+# ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
+_PADDING = 30.0  # degrees
+# Least share of a pixel that has to be measured.
+_LEAST_MEASURED = 0.5
+# A step from sample to sample of more cadences than this is a gap.
+_LARGEST_STEP = 1.5
+# Values worked on at once: bounds intermediate arrays to some tens of MB.
+_BLOCK = 2**18
+
+
+def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, recipe: SpectrumRecipe) -> np.ndarray:
+    """Spectra by direction on a common grid of energy and pitch angle, on a logarithmic scale from 0 to 1.
+
+    Parameters
+    ----------
+    flux : numpy.ndarray, shape (n, first, second)
+        Flux, phase space density, counts; NaN, infinite or negative where nothing was measured.
+    first, second : numpy.ndarray, shape (bins,) or (n, bins)
+        Pitch angle in degrees (or look number) and energy, in the order that the recipe's ``energy_axis`` says; in any
+        order of values, NaN where a bin has none.
+    recipe : SpectrumRecipe
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (n, 1, pixels, pixels)
+        Rows are pitch angle or look, columns energy, both ascending; NaN where not measured.
+
+    Raises
+    ------
+    VariableError
+        If a table does not fit the samples, or its values cannot be pitch angles or energies.
+    """
+    if flux.ndim != 3:
+        remedy = "Give (time, pitch angle, energy) or, with energy_axis=1, (time, energy, pitch angle)."
+        raise VariableError("spectrum", f"found the shape {flux.shape}", remedy)
+    if recipe.energy_axis == 1:
+        flux, first, second = flux.swapaxes(1, 2), second, first
+    energy = _table("energy table", second, len(flux), flux.shape[2])
+    columns = _weights(energy, recipe.energy_range, recipe.pixels, logarithmic=True)
+    if recipe.direction == "look":
+        rows = _weights_by_number(flux.shape[1], recipe.pixels)
+    else:
+        angle = _table("pitch angle table", first, len(flux), flux.shape[1])
+        if (angle < -_PADDING).any() or (angle > _FULL_PITCH_ANGLE[1] + _PADDING).any():
+            found = f"found values from {np.nanmin(angle):g} to {np.nanmax(angle):g}"
+            remedy = "Give degrees from 0 to 180, or direction='look'; where energy is in v1, energy_axis=1."
+            raise VariableError("pitch angle table", found, remedy)
+        rows = _weights(angle, _FULL_PITCH_ANGLE, recipe.pixels, logarithmic=False)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = energy**recipe.energy_power
+    flux = flux * np.where(np.isfinite(factor), factor, np.nan)[..., None, :]
+    return _logarithmic(_means(flux, rows, columns), recipe)[:, None]
+
+
+def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
+    """Windows of a spectrogram on a common grid, on a logarithmic scale from 0 to 1.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n, length, bins)
+        Successive spectra of each window; NaN, infinite or negative where nothing was measured.
+    times : numpy.ndarray of datetime64, shape (n, length)
+        Time of each spectrum. A one-dimensional table (length,) says that no window has a gap.
+    axis : numpy.ndarray, shape (bins,) or (n, length, bins)
+        Energy or velocity of each bin.
+    recipe : WindowRecipe
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (n, 1, pixels, pixels)
+        Rows are energy or velocity, columns time, both ascending; all NaN for a window with a data gap inside.
+
+    Raises
+    ------
+    VariableError
+        If times or axis do not fit the windows.
+    """
+    if values.ndim != 3 or times.shape not in (values.shape[:2], values.shape[1:2]):
+        found = f"found the shapes {values.shape} and {times.shape}"
+        raise VariableError("windows", found, "Give values (windows, length, bins) and times (windows, length).")
+    n, length, bins = values.shape
+    if axis.shape not in ((bins,), values.shape):
+        found, remedy = f"found the shape {axis.shape}", f"Give one value for each of the {bins} bins."
+        raise VariableError("v table", found, remedy)
+    by_time = _weights_by_number(length, recipe.pixels)
+    images = np.empty((n, *recipe.shape), np.float32)
+    size = max(1, _BLOCK // (length * bins))
+    for start in range(0, n, size):
+        block = slice(start, start + size)
+        table = axis if axis.ndim == 1 else axis[block]
+        weights = _weights(table.astype(np.float64), recipe.axis_range, recipe.pixels, recipe.axis_scale == "log")
+        images[block, 0] = _logarithmic(_means(values[block], by_time, weights).swapaxes(1, 2), recipe)
+    if times.ndim == 2:
+        images[has_gap(times, recipe)] = np.nan
+    return images
+
+
+def has_gap(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
+    """Whether a step inside a window exceeds one and a half cadences, bool (n,).
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64, shape (n, length)
+    recipe : WindowRecipe
+        Its length over the number of samples is the cadence.
+    """
+    return (np.diff(times, axis=1) > largest_step(recipe, times.shape[1])).any(axis=1)
+
+
+def largest_step(recipe: WindowRecipe, length: int) -> np.timedelta64:
+    """Longest step between samples, in a window of `length` of them, that is no gap."""
+    return np.timedelta64(round(_LARGEST_STEP * recipe.length_s / length * 1e9), "ns")
+
+
+def _means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Means over pixels: values (n, r, c), weights (pixels, r) and (pixels, c) or with leading axes -> (n, p, p)."""
+    values = np.asarray(values, np.float64)
+    measured = np.isfinite(values) & (values >= 0)
+    share, total = (
+        rows @ _along_columns(part, columns) for part in (measured.astype(np.float64), np.where(measured, values, 0))
+    )
+    # A pixel covered by just a half may come out a rounding error below it.
+    known = share >= _LEAST_MEASURED - 1e-9
+    return np.where(known, total / np.where(known, share, 1), np.nan)
+
+
+def _along_columns(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    if weights.ndim < 4:
+        return values @ weights.swapaxes(-1, -2)
+    return (values[:, :, None, :] @ weights.swapaxes(-1, -2))[:, :, 0]  # each row of each sample has its own table
+
+
+def _logarithmic(images: np.ndarray, recipe: Recipe) -> np.ndarray:
+    measured = np.isfinite(images)
+    if recipe.level == "sample":
+        total, count = np.where(measured, images, 0).sum((1, 2), keepdims=True), measured.sum((1, 2), keepdims=True)
+        # A sample in which nothing was counted has no level; it stays 0 everywhere.
+        images = images * np.divide(count, total, out=np.ones_like(total), where=total > 0)
+    decades = np.log10(recipe.ceiling / recipe.floor)
+    scaled = np.log10(np.clip(images, recipe.floor, recipe.ceiling) / recipe.floor) / decades
+    return np.where(measured, scaled, np.nan).astype(np.float32)
+
+
+def _table(name: str, table: np.ndarray, n: int, bins: int) -> np.ndarray:
+    table = np.asarray(table, np.float64)
+    if table.shape not in ((bins,), (n, bins)):
+        remedy = f"Give one value for each of the {bins} bins, or for each sample and bin."
+        raise VariableError(name, f"found the shape {table.shape}", remedy)
+    return table
+
+
+def _weights_by_number(bins: int, pixels: int) -> np.ndarray:
+    return _weights(np.arange(bins, dtype=np.float64), (-0.5, bins - 0.5), pixels, logarithmic=False)
+
+
+def _weights(tables: np.ndarray, limits: tuple[float, float], pixels: int, logarithmic: bool) -> np.ndarray:
+    """Share of each pixel that each bin covers: tables (..., bins) -> (..., pixels, bins)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        places, ends = (np.log(tables), np.log(limits)) if logarithmic else (tables, limits)
+    edges = np.linspace(*ends, pixels + 1)
+    # Tables repeat from sample to sample: each is worked out once.
+    distinct, which = np.unique(places.reshape(-1, places.shape[-1]), axis=0, return_inverse=True)
+    weights = np.stack([_shares(table, edges) for table in distinct])
+    return weights[which.ravel()].reshape(*places.shape[:-1], pixels, places.shape[-1])
+
+
+def _shares(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The same for one table; all 0 where it has fewer than two values."""
+    shares = np.zeros((len(edges) - 1, len(places)))
+    usable = np.isfinite(places)
+    centres, which, sharing = np.unique(places[usable], return_inverse=True, return_counts=True)
+    if len(centres) < 2:
+        return shares
+    middles = (centres[1:] + centres[:-1]) / 2
+    bounds = np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+    overlap = np.minimum(bounds[1:], edges[1:, None]) - np.maximum(bounds[:-1], edges[:-1, None])
+    shares[:, usable] = (np.clip(overlap, 0, None) / np.diff(edges)[:, None] / sharing)[:, which]
+    return shares

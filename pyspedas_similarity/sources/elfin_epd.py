@@ -1,0 +1,53 @@
+"""Energy and pitch angle distributions of ELFIN electrons through pyspedas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ArgumentError
+from ..times import to_interval
+from ..tplot import loaded_names
+
+
+def load(
+    trange: Any, probe: str | Sequence[str] = "a", suffix: str = "", fullspin: bool = False, **keywords: Any
+) -> list[str]:
+    """Load ``el<probe>_pef_hs_Epat_nflux`` with ``pyspedas.projects.elfin.epd``.
+
+    Parameters
+    ----------
+    trange : time range in any form
+    probe : 'a' or 'b', or both
+    suffix : str
+        Must be empty: that loader has none.
+    fullspin : bool
+        Full spins (``el<probe>_pef_fs_Epat_nflux``) instead of half spins.
+    **keywords
+        Further keywords of that loader, such as ``no_update``.
+
+    Returns
+    -------
+    list of str
+        Names of those that have data, number flux by pitch angle (degrees) and energy (keV).
+
+    Raises
+    ------
+    ArgumentError
+        For a probe that does not exist, or a suffix.
+    """
+    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
+    if not probes or any(one not in ("a", "b") for one in probes):
+        raise ArgumentError("probe", f"found {probe!r}", "Give 'a' or 'b', or both in a list.")
+    if suffix:
+        raise ArgumentError("suffix", f"found {suffix!r}", "Leave it out: pyspedas.projects.elfin.epd has none.")
+    from pyspedas.projects import elfin
+
+    trange = [str(time) for time in to_interval(trange)]
+    names = []
+    for one in probes:
+        made = elfin.epd(trange=trange, probe=one, level="l2", fullspin=fullspin, **keywords)
+        # What it names are the spectrograms that it makes of this one.
+        wanted = f"el{one}_pef_{'fs' if fullspin else 'hs'}_Epat_nflux"
+        names += [wanted] if made and wanted in loaded_names() else []
+    return names

@@ -1,0 +1,58 @@
+"""Pitch angle distributions of Van Allen Probes HOPE through pyspedas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ArgumentError
+from ..times import to_interval
+from ..tplot import loaded_names
+
+
+def load_electrons(trange: Any, probe: str | Sequence[str] = "a", **keywords: Any) -> list[str]:
+    """Load ``rbsp<probe>_hope_FEDU``; see `load`."""
+    return load("FEDU", trange, probe, **keywords)
+
+
+def load_protons(trange: Any, probe: str | Sequence[str] = "a", **keywords: Any) -> list[str]:
+    """Load ``rbsp<probe>_hope_FPDU``; see `load`."""
+    return load("FPDU", trange, probe, **keywords)
+
+
+def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", **keywords: Any) -> list[str]:
+    """Load level 3 pitch angle data with ``pyspedas.projects.rbsp.hope``.
+
+    Parameters
+    ----------
+    flux : str
+        Variable of the files: 'FEDU' or 'FPDU', s^-1 cm^-2 ster^-1 keV^-1 by pitch angle and energy.
+    trange : time range in any form
+    probe : 'a' or 'b', or both
+    suffix : str
+    **keywords
+        Further keywords of that loader, such as ``no_update`` or ``rel``.
+
+    Returns
+    -------
+    list of str
+        Names of those that have data. The files name no probe and no instrument: both are put in front.
+
+    Raises
+    ------
+    ArgumentError
+        For a probe that does not exist.
+    """
+    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
+    if not probes or any(one not in ("a", "b") for one in probes):
+        raise ArgumentError("probe", f"found {probe!r}", "Give 'a' or 'b', or both in a list.")
+    from pyspedas.projects import rbsp
+
+    options = {"time_clip": True, "level": "l3", "datatype": "pitchangle", "varnames": [flux], **keywords}
+    trange = [str(time) for time in to_interval(trange)]
+    names = []
+    for one in probes:  # one at a time: the loader would give both the same names
+        prefix = f"rbsp{one}_hope_"
+        found = rbsp.hope(trange=trange, probe=one, prefix=prefix, suffix=suffix, **options)
+        names += [name for name in found or [] if name == f"{prefix}{flux}{suffix}" and name in loaded_names()]
+    return names
