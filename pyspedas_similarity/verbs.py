@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from . import products, tplot
-from .encoder.fixed import FIXED, default_encoder, fixed_encoder
 from .encoder.runtime import Encoder
 from .encoder.weights import load_encoder, save_encoder
-from .errors import ArgumentError, EncoderError, SeedError, SimilarityError, VariableError
-from .imaging.recipe import DistributionRecipe, Recipe, recipe_from_dict
+from .errors import ArgumentError, SimilarityError, VariableError
+from .imaging.recipe import Recipe
+from .pipeline import Choices, Embedded, Plan, embed, embed_seed, embed_segments, images, make_plan, prepare
 from .search.intervals import Intervals, best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import tplot_variable
-from .sources.registry import instrument_named, recipe_of, station_of
+from .sources.registry import instrument_named, station_of
 from .sources.seeds import Seed, read_seeds
 from .times import Span, cadence, to_interval, to_timedelta64
 from .tplot import Variable
@@ -59,12 +59,19 @@ class _Rules:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What is to be encoded, and how."""
+class _Opened:
+    """What is to be encoded: prepared samples, or embeddings of what was too long to keep."""
 
-    variables: list[Variable]
-    encoder: Encoder
-    recipe: Recipe
+    plan: Plan
+    samples: list[Variable]
+    templates: list[Variable]
+    embedded: list[Embedded] | None = None
+
+    def embed(self, trange: Any) -> list[Embedded]:
+        """The part in a time range."""
+        if self.embedded is not None:
+            return self.embedded
+        return [embed(part, self.plan) for part in _within(self.samples, trange)]
 
 
 def _pyspedas_manners(verb: _Verb) -> _Verb:
@@ -100,6 +107,8 @@ def find_similar(
     suffix: str | None = None,
     overwrite: bool = True,
     recipe: Recipe | None = None,
+    field: str | None = None,
+    velocity: str | None = None,
     progress: bool = True,
     **load_keywords: Any,
 ) -> list[str]:
@@ -142,6 +151,10 @@ def find_similar(
         What to do about bad input: log it and return [], or raise.
     recipe : Recipe, optional
         Another recipe than the instrument's or the encoder's.
+    field, velocity : str, optional
+        Names of tplot variables, (time, 3), in the axes of the distributions: magnetic field and bulk velocity. By
+        default they are found by probe and data rate where the recipe needs them; a velocity that is not there is
+        computed from the distribution.
     progress : bool
         Show a progress bar, in a terminal, on anything over two seconds.
     **load_keywords
@@ -175,16 +188,17 @@ def find_similar(
     >>> sim.intervals(found)  # doctest: +SKIP
     """
     rules = _Rules.read(k, threshold, exclude)
-    loaded = _load(names, trange, instrument, probe, load_keywords)
-    if not loaded:
+    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
+    opened = _open(names, trange, probe, load_keywords, choices)
+    if opened is None:
         return _nothing(f"there are no data of {instrument} in {trange}")
-    plan = _plan(_within(loaded, trange), instrument, encoder, recipe)
-    seeds = read_seeds(like, loaded)
-    titles = _result_names(plan.variables, newname, suffix, ("_similarity", "_similar"), overwrite)
-    seed_embeddings = [_embed_seed(seed, plan) for seed in seeds]
+    titles = _result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
+    seeds = read_seeds(like, opened.samples, opened.templates, lambda name: prepare(tplot.read(name), opened.plan))
+    seed_embeddings = [embed_seed(seed, opened.plan, opened.embedded or ()) for seed in seeds]
+    embedded = opened.embed(trange)
     results = [
-        _search(variable, _embed(variable, plan, progress), seeds, seed_embeddings, rules, plan, title)
-        for variable, title in zip(plan.variables, titles, strict=True)
+        _search(one, seeds, seed_embeddings, rules, opened.plan, title)
+        for one, title in zip(embedded, titles, strict=True)
     ]
     return _store_results(results)
 
@@ -200,6 +214,8 @@ def encode(
     suffix: str | None = None,
     overwrite: bool = True,
     recipe: Recipe | None = None,
+    field: str | None = None,
+    velocity: str | None = None,
     progress: bool = True,
     **load_keywords: Any,
 ) -> list[str]:
@@ -207,7 +223,9 @@ def encode(
 
     Parameters
     ----------
-    names, trange, instrument, probe, encoder, newname, suffix, overwrite, errors, recipe, progress, **load_keywords
+    names, trange, instrument, probe, encoder, newname, suffix, overwrite, errors, recipe, field, velocity, progress
+        As in `find_similar`.
+    **load_keywords
         As in `find_similar`.
 
     Returns
@@ -220,14 +238,14 @@ def encode(
     SimilarityError
         With ``errors='raise'``, for bad input.
     """
-    loaded = _load(names, trange, instrument, probe, load_keywords)
-    if not loaded:
+    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
+    opened = _open(names, trange, probe, load_keywords, choices)
+    if opened is None:
         return _nothing(f"there are no data of {instrument} in {trange}")
-    plan = _plan(_within(loaded, trange), instrument, encoder, recipe)
-    titles = _result_names(plan.variables, newname, suffix, ("_embedding",), overwrite)
+    titles = _result_names(opened.samples, newname, suffix, ("_embedding",), overwrite)
     made = [
-        products.embedding_series(variable, title[0], _embed(variable, plan, progress), _provenance(variable, plan))
-        for variable, title in zip(plan.variables, titles, strict=True)
+        products.embedding_series(one.source, title[0], one.embeddings, _provenance(one.source, opened.plan))
+        for one, title in zip(opened.embed(trange), titles, strict=True)
     ]
     return [tplot.write(product.variable, product.options) for product in made]
 
@@ -268,6 +286,8 @@ def train(
     recipe: Recipe | None = None,
     name: str | None = None,
     progress: bool = True,
+    field: str | None = None,
+    velocity: str | None = None,
     load_keywords: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Encoder:
@@ -275,7 +295,7 @@ def train(
 
     Parameters
     ----------
-    names, trange, instrument, probe, recipe
+    names, trange, instrument, probe, recipe, field, velocity
         As in `find_similar`; at least 16 samples that can be encoded, all of one kind.
     plan : TrainingPlan, optional
         All choices of training together.
@@ -313,23 +333,55 @@ def train(
         plan = plan or training.TrainingPlan(**options)
     except TypeError as error:
         raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.training.TrainingPlan.") from error
+    choices = Choices(instrument, None, recipe, {"field": field, "velocity": velocity}, progress)
     loaded = _load(names, trange, instrument, probe, dict(load_keywords or {}))
     if not loaded:
         raise VariableError(str(instrument), f"there are no data in {trange}", "Give another time range.")
-    variables = _within(loaded, trange)
-    recipe = recipe or _common_recipe(variables, instrument)
-    for variable in variables:
-        tplot_variable.check(variable, recipe)
+    how = make_plan(loaded, choices)
+    samples = _within([prepare(variable, how) for variable in loaded], trange)
     return training.train(
-        np.concatenate([block for variable in variables for block in tplot_variable.images(variable, recipe)]),
-        kind=recipe.kind,
-        recipe=recipe.to_dict(),
-        recipe_hash=recipe.hash,
-        data=[variable.name for variable in variables],
+        np.concatenate([block for one in samples for block in images(one, how)]),
+        kind=how.recipe.kind,
+        recipe=how.recipe.to_dict(),
+        recipe_hash=how.recipe.hash,
+        data=[one.name for one in samples],
         plan=plan,
-        name=name or f"{plan.method}_{variables[0].name}",
+        name=name or f"{plan.method}_{samples[0].name}",
         progress=progress,
     )
+
+
+def _open(names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices) -> _Opened | None:
+    """Read, or load and embed in one go, what is to be searched; None where there are no data."""
+    segments = _segments(names, trange, choices.instrument, probe, keywords)
+    if segments is not None:
+        plan, embedded, templates = embed_segments(segments, choices)
+        if plan is None:
+            return None
+        samples = [one.source for one in embedded]
+        _within(samples, None)
+        return _Opened(plan, samples, templates, embedded)
+    loaded = _load(names, trange, choices.instrument, probe, keywords)
+    if not loaded:
+        return None
+    plan = make_plan(loaded, choices)
+    samples = [prepare(variable, plan) for variable in loaded]
+    _within(samples, trange)
+    return _Opened(plan, samples, samples)
+
+
+def _segments(names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]) -> Any:
+    """Segments of an instrument whose ranges may be long, or None where the data are loaded at once."""
+    if names is not None or instrument is None or trange is None:
+        return None
+    source = instrument_named(instrument)
+    if source.segments is None:
+        return None
+    keywords = keywords if probe is None else {"probe": probe, **keywords}
+    try:
+        return source.segments(trange, **keywords)
+    except TypeError as error:
+        raise ArgumentError(f"keywords of {instrument}", str(error), "See its loader's documentation.") from error
 
 
 def _load(names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]) -> list[Variable]:
@@ -346,8 +398,7 @@ def _load(names: Any, trange: Any, instrument: str | None, probe: Any, keywords:
         raise ArgumentError("names", "nothing to search is given", remedy)
     source = instrument_named(instrument)
     start, end = to_interval(trange)
-    if probe is not None:
-        keywords = {"probe": probe, **keywords}
+    keywords = keywords if probe is None else {"probe": probe, **keywords}
     with tplot.preserved():
         try:
             brought = source.load([str(start), str(end)], **keywords)
@@ -373,51 +424,6 @@ def _within(variables: list[Variable], trange: Any) -> list[Variable]:
     return parts
 
 
-def _plan(
-    variables: list[Variable], instrument: str | None, encoder: str | Path | Encoder | None, recipe: Recipe | None
-) -> _Plan:
-    """Settle encoder and recipe, and check that they go with each other and with the variables."""
-    natural = recipe or _common_recipe(variables, instrument)
-    chosen = _encoder(encoder, natural.kind)
-    card = chosen.card
-    if card.kind != natural.kind:
-        remedy = f"Give an encoder for images of the kind {natural.kind!r}."
-        raise EncoderError(f"encoder {card.name}", f"made for {card.kind} images, not {natural.kind}", remedy)
-    trained_on = recipe_from_dict(card.recipe) if card.recipe else natural
-    if recipe is not None and trained_on.hash != recipe.hash:
-        raise EncoderError(
-            f"encoder {card.name}", "trained with another recipe than the one given", "Leave recipe out."
-        )
-    if isinstance(natural, DistributionRecipe) and trained_on.species != natural.species:
-        found = f"trained on {trained_on.species} distributions; {variables[0].name} holds {natural.species}s"
-        raise EncoderError(f"encoder {card.name}", found, f"Train one on {natural.species} distributions.")
-    for variable in variables:
-        tplot_variable.check(variable, trained_on)
-    return _Plan(variables, chosen, trained_on)
-
-
-def _common_recipe(variables: list[Variable], instrument: str | None) -> Recipe:
-    recipes = [recipe_of(variable, instrument) for variable in variables]
-    for variable, recipe in zip(variables, recipes, strict=True):
-        if recipe != recipes[0]:
-            found = f"its images ({recipe.kind}) are not made like those of {variables[0].name} ({recipes[0].kind})"
-            raise VariableError(variable.name, found, "Search variables of different kinds one after another.")
-    return recipes[0]
-
-
-def _encoder(encoder: str | Path | Encoder | None, kind: str) -> Encoder:
-    if encoder is None:
-        return default_encoder(kind)
-    if isinstance(encoder, Encoder):
-        return encoder
-    if isinstance(encoder, str) and encoder in FIXED:
-        return fixed_encoder(encoder, kind)
-    if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
-        return load_encoder(encoder)
-    remedy = f"Give one of {', '.join(FIXED)}, the folder of a saved encoder, or an Encoder."
-    raise EncoderError("encoder", f"found {str(encoder)[:80]!r}, which is neither", remedy)
-
-
 def _result_names(
     variables: list[Variable], newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool
 ) -> list[tuple[str, ...]]:
@@ -435,29 +441,6 @@ def _result_names(
     return titles
 
 
-def _embed_seed(seed: Seed, plan: _Plan) -> np.ndarray:
-    tplot_variable.check(seed.samples, plan.recipe)
-    embeddings = _embed(seed.samples, plan, progress=False)
-    if not np.isfinite(embeddings).any():
-        remedy = "Give a seed at which something was measured."
-        raise SeedError(f"seed {seed.label}", "it cannot be encoded: nothing measured, or the same everywhere", remedy)
-    return embeddings
-
-
-def _embed(variable: Variable, plan: _Plan, progress: bool) -> np.ndarray:
-    """Embeddings of all samples, block by block, so that images of the whole variable never exist at once."""
-    from tqdm import tqdm
-
-    # disable=None keeps the bar out of logs and pipes.
-    options = {"total": len(variable.times), "delay": 2, "unit": "sample", "disable": None if progress else True}
-    parts = []
-    with tqdm(desc=variable.name, leave=False, **options) as bar:
-        for images in tplot_variable.images(variable, plan.recipe):
-            parts.append(plan.encoder.encode(images))
-            bar.update(len(images))
-    return np.concatenate(parts)
-
-
 @dataclass(frozen=True)
 class _Result:
     series: products.Product
@@ -467,16 +450,16 @@ class _Result:
 
 
 def _search(
-    variable: Variable,
-    embeddings: np.ndarray,
+    searched: Embedded,
     seeds: list[Seed],
     seed_embeddings: list[np.ndarray],
     rules: _Rules,
-    plan: _Plan,
+    plan: Plan,
     title: tuple[str, str],
 ) -> _Result:
     """Score one variable and find its intervals."""
-    scores = similarity(embeddings, seed_embeddings)
+    variable = searched.source
+    scores = similarity(searched.embeddings, seed_embeddings)
     if not np.isfinite(scores).any():
         remedy = "Look at it with tplot: it may hold fill values only."
         raise VariableError(variable.name, "none of its samples can be encoded", remedy)
@@ -523,7 +506,7 @@ def _nothing(why: str) -> list[str]:
     return []
 
 
-def _provenance(variable: Variable, plan: _Plan) -> dict[str, Any]:
+def _provenance(variable: Variable, plan: Plan) -> dict[str, Any]:
     """What made a result, in plain values."""
     card = plan.encoder.card
     return {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 from ..errors import ArgumentError
@@ -43,56 +44,115 @@ class Recipe:
         return {"kind": self.kind, "version": self.version, **json.loads(json.dumps(asdict(self)))}
 
 
+_FIELD_PLANES = ("perp1-perp2", "par-perp1", "par-perp2")
+_INSTRUMENT_PLANES = ("xy", "xz", "yz")
+
+
 @dataclass(frozen=True)
 class DistributionRecipe(Recipe):
     """How a 3-D velocity distribution becomes planes of velocity space.
 
-    Phase space density is looked up at the nearest instrument bin for every cell of a Cartesian velocity cube and
-    averaged along each cube axis, so that no population is missed because it lies beside a cut. Axes are those of the
-    measurement (for FPI: DBCS); field-aligned planes are a later recipe.
+    Phase space density is looked up at the nearest instrument bin for points on a regular grid of velocities. Where
+    points are averaged they stand for equal volumes of velocity space, so that bins weigh as they should, by v^2 dv and
+    solid angle. What each choice does to retrieval is measured in docs/benchmarks.
 
     Attributes
     ----------
     species : {'ion', 'electron'}
         Turns energy into speed; 'ion' means protons.
-    speed_max_km_s : float
-        Half width of the cube.
-    floor, ceiling : float
-        Phase space density, s^3 cm^-6, averaged along the cube axis, that becomes 0 and 1 on a logarithmic scale.
-        The ion floor is about two single counts at 1 keV in one column of cells: below it lies counting noise.
-    pixels : int
-        Cells along each cube axis.
     planes : tuple of str
-        Of 'xy', 'xz', 'yz': first axis to the right (columns), second upward (rows, ascending).
-    blur_pixels : float
-        Standard deviation of the smoothing before the logarithm; one pixel is about one 11.25 degree sector of FPI at
-        300 km/s with the ion defaults, so that a beam on the edge of two sectors looks like one inside a sector.
+        Of 'perp1-perp2', 'par-perp1', 'par-perp2' (axes of field and flow, see `imaging.axes`), or of 'xy', 'xz', 'yz'
+        (axes of the measurement; for FPI: DBCS). First axis to the right (columns), second upward (rows, ascending).
+    pixels : int
+        Rows and columns of a plane.
+    speed_unit : {'km/s', 'thermal'}
+        'thermal': speeds in units of sqrt(2 k T / m) of each sample, which takes the temperature out of the image.
+    speed_max : float
+        Half width of a plane, in that unit.
+    depth : int
+        Layers, one pixel apart, averaged on each side of the plane. 0 is a cut; half of `pixels` is all of velocity
+        space, so that no population is missed because it lies beside a cut.
+    subtract_velocity : bool
+        Put the bulk velocity at the centre, which takes the flow out of the image.
+    density_unit : {'absolute', 'thermal'}
+        'thermal': phase space density in units of n / v_thermal^3, which takes the density out of the image.
+    floor, ceiling : float
+        Phase space density, s^3 cm^-6 or in thermal units, that becomes 0 and 1 on a logarithmic scale. The ion floor
+        is about two single counts at 1 keV in one column of points: below it lies counting noise.
+    blur : float
+        Standard deviation, in pixels, of the smoothing before the logarithm; one pixel is about one 11.25 degree sector
+        of FPI at 300 km/s with the ion defaults, so that a beam on the edge of two sectors looks like one inside one.
+    agyrotropy : bool
+        Add a channel: the perp1-perp2 plane less its mean around the field. It shows what is not gyrotropic, such as
+        crescents, alone.
+    least_counts : float
+        Bins with fewer counts (density over its error, squared) are taken as empty: noise of one count fills the tails.
+        0 keeps all. Without errors all are kept.
+    energy_min_ev : float
+        Bins below it are not measured: photoelectrons and secondaries of the spacecraft.
+    bad_flags : int
+        Bits of the instrument's error flags that make a sample unusable. Of FPI, bit 0 (flagged by hand). Bit 1
+        (saturation likely) is not among them: it is set in 758 of 800 samples of a good solar wind file.
+    average : int
+        Number of neighbouring samples averaged before the image is made.
+    gap : float
+        Field and velocity are interpolated over at most this many cadences of the slower of both series.
     """
 
     kind: ClassVar[str] = "distribution"
     species: str = "ion"
-    speed_max_km_s: float = 1000.0
+    planes: tuple[str, ...] = _INSTRUMENT_PLANES
+    pixels: int = 32
+    speed_unit: str = "km/s"
+    speed_max: float = 1000.0
+    depth: int = 16
+    subtract_velocity: bool = False
+    density_unit: str = "absolute"
     floor: float = 1e-25
     ceiling: float = 1e-20
-    pixels: int = 32
-    planes: tuple[str, ...] = ("xy", "xz", "yz")
-    blur_pixels: float = 1.0
+    blur: float = 1.0
+    agyrotropy: bool = False
+    least_counts: float = 0.0
+    energy_min_ev: float = 0.0
+    bad_flags: int = 0b1
+    average: int = 1
+    gap: float = 3.0
 
     def __post_init__(self) -> None:
         _check_pixels(self.pixels)
-        if self.species not in ("ion", "electron"):
-            raise ArgumentError("recipe.species", f"found {self.species!r}", "Give 'ion' or 'electron'.")
-        if not self.planes or any(plane not in ("xy", "xz", "yz") for plane in self.planes):
-            raise ArgumentError("recipe.planes", f"found {self.planes!r}", "Give some of 'xy', 'xz', 'yz'.")
+        _check_choice("species", self.species, ("ion", "electron"))
+        _check_choice("speed_unit", self.speed_unit, ("km/s", "thermal"))
+        _check_choice("density_unit", self.density_unit, ("absolute", "thermal"))
+        if not self.planes or not any(set(self.planes) <= set(known) for known in (_FIELD_PLANES, _INSTRUMENT_PLANES)):
+            remedy = f"Give some of {_FIELD_PLANES}, or some of {_INSTRUMENT_PLANES}."
+            raise ArgumentError("recipe.planes", f"found {self.planes!r}", remedy)
+        if self.agyrotropy and "perp1-perp2" not in self.planes:
+            raise ArgumentError(
+                "recipe.agyrotropy", "it needs the plane across the field", "Add 'perp1-perp2' to planes."
+            )
         if not 0 < self.floor < self.ceiling:
             raise ArgumentError("recipe.floor", f"found {self.floor} to {self.ceiling}", "Give 0 < floor < ceiling.")
-        if not (self.speed_max_km_s > 0 and self.blur_pixels >= 0):
-            raise ArgumentError("recipe.speed_max_km_s, blur_pixels", "found a negative value", "Give positive values.")
+        if self.speed_max <= 0 or min(self.depth, self.blur, self.least_counts, self.energy_min_ev, self.gap) < 0:
+            raise ArgumentError("recipe", "found a negative number", "Give numbers of 0 or more, speed_max above 0.")
+        if self.average < 1:
+            raise ArgumentError("recipe.average", f"found {self.average}", "Give 1 or more samples.")
 
     @property
     def channels(self) -> int:
-        """Number of planes."""
-        return len(self.planes)
+        """Number of planes, and one for agyrotropy."""
+        return len(self.planes) + self.agyrotropy
+
+    @property
+    def field_aligned(self) -> bool:
+        """Whether the planes are those of the field."""
+        return self.planes[0] in _FIELD_PLANES
+
+    def without_field(self) -> DistributionRecipe:
+        """The same in the axes of the measurement, where no magnetic field is known."""
+        if not self.field_aligned:
+            return self
+        planes = tuple(_INSTRUMENT_PLANES[_FIELD_PLANES.index(plane)] for plane in self.planes)
+        return replace(self, planes=planes, agyrotropy=False)
 
 
 @dataclass(frozen=True)
@@ -135,7 +195,99 @@ class FrameRecipe(Recipe):
             )
 
 
-RECIPES = {recipe.kind: recipe for recipe in (DistributionRecipe, FrameRecipe)}
+@dataclass(frozen=True)
+class SpectrumRecipe(Recipe):
+    """How energy spectra by pitch angle, or by look direction, become an image.
+
+    Columns are energy, on a common logarithmic grid, ascending to the right. Rows are pitch angle from 0 to 180
+    degrees, ascending upward, or looks in the order of the instrument.
+
+    Attributes
+    ----------
+    energy_range : tuple of float
+        Energies at the left and right edge, in the unit of the variable's table (HOPE: eV; ELFIN, EPI-Lo: keV).
+    direction : {'pitch_angle', 'look'}
+        What the other axis is. Looks have no common order of angles: their rows are their numbers.
+    energy_axis : {1, 2}
+        Which of the variable's axes holds energy: that of tplot's ``v1`` or of ``v2``.
+    energy_power : float
+        Flux is multiplied by this power of energy. 1 makes energy flux of number flux: without it the fall of flux with
+        energy, which all spectra have in common, is most of what an encoder sees.
+    level : {'sample', 'fixed'}
+        'sample' divides by the sample's mean over its measured pixels, so that the shape counts and not how much there
+        is; 'fixed' leaves the variable's units.
+    floor, ceiling : float
+        What becomes 0 and 1 on a logarithmic scale, in units of the level.
+    pixels : int
+    """
+
+    kind: ClassVar[str] = "spectrum"
+    energy_range: tuple[float, float] = (10.0, 50000.0)
+    direction: str = "pitch_angle"
+    energy_axis: int = 2
+    energy_power: float = 1.0
+    level: str = "sample"
+    floor: float = 1e-2
+    ceiling: float = 1e2
+    pixels: int = 32
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.pixels)
+        _check_level(self.level, self.floor, self.ceiling)
+        _check_range("recipe.energy_range", self.energy_range, logarithmic=True)
+        if self.direction not in ("pitch_angle", "look"):
+            raise ArgumentError("recipe.direction", f"found {self.direction!r}", "Give 'pitch_angle' or 'look'.")
+        if self.energy_axis not in (1, 2) or not -5 <= self.energy_power <= 5:
+            found = f"found {self.energy_axis!r}, {self.energy_power!r}"
+            remedy = "Give 1 or 2 for the axis and -5 to 5 for the power."
+            raise ArgumentError("recipe.energy_axis, energy_power", found, remedy)
+
+
+@dataclass(frozen=True)
+class WindowRecipe(Recipe):
+    """How stretches of a spectrogram (time, energy) or of reduced distributions (time, velocity) become images.
+
+    Time is to the right, energy or velocity upward. Length and stride are in seconds because the same number of samples
+    would be another structure in data of another cadence; both have to be chosen, since no length suits bow shock and
+    plasma sheet.
+
+    Attributes
+    ----------
+    length_s, stride_s : float
+        Duration of a window, and from one to the next, seconds; rounded to whole samples, at least two and one.
+    axis_range : tuple of float
+        Values of the variable's ``v`` at the lower and upper edge; the default suits energies of ions in eV.
+    axis_scale : {'log', 'linear'}
+        'log' for energies, 'linear' for velocities.
+    level, floor, ceiling : str, float, float
+        As in `SpectrumRecipe`; a sample is a window here, so that changes inside it stay.
+    pixels : int
+    """
+
+    kind: ClassVar[str] = "window"
+    length_s: float
+    stride_s: float
+    axis_range: tuple[float, float] = (10.0, 30000.0)
+    axis_scale: str = "log"
+    level: str = "sample"
+    floor: float = 1e-2
+    ceiling: float = 1e2
+    pixels: int = 32
+
+    def __post_init__(self) -> None:
+        _check_pixels(self.pixels)
+        _check_level(self.level, self.floor, self.ceiling)
+        if self.axis_scale not in ("log", "linear"):
+            raise ArgumentError("recipe.axis_scale", f"found {self.axis_scale!r}", "Give 'log' or 'linear'.")
+        _check_range("recipe.axis_range", self.axis_range, logarithmic=self.axis_scale == "log")
+        for name in ("length_s", "stride_s"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
+                raise ArgumentError(f"recipe.{name}", f"found {seconds!r}", "Give seconds, more than 0.")
+            object.__setattr__(self, name, float(seconds))  # 60 and 60.0 have one hash
+
+
+RECIPES = {recipe.kind: recipe for recipe in (DistributionRecipe, FrameRecipe, SpectrumRecipe, WindowRecipe)}
 
 
 def recipe_from_dict(record: Mapping[str, Any]) -> Recipe:
@@ -159,6 +311,25 @@ def recipe_from_dict(record: Mapping[str, Any]) -> Recipe:
     return recipe(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
 
 
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give one of {', '.join(choices)}.")
+
+
 def _check_pixels(pixels: int) -> None:
     if not isinstance(pixels, int) or not 8 <= pixels <= 512:
         raise ArgumentError("recipe.pixels", f"found {pixels!r}", "Give a whole number from 8 to 512.")
+
+
+def _check_level(level: str, floor: float, ceiling: float) -> None:
+    if level not in ("sample", "fixed"):
+        raise ArgumentError("recipe.level", f"found {level!r}", "Give 'sample' or 'fixed'.")
+    if not 0 < floor < ceiling < math.inf:
+        raise ArgumentError("recipe.floor", f"found {floor} to {ceiling}", "Give 0 < floor < ceiling.")
+
+
+def _check_range(name: str, limits: tuple[float, float], logarithmic: bool) -> None:
+    lowest = 0 if logarithmic else -math.inf
+    if len(limits) != 2 or not lowest < limits[0] < limits[1] < math.inf:
+        above = " above 0" if logarithmic else ""
+        raise ArgumentError(name, f"found {limits}", f"Give two ascending values{above}.")

@@ -72,7 +72,7 @@ def _rows(recipe: Recipe) -> tuple[str, ...]:
 
 def _legend(recipe: Recipe) -> str:
     if isinstance(recipe, DistributionRecipe):
-        return f"planes of velocity to {recipe.speed_max_km_s:g} km/s; above: similarity and time of the best sample"
+        return f"planes of velocity to {recipe.speed_max:g} km/s; above: similarity and time of the best sample"
     return "above: similarity and time of the best frame"
 
 
@@ -80,7 +80,7 @@ def _draw(panel: Axes, sample: Variable, picture: np.ndarray, kind: str, recipe:
     panel.set_xticks([])
     panel.set_yticks([])
     if isinstance(recipe, DistributionRecipe):
-        edge = recipe.speed_max_km_s
+        edge = recipe.speed_max
         extent = (-edge, edge, -edge, edge)
         panel.imshow(picture[recipe.planes.index(kind)], origin="lower", extent=extent, cmap="viridis", vmin=0, vmax=1)
         panel.axhline(0, color="white", linewidth=0.3)

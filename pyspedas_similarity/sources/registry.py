@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import ArgumentError, VariableError
-from ..imaging.recipe import DistributionRecipe, FrameRecipe, Recipe
+from ..imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
 from ..tplot import Variable
-from . import mms_fpi, themis_asi
+from . import elfin_epd, mms_fpi, rbsp_hope, themis_asi
+from .segments import Segment
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Instrument:
         Glob of the tplot names that can be encoded.
     station : str
         Regular expression that finds the group ``probe`` or ``site`` in such a name.
+    segments : callable or None
+        ``segments(trange, probe=..., **keywords) -> iterator of Segment``: the same data piece by piece, for ranges of
+        any length. Preferred to `load` where it is there.
     """
 
     title: str
@@ -39,25 +43,44 @@ class Instrument:
     recipe: Recipe
     variables: str
     station: str
+    segments: Callable[..., Iterator[Segment]] | None = None
 
 
 # Electron limits: thermal speeds of magnetosheath electrons are 3,000 to 6,000 km/s, and 10 cm^-3 at 50 eV fill a cube
 # of this size with 6e-27 s^3 cm^-6 on average along its axis.
-ELECTRONS = DistributionRecipe(species="electron", speed_max_km_s=15000.0, floor=1e-30, ceiling=1e-25)
+ELECTRONS = DistributionRecipe(species="electron", speed_max=15000.0, floor=1e-30, ceiling=1e-25)
+
+# HOPE reaches from 15 or 25 eV to 52 keV. Electron samples of its table of nine energies hold nothing below 320 eV and
+# so are unlike all others; a recipe with energies from 320 eV compares both. ELFIN's electrons, in keV, reach from 50
+# to the open channel above 5800.
+_HOPE = SpectrumRecipe(energy_range=(15.0, 50000.0))
+_ELFIN = SpectrumRecipe(energy_range=(50.0, 5800.0))
 
 _IONS, _FRAMES = DistributionRecipe(), FrameRecipe()
-_MMS, _THEMIS, _SIMULATED = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})", r"(?P<{}>simulated)_"
+_MMS, _THEMIS, _SIMULATED = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})", r"(?P<site>simulated)_"
+_SIMULATED_PROBE = r"(?P<probe>simulated\d)_"
+_RBSP, _ELFIN_PROBE = r"(?P<probe>rbsp[ab])_", r"(?P<probe>el[ab])_"
 
 INSTRUMENTS = {
-    "mms_dis": Instrument("MMS FPI ions", mms_fpi.load_ions, _IONS, "mms?_dis_dist_*", _MMS),
-    "mms_des": Instrument("MMS FPI electrons", mms_fpi.load_electrons, ELECTRONS, "mms?_des_dist_*", _MMS),
+    "mms_dis": Instrument("MMS FPI ions", mms_fpi.load_ions, _IONS, "mms?_dis_dist_*", _MMS, mms_fpi.segments_ions),
+    "mms_des": Instrument(
+        "MMS FPI electrons", mms_fpi.load_electrons, ELECTRONS, "mms?_des_dist_*", _MMS, mms_fpi.segments_electrons
+    ),
     "themis_asi": Instrument("THEMIS all-sky imagers", themis_asi.load, _FRAMES, "thg_as[ft]_????*", _THEMIS),
-    "simulated_dis": Instrument(
-        "simulated MMS FPI ions", fpi.load, _IONS, "simulated_dis_dist_*", _SIMULATED.format("probe")
+    "rbsp_hope_electrons": Instrument(
+        "Van Allen Probes HOPE electrons", rbsp_hope.load_electrons, _HOPE, "rbsp?_*hope*_FEDU*", _RBSP
     ),
-    "simulated_asi": Instrument(
-        "simulated all-sky imager", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED.format("site")
+    "rbsp_hope_protons": Instrument(
+        "Van Allen Probes HOPE protons", rbsp_hope.load_protons, _HOPE, "rbsp?_*hope*_FPDU*", _RBSP
     ),
+    "elfin_epd": Instrument(
+        "ELFIN energetic electrons", elfin_epd.load, _ELFIN, "el[ab]_pef_[hf]s_Epat_nflux*", _ELFIN_PROBE
+    ),
+    "simulated_dis": Instrument("simulated MMS FPI ions", fpi.load, _IONS, "simulated?_dis_dist_*", _SIMULATED_PROBE),
+    "simulated_des": Instrument(
+        "simulated MMS FPI electrons", fpi.load_electrons, ELECTRONS, "simulated?_des_dist_*", _SIMULATED_PROBE
+    ),
+    "simulated_asi": Instrument("simulated all-sky imager", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED),
 }
 
 
@@ -93,7 +116,7 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
     if variable.values.ndim == 4:
         remedy = "Give instrument='mms_dis' for ions or 'mms_des' for electrons, or a recipe."
         raise VariableError(variable.name, f"found the shape {shape}, but not which particles these are", remedy)
-    remedy = "Give a distribution (time, azimuth, polar, energy) or frames (time, row, column)."
+    remedy = "Give a distribution (time, azimuth, polar, energy), frames (time, row, column), or for spectra a recipe."
     raise VariableError(variable.name, f"found the shape {shape}, of which no image is made", remedy)
 
 

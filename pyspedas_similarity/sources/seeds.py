@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,12 @@ class Seed:
     span: Span | None
 
 
-def read_seeds(like: Any, variables: Sequence[Variable]) -> list[Seed]:
+def read_seeds(
+    like: Any,
+    variables: Sequence[Variable],
+    templates: Sequence[Variable] = (),
+    open_other: Callable[[str], Variable] = read,
+) -> list[Seed]:
     """Find the samples that `like` stands for.
 
     Parameters
@@ -44,6 +49,10 @@ def read_seeds(like: Any, variables: Sequence[Variable]) -> list[Seed]:
         sample. For the forms of time see `pyspedas_similarity.times.to_spans`.
     variables : sequence of Variable
         Those to be searched.
+    templates : sequence of Variable, optional
+        Samples whose shape and tables an array takes, where `variables` do not hold the measurements.
+    open_other : callable
+        Reads a variable that is not searched, by name.
 
     Raises
     ------
@@ -53,12 +62,15 @@ def read_seeds(like: Any, variables: Sequence[Variable]) -> list[Seed]:
     if like is None:
         raise SeedError("like", "no seed is given", "Give a time that interests you: like='2015-10-16/13:07:02.2'.")
     if _is_samples(like):
-        return [_from_array(np.asarray(like), variables[0])]
+        return [_from_array(np.asarray(like), (templates or variables)[0])]
     if _is_named(like):
         name, where = like
-        return [_from_span(span, [_seed_variable(name, variables)]) for span in to_spans(where)]
+        searched = {variable.name: variable for variable in variables}
+        # A variable loaded for this search alone is in no store.
+        owner = searched[name] if name in searched else open_other(name)
+        return [_from_span(span, [owner]) for span in to_spans(where)]
     if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):
-        return [seed for one in like for seed in read_seeds(one, variables)]
+        return [seed for one in like for seed in read_seeds(one, variables, templates, open_other)]
     return [_from_span(span, variables) for span in to_spans(like)]
 
 
@@ -78,22 +90,14 @@ def _is_named(like: Any) -> bool:
     return like[0] in loaded_names()
 
 
-def _seed_variable(name: str, variables: Sequence[Variable]) -> Variable:
-    # A variable loaded for this search alone is in no store.
-    searched = {variable.name: variable for variable in variables}
-    return searched[name] if name in searched else read(name)
-
-
 def _from_array(array: np.ndarray, variable: Variable) -> Seed:
     shape = variable.values.shape[1:]
     if array.shape not in (shape, (len(array), *shape)):
         remedy = f"Give one sample of the shape {shape}, like those of {variable.name}, or several stacked."
         raise SeedError("like", f"found an array of the shape {array.shape}", remedy)
     stack = array.reshape(-1, *shape)
-    first = select(variable, slice(0, 1)).coordinates
-    tables = {key: table[0] if table.ndim == 2 else table for key, table in first.items()}
-    times = np.full(len(stack), variable.times[0])
-    return Seed("array", Variable("like", times, stack, tables, variable.attributes, variable.store), None)
+    first = select(variable, np.zeros(len(stack), np.int64))
+    return Seed("array", replace(first, name="like", values=stack), None)
 
 
 def _from_span(span: Span, variables: Sequence[Variable]) -> Seed:

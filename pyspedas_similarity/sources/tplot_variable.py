@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import VariableError
 from ..imaging.allsky import frame_images
 from ..imaging.distributions import distribution_images
-from ..imaging.recipe import DistributionRecipe, Recipe
+from ..imaging.plasma import distributions
+from ..imaging.recipe import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.windows import largest_step, spectrum_images, window_images
+from ..times import cadence
 from ..tplot import Variable
+
+logger = logging.getLogger(__name__)
 
 # Samples made into images at once; 256 distributions or frames are about 20 MB of images.
 BLOCK = 256
@@ -26,13 +33,11 @@ def check(variable: Variable, recipe: Recipe) -> None:
     VariableError
         For a wrong number of dimensions, missing tables, unknown units or times that go back.
     """
-    values, times = variable.values, variable.times
-    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
-        raise VariableError(variable.name, "its times go back or are missing", "Sort it by time and store it again.")
-    if len(times) != len(values):
-        raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
-    if values.dtype.kind not in "fiu":
-        raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+    _check_series(variable)
+    values = variable.values
+    if isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
+        _check_tables(variable, recipe)
+        return
     if not isinstance(recipe, DistributionRecipe):
         if values.ndim != 3:
             raise VariableError(variable.name, f"found the shape {values.shape}", "Give frames (time, row, column).")
@@ -58,15 +63,66 @@ def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[n
         rows = slice(start, start + block)
         if isinstance(recipe, DistributionRecipe):
             yield _distributions(variable, rows, recipe)
+        elif isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
+            yield _spectra(variable, rows, recipe)
         else:
             yield frame_images(variable.values[rows], recipe)
+
+
+def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
+    """The variable whose samples the recipe makes images of: windows for a `WindowRecipe`, else the variable itself.
+
+    Parameters
+    ----------
+    variable : Variable
+        For windows: a spectrogram (time, bins) with its energies or velocities in ``v``, as it was loaded.
+    recipe : Recipe or None
+
+    Returns
+    -------
+    Variable
+        Windows (n, length, bins) as read-only views of the spectrogram, not copies, with the times of their samples in
+        ``v1`` (n, length) and ``v`` in ``v2`` (bins,), or (n, length, bins) where it changes. The time of a window is
+        that of its central sample, the later of the two where the length is even. Windows with a data gap inside
+        (a step of more than one and a half cadences) stay, to be NaN as images, after one warning.
+
+    Raises
+    ------
+    VariableError
+        If it is no such spectrogram, its times go back, or it is too short or too coarse for one window.
+    """
+    if not isinstance(recipe, WindowRecipe):
+        return variable
+    _check_spectrogram(variable)
+    step = float(cadence(variable.times) / np.timedelta64(1, "s"))
+    length, stride = (round(seconds / step) if step > 0 else 0 for seconds in (recipe.length_s, recipe.stride_s))
+    if not 2 <= length <= len(variable.times):
+        found = f"{len(variable.times)} samples at a cadence of {step:g} s, for windows of {recipe.length_s:g} s"
+        raise VariableError(variable.name, found, "Give a length of at least two samples and at most all of them.")
+    stride = max(stride, 1)
+    times = sliding_window_view(variable.times, length)[::stride]
+    table = variable.coordinates["v"]
+    if table.ndim == 2:
+        # Most tables are the same at all times: one row of it then serves all windows.
+        same = np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True)
+        table = table[0] if same else sliding_window_view(table, length, axis=0)[::stride].swapaxes(1, 2)
+    values = sliding_window_view(variable.values, length, axis=0)[::stride].swapaxes(1, 2)
+    gaps_before = np.append(0, np.cumsum(np.diff(variable.times) > largest_step(recipe, length)))
+    broken = int((gaps_before[length - 1 :: stride] > gaps_before[: 1 - length : stride]).sum())
+    if broken:
+        logger.warning("%s: %d of %d windows have a data gap inside and no score.", variable.name, broken, len(times))
+    coordinates = {"v1": times, "v2": table}
+    return Variable(variable.name, times[:, length // 2], values, coordinates, variable.attributes, variable.store)
 
 
 def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
     """The same variable with some of its samples."""
     n = len(variable.values)
+    if isinstance(samples, np.ndarray) and len(samples) and (np.diff(samples) == 1).all():
+        # A stretch without holes stays a view: windows overlap, so that a copy would hold every sample many times.
+        samples = slice(int(samples[0]), int(samples[-1]) + 1)
     coordinates = {
-        key: table[samples] if table.ndim == 2 and len(table) == n else table
+        key: table[samples] if table.ndim >= 2 and len(table) == n else table
         for key, table in variable.coordinates.items()
     }
     return Variable(
@@ -79,10 +135,65 @@ def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
     )
 
 
+def _check_series(variable: Variable) -> None:
+    values, times = variable.values, variable.times
+    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
+        raise VariableError(variable.name, "its times go back or are missing", "Sort it by time and store it again.")
+    if len(times) != len(values):
+        raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
+    if values.dtype.kind not in "fiu":
+        raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+
+
+def _check_spectrogram(variable: Variable) -> None:
+    _check_series(variable)
+    shape, table = variable.values.shape, variable.coordinates.get("v")
+    if variable.values.ndim != 2 or table is None or table.shape not in (shape[1:], shape):
+        tables = "no v" if table is None else f"v of the shape {table.shape}"
+        remedy = "Give (time, bins) with the energies or velocities of the bins in v."
+        raise VariableError(variable.name, f"found the shape {shape} and {tables}", remedy)
+
+
+def _check_tables(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> None:
+    if isinstance(recipe, WindowRecipe):
+        needed, remedy = {"v1", "v2"}, "Cut it into windows with as_samples first."
+    else:
+        needed = {"v1", "v2"} if recipe.direction == "pitch_angle" else {f"v{recipe.energy_axis}"}
+        remedy = "Give (time, pitch angle or look, energy) with their values in v1 and v2."
+    missing = sorted(needed - set(variable.coordinates))
+    if variable.values.ndim != 3 or missing:
+        found = f"found the shape {variable.values.shape}" + (f" without {', '.join(missing)}" if missing else "")
+        raise VariableError(variable.name, found, remedy)
+
+
 def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) -> np.ndarray:
     part = select(variable, rows)
-    density = part.values * np.float32(_DENSITY_UNITS[variable.units]) if variable.units else part.values
+    factor = np.float32(_DENSITY_UNITS[variable.units])
+    scaled = {"density": part.values, "error": part.coordinates.get("error")}
+    if factor != 1:
+        scaled = {key: None if values is None else values * factor for key, values in scaled.items()}
+    flags = part.coordinates.get("flags")
     try:
-        return distribution_images(density, *(part.coordinates[key] for key in ("v1", "v2", "v3")), recipe)
+        measured = distributions(
+            scaled["density"],
+            *(part.coordinates[key] for key in ("v1", "v2", "v3")),
+            recipe.species,
+            field=part.coordinates.get("field"),
+            velocity=part.coordinates.get("velocity"),
+            error=scaled["error"],
+            flags=None if flags is None else flags[:, 0],
+        )
+        return distribution_images(measured, recipe)
+    except VariableError as error:
+        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
+
+
+def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRecipe) -> np.ndarray:
+    part = select(variable, rows)
+    make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
+    # A look has no coordinate but its number.
+    first = part.coordinates.get("v1", np.empty(0))
+    try:
+        return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)
     except VariableError as error:
         raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error

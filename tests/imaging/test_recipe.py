@@ -19,15 +19,26 @@ def test_record_makes_the_same_recipe_again(recipe):
 
 def test_hash_of_the_defaults_is_the_one_in_use():
     # Saved encoders and archives name these: a change here means raising the recipe's version.
-    assert DistributionRecipe().hash == "0399b8f214a621b4"
+    assert DistributionRecipe().hash == "7d06bd9c2089634d"
     assert FrameRecipe().hash == "7656c7174527571e"
 
 
 def test_every_choice_changes_the_hash():
-    changes = {"species": "electron", "speed_max_km_s": 900.0, "floor": 2e-25, "ceiling": 2e-20, "pixels": 16}
-    changes |= {"planes": ("xy",), "blur_pixels": 0.5}
-    hashes = {dataclasses.replace(DistributionRecipe(), **{key: value}).hash for key, value in changes.items()}
-    assert len(hashes | {DistributionRecipe().hash}) == len(dataclasses.fields(DistributionRecipe)) + 1
+    changes = {"species": "electron", "speed_max": 900.0, "floor": 2e-25, "ceiling": 2e-20, "pixels": 16, "blur": 0.5}
+    changes |= {"planes": ("par-perp1", "perp1-perp2"), "depth": 1, "speed_unit": "thermal", "subtract_velocity": True}
+    changes |= {"density_unit": "thermal", "agyrotropy": True, "least_counts": 2.0, "energy_min_ev": 10.0}
+    changes |= {"bad_flags": 0, "average": 2, "gap": 5.0}
+    base = DistributionRecipe(planes=("perp1-perp2",))
+    hashes = {dataclasses.replace(base, **{key: value}).hash for key, value in changes.items()}
+    assert len(hashes | {base.hash}) == len(dataclasses.fields(DistributionRecipe)) + 1
+
+
+def test_without_a_field_the_planes_are_those_of_the_instrument():
+    recipe = DistributionRecipe(planes=("perp1-perp2", "par-perp1"), agyrotropy=True)
+    assert recipe.field_aligned and recipe.channels == 3
+    plain = recipe.without_field()
+    assert plain.planes == ("xy", "xz") and not plain.agyrotropy and plain.channels == 2
+    assert plain.without_field() is plain
 
 
 @pytest.mark.parametrize(
@@ -36,9 +47,13 @@ def test_every_choice_changes_the_hash():
         lambda: DistributionRecipe(species="dust"),
         lambda: DistributionRecipe(planes=()),
         lambda: DistributionRecipe(planes=("ab",)),
+        lambda: DistributionRecipe(planes=("xy", "perp1-perp2")),
+        lambda: DistributionRecipe(planes=("par-perp1",), agyrotropy=True),
+        lambda: DistributionRecipe(speed_unit="furlong"),
+        lambda: DistributionRecipe(average=0),
         lambda: DistributionRecipe(floor=0),
         lambda: DistributionRecipe(pixels=4),
-        lambda: DistributionRecipe(blur_pixels=-1),
+        lambda: DistributionRecipe(blur=-1),
         lambda: FrameRecipe(mask_radius=0),
         lambda: FrameRecipe(stretch=(99, 1)),
         lambda: FrameRecipe(contrast_floor=0),

@@ -24,7 +24,7 @@ def variable(name, dimensions):
         ("thg_asf_fsmi", 3, FrameRecipe(), {"site": "fsmi"}),
         ("thg_ast_gako", 3, FrameRecipe(), {"site": "gako"}),
         ("my_camera", 3, FrameRecipe(), {}),
-        ("simulated_dis_dist_brst", 4, DistributionRecipe(), {"probe": "simulated"}),
+        ("simulated1_dis_dist_brst", 4, DistributionRecipe(), {"probe": "simulated1"}),
         ("simulated_asf", 3, FrameRecipe(), {"site": "simulated"}),
     ],
 )

@@ -62,7 +62,9 @@ def test_an_array_of_a_distribution_gets_the_tables_of_the_variable():
     tables = {"v1": np.arange(20.0 * 8).reshape(20, 8), "v2": np.arange(4.0), "v3": np.arange(20.0 * 6).reshape(20, 6)}
     distributions = Variable("dist", TIMES, np.ones((20, 8, 4, 6)), tables)
     (seed,) = read_seeds(np.ones((8, 4, 6)), [distributions])
-    np.testing.assert_array_equal(seed.samples.coordinates["v1"], tables["v1"][0])
+    (pair,) = read_seeds(np.ones((2, 8, 4, 6)), [distributions])
+    np.testing.assert_array_equal(pair.samples.coordinates["v3"], tables["v3"][[0, 0]])
+    np.testing.assert_array_equal(seed.samples.coordinates["v1"], tables["v1"][:1])
     np.testing.assert_array_equal(seed.samples.coordinates["v2"], tables["v2"])
 
 

@@ -1,0 +1,191 @@
+"""Velocity distributions as they were measured, and their moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import VariableError
+
+ELECTRON_VOLT = 1.602176634e-19  # J
+MASS_KG = {"ion": 1.67262192e-27, "electron": 9.1093837e-31}
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """Measured distributions with what is needed to turn them.
+
+    Attributes
+    ----------
+    density : numpy.ndarray, shape (n, azimuth, polar, energy)
+        Phase space density, s^3 cm^-6; NaN or negative where nothing was measured.
+    azimuth, polar : numpy.ndarray, shape (n, azimuth), (n, polar)
+        Look directions, degrees: azimuth from x towards y, polar from z. Particles fly the other way.
+    energy_ev : numpy.ndarray, shape (n, energy)
+        Ascending, eV.
+    species : {'ion', 'electron'}
+        'ion' means protons.
+    field : numpy.ndarray or None, shape (n, 3)
+        Magnetic field in the axes of the angles, any unit; NaN where it is not known.
+    velocity : numpy.ndarray or None, shape (n, 3)
+        Bulk velocity of the particles in the axes of the angles, km/s; NaN where it is not known. None: that of the
+        distribution itself.
+    error : numpy.ndarray or None, shape of density
+        Standard deviation of the density by counting.
+    flags : numpy.ndarray or None, shape (n,)
+        Error flags of the instrument, bits.
+    """
+
+    density: np.ndarray
+    azimuth: np.ndarray
+    polar: np.ndarray
+    energy_ev: np.ndarray
+    species: str = "ion"
+    field: np.ndarray | None = None
+    velocity: np.ndarray | None = None
+    error: np.ndarray | None = None
+    flags: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.density)
+
+    def part(self, rows: slice | np.ndarray) -> Distributions:
+        """Some of the samples."""
+        optional = (self.field, self.velocity, self.error, self.flags)
+        return Distributions(
+            self.density[rows],
+            self.azimuth[rows],
+            self.polar[rows],
+            self.energy_ev[rows],
+            self.species,
+            *(None if values is None else values[rows] for values in optional),
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Scalars that an image may leave out.
+
+    Attributes
+    ----------
+    density : numpy.ndarray, shape (n,)
+        Number density, cm^-3.
+    velocity : numpy.ndarray, shape (n, 3)
+        Bulk velocity, km/s.
+    temperature : numpy.ndarray, shape (n,)
+        A third of the trace of the temperature tensor, eV.
+    """
+
+    density: np.ndarray
+    velocity: np.ndarray
+    temperature: np.ndarray
+
+    def thermal_speed(self, species: str) -> np.ndarray:
+        """sqrt(2 k T / m), km/s."""
+        return speed_of(np.maximum(self.temperature, 0), species)
+
+
+def distributions(
+    density: np.ndarray,
+    azimuth: np.ndarray,
+    polar: np.ndarray,
+    energy_ev: np.ndarray,
+    species: str = "ion",
+    **companions: np.ndarray | None,
+) -> Distributions:
+    """Check arrays and put them together; tables may be given once for all samples.
+
+    Parameters
+    ----------
+    density, azimuth, polar, energy_ev, species
+        As in `Distributions`; a table may also have the shape of one sample.
+    **companions
+        ``field``, ``velocity``, ``error``, ``flags``.
+
+    Raises
+    ------
+    VariableError
+        If shapes do not fit, or tables hold values that cannot be angles or energies.
+    """
+    if density.ndim != 4:
+        remedy = "Give (time, azimuth, polar, energy), as pyspedas.projects.mms.fpi leaves it."
+        raise VariableError("distribution", f"found the shape {density.shape}", remedy)
+    given = {"azimuth": azimuth, "polar": polar, "energy": energy_ev}
+    tables = [_table(name, table, density, axis + 1) for axis, (name, table) in enumerate(given.items())]
+    energies = tables[2]
+    if (energies <= 0).any() or (np.diff(energies, axis=1) <= 0).any():
+        raise VariableError("energy table", "found energies that do not ascend from above 0", "Sort the energy axis.")
+    shapes = {
+        "field": (len(density), 3),
+        "velocity": (len(density), 3),
+        "error": density.shape,
+        "flags": density.shape[:1],
+    }
+    for name, values in companions.items():
+        if values is not None and values.shape != shapes[name]:
+            raise VariableError(name, f"found the shape {values.shape}", f"Give the shape {shapes[name]}.")
+    return Distributions(density, *tables, species, **companions)
+
+
+def speed_of(energy_ev: np.ndarray, species: str) -> np.ndarray:
+    """Speed in km/s of a particle of this energy (not relativistic, as FPI's own processing)."""
+    return np.sqrt(2 * np.asarray(energy_ev, np.float64) * ELECTRON_VOLT / MASS_KG[species]) / 1e3
+
+
+def moments(measured: Distributions, energy_min_ev: float = 0.0) -> Moments:
+    """Density, bulk velocity and temperature by summing over the bins.
+
+    A bin weighs v^2 dv sin(polar) dpolar dazimuth; dv reaches to the middles between neighbouring energies (on the
+    logarithmic axis). What was not measured counts as empty.
+
+    Parameters
+    ----------
+    measured : Distributions
+    energy_min_ev : float
+        Bins below are left out (photoelectrons).
+
+    Returns
+    -------
+    Moments
+        NaN where the density is zero.
+    """
+    density = np.where(measured.density > 0, measured.density, 0).astype(np.float32, copy=False)
+    polar, azimuth = np.radians(measured.polar[0]), np.radians(measured.azimuth)
+    speed, width = _speeds(measured, energy_min_ev)
+    solid = np.sin(polar) * np.gradient(polar) * 2 * np.pi / measured.azimuth.shape[1]
+    # Sums over the polar angle with the weights of 1, of the components across the axis and along it. The polar table
+    # is one for all samples on FPI; where it is not, the first stands for all.
+    flux, across, along = (np.einsum("tape,p->tae", density, solid * w) for w in (1, np.sin(polar), np.cos(polar)))
+    weight = speed**2 * width * 1e15  # km^3/s^3 to cm^3/s^3
+    number = (flux.sum(axis=1) * weight).sum(axis=1)
+    second = (flux.sum(axis=1) * weight * speed**2).sum(axis=1)
+    first = [np.einsum("tae,ta,te->t", across, trig(azimuth), weight * speed) for trig in (np.cos, np.sin)]
+    first.append((along.sum(axis=1) * weight * speed).sum(axis=1))
+    filled = np.where(number > 0, number, np.nan)
+    velocity = -np.stack(first, axis=1) / filled[:, None]  # particles fly against the look direction
+    mean_square = second / filled - (velocity**2).sum(axis=1)
+    temperature = MASS_KG[measured.species] * mean_square * 1e6 / 3 / ELECTRON_VOLT
+    return Moments(number, velocity, temperature)
+
+
+def _speeds(measured: Distributions, energy_min_ev: float) -> tuple[np.ndarray, np.ndarray]:
+    """Speed of each energy bin and its width, km/s, shape (n, energy); width 0 below the least energy."""
+    logarithm = np.log(measured.energy_ev)
+    middles = (logarithm[:, 1:] + logarithm[:, :-1]) / 2
+    lowest, highest = 2 * logarithm[:, :1] - middles[:, :1], 2 * logarithm[:, -1:] - middles[:, -1:]
+    edges = speed_of(np.exp(np.hstack([lowest, middles, highest])), measured.species)
+    width = np.where(measured.energy_ev >= energy_min_ev, np.diff(edges, axis=1), 0)
+    return speed_of(measured.energy_ev, measured.species), width
+
+
+def _table(name: str, table: np.ndarray, density: np.ndarray, axis: int) -> np.ndarray:
+    """One row of a table for every sample."""
+    n, size = len(density), density.shape[axis]
+    table = np.asarray(table, np.float64)
+    if table.shape not in ((size,), (n, size)):
+        remedy = f"Give one value for each of the {size} bins, or for each sample and bin."
+        raise VariableError(f"{name} table", f"found the shape {table.shape}", remedy)
+    if not np.isfinite(table).all():
+        raise VariableError(f"{name} table", "found values that are not finite", "Load the variable again.")
+    return np.broadcast_to(table, (n, size))

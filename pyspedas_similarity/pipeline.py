@@ -1,0 +1,264 @@
+"""From variables to embeddings: encoder and recipe are settled, samples prepared, images made and encoded in blocks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from .encoder.fixed import FIXED, default_encoder, fixed_encoder
+from .encoder.runtime import Encoder
+from .encoder.weights import load_encoder
+from .errors import EncoderError, SeedError, VariableError
+from .imaging.recipe import DistributionRecipe, Recipe, recipe_from_dict
+from .sources import tplot_variable
+from .sources.companions import find_companions, with_companions
+from .sources.registry import recipe_of
+from .sources.seeds import Seed
+from .tplot import Variable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the caller chose of how variables are encoded; None and empty: by default.
+
+    Attributes
+    ----------
+    instrument : str or None
+        Whose recipe to use, where the name of a variable does not tell.
+    encoder : str, Path, Encoder or None
+    recipe : Recipe or None
+    companions : mapping of str to str
+        Names of variables under 'field' and 'velocity'.
+    progress : bool
+    """
+
+    instrument: str | None = None
+    encoder: str | Path | Encoder | None = None
+    recipe: Recipe | None = None
+    companions: Mapping[str, str | None] = field(default_factory=dict)
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How samples become embeddings."""
+
+    encoder: Encoder
+    recipe: Recipe
+    choices: Choices
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One variable with an embedding for each sample.
+
+    Attributes
+    ----------
+    source : Variable
+        Its times say when the samples are; its values may be the embeddings, where it was too long to keep.
+    embeddings : numpy.ndarray of float32, shape (n, dimension)
+        Of unit length, or NaN.
+    """
+
+    source: Variable
+    embeddings: np.ndarray
+
+
+def make_plan(variables: Sequence[Variable], choices: Choices, has_field: bool | None = None) -> Plan:
+    """Settle encoder and recipe, and check that they go with each other and with the variables.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        As loaded.
+    choices : Choices
+    has_field : bool, optional
+        Whether a magnetic field belongs to them; by default it is looked for among the loaded variables.
+
+    Raises
+    ------
+    SimilarityError
+        If they do not go together.
+    """
+    trained = _trained(choices.encoder)
+    try:
+        natural = choices.recipe or common_recipe(variables, choices.instrument)
+    except VariableError:
+        if trained is None or not trained.card.recipe:
+            raise
+        natural = recipe_from_dict(trained.card.recipe)  # the encoder knows what the variable's name does not tell
+    encoder = trained or fixed_encoder(choices.encoder or default_encoder(natural.kind).card.name, natural.kind)
+    card = encoder.card
+    if card.kind != natural.kind:
+        remedy = f"Give an encoder for images of the kind {natural.kind!r}."
+        raise EncoderError(f"encoder {card.name}", f"made for {card.kind} images, not {natural.kind}", remedy)
+    recipe = recipe_from_dict(card.recipe) if card.recipe else natural
+    if choices.recipe is not None and recipe.hash != choices.recipe.hash:
+        raise EncoderError(
+            f"encoder {card.name}", "trained with another recipe than the one given", "Leave recipe out."
+        )
+    if isinstance(natural, DistributionRecipe) and recipe.species != natural.species:
+        found = f"trained on {recipe.species} distributions; {variables[0].name} holds {natural.species}s"
+        raise EncoderError(f"encoder {card.name}", found, f"Train one on {natural.species} distributions.")
+    if isinstance(recipe, DistributionRecipe) and recipe.field_aligned:
+        recipe = _with_or_without_field(variables, recipe, choices, has_field, free=not card.recipe)
+    return Plan(encoder, recipe, choices)
+
+
+def common_recipe(variables: Sequence[Variable], instrument: str | None) -> Recipe:
+    """The recipe of all variables; VariableError if they have not one in common."""
+    recipes = [recipe_of(variable, instrument) for variable in variables]
+    for variable, recipe in zip(variables, recipes, strict=True):
+        if recipe != recipes[0]:
+            found = f"its images ({recipe.kind}) are not made like those of {variables[0].name} ({recipes[0].kind})"
+            raise VariableError(variable.name, found, "Search variables of different kinds one after another.")
+    return recipes[0]
+
+
+def prepare(variable: Variable, plan: Plan, companions: Mapping[str, Variable] | None = None) -> Variable:
+    """The variable whose samples become images, with what these need beside it.
+
+    Parameters
+    ----------
+    variable : Variable
+        As loaded.
+    plan : Plan
+    companions : mapping of str to Variable, optional
+        What belongs to it; by default it is looked for among the loaded variables.
+
+    Raises
+    ------
+    VariableError
+        If no images can be made of it.
+    """
+    samples = tplot_variable.as_samples(variable, plan.recipe)
+    tplot_variable.check(samples, plan.recipe)
+    if not isinstance(plan.recipe, DistributionRecipe):
+        return samples
+    if companions is None:
+        companions = find_companions(variable, plan.choices.companions)
+    return with_companions(samples, companions, plan.recipe)
+
+
+def images(samples: Variable, plan: Plan) -> Iterator[np.ndarray]:
+    """Images of prepared samples, block by block."""
+    return tplot_variable.images(samples, plan.recipe)
+
+
+def embed(samples: Variable, plan: Plan) -> Embedded:
+    """Embeddings of all prepared samples; images of the whole variable never exist at once."""
+    parts = []
+    with _bar(plan, desc=samples.name, total=len(samples.times)) as bar:
+        for block in images(samples, plan):
+            parts.append(plan.encoder.encode(block))
+            bar.update(len(block))
+    return Embedded(samples, np.concatenate(parts))
+
+
+def embed_segments(segments: Iterator, choices: Choices) -> tuple[Plan | None, list[Embedded], list[Variable]]:
+    """Embeddings of segments that come one after another and are let go.
+
+    Parameters
+    ----------
+    segments : iterator of Segment
+        Of one instrument; those of one variable ascend in time.
+    choices : Choices
+
+    Returns
+    -------
+    plan : Plan or None
+        None where there was no segment.
+    embedded : list of Embedded
+        One for each variable, with the embeddings as values.
+    templates : list of Variable
+        The first sample of each.
+    """
+    plan, bar = None, None
+    parts: dict[str, list[Embedded]] = {}
+    templates: dict[str, Variable] = {}
+    for segment in segments:
+        variable = segment.distribution
+        companions = {{"errorflags": "flags"}.get(role, role): v for role, v in segment.companions.items()}
+        plan = plan or make_plan([variable], choices, "field" in companions)
+        bar = bar or _bar(plan, desc=variable.name)
+        samples = prepare(variable, plan, companions)
+        templates.setdefault(variable.name, tplot_variable.select(samples, np.array([0])))
+        quiet = replace(plan, choices=replace(choices, progress=False))
+        embeddings = embed(samples, quiet).embeddings
+        parts.setdefault(variable.name, []).append(
+            Embedded(replace(samples, values=embeddings, coordinates={}), embeddings)
+        )
+        bar.update(len(embeddings))
+        del segment, variable, companions, samples
+    if bar is not None:
+        bar.close()
+    return plan, [_joined(found) for found in parts.values()], list(templates.values())
+
+
+def embed_seed(seed: Seed, plan: Plan, searched: Sequence[Embedded] = ()) -> np.ndarray:
+    """Embeddings of a seed's samples; of what was embedded already, those.
+
+    Raises
+    ------
+    SeedError
+        If none of its samples can be encoded.
+    """
+    known = {one.source.name for one in searched if one.source.values is one.embeddings}
+    if seed.span is not None and seed.samples.name in known:
+        embeddings = seed.samples.values
+    else:
+        tplot_variable.check(seed.samples, plan.recipe)
+        embeddings = embed(seed.samples, replace(plan, choices=replace(plan.choices, progress=False))).embeddings
+    if not np.isfinite(embeddings).any():
+        remedy = "Give a seed at which something was measured."
+        raise SeedError(f"seed {seed.label}", "it cannot be encoded: nothing measured, or the same everywhere", remedy)
+    return embeddings
+
+
+def _joined(parts: Sequence[Embedded]) -> Embedded:
+    embeddings = np.concatenate([part.embeddings for part in parts])
+    times = np.concatenate([part.source.times for part in parts])
+    return Embedded(replace(parts[0].source, times=times, values=embeddings), embeddings)
+
+
+def _with_or_without_field(
+    variables: Sequence[Variable], recipe: DistributionRecipe, choices: Choices, has_field: bool | None, free: bool
+) -> DistributionRecipe:
+    """The recipe itself where there is a magnetic field, else its planes in the axes of the instrument."""
+    if has_field is None:
+        lacking = [v for v in variables if "field" not in find_companions(v, choices.companions)]
+    else:
+        lacking = [] if has_field else list(variables)
+    if not lacking:
+        return recipe
+    name = lacking[0].name
+    if choices.recipe is not None or not free:
+        remedy = "Load the field of the same spacecraft (fgm), or give its name as field=."
+        raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
+    logger.warning("%s: no magnetic field is loaded: planes are those of the instrument's axes.", name)
+    return recipe.without_field()
+
+
+def _trained(encoder: str | Path | Encoder | None) -> Encoder | None:
+    """An encoder that was given or saved; None for those made by name."""
+    if encoder is None or (isinstance(encoder, str) and encoder in FIXED):
+        return None
+    if isinstance(encoder, Encoder):
+        return encoder
+    if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
+        return load_encoder(encoder)
+    remedy = f"Give one of {', '.join(FIXED)}, the folder of a saved encoder, or an Encoder."
+    raise EncoderError("encoder", f"found {str(encoder)[:80]!r}, which is neither", remedy)
+
+
+def _bar(plan: Plan, **options: object):  # noqa: ANN202 - tqdm is imported here only
+    from tqdm import tqdm
+
+    # disable=None keeps the bar out of logs and pipes.
+    return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if plan.choices.progress else True)

@@ -1,0 +1,331 @@
+"""Long time ranges in pieces: which files of an archive hold them, each fetched when its turn comes.
+
+    server   <remote>/<folder>/2015/10/<stem>_20151016130524_v3.3.0.cdf       (SPDF: burst data by month too)
+    here     <local>/<folder>/2015/10/16/<stem>_20151016130524_v3.3.0.cdf     (SDC: burst data by day)
+
+Files are kept where the SDC, IDL SPEDAS and the ``no_update`` of pyspedas's own loaders have them; those that pyspedas
+brought from SPDF, which lie in the folder of the month, are found as well. pyspedas's loaders are not called, because
+``mms_load_data_spdf`` (2.2.1) ignores ``no_update``, takes 300 s more at the start of the range for every data type, in
+burst ends in a TypeError where nothing was found, and does not tell a server that is gone from a time without data.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import LoadError
+from ..tplot import Variable
+
+if TYPE_CHECKING:
+    import requests
+
+# After so many failures to reach it, one after another, a server is not asked again: each costs seconds or a minute.
+_MOST_FAILURES = 5
+_RETRIES, _BACKOFF_S = 2, 1.0
+_TIMEOUT_S = (10, 60)
+# Months of lists kept: of three kinds of file, the present month and the one before, and some to spare.
+_MOST_LISTS = 12
+_MOST_NAMED = 10
+_SECOND = np.timedelta64(1, "s")
+_CDF3 = bytes.fromhex("cdf300010000ffff")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Distributions that follow each other, and what was measured beside them.
+
+    Attributes
+    ----------
+    distribution : Variable
+        Values of shape (n, azimuth, polar, energy), with ``v1``, ``v2``, ``v3``.
+    companions : mapping of str to Variable
+        What there is of ``field``, ``velocity``, ``density``, ``temperature_parallel`` and
+        ``temperature_perpendicular``, each with its own times, and of ``error`` and ``errorflags``, one for each
+        distribution.
+    """
+
+    distribution: Variable
+    companions: Mapping[str, Variable]
+
+
+@dataclass
+class Tally:
+    """What came and what could not be had, with the reasons."""
+
+    loaded: int = 0
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        named = [f"{what} ({why})" for what, why in list(self.lost.items())[:_MOST_NAMED]]
+        more = len(self.lost) - len(named)
+        return "; ".join([*named, *([f"and {more} more"] if more else [])])
+
+
+@dataclass(frozen=True)
+class Product:
+    """One kind of file.
+
+    Attributes
+    ----------
+    folder : str
+        Below the root of an archive, such as ``mms1/fpi/brst/l2/des-dist``.
+    stem : str
+        Begin of the files' names, such as ``mms1_fpi_brst_l2_des-dist``.
+    longest : numpy.timedelta64
+        No file covers more time.
+    daily : bool
+        Whether there is a folder for each day here; there is one for each month at the server.
+    """
+
+    folder: str
+    stem: str
+    longest: np.timedelta64
+    daily: bool
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of the archive: where it is here, if it is, and at the server, if there is one."""
+
+    start: np.datetime64
+    name: str
+    path: Path
+    url: str | None
+
+
+class FileTree:
+    """The files of an archive here and, unless `remote` is None, at a server.
+
+    Parameters
+    ----------
+    local : Path
+    remote : str or None
+        Address of the server's root; None to use only what is here.
+    tally : Tally
+        Takes the lists that could not be had.
+    """
+
+    def __init__(self, local: Path, remote: str | None, tally: Tally) -> None:
+        self.local = local
+        self.remote = remote.rstrip("/") if remote else None
+        self.tally = tally
+        self._lists: dict[tuple[str, str], list[DataFile]] = {}
+        self._failures = 0
+        self._session = _session() if remote else None
+
+    def files(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
+        """The files that may hold samples from `start` to `end`, the newest version of each, ascending.
+
+        Names tell when a file starts, in whole seconds, not when it ends: the last one before `start` is among them.
+        """
+        earliest, before = start - product.longest, None
+        for month in _months(earliest, end):
+            for file in self._list(product, month):
+                if not earliest <= file.start <= end:
+                    continue
+                if file.start + _SECOND <= start:
+                    before = file
+                    continue
+                if before is not None:
+                    yield before
+                    before = None
+                yield file
+        if before is not None:
+            yield before
+
+    def fetch(self, file: DataFile) -> Path:
+        """Make sure that a file is here, whole.
+
+        Raises
+        ------
+        LoadError
+            If it is not, and cannot be had.
+        """
+        if is_whole(file.path):
+            return file.path
+        if file.url is None:
+            raise LoadError(str(file.path), "this is not a whole CDF file", "Remove it and load again.")
+        self._check_server(file.url)
+        import requests
+        from pyspedas.utilities.download import download
+
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own: what is whole is then moved in one step, and nothing that is there already is touched.
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=file.path.parent) as fresh:
+            where = {"local_path": fresh, "local_file": file.name, "no_wildcards": True}
+            try:
+                # headers: its default is one dictionary for all calls, in which a failed one leaves If-Modified-Since.
+                download(remote_file=file.url, headers={}, session=self._session, **where)
+            except (requests.RequestException, OSError) as error:
+                raise self._failure(file.url, type(error).__name__) from error
+            # What it returns says nothing: the names of files that were cut off twice are there as well.
+            arrived = Path(fresh, file.name)
+            if not is_whole(arrived):
+                raise self._failure(file.url)
+            arrived.replace(file.path)
+        self._failures = 0
+        return file.path
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        if self._session is not None:
+            self._session.close()
+
+    def _list(self, product: Product, month: str) -> list[DataFile]:
+        key = (product.stem, month)
+        if key not in self._lists:
+            if len(self._lists) >= _MOST_LISTS:
+                del self._lists[next(iter(self._lists))]
+            self._lists[key] = self._newest(product, month)
+        return self._lists[key]
+
+    def _newest(self, product: Product, month: str) -> list[DataFile]:
+        pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d{{6}})?)_v(\d+)\.(\d+)\.(\d+)\.cdf")
+        folder = self.local / product.folder / month
+        here = {path.name: path for wild in ("*.cdf", "[0-3][0-9]/*.cdf") for path in folder.glob(wild)}
+        there = set(self._names_at_server(product, month, pattern))
+        newest: dict[str, tuple[tuple[int, ...], str]] = {}
+        for name in {*here, *there}:
+            if match := pattern.fullmatch(name):
+                stamp, *version = match.groups()
+                newest[stamp] = max(newest.get(stamp, ((), "")), (tuple(map(int, version)), name))
+        files = []
+        for stamp, (_, name) in sorted(newest.items()):
+            path = here.get(name, folder / (stamp[6:8] if product.daily else "") / name)
+            url = f"{self.remote}/{product.folder}/{month}/{name}" if name in there else None
+            files.append(DataFile(_start(stamp), name, path, url))
+        return files
+
+    def _names_at_server(self, product: Product, month: str, pattern: re.Pattern[str]) -> Iterable[str]:
+        if self._session is None:
+            return []
+        import requests
+
+        url = f"{self.remote}/{product.folder}/{month}/"
+        try:
+            self._check_server(url)
+            answer = self._session.get(url, timeout=_TIMEOUT_S)
+            self._failures = 0
+            if answer.status_code == requests.codes.not_found:  # a month without data has no folder
+                return []
+            answer.raise_for_status()
+            return [match.group() for match in pattern.finditer(answer.text)]
+        except requests.HTTPError:
+            why = f"HTTP status {answer.status_code}"
+        except requests.RequestException as error:
+            self._failures += 1
+            why = f"the server does not answer: {type(error).__name__}"
+        except LoadError as error:
+            why = error.found
+        self.tally.lost[f"list of {product.stem} of {month.replace('/', '-')}"] = why
+        return []
+
+    def _check_server(self, url: str) -> None:
+        if self._failures >= _MOST_FAILURES:
+            found = f"not asked for, because the server failed {self._failures} times in a row"
+            raise LoadError(url, found, "Try again later, or with no_update=True on local files.")
+
+    def _failure(self, url: str, hint: str = "") -> LoadError:
+        """What was wrong with a download. pyspedas logs that and goes on, so the server is asked once more."""
+        import requests
+
+        try:
+            with self._session.get(url, stream=True, timeout=_TIMEOUT_S) as answer:
+                self._failures = 0
+                found = f"HTTP status {answer.status_code}" if answer.status_code != requests.codes.ok else ""
+        except requests.RequestException as error:
+            self._failures += 1
+            found = f"the server does not answer: {type(error).__name__}"
+        return LoadError(url, found or hint or "what the server sends is not a whole CDF file", "Try again later.")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is a CDF that has the length which it says it has.
+
+    A CDF that was cut off still opens, because its directory comes first. The length is ``eof`` in its global
+    descriptor record (CDF Internal Format Description 3.9, section 2.2); a checksum may follow.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(28)
+        if head[:8] != _CDF3:  # of CDF 2 and files compressed as a whole, only whether they open is known
+            from pyspedas.utilities.download import check_downloaded_file
+
+            return bool(check_downloaded_file(str(path)))
+        file.seek(int.from_bytes(head[20:28], "big") + 36)
+        length = int.from_bytes(file.read(8), "big")
+    return 0 < length <= path.stat().st_size
+
+
+def join(segments: Iterable[Segment]) -> Segment:
+    """Segments of one spacecraft, in their order, as one that is in memory as large as all of them.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    parts = list(segments)
+    if not parts:
+        raise ValueError("there is no segment to join")
+    names = dict.fromkeys(name for part in parts for name in part.companions)
+    companions = {name: concatenate([p.companions[name] for p in parts if name in p.companions]) for name in names}
+    return Segment(concatenate([part.distribution for part in parts]), companions)
+
+
+def concatenate(parts: Sequence[Variable]) -> Variable:
+    """One variable of several of the same name; samples not later than all before them are left out."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    times = np.concatenate([part.times for part in parts])
+    rows = after(times)
+    coordinates = {
+        key: np.concatenate([part.coordinates[key] for part in parts])[rows] if table.ndim == 2 else table
+        for key, table in first.coordinates.items()
+    }
+    values = np.concatenate([part.values for part in parts])[rows]
+    return replace(first, times=times[rows], values=values, coordinates=coordinates)
+
+
+def after(times: np.ndarray, last: np.datetime64 | None = None) -> np.ndarray:
+    """Which samples are later than `last` and than all samples before them, as indices; NaT never is."""
+    nanoseconds = times.astype("datetime64[ns]").astype("int64")  # NaT is the smallest integer
+    smallest = np.iinfo(np.int64).min
+    floor = smallest if last is None else last.astype("datetime64[ns]").astype("int64")
+    reached = np.maximum.accumulate(np.concatenate([[floor], nanoseconds]))[:-1]
+    return np.flatnonzero(nanoseconds > reached)
+
+
+def _session() -> requests.Session:
+    """A session with fewer retries than pyspedas's own, which waits 12 s for every file of a server that is gone."""
+    import requests
+
+    session = requests.Session()
+    for adapter in session.adapters.values():
+        adapter.max_retries = adapter.max_retries.new(
+            total=_RETRIES,
+            read=None,
+            backoff_factor=_BACKOFF_S,
+            status_forcelist=(429, 500, 502, 503, 504),
+            raise_on_status=False,
+        )
+    return session
+
+
+def _months(start: np.datetime64, end: np.datetime64) -> list[str]:
+    months = np.arange(start.astype("datetime64[M]"), end.astype("datetime64[M]") + 1)
+    return [str(month).replace("-", "/") for month in months]
+
+
+def _start(stamp: str) -> np.datetime64:
+    day, time = stamp[:8], stamp[8:].ljust(6, "0")
+    return np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}", "ns")
