@@ -11,9 +11,18 @@ from types import ModuleType
 import wrapt
 
 from .errors import SimilarityError
-from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
+from .verbs import encode, find_similar, intervals, load_asi, load_encoder, save_encoder, train
 
-__all__ = ["SimilarityError", "encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
+__all__ = [
+    "SimilarityError",
+    "encode",
+    "find_similar",
+    "intervals",
+    "load_asi",
+    "load_encoder",
+    "save_encoder",
+    "train",
+]
 
 
 def _register(pyspedas: ModuleType) -> None:

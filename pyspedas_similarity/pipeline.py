@@ -15,7 +15,7 @@ from .encoder.weights import load_encoder
 from .errors import EncoderError, SeedError, VariableError
 from .imaging.recipe import DistributionRecipe, Recipe, recipe_from_dict
 from .sources import tplot_variable
-from .sources.companions import find_companions, with_companions
+from .sources.companions import Gaps, find_companions, with_companions
 from .sources.registry import recipe_of
 from .sources.seeds import Seed
 from .tplot import Variable
@@ -121,7 +121,7 @@ def common_recipe(variables: Sequence[Variable], instrument: str | None) -> Reci
     return recipes[0]
 
 
-def prepare(variable: Variable, plan: Plan, companions: Mapping[str, Variable] | None = None) -> Variable:
+def prepare(variable: Variable, plan: Plan) -> Variable:
     """The variable whose samples become images, with what these need beside it.
 
     Parameters
@@ -129,8 +129,6 @@ def prepare(variable: Variable, plan: Plan, companions: Mapping[str, Variable] |
     variable : Variable
         As loaded.
     plan : Plan
-    companions : mapping of str to Variable, optional
-        What belongs to it; by default it is looked for among the loaded variables.
 
     Raises
     ------
@@ -141,9 +139,11 @@ def prepare(variable: Variable, plan: Plan, companions: Mapping[str, Variable] |
     tplot_variable.check(samples, plan.recipe)
     if not isinstance(plan.recipe, DistributionRecipe):
         return samples
-    if companions is None:
-        companions = find_companions(variable, plan.choices.companions)
-    return with_companions(samples, companions, plan.recipe)
+    companions, gaps = find_companions(variable, plan.choices.companions), Gaps()
+    samples = with_companions(samples, companions, plan.recipe)
+    gaps.count(samples, companions)
+    gaps.warn(variable.name, plan.recipe)
+    return samples
 
 
 def images(samples: Variable, plan: Plan) -> Iterator[np.ndarray]:
@@ -182,12 +182,12 @@ def embed_segments(segments: Iterator, choices: Choices) -> tuple[Plan | None, l
     plan, bar = None, None
     parts: dict[str, list[Embedded]] = {}
     templates: dict[str, Variable] = {}
+    gaps: dict[str, Gaps] = {}
     for segment in segments:
         variable = segment.distribution
-        companions = {{"errorflags": "flags"}.get(role, role): v for role, v in segment.companions.items()}
-        plan = plan or make_plan([variable], choices, "field" in companions)
-        bar = bar or _bar(plan, desc=variable.name)
-        samples = prepare(variable, plan, companions)
+        plan = plan or make_plan([variable], choices, "field" in segment.companions)
+        bar = _bar(plan, desc=variable.name) if bar is None else bar  # tqdm without a total has no truth value
+        samples = _prepare_segment(variable, segment.companions, plan, gaps.setdefault(variable.name, Gaps()))
         templates.setdefault(variable.name, tplot_variable.select(samples, np.array([0])))
         quiet = replace(plan, choices=replace(choices, progress=False))
         embeddings = embed(samples, quiet).embeddings
@@ -195,10 +195,26 @@ def embed_segments(segments: Iterator, choices: Choices) -> tuple[Plan | None, l
             Embedded(replace(samples, values=embeddings, coordinates={}), embeddings)
         )
         bar.update(len(embeddings))
-        del segment, variable, companions, samples
+        del segment, variable, samples
+    for name, gap in gaps.items():
+        if isinstance(plan.recipe, DistributionRecipe):
+            gap.warn(name, plan.recipe)
     if bar is not None:
         bar.close()
     return plan, [_joined(found) for found in parts.values()], list(templates.values())
+
+
+def _prepare_segment(variable: Variable, companions: Mapping[str, Variable], plan: Plan, gaps: Gaps) -> Variable:
+    """As `prepare`, with the companions that came along; what they lack is counted, to be told once."""
+    tplot_variable.check(variable, plan.recipe)
+    if not isinstance(plan.recipe, DistributionRecipe):
+        return variable
+    if plan.recipe.field_aligned and "field" not in companions:
+        # One segment without a field is a gap, not the end of the search.
+        companions = {**companions, "field": Variable("magnetic field", variable.times[:0], np.empty((0, 3)))}
+    samples = with_companions(variable, companions, plan.recipe)
+    gaps.count(samples, companions)
+    return samples
 
 
 def embed_seed(seed: Seed, plan: Plan, searched: Sequence[Embedded] = ()) -> np.ndarray:

@@ -6,7 +6,7 @@ import fnmatch
 import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +20,7 @@ from .imaging.recipe import Recipe
 from .pipeline import Choices, Embedded, Plan, embed, embed_seed, embed_segments, images, make_plan, prepare
 from .search.intervals import Intervals, best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
-from .sources import tplot_variable
+from .sources import themis_asi, tplot_variable
 from .sources.registry import instrument_named, station_of
 from .sources.seeds import Seed, read_seeds
 from .times import Span, cadence, to_interval, to_timedelta64
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
     from .encoder.training import TrainingPlan
+    from .sources.asi_files import Skymap
 
-__all__ = ["encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
+__all__ = ["encode", "find_similar", "intervals", "load_asi", "load_encoder", "save_encoder", "train"]
 
 logger = logging.getLogger(__name__)
-_Verb = TypeVar("_Verb", bound=Callable[..., list[str]])
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
 _FEWEST_SAMPLES = 3
 
 
@@ -122,8 +123,8 @@ def find_similar(
     like : time, interval, (name, time), array, or a list of them
         The seed or seeds. A time means the sample nearest to it, if within one cadence; an interval (a pair of times,
         as in `trange`) all samples in it; ``('name', time)`` a sample of another variable; an array a sample that is in
-        no variable. Two single times are written ``[[t1], [t2]]``. A bare time belongs to the first variable with data
-        there.
+        no variable (tables, field and velocity are then those of the first variable's first sample). Two single times
+        are written ``[[t1], [t2]]``. A bare time belongs to the first variable with data there.
     trange : time range, optional
         With `names`: the part to search. Else: what to load.
     instrument : str, optional
@@ -248,6 +249,85 @@ def encode(
         for one, title in zip(opened.embed(trange), titles, strict=True)
     ]
     return [tplot.write(product.variable, product.options) for product in made]
+
+
+@_pyspedas_manners
+def load_asi(
+    trange: Any,
+    site: str | Sequence[str],
+    datatype: str = "asf",
+    suffix: str = "",
+    get_support_data: bool = False,
+    varnames: str | Sequence[str] | None = None,
+    time_clip: bool = True,
+    no_update: bool = False,
+    downloadonly: bool = False,
+    notplot: bool = False,
+    skymap: Skymap | str | Path | None = None,
+) -> list[str] | dict[str, dict[str, np.ndarray]]:
+    """Load full frames or thumbnails of THEMIS all-sky imagers, in the manner of pyspedas's loaders.
+
+    Parameters
+    ----------
+    trange : time range in any form
+        A range that ends at a full hour does not take that hour's file.
+    site : str or list of str
+        Four letters of a station, such as 'fsmi'.
+    datatype : {'asf', 'ast'}
+        Full frames, 256 x 256 every 3 s in hourly files, or thumbnails, 32 x 32 in daily ones.
+    suffix : str
+        Added to the names.
+    get_support_data : bool
+        With the ends of the exposures, ``thg_asf_<site>_tend`` in unix seconds, where the files have them.
+    varnames : str or list of str, optional
+        Only these variables, without suffix; ends of exposures so named come without `get_support_data`.
+    time_clip : bool
+        False: all frames of the files.
+    no_update : bool
+        Use only files that are in pyspedas's ``local_data_dir`` for THEMIS. Else those that are not there, or not
+        whole, are downloaded from its ``remote_data_dir`` and kept; whole ones are not asked for again.
+    downloadonly : bool
+        Do not read the files; return where they are.
+    notplot : bool
+        Store nothing; return the arrays.
+    skymap : Skymap or path of a .sav file, optional
+        Kept in the attributes, as ``skymap``.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return [], or raise.
+
+    Returns
+    -------
+    list of str
+        ``thg_asf_<site>`` or ``thg_ast_<site>`` for each site, counts (time, row, column) as in the files, times to the
+        microsecond. [] where nothing is found, after one warning. With `downloadonly` paths of files.
+    dict
+        With `notplot`: for each name 'x', unix seconds, and 'y'.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    Notes
+    -----
+    Hours that could not be had are named in one warning; hours without a file, as by day, as information. For ranges
+    longer than some hours, `find_similar` and `encode` with ``instrument='themis_asi'`` read file by file.
+    """
+    wanted = [varnames] if isinstance(varnames, str) else list(varnames or [])
+    everything = not wanted or "*" in wanted
+    support = get_support_data or any(name.endswith("_tend") for name in wanted)
+    request = themis_asi.Request.read(trange, site, datatype, no_update=no_update, time_clip=time_clip, support=support)
+    if downloadonly:
+        return themis_asi.files(request) or _nothing(f"there are no files of {request}")
+    found = themis_asi.variables(request, skymap)
+    chosen = [one for one in found if everything or one.name in wanted]
+    if not chosen:
+        there = f"only {', '.join(one.name for one in found)}" if found else "there are no data"
+        return _nothing(f"{there} of {request}")
+    named = [replace(one, name=one.name + suffix) for one in chosen]
+    if notplot:
+        return {one.name: {"x": one.times.astype("int64") / 1e9, "y": one.values} for one in named}
+    return [tplot.write(one) for one in named]
 
 
 def intervals(name: str | Iterable[str]) -> QTable:

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(
     r"(?P<spacecraft>(?:mms|simulated)\d)_(?P<sensor>d[ei]s)_dist_(?P<rate>brst|fast)(?P<suffix>.*)", re.DOTALL
 )
+# Fill values of CDF files are -1e31; loaders make NaN of them, other hands may not.
+_LEAST_FILL = 1e30
 # FGM calls survey what FPI calls fast. DMPA and DBCS differ by a fraction of a degree.
 _NAMES = {
     "field": ("{spacecraft}_fgm_b_dmpa_{fgm_rate}_l2{suffix}", "{spacecraft}_fgm_b_dmpa_{fgm_rate}_l2"),
@@ -76,7 +78,7 @@ def with_companions(variable: Variable, companions: Mapping[str, Variable], reci
     """The distribution with what its images need, one row for each sample.
 
     Field and velocity are interpolated to the distribution's times, over gaps of at most ``recipe.gap`` cadences of the
-    slower series; samples in wider gaps get NaN, after one warning.
+    slower series; samples in wider gaps get NaN. `Gaps` counts them.
 
     Raises
     ------
@@ -94,27 +96,41 @@ def with_companions(variable: Variable, companions: Mapping[str, Variable], reci
     return replace(variable, coordinates={**variable.coordinates, **rows})
 
 
+class Gaps:
+    """Samples that get no image because field or velocity are not known there; of many segments, for one warning."""
+
+    def __init__(self) -> None:
+        self._lost: dict[str, int] = {}
+        self._total = 0
+
+    def count(self, samples: Variable, companions: Mapping[str, Variable]) -> None:
+        """Take notice of what `with_companions` made."""
+        self._total += len(samples.times)
+        for role in ("field", "velocity"):
+            rows = samples.coordinates.get(role)
+            lost = 0 if rows is None else int(np.isnan(rows).any(axis=1).sum())
+            if lost:
+                name = companions[role].name
+                self._lost[name] = self._lost.get(name, 0) + lost
+
+    def warn(self, name: str, recipe: DistributionRecipe) -> None:
+        """Say so once, if there are any."""
+        if self._lost:
+            lost = ", ".join(f"{count} of {self._total} for {companion}" for companion, count in self._lost.items())
+            wider = f"wider than {recipe.gap:g} cadences"
+            logger.warning("%s: samples without image, because of gaps %s: %s.", name, wider, lost)
+
+
 def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe) -> np.ndarray:
     values = companion.values
     if values.ndim != 2 or values.shape[1] not in (3, 4):  # FGM puts the magnitude behind the vector
         remedy = "Give a vector (time, 3)."
         raise VariableError(companion.name, f"found the shape {values.shape}", remedy)
-    if (np.diff(companion.times) < np.timedelta64(0, "ns")).any():
-        raise VariableError(companion.name, "its times go back", "Sort it by time and store it again.")
+    if np.isnat(companion.times).any() or (np.diff(companion.times) < np.timedelta64(0, "ns")).any():
+        raise VariableError(companion.name, "its times go back or are missing", "Sort it by time and store it again.")
+    values = np.where(np.abs(values) < _LEAST_FILL, values, np.nan)
     gap = np.timedelta64(int(recipe.gap * max(cadence(s.times) for s in (variable, companion)).astype("int64")), "ns")
-    found = at_times(values[:, :3], companion.times, variable.times, gap)
-    lost = int(np.isnan(found).any(axis=1).sum())
-    if lost:
-        seconds = gap / np.timedelta64(1, "s")
-        logger.warning(
-            "%s: %s has gaps wider than %g s; %d of %d samples get no image.",
-            variable.name,
-            companion.name,
-            seconds,
-            lost,
-            len(found),
-        )
-    return found
+    return at_times(values[:, :3], companion.times, variable.times, gap)
 
 
 def _same_samples(variable: Variable, companion: Variable) -> np.ndarray:

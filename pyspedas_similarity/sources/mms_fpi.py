@@ -310,7 +310,7 @@ class _DistributionFile:
 
     def segment(self, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
         """Some of its samples, with what was measured beside them and their errors and flags."""
-        names = {"error": self.station.name("disterr"), "errorflags": self.station.name("errorflags")}
+        names = {"error": self.station.name("disterr"), "flags": self.station.name("errorflags")}
         with _reading(self.path):
             there = self._cdf.cdf_info().zVariables
             own = {key: self._variable(name, rows) for key, name in names.items() if name in there}

@@ -47,7 +47,7 @@ class Segment:
         Values of shape (n, azimuth, polar, energy), with ``v1``, ``v2``, ``v3``.
     companions : mapping of str to Variable
         What there is of ``field``, ``velocity``, ``density``, ``temperature_parallel`` and
-        ``temperature_perpendicular``, each with its own times, and of ``error`` and ``errorflags``, one for each
+        ``temperature_perpendicular``, each with its own times, and of ``error`` and ``flags``, one for each
         distribution.
     """
 

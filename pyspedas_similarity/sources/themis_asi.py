@@ -1,67 +1,380 @@
-"""THEMIS all-sky full frames, for which pyspedas has no loader, by its own download and CDF functions."""
+"""THEMIS all-sky full frames and thumbnails by time range, file by file, for which pyspedas has no loader.
+
+    <root>/thg/l1/asi/gako/2011/01/thg_l1_asf_gako_2011010617_v01.cdf    full frames, an hour each
+    <root>/thg/l1/asi/gako/2011/05/thg_l1_ast_gako_20110505_v01.cdf      thumbnails, a day each
+
+The layout is the same here and at the server; it is that of ``thm_load_asi`` of IDL SPEDAS.
+"""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from logging import getLogger
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .. import tplot
 from ..errors import ArgumentError, LoadError
 from ..times import to_interval
-from ..tplot import loaded_names
+from ..tplot import Variable
+from .asi_files import FrameFile, Skymap, read_skymap
+from .segments import DataFile, FileTree, Product, Segment, Tally, after, join
 
-_HOUR = 3600.0
-_LAYOUT = "thg/l1/asi/{site}/%Y/%m/thg_l1_asf_{site}_%Y%m%d%H_v01.cdf"
+logger = getLogger(__name__)
+
+# Geodetic latitude and longitude, degrees, of the cameras of the THEMIS ground-based observatories: those of
+# thm_asi_stations.pro, and of Resolute Bay in thm_asi_create_mosaic.pro, both in SPEDAS (projects/themis/ground).
+STATIONS = {
+    "atha": (54.714, -113.314),
+    "chbg": (49.814, -74.419),
+    "ekat": (64.733, -110.670),
+    "fsim": (61.762, -121.221),
+    "fsmi": (59.984, -111.842),
+    "fykn": (66.560, -145.214),
+    "gako": (62.407, -145.158),
+    "gbay": (53.316, -60.460),
+    "gill": (56.354, -94.656),
+    "inuv": (68.413, -133.770),
+    "kapu": (49.392, -82.320),
+    "kian": (66.971, -160.438),
+    "kuuj": (58.155, -68.532),
+    "mcgr": (62.953, -155.596),
+    "nrsq": (61.162, -45.442),
+    "pgeo": (53.815, -122.828),
+    "pina": (50.163, -96.066),
+    "rank": (62.828, -92.113),
+    "resu": (74.733, -94.900),
+    "snap": (63.580, -110.870),
+    "snkq": (56.536, -79.231),
+    "talo": (69.546, -93.577),
+    "tpas": (53.994, -100.941),
+    "whit": (61.010, -135.223),
+    "yknf": (62.520, -114.313),
+}
+# What a file covers, as numpy's unit of time.
+_UNITS = {"asf": "h", "ast": "D"}
+# A frame requested in the last moment of an hour may be stamped in the next one.
+_SLACK = np.timedelta64(1, "m")
+_MOMENT = np.timedelta64(1, "ns")
+_MOST_NAMED = 24
 
 
-def load(trange: Any, probe: str = "", suffix: str = "", no_update: bool = False, site: str = "") -> list[str]:
-    """Load the full frames of one station, as ``thg_asf_<site>`` (time, row, column).
+@dataclass(frozen=True)
+class Request:
+    """What is wanted, checked: made by `Request.read`.
+
+    Attributes
+    ----------
+    sites : tuple of str
+    datatype : {'asf', 'ast'}
+    start, end : numpy.datetime64
+    no_update, time_clip, support : bool
+        Only files that are here; only frames from `start` to `end`; with the ends of the exposures.
+    """
+
+    sites: tuple[str, ...]
+    datatype: str
+    start: np.datetime64
+    end: np.datetime64
+    no_update: bool = False
+    time_clip: bool = True
+    support: bool = False
+
+    @classmethod
+    def read(cls, trange: Any, site: Any, datatype: str = "asf", **options: bool) -> Request:
+        """Check what a caller gave.
+
+        Raises
+        ------
+        ArgumentError
+            For a site or datatype that does not exist; near names are told.
+        TimeError
+            If `trange` is not a time range.
+        """
+        if datatype not in _UNITS:
+            raise ArgumentError("datatype", f"found {datatype!r}", "Give 'asf', full frames, or 'ast', thumbnails.")
+        return cls(_sites(site), datatype, *to_interval(trange), **options)
+
+    def __str__(self) -> str:
+        start, end = (time.astype("datetime64[s]") for time in (self.start, self.end))
+        return f"THEMIS {self.datatype} {', '.join(self.sites)} {start} to {end}"
+
+    @property
+    def length(self) -> np.timedelta64:
+        """What one file covers."""
+        return np.timedelta64(1, _UNITS[self.datatype])
+
+    def name(self, site: str) -> str:
+        """Of the variable."""
+        return f"thg_{self.datatype}_{site}"
+
+
+def hours(trange: Any, site: str | Sequence[str], datatype: str = "asf", no_update: bool = False) -> Iterator[Variable]:
+    """Frames file by file: an hour of full frames, 157 MB, or a day of thumbnails, 59 MB.
+
+    Let go of one before asking for the next, or two are in memory. The tplot store stays as it is.
 
     Parameters
     ----------
     trange : time range in any form
-    probe, site : str
-        The station's four letters, such as 'fsmi', under either name.
-    suffix : str
+    site : str or list of str
+        Four letters, such as 'fsmi'; several come one after another.
+    datatype : {'asf', 'ast'}
+        Full frames or thumbnails.
     no_update : bool
-        Use only files that are there.
+        Use only files that are in pyspedas's ``local_data_dir`` for THEMIS. Else those that are not there, or not
+        whole, are downloaded from its ``remote_data_dir`` and kept.
 
-    Returns
-    -------
-    list of str
-        Empty where there is no file.
+    Yields
+    ------
+    Variable
+        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns); times of one site ascend strictly,
+        within `trange`.
 
     Raises
     ------
     ArgumentError
-        If the station is not four letters.
+        For a site or datatype that does not exist.
+    TimeError
+        If `trange` is not a time range.
     LoadError
-        If a file cannot be read.
-    """
-    site = str(site or probe or "").lower()
-    if not re.fullmatch(r"[a-z]{4}", site):
-        raise ArgumentError("site", f"found {site!r}", "Give the four letters of a THEMIS station, such as 'fsmi'.")
-    from pyspedas.projects.themis.config import CONFIG
-    from pyspedas.tplot_tools import cdf_to_tplot, time_clip
-    from pyspedas.utilities.dailynames import dailynames
-    from pyspedas.utilities.download import download
+        At the end, if nothing could be loaded, but not because there are no data.
 
-    trange = [str(time) for time in to_interval(trange)]
-    name = f"thg_asf_{site}{suffix}"
-    files = download(
-        remote_file=dailynames(file_format=_LAYOUT.format(site=site), trange=trange, res=_HOUR),
-        remote_path=CONFIG["remote_data_dir"],
-        local_path=CONFIG["local_data_dir"],
-        no_download=no_update or CONFIG["no_download"],
-    )
-    if not files:
-        return []
+    Warns
+    -----
+    Of what could not be had, once, at the end, by the logger of this module. Hours without a file are no loss: cameras
+    rest by day.
+    """
+    return _frames(Request.read(trange, site, datatype, no_update=no_update))
+
+
+def segments(
+    trange: Any,
+    probe: str | Sequence[str] = "",
+    site: str | Sequence[str] = "",
+    datatype: str = "asf",
+    no_update: bool = False,
+) -> Iterator[Segment]:
+    """Frames file by file, as `hours`, with the station under either name; there are no companions."""
+    return _walk(Request.read(trange, _either(probe, site), datatype, no_update=no_update))
+
+
+def load(
+    trange: Any,
+    probe: str | Sequence[str] = "",
+    suffix: str = "",
+    no_update: bool = False,
+    site: str | Sequence[str] = "",
+    datatype: str = "asf",
+) -> list[str]:
+    """Load frames into tplot variables, with the station under either name; see `variables`."""
+    request = Request.read(trange, _either(probe, site), datatype, no_update=no_update)
+    found = variables(request)
+    return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in found]
+
+
+def files(request: Request) -> list[str]:
+    """The files that a request needs, downloaded where they are not here, without reading them.
+
+    Raises
+    ------
+    LoadError
+        If there is none, but not because there are no data.
+    """
+    with _tree(request) as tree:
+        found = [str(path) for site in request.sites for _, path in _fetched(tree, request, site)]
+        tree.tally.loaded = len(found)
+    return found
+
+
+def variables(request: Request, skymap: Skymap | str | Path | None = None) -> list[Variable]:
+    """All frames of a request at once, one variable for each site, and the ends of exposures if wanted.
+
+    Parameters
+    ----------
+    request : Request
+    skymap : Skymap or path, optional
+        Goes into the attributes, of every variable of its site.
+
+    Returns
+    -------
+    list of Variable
+        Frames first. Hours and days without frames are told by the logger, as information.
+
+    Raises
+    ------
+    ArgumentError
+        If the skymap belongs to none of the sites, or has not the frames' rows and columns.
+    LoadError
+        If nothing could be loaded, or the skymap not.
+    """
+    sky = read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap
+    if sky is not None and sky.site not in request.sites:
+        found = f"it is of {sky.site}, not of {', '.join(request.sites)}"
+        raise ArgumentError("skymap", found, "Give the skymap of the station that is loaded.")
+    parts: dict[str, list[Segment]] = {}
+    for segment in _walk(request):
+        parts.setdefault(segment.distribution.name, []).append(segment)
+    for site in request.sites:
+        _tell_absent(request, site, parts.get(request.name(site), []))
+    whole = [join(found) for found in parts.values()]
+    frames = [_with_skymap(one.distribution, sky) for one in whole]
+    beside = [variable for one in whole for variable in one.companions.values()]
+    return frames + beside
+
+
+def _either(probe: str | Sequence[str], site: str | Sequence[str]) -> str | Sequence[str]:
+    return site or probe
+
+
+def _sites(site: Any) -> tuple[str, ...]:
+    names = [site] if isinstance(site, str) or not isinstance(site, Sequence) else list(site)
+    for name in names or [""]:
+        if not isinstance(name, str) or name.lower() not in STATIONS:
+            near = difflib.get_close_matches(str(name).lower(), STATIONS, n=3, cutoff=0.5)
+            remedy = f"Near names: {', '.join(near)}." if near else f"Give one of {', '.join(STATIONS)}."
+            raise ArgumentError("site", f"found {name!r}, which is no THEMIS all-sky station", remedy)
+    return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+class _FrameTree(FileTree):
+    """The files of all-sky frames, whose names tell hours or days and a version of one number."""
+
+    def _newest(self, product: Product, month: str) -> list[DataFile]:
+        pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d\d)?)_v(\d\d)\.cdf")
+        folder = self.local / product.folder / month
+        there = set(self._names_at_server(product, month, pattern))
+        newest = {}
+        for name in sorted({path.name for path in folder.glob("*.cdf")} | there):  # v02 comes after v01
+            if match := pattern.fullmatch(name):
+                newest[match[1]] = name
+        remote = f"{self.remote}/{product.folder}/{month}/"
+        return [
+            DataFile(_start(stamp), name, folder / name, remote + name if name in there else None)
+            for stamp, name in sorted(newest.items())
+        ]
+
+
+def _start(stamp: str) -> np.datetime64:
+    return np.datetime64(f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[8:] or '00'}:00", "ns")
+
+
+@contextmanager
+def _tree(request: Request) -> Iterator[_FrameTree]:
+    """The tree of a request, that tells at the end what could not be had; also where the caller stops early."""
+    from pyspedas.projects.themis.config import CONFIG
+
+    tally = Tally()
+    remote = None if request.no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
+    tree = _FrameTree(Path(CONFIG["local_data_dir"]), remote, tally)
     try:
-        cdf_to_tplot(sorted(files), varnames=[f"thg_asf_{site}"], suffix=suffix)
-    except (OSError, ValueError, KeyError) as error:
-        raise LoadError(
-            ", ".join(files), f"not readable as CDF ({error})", "Remove the file and load again."
-        ) from error
-    if name not in loaded_names():
-        return []
-    time_clip(name, *trange, suffix="")
-    return [name] if name in loaded_names() else []
+        yield tree
+        if tally.lost and not tally.loaded:
+            lost, tally.lost = str(tally), {}  # the error tells it, so that the warning need not
+            remedy = "Try again later, or with no_update=True on local files."
+            raise LoadError(str(request), f"nothing could be loaded: {lost}", remedy)
+    finally:
+        tree.close()
+        if tally.lost:
+            logger.warning("Could not load all of %s: %s. The rest was.", request, tally)
+
+
+def _fetched(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
+    """The files of a site that are here, or are now."""
+    stem = f"thg_l1_{request.datatype}_{site}"
+    # A nanosecond less: a file ends where the next one begins, and a range that ends there needs no next one.
+    product = Product(f"thg/l1/asi/{site}", stem, request.length - _MOMENT, daily=False)
+    for file in tree.files(product, request.start, max(request.start, request.end - _MOMENT)):
+        try:
+            path = tree.fetch(file)
+        except LoadError as error:
+            tree.tally.lost[file.name] = error.found
+            continue
+        yield file, path
+
+
+def _frames(request: Request) -> Iterator[Variable]:
+    for segment in _walk(request):
+        frames = segment.distribution
+        del segment
+        yield frames
+        del frames
+
+
+def _walk(request: Request) -> Iterator[Segment]:
+    with _tree(request) as tree:
+        for site in request.sites:
+            last, shape = None, None
+            for file, path in _fetched(tree, request, site):
+                try:
+                    opened = FrameFile(path, request.name(site))
+                    _check_size(opened, shape)
+                    rows = _rows(opened, file, request, last, tree.tally)
+                    segment = _segment(opened, rows, request) if len(rows) else None
+                except LoadError as error:
+                    tree.tally.lost[file.name] = error.found
+                    continue
+                tree.tally.loaded += 1
+                shape = opened.shape
+                if segment is not None:
+                    last = opened.times[rows[-1]]
+                    # Nothing here may hold a segment when the next is read.
+                    yield segment
+                    del segment
+
+
+def _check_size(opened: FrameFile, shape: tuple[int, int] | None) -> None:
+    if shape not in (None, opened.shape):
+        found = f"its frames have {opened.shape[0]} x {opened.shape[1]} pixels, those before {shape[0]} x {shape[1]}"
+        raise LoadError(str(opened.path), found, "Load it by itself.")
+
+
+def _rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None, tally: Tally) -> np.ndarray:
+    """Which frames are wanted; those with times that cannot be theirs are counted as lost."""
+    times = opened.times
+    theirs = (times >= file.start - _SLACK) & (times < file.start + request.length + _SLACK)
+    ascending = np.flatnonzero(theirs)[after(times[theirs], last)]
+    if len(times) and not len(ascending):
+        found = f"none of its {len(times)} times is of the time in its name and later than those before"
+        raise LoadError(str(opened.path), found, "Remove the file and load again.")
+    if len(ascending) < len(times):
+        count = len(times) - len(ascending)
+        tally.lost[f"{count} of {len(times)} frames of {file.name}"] = "their times are missing, wrong or go back"
+    if not request.time_clip:
+        return ascending
+    return ascending[(times[ascending] >= request.start) & (times[ascending] <= request.end)]
+
+
+def _segment(opened: FrameFile, rows: np.ndarray, request: Request) -> Segment:
+    frames = opened.frames(rows)
+    latitude, longitude = STATIONS[frames.attributes["data_att"]["site"]]
+    frames.attributes["data_att"].update(latitude=latitude, longitude=longitude)
+    ends = opened.ends(rows) if request.support else None
+    return Segment(frames, {} if ends is None else {ends.name: ends})
+
+
+def _tell_absent(request: Request, site: str, parts: Sequence[Segment]) -> None:
+    unit = f"datetime64[{_UNITS[request.datatype]}]"
+    there = {time for part in parts for time in np.unique(part.distribution.times.astype(unit))}
+    first, last = (time.astype(unit) for time in (request.start, max(request.start, request.end - _MOMENT)))
+    wanted = np.arange(first, last + 1)
+    absent = [str(time) for time in wanted if time not in there]
+    if absent:
+        more = f" and {len(absent) - _MOST_NAMED} more" if len(absent) > _MOST_NAMED else ""
+        named = ", ".join(absent[:_MOST_NAMED])
+        logger.info("%s: no frames in %d of %d files' times: %s%s.", site, len(absent), len(wanted), named, more)
+
+
+def _with_skymap(frames: Variable, skymap: Skymap | None) -> Variable:
+    if skymap is None or skymap.site != frames.attributes["data_att"]["site"]:
+        return frames
+    if skymap.azimuth.shape != frames.values.shape[1:]:
+        found = f"it has {skymap.azimuth.shape} pixels, {frames.name} {frames.values.shape[1:]}"
+        raise ArgumentError("skymap", found, "Give the skymap of these frames; that of full frames fits no thumbnails.")
+    return replace(frames, attributes={**frames.attributes, "skymap": skymap})

@@ -167,7 +167,9 @@ def _check_tables(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> 
 
 
 def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) -> np.ndarray:
-    part = select(variable, rows)
+    # Neighbours that take part in a running mean come along, so that blocks do not show.
+    first = max(rows.start - recipe.average, 0)
+    part = select(variable, slice(first, rows.stop + recipe.average))
     factor = np.float32(_DENSITY_UNITS[variable.units])
     scaled = {"density": part.values, "error": part.coordinates.get("error")}
     if factor != 1:
@@ -183,7 +185,7 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
             error=scaled["error"],
             flags=None if flags is None else flags[:, 0],
         )
-        return distribution_images(measured, recipe)
+        return distribution_images(measured, recipe)[rows.start - first :][: rows.stop - rows.start]
     except VariableError as error:
         raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
 

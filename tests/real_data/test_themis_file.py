@@ -31,8 +31,20 @@ def test_frames_and_times_are_those_of_the_file(tree):
         frames, unix = cdf.varget("thg_asf_gako"), cdf.varget("thg_asf_gako_time")
     np.testing.assert_array_equal(data.y, frames[: len(data.y)])
     assert len(data.y) >= 20
-    # The file's unix seconds are doubles: exact to a quarter of a microsecond.
-    np.testing.assert_allclose(data.times.astype("int64") / 1e9, unix[: len(data.y)], rtol=0, atol=3e-7)
+    # Its unix seconds are whole ones, so that nothing is left to rounding.
+    np.testing.assert_array_equal(data.times.astype("int64"), unix[: len(data.y)].astype("int64") * 10**9)
+
+
+def test_the_verb_loads_all_frames_with_the_skymap(tree, real_data):
+    trange = ["2011-01-06/17:00", "2011-01-06/18:00"]
+    skymap = real_data("asi/themis_skymap_gako_20110305.sav")
+    names = sim.load_asi(trange, "gako", get_support_data=True, no_update=True, skymap=skymap, errors="raise")
+    assert names == ["thg_asf_gako", "thg_asf_gako_tend"]
+    with cdflib.CDF(tree) as cdf:
+        np.testing.assert_array_equal(tplot_tools.get_data(names[0]).y, cdf.varget("thg_asf_gako"))
+        np.testing.assert_array_equal(tplot_tools.get_data(names[1]).y, cdf.varget("thg_asf_gako_tend"))
+    about = tplot_tools.get_data(names[0], metadata=True)
+    assert about["skymap"].site == about["data_att"]["site"] == "gako"
 
 
 def test_a_range_without_files_is_empty(tree):

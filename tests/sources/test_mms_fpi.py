@@ -113,7 +113,7 @@ def test_a_range_over_several_files_arrives_complete(server, settings, caplog):
     np.testing.assert_array_equal(distribution.coordinates["v2"], event.polar.astype(np.float32))
     np.testing.assert_array_equal(distribution.coordinates["v3"], event.energy_ev.astype(np.float32))
     np.testing.assert_array_equal(beside["error"].values, event.error)
-    np.testing.assert_array_equal(beside["errorflags"].values, event.error_flags)
+    np.testing.assert_array_equal(beside["flags"].values, event.error_flags)
     assert beside["field"].name == "mms1_fgm_b_dmpa_brst_l2"
     within = (event.field_times >= event.times[0] - SECOND) & (event.field_times < event.times[-1] + SECOND)
     np.testing.assert_array_equal(beside["field"].times, event.field_times[within])
@@ -398,7 +398,7 @@ def test_a_field_of_the_neighbours_alone_is_none(server, caplog):
     assert ["velocity" in one for one in companions] == [True, False, True]
     assert list(companions[0]) == [
         *("velocity", "density", "temperature_parallel", "temperature_perpendicular"),
-        *("field", "error", "errorflags"),
+        *("field", "error", "flags"),
     ]
     assert not warnings_of(caplog)
 
@@ -413,7 +413,7 @@ def test_an_archive_without_field_or_moments_is_no_failure(server, caplog):
     for path in [*files_below(server.root, "des-moms"), *files_below(server.root, "fgm")]:
         path.unlink()
     (segment,) = collected(span(event))
-    assert set(segment.companions) == {"error", "errorflags"}
+    assert set(segment.companions) == {"error", "flags"}
     assert not warnings_of(caplog)
 
 
