@@ -71,14 +71,14 @@ class DistributionRecipe(Recipe):
         Half width of a plane, in that unit.
     depth : int
         Layers, one pixel apart, averaged on each side of the plane. 0 is a cut; half of `pixels` is all of velocity
-        space, so that no population is missed because it lies beside a cut.
+        space. Some layers steady the image against counting noise and keep a beam in it that lies beside the cut.
     subtract_velocity : bool
         Put the bulk velocity at the centre, which takes the flow out of the image.
     density_unit : {'absolute', 'thermal'}
         'thermal': phase space density in units of n / v_thermal^3, which takes the density out of the image.
     floor, ceiling : float
         Phase space density, s^3 cm^-6 or in thermal units, that becomes 0 and 1 on a logarithmic scale. The ion floor
-        is about two single counts at 1 keV in one column of points: below it lies counting noise.
+        is about two single counts of DIS at 1 keV in one column of points: below it lies counting noise.
     blur : float
         Standard deviation, in pixels, of the smoothing before the logarithm; one pixel is about one 11.25 degree sector
         of FPI at 300 km/s with the ion defaults, so that a beam on the edge of two sectors looks like one inside one.
@@ -105,11 +105,11 @@ class DistributionRecipe(Recipe):
     pixels: int = 32
     speed_unit: str = "km/s"
     speed_max: float = 1000.0
-    depth: int = 16
+    depth: int = 4
     subtract_velocity: bool = False
     density_unit: str = "absolute"
-    floor: float = 1e-25
-    ceiling: float = 1e-20
+    floor: float = 3e-25
+    ceiling: float = 3e-20
     blur: float = 1.0
     agyrotropy: bool = False
     least_counts: float = 0.0

@@ -46,7 +46,7 @@ def test_a_drifting_maxwellian_stands_at_its_velocity(velocity):
 
 def test_density_along_the_normal_matches_the_integral():
     # Mean along z of a Maxwellian at rest: f(vx, vy, 0) * sqrt(pi) * vth / (2 vmax); all of it is inside the cube.
-    recipe = DistributionRecipe(planes=("xy",), blur=0.0)
+    recipe = DistributionRecipe(planes=("xy",), blur=0.0, depth=16, floor=1e-25, ceiling=1e-20)
     image = distribution_images(maxwellian((0, 0, 0), 250.0), AZIMUTH, POLAR, ENERGY, recipe)[0, 0]
     density = recipe.floor * (recipe.ceiling / recipe.floor) ** image
     axis = (np.arange(32) + 0.5) * PIXEL - 1000
@@ -207,7 +207,7 @@ def test_agyrotropy_shows_the_side_and_is_nothing_for_a_gyrotropic_distribution(
     axes = axes_of(SOME_FIELD, SOME_FLOW)
     still = maxwellian((0, 0, 0), 300)
     lump = 0.5 * maxwellian(500 * axes[1], 120)
-    plain, lumpy = (field_aligned(d, agyrotropy=True)[3] for d in (still, still + lump))
+    plain, lumpy = (field_aligned(d, agyrotropy=True, depth=16)[3] for d in (still, still + lump))
     assert np.nanmax(np.abs(plain)) < 0.05
     row, column = np.unravel_index(np.nanargmax(lumpy), lumpy.shape)
     assert abs(row - 15.5) < 4 and 20 <= column <= 27  # towards +perp1, at 500 km/s
