@@ -144,7 +144,7 @@ def _real_cases(data: Path) -> list[Case]:
     shock, movie_name = "mms1_dis_dist_brst", "thg_asf_fsmi"
     return [
         Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00", {"threshold": 0.95}),
-        Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12"),
+        Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12", {"k": 3}),
         Case("shock_downstream", "MMS1 2020-11-19: downstream", shock, "2020-11-19/23:36:22"),
         Case("fsmi_arc", "Fort Smith 2015-03-26: growth-phase arc", movie_name, "2015-03-26/06:08:00"),
         Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00", {"k": 5}),
