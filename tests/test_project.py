@@ -148,12 +148,23 @@ def test_tplot_store_is_taken_back_after_a_test(tmp_path):
     assert "2 passed" in run.stdout
 
 
-def test_tour_runs_and_finds_what_it_says(capsys):
-    page = read_project_file("docs/tour.rst")
-    blocks = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", page, re.M)
+def run_page(page: str) -> dict[str, object]:
+    """Run the Python blocks of a page of the docs one after another and give the names they leave."""
+    text = read_project_file(f"docs/{page}.rst")
     names: dict[str, object] = {}
-    for block in blocks:
+    for block in re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.M):
         exec(textwrap.dedent(block), names)
+    return names
+
+
+def test_page_on_recipes_runs():
+    names = run_page("recipes")
+    assert names["found"] == ["simulated1_des_dist_brst_similarity", "simulated1_des_dist_brst_similar"]
+    assert names["encoder"].card.recipe["pixels"] == 64
+
+
+def test_tour_runs_and_finds_what_it_says(capsys):
+    names = run_page("tour")
     assert names["truth"][0] == "jet"
     assert names["table"]["score"][0] > names["table"]["score"][-1]
     assert "jet" in capsys.readouterr().out

@@ -7,7 +7,6 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import ArgumentError
 from .cards import KINDS, Card
@@ -215,6 +214,8 @@ def _waves(dimension: int) -> np.ndarray:
 @cache
 def _filter(pixels: int, sigma: float, order: int) -> np.ndarray:
     """The matrix (pixels, pixels) that filters a column; slopes are scaled by sigma (Lindeberg 1998, IJCV 30, 79)."""
+    from scipy import ndimage
+
     impulses = np.eye(pixels)
     matrix = ndimage.gaussian_filter1d(impulses, sigma, axis=0, order=order, mode="reflect") * sigma**order
     return matrix.astype(np.float32)

@@ -92,4 +92,4 @@ def test_a_downstream_seed_finds_downstream_and_an_upstream_seed_upstream(burst,
     downstream = [np.mean(best_of(epoch[record]) >= RAMP) for record in range(680, 800, 10)]
     upstream = [np.mean(best_of(epoch[record]) < RAMP) for record in range(20, 640, 60)]
     assert min(upstream) == 1.0
-    assert np.mean(downstream) >= 0.95 and min(downstream) >= 0.9
+    assert min(downstream) >= 0.95
