@@ -18,6 +18,7 @@ from .sources import tplot_variable
 from .sources.companions import Gaps, find_companions, with_companions
 from .sources.registry import recipe_of
 from .sources.seeds import Seed
+from .sources.segments import Segment
 from .tplot import Variable
 
 logger = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ def embed(samples: Variable, plan: Plan) -> Embedded:
     return Embedded(samples, np.concatenate(parts))
 
 
-def embed_segments(segments: Iterator, choices: Choices) -> tuple[Plan | None, list[Embedded], list[Variable]]:
+def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan | None, list[Embedded], list[Variable]]:
     """Embeddings of segments that come one after another and are let go.
 
     Parameters
@@ -182,30 +183,52 @@ def embed_segments(segments: Iterator, choices: Choices) -> tuple[Plan | None, l
     plan, bar = None, None
     parts: dict[str, list[Embedded]] = {}
     templates: dict[str, Variable] = {}
-    gaps: dict[str, Gaps] = {}
-    for segment in segments:
-        variable = segment.distribution
-        plan = plan or make_plan([variable], choices, "field" in segment.companions)
-        bar = _bar(plan, desc=variable.name) if bar is None else bar  # tqdm without a total has no truth value
-        samples = _prepare_segment(variable, segment.companions, plan, gaps.setdefault(variable.name, Gaps()))
-        templates.setdefault(variable.name, tplot_variable.select(samples, np.array([0])))
+    for plan, samples in prepared_segments(segments, choices):
+        bar = _bar(plan, desc=samples.name) if bar is None else bar  # tqdm without a total has no truth value
+        if samples.name not in templates:
+            templates[samples.name] = _first_sample(samples)
         quiet = replace(plan, choices=replace(choices, progress=False))
         embeddings = embed(samples, quiet).embeddings
-        parts.setdefault(variable.name, []).append(
+        parts.setdefault(samples.name, []).append(
             Embedded(replace(samples, values=embeddings, coordinates={}), embeddings)
         )
         bar.update(len(embeddings))
-        del segment, variable, samples
-    for name, gap in gaps.items():
-        if isinstance(plan.recipe, DistributionRecipe):
-            gap.warn(name, plan.recipe)
+        del samples
     if bar is not None:
         bar.close()
     return plan, [_joined(found) for found in parts.values()], list(templates.values())
 
 
-def _prepare_segment(variable: Variable, companions: Mapping[str, Variable], plan: Plan, gaps: Gaps) -> Variable:
+def prepared_segments(segments: Iterator[Segment], choices: Choices) -> Iterator[tuple[Plan, Variable]]:
+    """The plan, which the first segment settles, and the samples of one segment after another.
+
+    Nothing here holds a segment while the next one is read; who takes the samples should not either. After the last
+    one, one warning for each variable tells of gaps in what its images need.
+    """
+    plan = None
+    gaps: dict[str, Gaps] = {}
+    for segment in segments:
+        plan = plan or make_plan([segment.distribution], choices, "field" in segment.companions)
+        gap = gaps.setdefault(segment.distribution.name, Gaps())
+        held = [segment]
+        del segment
+        yield plan, _prepare_segment(held.pop(), plan, gap)
+    for name, gap in gaps.items():
+        if isinstance(plan.recipe, DistributionRecipe):
+            gap.warn(name, plan.recipe)
+
+
+def _first_sample(samples: Variable) -> Variable:
+    """A copy of the first sample: a view of it would keep the whole segment in memory."""
+    first = tplot_variable.select(samples, np.array([0]))
+    return replace(
+        first, values=first.values.copy(), coordinates={key: table.copy() for key, table in first.coordinates.items()}
+    )
+
+
+def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
     """As `prepare`, with the companions that came along; what they lack is counted, to be told once."""
+    variable, companions = segment.distribution, segment.companions
     tplot_variable.check(variable, plan.recipe)
     if not isinstance(plan.recipe, DistributionRecipe):
         return variable

@@ -17,7 +17,18 @@ from .encoder.runtime import Encoder
 from .encoder.weights import load_encoder, save_encoder
 from .errors import ArgumentError, SimilarityError, VariableError
 from .imaging.recipe import Recipe
-from .pipeline import Choices, Embedded, Plan, embed, embed_seed, embed_segments, images, make_plan, prepare
+from .pipeline import (
+    Choices,
+    Embedded,
+    Plan,
+    embed,
+    embed_seed,
+    embed_segments,
+    images,
+    make_plan,
+    prepare,
+    prepared_segments,
+)
 from .search.intervals import Intervals, best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import themis_asi, tplot_variable
@@ -414,21 +425,39 @@ def train(
     except TypeError as error:
         raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.training.TrainingPlan.") from error
     choices = Choices(instrument, None, recipe, {"field": field, "velocity": velocity}, progress)
-    loaded = _load(names, trange, instrument, probe, dict(load_keywords or {}))
-    if not loaded:
-        raise VariableError(str(instrument), f"there are no data in {trange}", "Give another time range.")
-    how = make_plan(loaded, choices)
-    samples = _within([prepare(variable, how) for variable in loaded], trange)
+    how, library, data = _library(names, trange, probe, dict(load_keywords or {}), choices)
     return training.train(
-        np.concatenate([block for one in samples for block in images(one, how)]),
+        library,
         kind=how.recipe.kind,
         recipe=how.recipe.to_dict(),
         recipe_hash=how.recipe.hash,
-        data=[one.name for one in samples],
+        data=data,
         plan=plan,
-        name=name or f"{plan.method}_{samples[0].name}",
+        name=name or f"{plan.method}_{data[0]}",
         progress=progress,
     )
+
+
+def _library(
+    names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
+) -> tuple[Plan, np.ndarray, list[str]]:
+    """Images to train on, how they were made, and the names of the variables they come from."""
+    segments = _segments(names, trange, choices.instrument, probe, keywords)
+    if segments is not None:
+        prepared = prepared_segments(segments, choices)
+    else:
+        loaded = _load(names, trange, choices.instrument, probe, keywords)
+        plan = make_plan(loaded, choices) if loaded else None
+        prepared = ((plan, part) for part in _within([prepare(one, plan) for one in loaded], trange))
+    blocks: list[np.ndarray] = []
+    data: list[str] = []
+    for plan, samples in prepared:
+        blocks += images(samples, plan)
+        data.append(samples.name)
+        del samples
+    if not blocks:
+        raise VariableError(str(choices.instrument), f"there are no data in {trange}", "Give another time range.")
+    return plan, np.concatenate(blocks), list(dict.fromkeys(data))
 
 
 def _open(names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices) -> _Opened | None:

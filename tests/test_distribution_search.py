@@ -1,7 +1,9 @@
 """Search of simulated distributions: what belongs to them, what may be wrong with it, and MMS by time range."""
 
+import gc
 import importlib.util
 import logging
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +16,12 @@ import pyspedas_similarity as sim
 from pyspedas_similarity import products, tplot
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.imaging.recipe import DistributionRecipe, FrameRecipe
+from pyspedas_similarity.pipeline import Choices, embed_segments
 from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.sources import segments as pieces
 from pyspedas_similarity.sources import tplot_variable
 from pyspedas_similarity.sources.registry import INSTRUMENTS
+from pyspedas_similarity.sources.segments import Segment
 from pyspedas_similarity.tplot import Variable, read, write
 
 NAME, FIELD, FLOW = "simulated1_des_dist_brst", "simulated1_fgm_b_dmpa_brst_l2", "simulated1_des_bulkv_dbcs_brst"
@@ -27,6 +31,7 @@ RECIPE = DistributionRecipe(
 INSTRUMENT_PLANES = ["xy", "xz"]
 QUIET = {"errors": "raise", "progress": False}
 NAT = np.datetime64("NaT", "ns")
+TIMES_OF_SKY = np.datetime64("2020-01-01", "ns") + np.arange(5) * np.timedelta64(3, "s")
 
 
 @pytest.fixture(scope="module")
@@ -460,3 +465,39 @@ def test_a_seed_outside_the_range_is_one_error(served, burst):
     with pytest.raises(SimilarityError, match="no sample within"):
         ranged(burst, like=burst.times[0] - np.timedelta64(1, "h"))
     assert fingerprint() == before
+
+
+def test_training_by_range_uses_the_field_and_all_segments(served, burst):
+    encoder = sim.train(
+        instrument="mms_des",
+        trange=[burst.times[0], burst.times[-1]],
+        probe=1,
+        recipe=RECIPE,
+        load_keywords={"data_rate": "brst"},
+        epochs=1,
+        progress=False,
+    )
+    assert encoder.card.recipe_hash == RECIPE.hash and RECIPE.field_aligned
+    assert encoder.card.training["data"] == [SERVED]
+    assert encoder.card.training["n_samples"] == len(burst.times)
+
+
+def test_no_segment_is_held_while_the_next_is_read():
+    """The pipeline lets go of a segment before it asks for another."""
+    alive = []
+
+    def one_after_another():
+        for part in range(4):
+            gc.collect()
+            assert [one() is not None for one in alive] == [False] * part
+            times = TIMES_OF_SKY + part * np.timedelta64(1, "m")
+            frames = np.random.default_rng(part).integers(0, 999, (5, 32, 32)).astype(np.uint16)
+            alive.append(weakref.ref(frames))
+            segment = Segment(Variable("sky", times, frames), {})
+            del frames
+            held = [segment]
+            del segment
+            yield held.pop()
+
+    _, (embedded,), _ = embed_segments(one_after_another(), Choices(progress=False))
+    assert len(alive) == 4 and embedded.embeddings.shape[0] == 20
