@@ -65,10 +65,13 @@ class Embedded:
         Its times say when the samples are; its values may be the embeddings, where it was too long to keep.
     embeddings : numpy.ndarray of float32, shape (n, dimension)
         Of unit length, or NaN.
+    scalars : mapping of str to numpy.ndarray, shape (n,)
+        ``density`` (cm^-3) and ``temperature`` (eV), where the recipe takes them out of the images.
     """
 
     source: Variable
     embeddings: np.ndarray
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def make_plan(variables: Sequence[Variable], choices: Choices, has_field: bool | None = None) -> Plan:
@@ -159,7 +162,7 @@ def embed(samples: Variable, plan: Plan) -> Embedded:
         for block in images(samples, plan):
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))
-    return Embedded(samples, np.concatenate(parts))
+    return Embedded(samples, np.concatenate(parts), tplot_variable.scalars(samples, plan.recipe))
 
 
 def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan | None, list[Embedded], list[Variable]]:
@@ -188,12 +191,12 @@ def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan 
         if samples.name not in templates:
             templates[samples.name] = _first_sample(samples)
         quiet = replace(plan, choices=replace(choices, progress=False))
-        embeddings = embed(samples, quiet).embeddings
+        made = embed(samples, quiet)
         parts.setdefault(samples.name, []).append(
-            Embedded(replace(samples, values=embeddings, coordinates={}), embeddings)
+            replace(made, source=replace(samples, values=made.embeddings, coordinates={}))
         )
-        bar.update(len(embeddings))
-        del samples
+        bar.update(len(made.embeddings))
+        del samples, made
     if bar is not None:
         bar.close()
     return plan, [_joined(found) for found in parts.values()], list(templates.values())
@@ -263,7 +266,8 @@ def embed_seed(seed: Seed, plan: Plan, searched: Sequence[Embedded] = ()) -> np.
 def _joined(parts: Sequence[Embedded]) -> Embedded:
     embeddings = np.concatenate([part.embeddings for part in parts])
     times = np.concatenate([part.source.times for part in parts])
-    return Embedded(replace(parts[0].source, times=times, values=embeddings), embeddings)
+    scalars = {key: np.concatenate([part.scalars[key] for part in parts]) for key in parts[0].scalars}
+    return Embedded(replace(parts[0].source, times=times, values=embeddings), embeddings, scalars)
 
 
 def _with_or_without_field(

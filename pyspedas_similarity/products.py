@@ -71,6 +71,16 @@ def embedding_series(source: Variable, name: str, embeddings: np.ndarray, proven
     return Product(variable, options)
 
 
+def scalar_series(
+    source: Variable, name: str, quantity: str, values: np.ndarray, provenance: Mapping[str, Any]
+) -> Product:
+    """A scalar that the images leave out, 'density' or 'temperature', float64 (time)."""
+    unit = {"density": "cm^-3", "temperature": "eV"}[quantity]
+    attributes = {"data_att": {"units": unit, "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    options = {"ytitle": quantity, "ysubtitle": f"[{unit}]", "ylog": True, "legend_names": [source.name]}
+    return Product(Variable(name, source.times, values.astype(np.float64), {}, attributes, source.store), options)
+
+
 def interval_table(variables: Sequence[Variable]) -> QTable:
     """The intervals that bars carry, best first; of several variables, together.
 

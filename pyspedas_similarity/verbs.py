@@ -244,6 +244,8 @@ def encode(
     -------
     list of str
         For each variable X ``X_embedding``, float32 (time, dimension): of unit length, NaN where none can be made.
+        Where the recipe takes density and temperature out of the images, also ``X_embedding_density`` (cm^-3) and
+        ``X_embedding_temperature`` (eV), computed from the same distributions.
 
     Raises
     ------
@@ -254,11 +256,14 @@ def encode(
     opened = _open(names, trange, probe, load_keywords, choices)
     if opened is None:
         return _nothing(f"there are no data of {instrument} in {trange}")
-    titles = _result_names(opened.samples, newname, suffix, ("_embedding",), overwrite)
-    made = [
-        products.embedding_series(one.source, title[0], one.embeddings, _provenance(one.source, opened.plan))
-        for one, title in zip(opened.embed(trange), titles, strict=True)
-    ]
+    endings = ("_embedding", *(f"_embedding_{key}" for key in tplot_variable.left_out(opened.plan.recipe)))
+    titles = _result_names(opened.samples, newname, suffix, endings, overwrite)
+    made = []
+    for one, (title, *beside) in zip(opened.embed(trange), titles, strict=True):
+        provenance = _provenance(one.source, opened.plan)
+        made.append(products.embedding_series(one.source, title, one.embeddings, provenance))
+        for name, (quantity, values) in zip(beside, one.scalars.items(), strict=True):
+            made.append(products.scalar_series(one.source, name, quantity, values, provenance))
     return [tplot.write(product.variable, product.options) for product in made]
 
 

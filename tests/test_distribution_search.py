@@ -501,3 +501,17 @@ def test_no_segment_is_held_while_the_next_is_read():
 
     _, (embedded,), _ = embed_segments(one_after_another(), Choices(progress=False))
     assert len(alive) == 4 and embedded.embeddings.shape[0] == 20
+
+
+def test_what_images_in_thermal_units_leave_out_is_kept_beside_the_embeddings(event, stored):
+    recipe = replace(INSTRUMENTS["mms_des"].recipe, pixels=16)
+    names = sim.encode(NAME, recipe=recipe, **QUIET)
+    assert names == [f"{NAME}_embedding", f"{NAME}_embedding_density", f"{NAME}_embedding_temperature"]
+    density, temperature = (pyspedas.get_data(name).y for name in names[1:])
+    # The simulated truth, against moments of the counts above 30 eV: some of the cold electrons are missed.
+    assert np.median(density / event.density) == pytest.approx(0.8, abs=0.25)
+    assert np.corrcoef(density, event.density)[0, 1] > 0.9
+    truth = np.trace(event.temperature, axis1=1, axis2=2) / 3
+    assert np.corrcoef(np.log(temperature), np.log(truth))[0, 1] > 0.9
+    assert pyspedas.get_data(names[1], metadata=True)["data_att"]["units"] == "cm^-3"
+    assert sim.encode(NAME, recipe=RECIPE, **QUIET) == [f"{NAME}_embedding"]

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..errors import VariableError
 from ..imaging.allsky import frame_images
 from ..imaging.distributions import distribution_images
-from ..imaging.plasma import distributions
+from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipe import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..imaging.windows import largest_step, spectrum_images, window_images
 from ..times import cadence
@@ -67,6 +67,29 @@ def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[n
             yield _spectra(variable, rows, recipe)
         else:
             yield frame_images(variable.values[rows], recipe)
+
+
+def left_out(recipe: Recipe) -> tuple[str, ...]:
+    """The scalars that the recipe takes out of the images: those of `scalars`."""
+    thermal = isinstance(recipe, DistributionRecipe) and "thermal" in (recipe.speed_unit, recipe.density_unit)
+    return ("density", "temperature") if thermal else ()
+
+
+def scalars(variable: Variable, recipe: Recipe) -> dict[str, np.ndarray]:
+    """What the recipe takes out of the images, computed from the same distributions.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (n,)
+        ``density`` (cm^-3) and ``temperature`` (eV) where images are in thermal units, else nothing.
+    """
+    if not left_out(recipe):
+        return {}
+    found = []
+    for start in range(0, len(variable.values), BLOCK):
+        measured = _measured(select(variable, slice(start, start + BLOCK)), recipe)
+        found.append(moments(measured, recipe.energy_min_ev))
+    return {key: np.concatenate([getattr(one, key) for one in found]) for key in left_out(recipe)}
 
 
 def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
@@ -170,24 +193,28 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     # Neighbours that take part in a running mean come along, so that blocks do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
-    factor = np.float32(_DENSITY_UNITS[variable.units])
+    try:
+        return distribution_images(_measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
+    except VariableError as error:
+        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
+
+
+def _measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
+    """The samples as the imager takes them, in its units."""
+    factor = np.float32(_DENSITY_UNITS[part.units])
     scaled = {"density": part.values, "error": part.coordinates.get("error")}
     if factor != 1:
         scaled = {key: None if values is None else values * factor for key, values in scaled.items()}
     flags = part.coordinates.get("flags")
-    try:
-        measured = distributions(
-            scaled["density"],
-            *(part.coordinates[key] for key in ("v1", "v2", "v3")),
-            recipe.species,
-            field=part.coordinates.get("field"),
-            velocity=part.coordinates.get("velocity"),
-            error=scaled["error"],
-            flags=None if flags is None else flags[:, 0],
-        )
-        return distribution_images(measured, recipe)[rows.start - first :][: rows.stop - rows.start]
-    except VariableError as error:
-        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
+    return distributions(
+        scaled["density"],
+        *(part.coordinates[key] for key in ("v1", "v2", "v3")),
+        recipe.species,
+        field=part.coordinates.get("field"),
+        velocity=part.coordinates.get("velocity"),
+        error=scaled["error"],
+        flags=None if flags is None else flags[:, 0],
+    )
 
 
 def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRecipe) -> np.ndarray:
