@@ -37,6 +37,8 @@ class Choices:
     companions : mapping of str to str
         Names of variables under 'field' and 'velocity'.
     progress : bool
+    scalars : bool
+        Whether what images leave out is computed as well.
     """
 
     instrument: str | None = None
@@ -44,6 +46,7 @@ class Choices:
     recipe: Recipe | None = None
     companions: Mapping[str, str | None] = field(default_factory=dict)
     progress: bool = True
+    scalars: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Embedded:
     embeddings : numpy.ndarray of float32, shape (n, dimension)
         Of unit length, or NaN.
     scalars : mapping of str to numpy.ndarray, shape (n,)
-        ``density`` (cm^-3) and ``temperature`` (eV), where the recipe takes them out of the images.
+        ``density`` (cm^-3) and ``temperature`` (eV), where asked for and taken out of the images by the recipe.
     """
 
     source: Variable
@@ -162,7 +165,8 @@ def embed(samples: Variable, plan: Plan) -> Embedded:
         for block in images(samples, plan):
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))
-    return Embedded(samples, np.concatenate(parts), tplot_variable.scalars(samples, plan.recipe))
+    scalars = tplot_variable.scalars(samples, plan.recipe) if plan.choices.scalars else {}
+    return Embedded(samples, np.concatenate(parts), scalars)
 
 
 def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan | None, list[Embedded], list[Variable]]:

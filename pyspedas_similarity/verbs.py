@@ -29,7 +29,7 @@ from .pipeline import (
     prepare,
     prepared_segments,
 )
-from .search.intervals import Intervals, best_intervals, find_intervals, outside
+from .search.intervals import best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import themis_asi, tplot_variable
 from .sources.registry import instrument_named, station_of
@@ -72,18 +72,17 @@ class _Rules:
 
 @dataclass(frozen=True)
 class _Opened:
-    """What is to be encoded: prepared samples, or embeddings of what was too long to keep."""
+    """What is to be encoded: samples and their parts in the time range, or embeddings of what was too long to keep."""
 
     plan: Plan
     samples: list[Variable]
+    parts: list[Variable]
     templates: list[Variable]
     embedded: list[Embedded] | None = None
 
-    def embed(self, trange: Any) -> list[Embedded]:
-        """The part in a time range."""
-        if self.embedded is not None:
-            return self.embedded
-        return [embed(part, self.plan) for part in _within(self.samples, trange)]
+    def embed(self) -> list[Embedded]:
+        """Embeddings of the parts."""
+        return self.embedded if self.embedded is not None else [embed(part, self.plan) for part in self.parts]
 
 
 def _pyspedas_manners(verb: _Verb) -> _Verb:
@@ -207,7 +206,7 @@ def find_similar(
     titles = _result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
     seeds = read_seeds(like, opened.samples, opened.templates, lambda name: prepare(tplot.read(name), opened.plan))
     seed_embeddings = [embed_seed(seed, opened.plan, opened.embedded or ()) for seed in seeds]
-    embedded = opened.embed(trange)
+    embedded = opened.embed()
     results = [
         _search(one, seeds, seed_embeddings, rules, opened.plan, title)
         for one, title in zip(embedded, titles, strict=True)
@@ -252,14 +251,14 @@ def encode(
     SimilarityError
         With ``errors='raise'``, for bad input.
     """
-    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
+    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, scalars=True)
     opened = _open(names, trange, probe, load_keywords, choices)
     if opened is None:
         return _nothing(f"there are no data of {instrument} in {trange}")
     endings = ("_embedding", *(f"_embedding_{key}" for key in tplot_variable.left_out(opened.plan.recipe)))
     titles = _result_names(opened.samples, newname, suffix, endings, overwrite)
     made = []
-    for one, (title, *beside) in zip(opened.embed(trange), titles, strict=True):
+    for one, (title, *beside) in zip(opened.embed(), titles, strict=True):
         provenance = _provenance(one.source, opened.plan)
         made.append(products.embedding_series(one.source, title, one.embeddings, provenance))
         for name, (quantity, values) in zip(beside, one.scalars.items(), strict=True):
@@ -473,15 +472,13 @@ def _open(names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices
         if plan is None:
             return None
         samples = [one.source for one in embedded]
-        _within(samples, None)
-        return _Opened(plan, samples, templates, embedded)
+        return _Opened(plan, samples, _within(samples, None), templates, embedded)
     loaded = _load(names, trange, choices.instrument, probe, keywords)
     if not loaded:
         return None
     plan = make_plan(loaded, choices)
     samples = [prepare(variable, plan) for variable in loaded]
-    _within(samples, trange)
-    return _Opened(plan, samples, samples)
+    return _Opened(plan, samples, _within(samples, trange), samples)
 
 
 def _segments(names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]) -> Any:
@@ -491,9 +488,14 @@ def _segments(names: Any, trange: Any, instrument: str | None, probe: Any, keywo
     source = instrument_named(instrument)
     if source.segments is None:
         return None
+    return _call(source.segments, instrument, trange, probe, keywords)
+
+
+def _call(loader: Callable[..., Any], instrument: str, trange: Any, probe: Any, keywords: dict[str, Any]) -> Any:
+    """What a source's function gives; ArgumentError where it does not take the keywords."""
     keywords = keywords if probe is None else {"probe": probe, **keywords}
     try:
-        return source.segments(trange, **keywords)
+        return loader(trange, **keywords)
     except TypeError as error:
         raise ArgumentError(f"keywords of {instrument}", str(error), "See its loader's documentation.") from error
 
@@ -512,12 +514,8 @@ def _load(names: Any, trange: Any, instrument: str | None, probe: Any, keywords:
         raise ArgumentError("names", "nothing to search is given", remedy)
     source = instrument_named(instrument)
     start, end = to_interval(trange)
-    keywords = keywords if probe is None else {"probe": probe, **keywords}
     with tplot.preserved():
-        try:
-            brought = source.load([str(start), str(end)], **keywords)
-        except TypeError as error:
-            raise ArgumentError(f"keywords of {instrument}", str(error), "See its loader's documentation.") from error
+        brought = _call(source.load, instrument, [str(start), str(end)], probe, keywords)
         return [tplot.read(name) for name in brought if fnmatch.fnmatchcase(name, source.variables)]
 
 
@@ -559,7 +557,6 @@ def _result_names(
 class _Result:
     series: products.Product
     bars: products.Product | None
-    found: Intervals
     note: str
 
 
@@ -592,7 +589,7 @@ def _search(
     provenance = _provenance(variable, plan) | {"seeds": [_seed_record(seed) for seed in seeds]} | chosen
     series = products.similarity_series(variable, title[0], scores, provenance)
     bars = products.interval_bars(variable, title[1], found, provenance) if len(found) else None
-    return _Result(series, bars, found, _shortfall(variable, candidates, threshold, title[0]))
+    return _Result(series, bars, _shortfall(variable, candidates, threshold, title[0]))
 
 
 def _shortfall(variable: Variable, candidates: np.ndarray, threshold: float, series: str) -> str:

@@ -180,7 +180,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     ----------
     images : numpy.ndarray
         (n, channels, pixels, pixels), NaN where nothing was measured.
-    kind : {'distribution', 'frame'}
+    kind : {'distribution', 'frame', 'spectrum', 'window'}
         The kind of image.
     recipe, recipe_hash : dict, str
         How the images were made.
