@@ -10,8 +10,9 @@ from types import ModuleType
 
 import wrapt
 
+from .allsky import load_asi
 from .errors import SimilarityError
-from .verbs import encode, find_similar, intervals, load_asi, load_encoder, save_encoder, train
+from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [
     "SimilarityError",

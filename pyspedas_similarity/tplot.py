@@ -21,6 +21,7 @@ import numpy as np
 from .errors import VariableError
 
 _COORDINATES = ("v", "v1", "v2", "v3")
+_LONG_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,14 @@ def write(variable: Variable, options: Mapping[str, object] | None = None) -> st
         If the store refuses it.
     """
     module = _store(variable.store)
-    data = {"x": np.array(variable.times, "datetime64[ns]"), "y": variable.values, **variable.coordinates}
+    stored = _stand_in(variable) if _is_long_movie(variable) else variable.values
+    data = {"x": np.array(variable.times, "datetime64[ns]"), "y": stored, **variable.coordinates}
     if len(variable.times) == 0 or not module.store_data(variable.name, data=data, attr_dict=dict(variable.attributes)):
         raise VariableError(variable.name, "the tplot store does not take it", "It needs at least one sample.")
+    if stored is not variable.values:
+        entry = module.data_quants[variable.name]
+        whole = {"data": variable.values.copy(), "dims": entry.dims, "coords": {"time": entry.coords["time"]}}
+        module.data_quants[variable.name] = type(entry)(**whole, attrs=entry.attrs, name=entry.name)
     if options:
         module.options(variable.name, opt_dict=dict(options))
     return variable.name
@@ -144,6 +150,24 @@ def preserved() -> Iterator[None]:
             quantities = _store(name).data_quants
             quantities.clear()
             quantities.update(variables)
+
+
+def _is_long_movie(variable: Variable) -> bool:
+    values = variable.values
+    plain = values.ndim >= 3 and values.dtype.kind in "iu" and not variable.coordinates
+    return plain and values.nbytes > _LONG_BYTES
+
+
+def _stand_in(variable: Variable) -> np.ndarray:
+    """As long as the values, with one pixel a sample, and the same extremes.
+
+    To find the range for its plots, store_data makes two float64 copies of what it is given and more for the way: an
+    hour of full frames would take 1.3 GB. It is given this instead, and the frames are put in afterwards.
+    """
+    values = variable.values
+    pixels = np.full((len(values), *[1] * (values.ndim - 1)), values.min())
+    pixels[-1] = values.max()
+    return pixels
 
 
 def _stores() -> dict[str, ModuleType]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import products, tplot
 from .encoder.runtime import Encoder
 from .encoder.weights import load_encoder, save_encoder
-from .errors import ArgumentError, SimilarityError, VariableError
+from .errors import ArgumentError, VariableError
 from .imaging.recipe import Recipe
+from .manners import nothing_found, pyspedas_manners, result_names
 from .pipeline import (
     Choices,
     Embedded,
@@ -31,7 +31,7 @@ from .pipeline import (
 )
 from .search.intervals import best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
-from .sources import themis_asi, tplot_variable
+from .sources import tplot_variable
 from .sources.registry import instrument_named, station_of
 from .sources.seeds import Seed, read_seeds
 from .times import Span, cadence, to_interval, to_timedelta64
@@ -41,12 +41,10 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
     from .encoder.training import TrainingPlan
-    from .sources.asi_files import Skymap
 
-__all__ = ["encode", "find_similar", "intervals", "load_asi", "load_encoder", "save_encoder", "train"]
+__all__ = ["encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
 
 logger = logging.getLogger(__name__)
-_Verb = TypeVar("_Verb", bound=Callable[..., Any])
 _FEWEST_SAMPLES = 3
 
 
@@ -85,25 +83,7 @@ class _Opened:
         return self.embedded if self.embedded is not None else [embed(part, self.plan) for part in self.parts]
 
 
-def _pyspedas_manners(verb: _Verb) -> _Verb:
-    """With errors='log' (the default), log a SimilarityError once and return [], as pyspedas does."""
-
-    @functools.wraps(verb)
-    def polite(*args: Any, errors: str = "log", **keywords: Any) -> list[str]:
-        if errors not in ("log", "raise"):
-            raise ArgumentError("errors", f"found {errors!r}", "Give 'log' or 'raise'.")
-        try:
-            return verb(*args, **keywords)
-        except SimilarityError as error:
-            if errors == "raise":
-                raise
-            logger.error("%s: %s", verb.__name__, error)
-            return []
-
-    return polite  # type: ignore[return-value]
-
-
-@_pyspedas_manners
+@pyspedas_manners
 def find_similar(
     names: str | int | Iterable[str | int] | None = None,
     like: Any = None,
@@ -202,8 +182,8 @@ def find_similar(
     choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
     opened = _open(names, trange, probe, load_keywords, choices)
     if opened is None:
-        return _nothing(f"there are no data of {instrument} in {trange}")
-    titles = _result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
+        return nothing_found(f"there are no data of {instrument} in {trange}")
+    titles = result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
     seeds = read_seeds(like, opened.samples, opened.templates, lambda name: prepare(tplot.read(name), opened.plan))
     seed_embeddings = [embed_seed(seed, opened.plan, opened.embedded or ()) for seed in seeds]
     embedded = opened.embed()
@@ -214,7 +194,7 @@ def find_similar(
     return _store_results(results)
 
 
-@_pyspedas_manners
+@pyspedas_manners
 def encode(
     names: str | int | Iterable[str | int] | None = None,
     trange: Any = None,
@@ -254,9 +234,9 @@ def encode(
     choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, scalars=True)
     opened = _open(names, trange, probe, load_keywords, choices)
     if opened is None:
-        return _nothing(f"there are no data of {instrument} in {trange}")
+        return nothing_found(f"there are no data of {instrument} in {trange}")
     endings = ("_embedding", *(f"_embedding_{key}" for key in tplot_variable.left_out(opened.plan.recipe)))
-    titles = _result_names(opened.samples, newname, suffix, endings, overwrite)
+    titles = result_names(opened.samples, newname, suffix, endings, overwrite)
     made = []
     for one, (title, *beside) in zip(opened.embed(), titles, strict=True):
         provenance = _provenance(one.source, opened.plan)
@@ -264,85 +244,6 @@ def encode(
         for name, (quantity, values) in zip(beside, one.scalars.items(), strict=True):
             made.append(products.scalar_series(one.source, name, quantity, values, provenance))
     return [tplot.write(product.variable, product.options) for product in made]
-
-
-@_pyspedas_manners
-def load_asi(
-    trange: Any,
-    site: str | Sequence[str],
-    datatype: str = "asf",
-    suffix: str = "",
-    get_support_data: bool = False,
-    varnames: str | Sequence[str] | None = None,
-    time_clip: bool = True,
-    no_update: bool = False,
-    downloadonly: bool = False,
-    notplot: bool = False,
-    skymap: Skymap | str | Path | None = None,
-) -> list[str] | dict[str, dict[str, np.ndarray]]:
-    """Load full frames or thumbnails of THEMIS all-sky imagers, in the manner of pyspedas's loaders.
-
-    Parameters
-    ----------
-    trange : time range in any form
-        A range that ends at a full hour does not take that hour's file.
-    site : str or list of str
-        Four letters of a station, such as 'fsmi'.
-    datatype : {'asf', 'ast'}
-        Full frames, 256 x 256 every 3 s in hourly files, or thumbnails, 32 x 32 in daily ones.
-    suffix : str
-        Added to the names.
-    get_support_data : bool
-        With the ends of the exposures, ``thg_asf_<site>_tend`` in unix seconds, where the files have them.
-    varnames : str or list of str, optional
-        Only these variables, without suffix; ends of exposures so named come without `get_support_data`.
-    time_clip : bool
-        False: all frames of the files.
-    no_update : bool
-        Use only files that are in pyspedas's ``local_data_dir`` for THEMIS. Else those that are not there, or not
-        whole, are downloaded from its ``remote_data_dir`` and kept; whole ones are not asked for again.
-    downloadonly : bool
-        Do not read the files; return where they are.
-    notplot : bool
-        Store nothing; return the arrays.
-    skymap : Skymap or path of a .sav file, optional
-        Kept in the attributes, as ``skymap``.
-    errors : {'log', 'raise'}
-        What to do about bad input: log it and return [], or raise.
-
-    Returns
-    -------
-    list of str
-        ``thg_asf_<site>`` or ``thg_ast_<site>`` for each site, counts (time, row, column) as in the files, times to the
-        microsecond. [] where nothing is found, after one warning. With `downloadonly` paths of files.
-    dict
-        With `notplot`: for each name 'x', unix seconds, and 'y'.
-
-    Raises
-    ------
-    SimilarityError
-        With ``errors='raise'``, for bad input.
-
-    Notes
-    -----
-    Hours that could not be had are named in one warning; hours without a file, as by day, as information. For ranges
-    longer than some hours, `find_similar` and `encode` with ``instrument='themis_asi'`` read file by file.
-    """
-    wanted = [varnames] if isinstance(varnames, str) else list(varnames or [])
-    everything = not wanted or "*" in wanted
-    support = get_support_data or any(name.endswith("_tend") for name in wanted)
-    request = themis_asi.Request.read(trange, site, datatype, no_update=no_update, time_clip=time_clip, support=support)
-    if downloadonly:
-        return themis_asi.files(request) or _nothing(f"there are no files of {request}")
-    found = themis_asi.variables(request, skymap)
-    chosen = [one for one in found if everything or one.name in wanted]
-    if not chosen:
-        there = f"only {', '.join(one.name for one in found)}" if found else "there are no data"
-        return _nothing(f"{there} of {request}")
-    named = [replace(one, name=one.name + suffix) for one in chosen]
-    if notplot:
-        return {one.name: {"x": one.times.astype("int64") / 1e9, "y": one.values} for one in named}
-    return [tplot.write(one) for one in named]
 
 
 def intervals(name: str | Iterable[str]) -> QTable:
@@ -536,23 +437,6 @@ def _within(variables: list[Variable], trange: Any) -> list[Variable]:
     return parts
 
 
-def _result_names(
-    variables: list[Variable], newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool
-) -> list[tuple[str, ...]]:
-    bases = [variable.name for variable in variables]
-    if newname is not None:
-        bases = [newname] if isinstance(newname, str) else list(newname)
-    if len(bases) != len(variables) or len(set(bases)) != len(bases):
-        found = f"found {len(bases)} names for {len(variables)} variables"
-        raise ArgumentError("newname", found, "Give one name for each, all different.")
-    titles = [tuple(f"{base}{ending}{suffix or ''}" for ending in endings) for base in bases]
-    taken = set(tplot.loaded_names()) if not overwrite else set()
-    for title in (title for group in titles for title in group):
-        if title in taken:
-            raise VariableError(title, "it exists and overwrite=False", "Give newname or suffix, or overwrite=True.")
-    return titles
-
-
 @dataclass(frozen=True)
 class _Result:
     series: products.Product
@@ -608,13 +492,8 @@ def _store_results(results: list[_Result]) -> list[str]:
         if result.bars is not None:
             names += [series, tplot.write(result.bars.variable, result.bars.options)]
     if not names:
-        return _nothing("; ".join(result.note for result in results))
+        return nothing_found("; ".join(result.note for result in results))
     return names
-
-
-def _nothing(why: str) -> list[str]:
-    logger.warning("Nothing found: %s.", why)
-    return []
 
 
 def _provenance(variable: Variable, plan: Plan) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The door to tplot: both stores, names, metadata, nanoseconds."""
 
+import tracemalloc
+
 import numpy as np
 import pyspedas
 import pytest
@@ -104,6 +106,33 @@ def test_pseudovariables_and_constants_are_refused():
 def test_an_empty_variable_is_refused():
     with pytest.raises(VariableError, match="at least one sample"):
         tplot.write(Variable("empty", TIMES[:0], np.zeros(0)))
+
+
+def test_a_long_movie_is_stored_as_a_short_one_is(monkeypatch):
+    frames = np.random.default_rng(0).integers(3, 900, (4, 20, 30), dtype=np.uint16)
+    short, long = (Variable(name, TIMES, frames, attributes={"data_att": {"units": "counts"}}) for name in ("s", "l"))
+    tplot.write(short)
+    monkeypatch.setattr(tplot, "_LONG_BYTES", 100)
+    tplot.write(long, {"ytitle": "frames"})
+    one, other = (tplot_tools.data_quants[name] for name in ("s", "l"))
+    np.testing.assert_array_equal(one.values, other.values)
+    assert one.dims == other.dims and list(one.coords) == list(other.coords) and one.dtype == other.dtype
+    assert other.attrs["data_att"] == {"units": "counts"} and other.attrs["plot_options"]["yaxis_opt"]["axis_label"]
+    ranges = [entry.attrs["plot_options"]["yaxis_opt"]["y_range"] for entry in (one, other)]
+    assert ranges[0] == ranges[1] == [frames.min(), frames.max()]
+    assert not np.shares_memory(other.values, frames) and other.values.flags.writeable
+
+
+def test_a_long_movie_takes_one_copy_of_its_memory():
+    frames = np.ones((60, 1024, 1024), np.uint8)
+    times = TIMES[0] + np.arange(60) * np.timedelta64(3, "s")
+    tracemalloc.start()
+    try:
+        tplot.write(Variable("movie", times, frames))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert frames.nbytes <= peak < 1.1 * frames.nbytes
 
 
 def test_preserved_puts_everything_back():

@@ -1,7 +1,7 @@
 """Files of all-sky imagers: THEMIS CDF frames and thumbnails, raw streams of the University of Calgary, and skymaps.
 
-Frames come as the files have them, rows and columns unturned. No size that a file tells of itself is believed before
-it is known to fit.
+Frames come as the files have them, rows and columns unturned, and say how they lie. No size that a file tells of itself
+is believed before it is known to fit.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import LoadError
+from ..imaging.sky import View
 from ..tplot import Variable
 from .segments import is_whole
 
@@ -36,25 +37,27 @@ _COMMENT = re.compile(r'\s*"([^"]+)"\s*(.*)')
 _REQUEST = "Image request start"
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: UTC)?\s*")
 
-_SKYMAP = ("azimuth", "elevation", "map_altitude", "map_latitude", "map_longitude")
+_MAPS = ("azimuth", "elevation", "map_latitude", "map_longitude")
 _DEGREES = {"azimuth": (0, 360), "elevation": (-90, 90), "map_latitude": (-90, 90), "map_longitude": (-360, 360)}
+
+# How the frames of both forms lie, as a frame's attributes tell it. CDF: shown by the stars of Gakona,
+# tests/real_data/test_orientation.py. Raw streams: as asilib takes them, whose skymaps it turns with the frames.
+_CDF_TURNED = {"first_row": "south", "first_column": "west"}
+_STREAM_TURNED = {"first_row": "north", "first_column": "east"}
 
 _AGAIN = "Remove the file and load again."
 
 
 @dataclass(frozen=True, eq=False)
-class Skymap:
-    """Where the pixels of a camera look.
+class Skymap(View):
+    """Where the pixels of a camera look, as a skymap file tells it.
 
     Attributes
     ----------
+    latitude, longitude, azimuth, elevation
+        As in `View`; float32 (row, column).
     site, imager : str
         Such as 'gako' and 'themis20'.
-    latitude, longitude : float
-        Of the camera, geodetic degrees, east positive, longitude from -180 to 180.
-    azimuth, elevation : numpy.ndarray of float32, shape (row, column)
-        Of the middle of each pixel, degrees; azimuth clockwise from north, elevation from the horizon; NaN where the
-        lens shows nothing.
     map_altitude_km : numpy.ndarray, shape (altitude,)
     map_latitude, map_longitude : numpy.ndarray of float32, shape (altitude, row + 1, column + 1)
         Of the corners of each pixel at these altitudes, geodetic degrees, longitude as in the file (0 to 360).
@@ -62,13 +65,13 @@ class Skymap:
 
     site: str
     imager: str
-    latitude: float
-    longitude: float
-    azimuth: np.ndarray
-    elevation: np.ndarray
     map_altitude_km: np.ndarray
     map_latitude: np.ndarray
     map_longitude: np.ndarray
+
+    def turned(self) -> Skymap:
+        """The same for an array whose rows and columns both run the other way."""
+        return replace(self, **{key: getattr(self, key)[..., ::-1, ::-1] for key in _MAPS})
 
 
 class FrameFile:
@@ -127,7 +130,7 @@ class FrameFile:
         units = str(about["VATT"].get("UNITS", ""))
         attributes = {
             "CDF": about | {"FILENAME": str(self.path)},
-            "data_att": {"units": units, "coord_sys": "", "site": self.name[-4:]},
+            "data_att": {"units": units, "coord_sys": "", "site": self.name[-4:], **_CDF_TURNED},
         }
         return Variable(self.name, self.times[rows], values, attributes=attributes)
 
@@ -274,7 +277,7 @@ def read_skymap(path: str | Path) -> Skymap:
     path = Path(path)
     record = _idl_record(path)
     try:
-        arrays = {key: np.array(record[f"full_{key}"], np.float32) for key in _SKYMAP}
+        arrays = {key: np.array(record[f"full_{key}"], np.float32) for key in (*_MAPS, "map_altitude")}
         about = [record[key] for key in ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")]
         site, imager = (value.decode("ascii") if isinstance(value, bytes) else str(value) for value in about[:2])
         latitude, longitude = float(about[2]), (float(about[3]) + 180) % 360 - 180
@@ -285,7 +288,8 @@ def read_skymap(path: str | Path) -> Skymap:
     for array in arrays.values():
         array.flags.writeable = False
     altitude = arrays.pop("map_altitude") / 1000
-    return Skymap(site.lower(), imager.lower(), latitude, longitude, map_altitude_km=altitude, **arrays)
+    about = {"site": site.lower(), "imager": imager.lower(), "latitude": latitude, "longitude": longitude}
+    return Skymap(**about, map_altitude_km=altitude, **arrays)
 
 
 @dataclass(frozen=True)
@@ -414,7 +418,7 @@ def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
             about[key] = float(file.comments[name])
         except (KeyError, ValueError):  # a station that does not say where it is keeps its frames
             continue
-    return {"units": "counts", "coord_sys": "", **about}
+    return {"units": "counts", "coord_sys": "", **about, **_STREAM_TURNED}
 
 
 def _idl_record(path: Path) -> Any:

@@ -200,7 +200,8 @@ def variables(request: Request, skymap: Skymap | str | Path | None = None) -> li
     ----------
     request : Request
     skymap : Skymap or path, optional
-        Goes into the attributes, of every variable of its site.
+        As its file has it. Goes into the attributes of every variable of its site, turned to the rows and columns of
+        the frames: row 0 of them is in the south, column 0 in the west.
 
     Returns
     -------
@@ -377,4 +378,6 @@ def _with_skymap(frames: Variable, skymap: Skymap | None) -> Variable:
     if skymap.azimuth.shape != frames.values.shape[1:]:
         found = f"it has {skymap.azimuth.shape} pixels, {frames.name} {frames.values.shape[1:]}"
         raise ArgumentError("skymap", found, "Give the skymap of these frames; that of full frames fits no thumbnails.")
-    return replace(frames, attributes={**frames.attributes, "skymap": skymap})
+    # The pixel in row r and column c of these files looks where the last row but r and the last column but c of the
+    # skymap say: shown by the stars of Gakona, tests/real_data/test_orientation.py.
+    return replace(frames, attributes={**frames.attributes, "skymap": skymap.turned()})

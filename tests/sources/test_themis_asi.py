@@ -357,12 +357,15 @@ def test_a_skymap_goes_into_the_attributes(settings):
     write(settings["local_data_dir"])
 
     def sky(site="gako", size=16):
-        one, corners = np.zeros((size, size)), np.zeros((1, size + 1, size + 1))
-        return Skymap(site, "themis20", 62.4, -145.2, one, one, np.array([110.0]), corners, corners)
+        pixels, corners = np.arange(size**2).reshape(size, size), np.zeros((1, size + 1, size + 1))
+        return Skymap(62.4, -145.2, pixels, pixels, site, "themis20", np.array([110.0]), corners, corners)
 
     given = sky()
     sim.load_asi(RANGE, "gako", no_update=True, skymap=given)
-    np.testing.assert_array_equal(tplot.read("thg_asf_gako").attributes["skymap"].azimuth, given.azimuth)
+    frames = tplot.read("thg_asf_gako")
+    np.testing.assert_array_equal(frames.attributes["skymap"].azimuth, given.azimuth[::-1, ::-1])
+    about = frames.attributes["data_att"]
+    assert (about["first_row"], about["first_column"]) == ("south", "west")
     for wrong, reason in ((sky("fsmi"), "of fsmi, not of gako"), (sky(size=17), r"\(17, 17\) pixels")):
         with pytest.raises(ArgumentError, match=reason):
             sim.load_asi(RANGE, "gako", no_update=True, skymap=wrong, errors="raise")
