@@ -1,15 +1,20 @@
 """Shapes of aurora as emission in kR over x (km east), y (km north) and t (seconds since the shape began).
 
 They know nothing of a camera: whoever maps pixels to x and y can look at them, from one station or from two.
+Coordinates begin near the middle of the shape. Shapes are drawn by the eye after frames of the THEMIS cameras; they
+follow no physics of the magnetosphere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from .ground import Texture
 
 
 class Aurora(Protocol):
@@ -18,6 +23,15 @@ class Aurora(Protocol):
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Emission in kR, of the shape of `x_km` and `y_km`, never negative."""
         ...
+
+
+def _sign(rng: np.random.Generator) -> float:
+    return float(rng.choice([-1.0, 1.0]))
+
+
+def _step(value: np.ndarray) -> np.ndarray:
+    """From 0 to 1 around 0, logistic."""
+    return 1 / (1 + np.exp(np.clip(-value, -40, 40)))
 
 
 @dataclass(frozen=True)
@@ -158,7 +172,7 @@ class Streamer:
             bend_km=rng.uniform(8, 30),
             wavelength_km=rng.uniform(300, 600),
             phase=rng.uniform(0, 2 * np.pi),
-            second_km=rng.choice([-1, 1]) * rng.uniform(40, 80),
+            second_km=_sign(rng) * rng.uniform(40, 80),
             second_level=rng.uniform(0.2, 0.6),
         )
 
@@ -173,9 +187,237 @@ class Streamer:
         return (self.level_kr * streams * reached).astype(x_km.dtype)
 
 
+@dataclass(frozen=True)
+class FoldedArc:
+    """An arc whose folds grow until they lean over, so that a meridian crosses it several times.
+
+    ``folds_km``, ``wavelengths_km``, ``phases`` (k,): size of each fold, its length and where it begins; ``lean`` tilts
+    them, ``grow_s`` is the time in which they reach their size.
+    """
+
+    width_km: float
+    level_kr: float
+    folds_km: np.ndarray
+    wavelengths_km: np.ndarray
+    phases: np.ndarray
+    lean: float
+    speed_km_s: float
+    drift_km_s: float
+    grow_s: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> FoldedArc:
+        """Draw one with one long and one short fold."""
+        return cls(
+            width_km=rng.uniform(8, 15),
+            level_kr=rng.uniform(9, 30),
+            folds_km=np.array([rng.uniform(35, 65), rng.uniform(5, 11)]),
+            wavelengths_km=np.array([rng.uniform(220, 380), rng.uniform(70, 120)]),
+            phases=rng.uniform(0, 2 * np.pi, 2),
+            lean=_sign(rng) * rng.uniform(0.7, 1.2),
+            speed_km_s=_sign(rng) * rng.uniform(0.3, 1.5),
+            drift_km_s=rng.uniform(-0.3, 0.4),
+            grow_s=rng.uniform(30, 70),
+        )
+
+    def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
+        """Gaussian flanks at the distance from the folded line, taken as its level over its gradient."""
+        y = y_km - self.drift_km_s * t_s
+        grown = 0.5 + 0.5 * math.tanh(t_s / self.grow_s)
+        along = x_km - self.speed_km_s * t_s + self.lean * grown * y
+        line, slope = y, 0.0
+        for fold, length, phase in zip(
+            self.folds_km.tolist(), self.wavelengths_km.tolist(), self.phases.tolist(), strict=True
+        ):
+            number = 2 * np.pi / length
+            line = line - grown * fold * np.sin(number * along + phase)
+            slope = slope + grown * fold * number * np.cos(number * along + phase)
+        across = line / np.sqrt(slope**2 + (1 - self.lean * grown * slope) ** 2 + 0.1)
+        bright = 1 + 0.45 * np.sin(along / 47 + self.phases.item(0)) * np.sin(along / 29 - 0.1 * t_s)
+        haze = 0.1 * np.exp(-np.abs(across) / 50)
+        return (self.level_kr * (np.exp(-((across / self.width_km) ** 2)) * bright + haze)).astype(x_km.dtype)
+
+
+@dataclass(frozen=True)
+class Spiral:
+    """An arc that winds up around one point: every circle around it is turned, the inner ones more."""
+
+    radius_km: float
+    width_km: float
+    level_kr: float
+    turns: float
+    wind_s: float
+    drift_km_s: tuple[float, float]
+    tilt: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Spiral:
+        """Draw one that winds counterclockwise as seen on a map, by three quarters of a turn or more."""
+        return cls(
+            radius_km=rng.uniform(70, 130),
+            width_km=rng.uniform(8, 14),
+            level_kr=rng.uniform(12, 40),
+            turns=rng.uniform(0.75, 1.4),
+            wind_s=rng.uniform(40, 90),
+            drift_km_s=(rng.uniform(-0.6, 0.6), rng.uniform(-0.2, 0.3)),
+            tilt=rng.uniform(-0.3, 0.3),
+        )
+
+    def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
+        """Gaussian flanks at the distance from the wound line, taken as its level over its gradient."""
+        x, y = x_km - self.drift_km_s[0] * t_s, y_km - self.drift_km_s[1] * t_s
+        squared = (x**2 + y**2) / self.radius_km**2
+        wound = 2 * np.pi * self.turns * (0.5 + 0.5 * math.tanh(t_s / self.wind_s)) * np.exp(-squared)
+        angle = self.tilt - wound
+        sine, cosine = np.sin(angle), np.cos(angle)
+        along, across = x * cosine - y * sine, x * sine + y * cosine
+        # Along the radius r the angle changes by 2 wound r / radius^2; r times that, squared, makes the gradient.
+        change = 2 * wound * squared
+        r_squared = squared * self.radius_km**2 + 1e-3
+        gradient = 1 + (2 * along * across * change + along**2 * change**2) / r_squared
+        distance = across / np.sqrt(np.maximum(gradient, 0.15))
+        core = 1 + 0.8 * np.exp(-2 * squared)
+        shape = np.exp(-((distance / self.width_km) ** 2)) + 0.08 * np.exp(-np.abs(distance) / 50)
+        return (self.level_kr * core * shape).astype(x_km.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Breakup:
+    """An arc that brightens and bulges poleward: a very bright crooked front, and filaments that change within.
+
+    The front starts at `y_km` and runs north by `reach_km` at first `front_km_s`; the bulge widens by `widen_km_s`.
+    """
+
+    texture: Texture
+    y_km: float
+    level_kr: float
+    reach_km: float
+    front_km_s: float
+    width_km: float
+    widen_km_s: float
+    surge_km_s: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Breakup:
+        """Draw one that begins in the south."""
+        return cls(
+            texture=Texture(rng, 2.0),
+            y_km=rng.uniform(-140, -30),
+            level_kr=rng.uniform(80, 220),
+            reach_km=rng.uniform(180, 320),
+            front_km_s=rng.uniform(1.5, 3.5),
+            width_km=rng.uniform(70, 130),
+            widen_km_s=rng.uniform(1.0, 2.5),
+            surge_km_s=rng.uniform(-1.5, -0.3),
+        )
+
+    def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
+        """Front, filaments behind it and a diffuse floor; all brighten within the first seconds."""
+        since = max(t_s, 0.0)
+        noise = self.texture.at(x_km / 3.2 - 0.3 * since, y_km / 3.2 + 0.05 * since)
+        noise += self.texture.at(x_km / 2.6 + 0.2 * since + 91.3, y_km / 2.6 - 0.1 * since)
+        bulge = self.reach_km * (1 - math.exp(-since * self.front_km_s / self.reach_km))
+        across = (x_km - self.surge_km_s * since) / (self.width_km + self.widen_km_s * since)
+        front = self.y_km + bulge * np.exp(-(across**2)) + 18 * noise
+        behind = front - y_km
+        inside = _step(behind / 6) * _step((y_km - self.y_km + 25) / 9)
+        edge = np.exp(-((behind / np.where(behind > 0, 22, 8)) ** 2))
+        filaments = np.exp(-((noise / 0.35) ** 2)) * np.exp(-np.maximum(behind, 0) / 140)
+        where = 0.25 + 0.75 * np.exp(-0.5 * across**2)
+        level = self.level_kr * (0.15 + 0.85 * math.tanh(since / 25) * math.exp(-since / 300))
+        return (level * where * (edge * (0.8 + 0.2 * noise).clip(0.1) + inside * (0.1 + 0.4 * filaments))).astype(
+            x_km.dtype
+        )
+
+
+@dataclass(frozen=True)
+class Omega:
+    """Omega bands: round torches on necks along the poleward edge of a diffuse band, all drifting to the east."""
+
+    y_km: float
+    wavelength_km: float
+    phase_km: float
+    radius: float
+    height: float
+    speed_km_s: float
+    edge_km: float
+    level_kr: float
+    depth_km: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Omega:
+        """Draw bands 180 to 320 km apart; `radius` and `height` of the torches are shares of that."""
+        wavelength = rng.uniform(180, 320)
+        return cls(
+            y_km=rng.uniform(-110, -20),
+            wavelength_km=wavelength,
+            phase_km=rng.uniform(0, wavelength),
+            radius=rng.uniform(0.19, 0.25),
+            height=rng.uniform(0.16, 0.28),
+            speed_km_s=rng.uniform(0.4, 1.6),
+            edge_km=rng.uniform(9, 16),
+            level_kr=rng.uniform(6, 16),
+            depth_km=rng.uniform(50, 100),
+        )
+
+    def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
+        """A bright edge and a weaker inside at the signed distance from band and torches, smoothly joined."""
+        length = self.wavelength_km
+        along = (x_km - self.speed_km_s * t_s - self.phase_km) / length
+        # Torches lean a little and differ from one to the next.
+        number = np.floor(along + 0.5)
+        y = y_km - self.y_km
+        x = (along - number) * length - 0.25 * y + 9 * np.sin(y / 31 + number)
+        size = 1 + 0.15 * np.sin(2.4 * number + self.phase_km)
+        torch = np.hypot(x, 0.8 * y - self.height * length) - self.radius * length * size
+        band = y + 10 * np.sin(5.1 * along)
+        # Smooth least of two distances (quadratic polynomial): the neck flows into the band.
+        mixed = np.clip(0.5 + 0.5 * (band - torch) / 45, 0, 1)
+        distance = band + mixed * (torch - band) - 45 * mixed * (1 - mixed)
+        edge = np.exp(-((distance / np.where(distance > 0, 0.6 * self.edge_km, self.edge_km)) ** 2))
+        inside = np.exp(np.minimum(distance, 0) / self.depth_km) * _step(-distance / 5)
+        return (self.level_kr * (0.5 * edge + 0.7 * inside)).astype(x_km.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Glow:
+    """Diffuse aurora: a wide band without edges, faintly mottled, drifting."""
+
+    texture: Texture
+    y_km: float
+    width_km: float
+    level_kr: float
+    drift_km_s: tuple[float, float]
+    mottling: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Glow:
+        """Draw one 140 to 400 km wide."""
+        return cls(
+            texture=Texture(rng, 2.2),
+            y_km=rng.uniform(-150, 150),
+            width_km=rng.uniform(70, 200),
+            level_kr=rng.uniform(2.5, 7),
+            drift_km_s=(rng.uniform(-0.4, 0.8), rng.uniform(-0.3, 0.2)),
+            mottling=rng.uniform(0.1, 0.35),
+        )
+
+    def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
+        """Gaussian across, mottled by noise of some tens of km."""
+        x, y = x_km - self.drift_km_s[0] * t_s, y_km - self.drift_km_s[1] * t_s
+        noise = self.texture.at(x / 7, y / 7)
+        shape = np.exp(-(((y - self.y_km - 25 * noise) / self.width_km) ** 2))
+        return (self.level_kr * shape * (1 + self.mottling * noise).clip(0.2)).astype(x_km.dtype)
+
+
 DRAW: dict[str, Callable[[np.random.Generator], Aurora]] = {
     "quiet": Quiet.draw,
     "arc": Arc.draw,
     "patches": Patches.draw,
     "streamer": Streamer.draw,
+    "folded_arc": FoldedArc.draw,
+    "spiral": Spiral.draw,
+    "breakup": Breakup.draw,
+    "omega": Omega.draw,
+    "glow": Glow.draw,
 }

@@ -1,0 +1,77 @@
+"""Distances on the ground from a reference point (azimuthal equidistant), and a texture of fractal noise.
+
+Aurora and clouds are drawn in kilometres to the east and to the north, whoever looks at them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_MEAN_KM = 6371.0088
+_TEXELS = 256
+
+
+def to_km(latitude: np.ndarray, longitude: np.ndarray, reference: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Kilometres east and north of a reference point, by great circle distance and bearing on the mean sphere.
+
+    Parameters
+    ----------
+    latitude, longitude : numpy.ndarray, any shape
+        Degrees.
+    reference : tuple of float
+        Latitude and longitude of the point, degrees.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+    """
+    latitude, start = np.radians(np.asarray(latitude, float)), np.radians(reference[0])
+    east = np.radians(np.asarray(longitude, float) - reference[1])
+    y = np.cos(start) * np.sin(latitude) - np.sin(start) * np.cos(latitude) * np.cos(east)
+    x = np.cos(latitude) * np.sin(east)
+    up = np.sin(start) * np.sin(latitude) + np.cos(start) * np.cos(latitude) * np.cos(east)
+    distance = _MEAN_KM * np.arctan2(np.hypot(x, y), up)
+    bearing = np.arctan2(x, y)
+    return distance * np.sin(bearing), distance * np.cos(bearing)
+
+
+def from_km(x_km: np.ndarray, y_km: np.ndarray, reference: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude (-180 to 180) in degrees: the inverse of `to_km`."""
+    arc, bearing, start = np.hypot(x_km, y_km) / _MEAN_KM, np.arctan2(x_km, y_km), np.radians(reference[0])
+    sine = np.sin(start) * np.cos(arc) + np.cos(start) * np.sin(arc) * np.cos(bearing)
+    turned = np.arctan2(np.sin(bearing) * np.sin(arc) * np.cos(start), np.cos(arc) - np.sin(start) * sine)
+    return np.degrees(np.arcsin(sine)), (reference[1] + np.degrees(turned) + 180) % 360 - 180
+
+
+class Texture:
+    """Fractal noise that repeats every 256 texels, with mean 0 and variance 1.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    slope : float
+        Amplitude falls as the wavenumber to the power of ``-slope``: larger is smoother.
+    """
+
+    def __init__(self, rng: np.random.Generator, slope: float) -> None:
+        along = np.fft.fftfreq(_TEXELS) * _TEXELS
+        wavenumber = np.hypot(along[:, None], along)
+        wavenumber[0, 0] = np.inf
+        field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((_TEXELS, _TEXELS))) * wavenumber**-slope).real
+        # One row and column more, so that the neighbours of the last texel need no second wrap.
+        self._values = np.pad((field / field.std()).astype(np.float32), ((0, 1), (0, 1)), mode="wrap").ravel()
+
+    def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Value at x and y in texels, float32, linear between texels."""
+        column, row = np.floor(x), np.floor(y)
+        across, down = x - column, y - row
+        first = (row.astype(np.int32) & (_TEXELS - 1)) * (_TEXELS + 1) + (column.astype(np.int32) & (_TEXELS - 1))
+        upper = self._values[first]
+        upper += across * (self._values[first + 1] - upper)
+        first += _TEXELS + 1
+        lower = self._values[first]
+        lower += across * (self._values[first + 1] - lower)
+        lower -= upper
+        lower *= down
+        lower += upper
+        return lower

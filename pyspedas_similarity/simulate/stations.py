@@ -1,0 +1,348 @@
+"""What stations share in a simulated night (aurora, stars, Moon) and what each has of its own (camera, weather)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..imaging.sky import direction_of, emission_position
+from .aurora import DRAW, Aurora
+from .camera import LAYER_KM, Camera, expose
+from .ground import from_km, to_km
+from .sky_light import Cloud, Moon, Stars, Twilight, airglow, cloud_position, direction_vector
+from .timeline import Episode, draw_episodes, kind_at, presence, random_streams, seconds_since_first
+
+# Shortest and longest episode in seconds. At their longest, two rounds of the first four kinds fit into 1800 s.
+LENGTH_S = {
+    "quiet": (80, 180),
+    "arc": (120, 240),
+    "patches": (120, 240),
+    "streamer": (90, 210),
+    "folded_arc": (120, 240),
+    "spiral": (90, 210),
+    "breakup": (120, 240),
+    "omega": (150, 270),
+    "glow": (90, 210),
+}
+CONDITION_S = {"clear": (300, 900), "cloud": (180, 450), "moon": (200, 500), "twilight": (150, 300)}
+RAMP_S = 8.0
+# Stars, and the camera of a site, are those of all nights: drawn anew for each, they would tell which night it is.
+_STARS = 20150326
+# A station sees a place if it stands this high.
+VISIBLE_DEG = 20.0
+# Grid on which the truth about place and light is taken: narrower than the narrowest shape's full width.
+_GRID_KM, _GRID_REACH_KM = 12.0, 350.0
+
+
+@dataclass(frozen=True)
+class NightOptions:
+    """What may happen in a simulated night.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Of aurora, in drawn order again and again: names of `LENGTH_S`. A name given twice comes twice as often.
+    conditions : tuple of str
+        Of the sky above a station, likewise: names of `CONDITION_S`.
+    heights_km, height_weights : tuple of float
+        Shells of emission and the share of the light of each.
+    cameras : {'drawn', 'plain'}
+        Drawn: each turned, off the centre and among trees; plain: the defaults of `Camera`.
+    dropped, duplicate, saturated : float
+        Share of frames that are all zero, that repeat the one before, or that are flooded with light.
+    """
+
+    kinds: tuple[str, ...] = tuple(LENGTH_S)
+    conditions: tuple[str, ...] = ("clear", "cloud", "clear", "moon", "clear", "twilight")
+    heights_km: tuple[float, ...] = (104.0, 110.0, 117.0)
+    height_weights: tuple[float, ...] = (0.3, 0.45, 0.25)
+    cameras: str = "drawn"
+    dropped: float = 0.0
+    duplicate: float = 0.0
+    saturated: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("kinds", LENGTH_S), ("conditions", CONDITION_S)):
+            given = getattr(self, name)
+            if isinstance(given, str) or not given or not set(given) <= set(known):
+                raise ArgumentError(name, f"found {given!r}", f"Give some of {', '.join(known)}.")
+        if self.cameras not in ("drawn", "plain"):
+            raise ArgumentError("cameras", f"found {self.cameras!r}", "Give 'drawn' or 'plain'.")
+        if not self.heights_km or len(self.heights_km) != len(self.height_weights) or min(self.heights_km) <= 0:
+            found = f"found {self.heights_km!r} and {self.height_weights!r}"
+            raise ArgumentError("heights_km, height_weights", found, "Give one weight for each positive height.")
+        rates = [getattr(self, field.name) for field in fields(self)[-3:]]
+        if not all(0 <= rate <= 1 for rate in rates):
+            raise ArgumentError("dropped, duplicate, saturated", f"found {rates}", "Give shares from 0 to 1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Latitude and longitude of the structure (n,), and the share of its light that each station sees (stations, n)."""
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SharedSky:
+    """What all stations share: times, the timeline of aurora and where each stands, stars and Moon.
+
+    ``share`` and ``since_s`` (episodes, n); ``centre_km`` (episodes, 2) from `reference`.
+    """
+
+    times_s: np.ndarray
+    times: np.ndarray
+    duration_s: float
+    seed: int
+    reference: tuple[float, float]
+    aurora: list[Aurora]
+    centre_km: np.ndarray
+    share: np.ndarray
+    since_s: np.ndarray
+    kind: np.ndarray
+    stars: Stars
+    moon: Moon
+
+    @classmethod
+    def draw(
+        cls,
+        times: np.ndarray,
+        duration_s: float,
+        seed: int,
+        places: Mapping[str, tuple[float, float]],
+        options: NightOptions,
+    ) -> SharedSky:
+        """Draw timeline, shapes, where they stand, and the sky behind them."""
+        course, draws, sky, where = random_streams(seed, 4)
+        times_s = seconds_since_first(times)
+        episodes = draw_episodes(rounds(options.kinds, course), LENGTH_S, duration_s, course)
+        share = presence(episodes, times_s, RAMP_S)
+        reference = _middle(list(places.values()))
+        stations = np.stack(to_km(*np.array(list(places.values())).T, reference), axis=-1)
+        # Anywhere between the stations, more often in their midst than above one of them.
+        weights = where.dirichlet(np.full(len(stations), 4.0), len(episodes))
+        return cls(
+            times_s=times_s,
+            times=times,
+            duration_s=duration_s,
+            seed=seed,
+            reference=reference,
+            aurora=[DRAW[episode.kind](draws) for episode in episodes],
+            centre_km=weights @ stations,
+            share=share,
+            since_s=_since(episodes, times_s),
+            kind=kind_at(episodes, share),
+            stars=Stars.draw(np.random.default_rng(_STARS)),
+            moon=Moon.draw(sky, reference[1]),
+        )
+
+    def emission(self, x_km: np.ndarray, y_km: np.ndarray, i: int) -> np.ndarray:
+        """Sum in kR of the aurora that is there at sample `i`, each by its share and at its own time."""
+        total = np.zeros_like(x_km)
+        for k in np.flatnonzero(self.share[:, i] > 1e-3):
+            x, y = (values - np.float32(centre) for values, centre in zip((x_km, y_km), self.centre_km[k], strict=True))
+            total += np.float32(self.share[k, i]) * self.aurora[k].emission(x, y, float(self.since_s[k, i]))
+        return total
+
+    def truth(self, places: list[tuple[float, float]]) -> Truth:
+        """Where the strongest structure is at each sample, and how much of its light each of the places sees."""
+        along = np.arange(-_GRID_REACH_KM, _GRID_REACH_KM + 1, _GRID_KM, np.float32)
+        x, y = (values.ravel() for values in np.meshgrid(along, along))
+        found = np.full((2, self.times.size), np.nan)
+        visible = np.zeros((len(places), self.times.size))
+        for k in np.unique(self.share.argmax(axis=0)):
+            ground = from_km(x + self.centre_km[k, 0], y + self.centre_km[k, 1], self.reference)
+            seen = np.array([direction_of(*ground, LAYER_KM, place)[1] >= VISIBLE_DEG for place in places])
+            for i in np.flatnonzero(self.share.argmax(axis=0) == k):
+                light = self.aurora[k].emission(x, y, float(self.since_s[k, i]))
+                if light.max() > 0:
+                    found[:, i] = self.centre_km[k] + np.array([light**2 @ x, light**2 @ y]) / (light**2).sum()
+                    visible[:, i] = seen @ light / light.sum()
+        return Truth(*from_km(*found, self.reference), visible)
+
+
+_WEATHER = {"clear": lambda rng: None, "moon": lambda rng: None, "cloud": Cloud.draw, "twilight": Twilight.draw}
+
+
+@dataclass(frozen=True, eq=False)
+class Weather:
+    """The timeline of conditions above one station.
+
+    Attributes
+    ----------
+    condition : numpy.ndarray of str, shape (n,)
+        With the faults of the camera.
+    moonlight : numpy.ndarray, shape (n,)
+        Share of the Moon's light that is there.
+    share, since_s : numpy.ndarray, shape (episodes, n)
+    layers : list
+        One an episode: what it puts before the sky.
+    """
+
+    condition: np.ndarray
+    moonlight: np.ndarray
+    share: np.ndarray
+    since_s: np.ndarray
+    layers: list[Cloud | Twilight | None]
+
+    @classmethod
+    def draw(
+        cls, sky: SharedSky, place: tuple[float, float], options: NightOptions, rngs: list[np.random.Generator]
+    ) -> Weather:
+        """Draw the timeline, its layers and the faults, each from one of three generators."""
+        course, draws, faults = rngs
+        episodes = draw_episodes(rounds(options.conditions, course), CONDITION_S, sky.duration_s, course)
+        layers = [_WEATHER[episode.kind](draws) for episode in episodes]
+        shines = [
+            episode.kind == "moon" or (isinstance(layer, Cloud) and layer.moonlit)
+            for episode, layer in zip(episodes, layers, strict=True)
+        ]
+        share = presence(episodes, sky.times_s, RAMP_S)
+        condition = kind_at(episodes, share)
+        is_up = sky.moon.direction(sky.times_s, *place)[1] > 0
+        condition = np.where((condition == "moon") & ~is_up, "clear", condition)
+        return cls(
+            condition=_with_faults(condition, options, faults),
+            moonlight=np.array(shines, float) @ share * is_up,
+            share=share,
+            since_s=_since(episodes, sky.times_s),
+            layers=layers,
+        )
+
+    def before(
+        self, light: np.ndarray, i: int, towards: np.ndarray, cloud_km: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """What of the light above the clouds (p,) is seen below at sample `i`, with twilight and clouds, kR."""
+        for k in np.flatnonzero(self.share[:, i] > 1e-3):
+            layer, share, since = self.layers[k], float(self.share[k, i]), float(self.since_s[k, i])
+            if isinstance(layer, Twilight):
+                light = light + np.float32(share) * layer.light(towards, since)
+            elif isinstance(layer, Cloud):
+                light = layer.veil(light, share, cloud_km, since)
+        return light
+
+
+@dataclass(frozen=True, eq=False)
+class Station:
+    """A camera at its place under its own weather; arrays of pixels hold only those that see some light.
+
+    Attributes
+    ----------
+    site : str
+    place : tuple of float
+        Latitude and longitude.
+    camera : Camera
+    weather : Weather
+    pixels : numpy.ndarray, shape (p,)
+        Places in the flat frame.
+    transmission, airglow : numpy.ndarray, shape (p,)
+    towards : numpy.ndarray, shape (3, p)
+        Unit vectors east, north, up.
+    position_km : tuple of two numpy.ndarray, shape (heights, p)
+        East and north from the middle of the stations.
+    cloud_km : tuple of two numpy.ndarray, shape (p,)
+        East and north from here, in the layer of clouds.
+    weights : numpy.ndarray, shape (heights,)
+    """
+
+    site: str
+    place: tuple[float, float]
+    camera: Camera
+    weather: Weather
+    pixels: np.ndarray
+    transmission: np.ndarray
+    airglow: np.ndarray
+    towards: np.ndarray
+    position_km: tuple[np.ndarray, ...]
+    cloud_km: tuple[np.ndarray, ...]
+    weights: np.ndarray
+
+    @classmethod
+    def draw(cls, site: str, place: tuple[float, float], size: int, sky: SharedSky, options: NightOptions) -> Station:
+        """Draw weather from the seed and the name of the site, the camera from its name alone."""
+        own, *weather = _site_streams(sky.seed, site, 4)
+        (built,) = _site_streams(_STARS, site, 1)
+        camera = Camera.draw(built, size) if options.cameras == "drawn" else Camera(size=size)
+        seen = camera.transmission().ravel()
+        pixels = np.flatnonzero(seen > 1e-3)
+        # The soft rim reaches a little beyond the disc: there light comes from the rim.
+        elevation = np.maximum(90 - camera.zenith_angle(), 90 - camera.edge_deg).ravel()[pixels]
+        azimuth = camera.azimuth().ravel()[pixels]
+        shells = [to_km(*emission_position(azimuth, elevation, *place, h), sky.reference) for h in options.heights_km]
+        towards = direction_vector(azimuth, elevation)
+        return cls(
+            site=site,
+            place=place,
+            camera=camera,
+            weather=Weather.draw(sky, place, options, weather),
+            pixels=pixels,
+            transmission=seen[pixels].astype(np.float32),
+            airglow=airglow(towards, own),
+            towards=towards,
+            position_km=tuple(np.array([shell[axis] for shell in shells], np.float32) for axis in (0, 1)),
+            cloud_km=tuple(position.ravel()[pixels] for position in cloud_position(camera)),
+            weights=np.array(options.height_weights, np.float32),
+        )
+
+    def frame(self, i: int, sky: SharedSky) -> np.ndarray:
+        """Counts at sample `i`, uint16, shape (size, size); the noise of each sample is its own."""
+        if self.weather.condition[i] == "dropped":
+            return np.zeros((self.camera.size,) * 2, np.uint16)
+        light = self.weather.before(self._above(i, sky), i, self.towards, self.cloud_km)
+        if self.weather.condition[i] == "saturated":
+            light = light + np.float32(1000.0)
+        whole = np.zeros(self.camera.size**2, np.float32)
+        whole[self.pixels] = light * self.transmission
+        (noise,) = _site_streams(sky.seed, self.site, 1, i)
+        return expose(whole.reshape(self.camera.size, -1), self.camera, noise)
+
+    def _above(self, i: int, sky: SharedSky) -> np.ndarray:
+        """Light from above the clouds in kR, shape (p,)."""
+        t_s = float(sky.times_s[i])
+        light = self.airglow + sky.stars.light(self.camera, t_s, *self.place)[self.pixels]
+        light += self.weights @ sky.emission(*self.position_km, i)
+        if self.weather.moonlight[i] > 1e-3:
+            light += np.float32(self.weather.moonlight[i]) * sky.moon.light(self.towards, t_s, *self.place)
+        return light
+
+
+def rounds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+    """All kinds in a drawn order, again and again; no round begins with what ended the one before, if it can."""
+    last = ""
+    while True:
+        order = [str(kind) for kind in rng.permutation(list(kinds))]
+        if order[0] == last:
+            order = order[::-1]
+        yield from order
+        last = order[-1]
+
+
+def _since(episodes: tuple[Episode, ...], times_s: np.ndarray) -> np.ndarray:
+    return times_s - np.array([[episode.start_s] for episode in episodes])
+
+
+def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
+    """The middle of places on the sphere."""
+    x, y, z = direction_vector(*np.array(places)[:, ::-1].T).mean(axis=1, dtype=float)
+    return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(x, y)))
+
+
+def _site_streams(seed: int, site: str, count: int, *more: int) -> list[np.random.Generator]:
+    """Generators of a station's own, whatever other stations there are."""
+    sequence = np.random.SeedSequence([int(seed), zlib.crc32(site.encode()), *more])
+    return [np.random.default_rng(child) for child in sequence.spawn(count)]
+
+
+def _with_faults(condition: np.ndarray, options: NightOptions, rng: np.random.Generator) -> np.ndarray:
+    """The conditions, and which frames are dropped, repeated or flooded; the first frame has none to repeat."""
+    lot = rng.random(condition.size)
+    edges = np.cumsum([options.dropped, options.duplicate, options.saturated])
+    faulty = np.where(lot < edges[0], "dropped", np.where(lot < edges[1], "duplicate", "saturated"))
+    faulty = np.where(lot < edges[2], faulty, condition)
+    return np.where((faulty == "duplicate") & (np.arange(lot.size) == 0), condition, faulty)
