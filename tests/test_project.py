@@ -25,7 +25,6 @@ IMPORT_NAMES = {"protobuf": "google", "scikit-learn": "sklearn"}  # where a dist
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
     "pynndescent",  # for the archive's index, which follows
-    "scikit-learn",  # for the probes, which follow
     "sunpy",  # its time ranges are read without importing it
 }
 
@@ -161,6 +160,12 @@ def test_page_on_recipes_runs():
     names = run_page("recipes")
     assert names["found"] == ["simulated1_des_dist_brst_similarity", "simulated1_des_dist_brst_similar"]
     assert names["encoder"].card.recipe["pixels"] == 64
+
+
+def test_page_on_allsky_frames_runs():
+    names = run_page("allsky")
+    assert names["found"][:2] == ["simulated_asf_fsmi_similarity", "simulated_asf_fsmi_similar"]
+    assert names["keogram"] == ["simulated_asf_fsmi_keogram"] and 0 < names["usable"].mean() < 1
 
 
 def test_tour_runs_and_finds_what_it_says(capsys):

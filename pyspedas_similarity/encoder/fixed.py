@@ -1,16 +1,18 @@
-"""Encoders without training: block-averaged pixels, a descriptor of oriented structure, and both together."""
+"""Encoders without training: block averages, descriptors of oriented structure, and mean curves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
 
 from ..errors import ArgumentError
 from .cards import KINDS, Card
+from .resizing import averaging
 from .runtime import Encoder, unit_length
+from .scattering import scattering_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1
@@ -42,14 +44,24 @@ KERNEL_PAIRS = 256
 PLACE_SHARE = 0.25
 """Weight of 'pixels' in 'hybrid': enough to prefer the same place among equal structures, and no more."""
 
+CELLS, ORIENTATIONS = 8, 9
+"""Cells along a side and orientations in a half turn of 'hog'."""
+
+HOG_FLOOR = 1e-3
+"""Gradients of a block, per pixel, that are not blown up to unit length."""
+
 FIXED = {
     "pixels": "Each channel averaged over 16 x 16 blocks, image mean removed: cosine is Pearson's correlation. "
     "True to place and shape.",
     "oriented": "Energy, orientation and peakedness of brightness gradients at four scales and variance in five bands, "
-    "pooled over the sky; cosine is a Gaussian of their distance. Free of place, true to orientation.",
+    "pooled over the image; cosine is a Gaussian of their distance. Free of place, true to orientation.",
     "hybrid": "Three parts 'oriented', one part 'pixels': cosine is the weighted mean of their two cosines.",
+    "hog": "Histograms of oriented gradients in 8 x 8 cells (Dalal & Triggs 2005). True to place and orientation.",
+    "spectrum": "Mean over time (windows), direction (spectra) or rings (distributions), or power by wave number "
+    "(frames): cosine is Pearson's correlation of these curves. Free of orientation.",
+    "scattering": "Wavelet scattering of two orders, pooled over the image, on a logarithmic scale (Bruna & Mallat "
+    "2013). Free of place, true to orientation.",
 }
-_FRAMES_ONLY = ("oriented", "hybrid")
 
 
 def default_encoder(kind: str) -> Encoder:
@@ -69,21 +81,19 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
     Parameters
     ----------
     name : str
-        One of `FIXED`; 'oriented' and 'hybrid' are for frames.
+        One of `FIXED`; each takes images of every kind.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
         The kind of image.
 
     Raises
     ------
     ArgumentError
-        The name or kind is unknown, or they do not go together.
+        The name or kind is unknown.
     """
     if kind not in KINDS:
         raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
     if name not in FIXED:
         raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(FIXED)}.")
-    if name in _FRAMES_ONLY and kind != "frame":
-        raise ArgumentError("name", f"{name!r} for kind {kind!r}", "Use 'pixels'.")
     card = Card(
         name=name,
         kind=kind,
@@ -91,7 +101,7 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
         description=FIXED[name],
         training={"transform_version": TRANSFORM_VERSION},
     )
-    return Encoder(card, _TRANSFORMS[name])
+    return Encoder(card, partial(spectrum_features, kind=kind) if name == "spectrum" else _TRANSFORMS[name])
 
 
 def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -104,7 +114,7 @@ def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """
     images = filled.astype(np.float64)
     if images.shape[-1] > SIDE:
-        average = _averaging(images.shape[-1])
+        average = averaging(images.shape[-1], SIDE)
         images = average @ images @ average.T
     blocks = images.reshape(len(images), -1)
     centred = blocks - blocks.mean(axis=1, keepdims=True)
@@ -221,13 +231,117 @@ def _filter(pixels: int, sigma: float, order: int) -> np.ndarray:
     return matrix.astype(np.float32)
 
 
+def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Histograms of oriented gradients (Dalal & Triggs 2005, CVPR, 886): (n, channels * 7 * 7 * 36).
+
+    Parameters
+    ----------
+    filled, measured : numpy.ndarray
+        (n, channels, pixels, pixels); a gradient counts only where the pixels on both sides were measured.
+
+    Notes
+    -----
+    8 x 8 cells at any size of image, 9 unsigned orientations shared linearly between neighbours, blocks of 2 x 2 cells
+    at every cell, 'L2-Hys' (unit length, clipped at 0.2, unit length again). Angles count from growing column towards
+    growing row; orientation b is centred on (b + 1/2) * 20 degrees.
+    """
+    n, pixels = len(filled), filled.shape[-1]
+    images, known = (each.reshape(-1, pixels, pixels) for each in (filled.astype(np.float32, copy=False), measured))
+    # A few at a time stay in the processor's cache.
+    parts = [_hog(images[first : first + 8], known[first : first + 8]) for first in range(0, len(images), 8)]
+    return np.concatenate(parts).reshape(n, -1)
+
+
+def _hog(images: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """`hog_features` of single-channel images (m, pixels, pixels) float32."""
+    across, down = np.zeros_like(images), np.zeros_like(images)
+    across[:, :, 1:-1] = (images[:, :, 2:] - images[:, :, :-2]) * (known[:, :, 2:] & known[:, :, :-2])
+    down[:, 1:-1] = (images[:, 2:] - images[:, :-2]) * (known[:, 2:] & known[:, :-2])
+    strength = np.hypot(across, down)
+    place = np.arctan2(down, across) * np.float32(ORIENTATIONS / np.pi) - np.float32(0.5)
+    lower = np.floor(place)
+    upper_share = strength * (place - lower)
+    bins = lower.astype(np.int8) % ORIENTATIONS
+    pool = averaging(images.shape[-1], CELLS).astype(np.float32)
+    cells = np.empty((len(images), CELLS, CELLS, ORIENTATIONS), np.float32)
+    for b in range(ORIENTATIONS):
+        own = np.where(bins == b, strength - upper_share, 0) + np.where(bins == (b - 1) % ORIENTATIONS, upper_share, 0)
+        cells[..., b] = pool @ own @ pool.T
+    corners = [cells[:, i : i + CELLS - 1, j : j + CELLS - 1] for i in (0, 1) for j in (0, 1)]
+    blocks = np.concatenate(corners, axis=-1).astype(np.float64)
+    for limit in (0.2, 1.0):
+        blocks = np.minimum(blocks / np.sqrt((blocks**2).sum(axis=-1, keepdims=True) + HOG_FLOOR**2), limit)
+    return blocks.reshape(len(images), -1)
+
+
+def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
+    """The mean along one direction, less its own mean: (n, channels * bins).
+
+    Parameters
+    ----------
+    filled, measured : numpy.ndarray
+        (n, channels, pixels, pixels); means run over measured pixels only.
+    kind : str
+        'window': mean over time (columns). 'spectrum': over pitch angle or look (rows); energy stays of both.
+        'distribution': over rings one pixel wide around the centre, zero velocity. 'frame': the logarithm of the power
+        over rings of wave number, one cycle an image wide. A bin in which nothing was measured counts as the mean.
+    """
+    # A few at a time stay in the processor's cache.
+    blocks = (slice(first, first + 8) for first in range(0, len(filled), 8))
+    return np.concatenate([_spectrum(filled[block], measured[block], kind) for block in blocks])
+
+
+def _spectrum(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
+    values, weights = filled.astype(np.float64), measured.astype(np.float64)
+    if kind == "frame":
+        values, weights = _power(values, weights), np.ones_like(weights)
+    if kind in ("window", "spectrum"):
+        axis = 3 if kind == "window" else 2
+        total, share = (each.sum(axis=axis) for each in (values * weights, weights))
+    else:
+        order, starts = _rings(values.shape[-1], kind)
+        flat = (each.reshape(*values.shape[:2], -1)[..., order] for each in (values * weights, weights))
+        total, share = (np.add.reduceat(each, starts, axis=2)[..., :-1] for each in flat)
+    profile = np.where(share > 0, total / np.where(share > 0, share, 1), np.nan)
+    if kind == "frame":
+        # Relative to the strongest ring, so that contrast is only an offset of the curve.
+        profile = np.log(profile + FLOOR * profile.max(axis=2, keepdims=True) + np.finfo(np.float64).tiny)
+    profile = profile.reshape(len(profile), -1)
+    known = np.isfinite(profile)
+    level = np.where(known, profile, 0).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    return np.where(known, profile - level, 0)
+
+
+def _power(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Power at each wave number of images around their mean over measured pixels, tapered at the edges (Hann)."""
+    count = np.maximum(weights.sum(axis=(2, 3), keepdims=True), 1)
+    images = (images - (images * weights).sum(axis=(2, 3), keepdims=True) / count) * weights
+    taper = np.hanning(images.shape[-1] + 2)[1:-1]
+    return np.abs(np.fft.fft2(images * taper * taper[:, None])) ** 2
+
+
 @cache
-def _averaging(pixels: int) -> np.ndarray:
-    """The matrix (16, pixels) that averages a column over equal blocks, parts of pixels counted by their share."""
-    edges = np.arange(SIDE + 1) * pixels / SIDE
-    left = np.maximum(edges[:-1, None], np.arange(pixels))
-    right = np.minimum(edges[1:, None], np.arange(1, pixels + 1))
-    return np.clip(right - left, 0, None) * SIDE / pixels
+def _rings(pixels: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels ring by ring, and where in this order each ring starts; the last one holds what lies beyond the edge.
+
+    Rings of frames are wave numbers from 1 to half of `pixels`; 0 is the mean, which is gone, and counted as beyond.
+    """
+    if kind == "frame":
+        along = np.fft.fftfreq(pixels, 1 / pixels)
+        number = np.rint(np.hypot(along, along[:, None])).astype(int) - 1
+    else:
+        along = np.arange(pixels) - (pixels - 1) / 2
+        number = np.floor(np.hypot(along, along[:, None])).astype(int)
+    beyond = max(pixels // 2, 1)
+    number = np.where((number < 0) | (number >= beyond), beyond, number).ravel()
+    order = np.argsort(number, kind="stable")
+    return order, np.searchsorted(number[order], np.arange(beyond + 1))
 
 
-_TRANSFORMS = {"pixels": pixel_features, "oriented": oriented_features, "hybrid": hybrid_features}
+_TRANSFORMS = {
+    "pixels": pixel_features,
+    "oriented": oriented_features,
+    "hybrid": hybrid_features,
+    "hog": hog_features,
+    "scattering": scattering_features,
+}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from .cards import Card
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession
 
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From filled images and where they were measured, both (n, channels, pixels, pixels), to features (n, dimension)."""
@@ -69,13 +73,13 @@ class Encoder:
         images = self._checked(images)
         parts = [self._encode_batch(images[first : first + batch]) for first in range(0, len(images), batch)]
         if not parts:
-            return np.empty((0, self._dimension(images)), np.float32)
+            return np.empty((0, self.dimension(images.shape[1:])), np.float32)
         return np.concatenate(parts)
 
     def _encode_batch(self, images: np.ndarray) -> np.ndarray:
         filled, measured = fill(images)
         usable = is_usable(images)
-        embeddings = np.full((len(images), self._dimension(images)), np.nan, np.float32)
+        embeddings = np.full((len(images), self.dimension(images.shape[1:])), np.nan, np.float32)
         if usable.any():
             features = np.asarray(self.transform(filled[usable], measured[usable]))
             if features.shape != (usable.sum(), embeddings.shape[1]):
@@ -87,10 +91,11 @@ class Encoder:
             embeddings[usable] = unit_length(features)
         return embeddings
 
-    def _dimension(self, images: np.ndarray) -> int:
+    def dimension(self, shape: tuple[int, ...]) -> int:
+        """Length of an embedding of an image of a shape (channels, pixels, pixels)."""
         if self.card.dimension:
             return self.card.dimension
-        probe = np.zeros((1, *images.shape[1:]), np.float32)
+        probe = np.zeros((1, *shape), np.float32)
         return self.transform(probe, np.ones(probe.shape, bool)).shape[1]
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
@@ -152,17 +157,8 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
         Not a readable network, one that reaches for other files, holds numbers that are not finite, or does not fit
         `card`.
     """
-    import onnxruntime
-
-    _check_network(onnx, source)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
-        raise EncoderError(
-            source, f"ONNX Runtime cannot read it ({error})", "Restore the file or train again."
-        ) from error
+    read_network(onnx, source)
+    session = open_session(onnx, source)
     ports = [*session.get_inputs(), *session.get_outputs()]
     shapes = [tuple(port.shape[1:]) for port in ports]
     expected = [(card.channels, card.pixels, card.pixels), (card.dimension,)]
@@ -176,8 +172,34 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
     return transform
 
 
-def _check_network(onnx: bytes, source: str) -> None:
-    """Refuse a network that names other files or holds numbers that are not finite."""
+def open_session(onnx: bytes, source: str) -> InferenceSession:
+    """ONNX Runtime with a network that `read_network` let through.
+
+    Raises
+    ------
+    EncoderError
+        ONNX Runtime cannot read it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
+        raise EncoderError(
+            source, f"ONNX Runtime cannot read it ({error})", "Restore the file or train again."
+        ) from error
+
+
+def read_network(onnx: bytes, source: str) -> ModelProto:
+    """The parts of a network.
+
+    Raises
+    ------
+    EncoderError
+        Not a network, one that names other files, or one that holds numbers that are not finite.
+    """
     from google.protobuf.message import DecodeError
     from onnx import TensorProto, load_model_from_string, numpy_helper
 
@@ -185,7 +207,7 @@ def _check_network(onnx: bytes, source: str) -> None:
         model = load_model_from_string(onnx)
     except (DecodeError, ValueError) as error:
         raise EncoderError(source, "not an ONNX network", "Restore the file or train again.") from error
-    for tensor in _tensors(model):
+    for tensor in messages(model, TensorProto):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise EncoderError(
                 source, f"tensor {tensor.name!r} lies in another file", "Use only self-contained networks."
@@ -196,17 +218,14 @@ def _check_network(onnx: bytes, source: str) -> None:
             raise EncoderError(source, f"tensor {tensor.name!r} is damaged ({error})", "Restore the file.") from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise EncoderError(source, f"tensor {tensor.name!r} is not finite", "Restore the file or train again.")
+    return model
 
 
-def _tensors(message: Any) -> list[Any]:
-    """Every tensor anywhere inside a protobuf message: initialisers, attributes, nested graphs."""
-    from onnx import TensorProto
-
-    if isinstance(message, TensorProto):
-        return [message]
-    found = []
+def messages(message: Any, kind: type) -> list[Any]:
+    """Everything of one kind anywhere inside a protobuf message: tensors or nodes of nested graphs, too."""
+    found = [message] if isinstance(message, kind) else []
     for description, value in message.ListFields():
         if description.message_type is not None:
             for each in value if description.is_repeated else [value]:
-                found += _tensors(each)
+                found += messages(each, kind)
     return found

@@ -1,23 +1,28 @@
-"""Training an encoder on unlabelled images: reproducible from its seed, watched for collapse."""
+"""Training an encoder on unlabelled images: reproducible from its seed, watched for collapse, resumed exactly."""
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, build_backbone
 from .cards import Card
-from .methods import METHODS
-from .runtime import Encoder, fill, is_usable, unit_length
-from .views import ViewOptions, make_views
+from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from .library import Library, make_library
+from .methods import METHODS, build_model
+from .monitor import CollapseReport, collapse_report, partner_precision
+from .runtime import Encoder, unit_length
+from .views import VIEWS, ViewOptions, make_views
 
 if TYPE_CHECKING:
     import torch
@@ -25,12 +30,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FEWEST_IMAGES = 16
-POSITIVES = ("views",)
-
-COLLAPSED_STD = 0.1
-"""Below this share of 1/sqrt(dimension), the spread of isotropic embeddings, training has collapsed."""
-COLLAPSED_RANK = 2.0
+OPTIMISERS = ("sgd", "adamw")
+COLLAPSED_EPOCHS = 3
+"""So many collapsed epochs on end stop a training; one alone may be a step too far that mends itself."""
+BY_PARTNERS = "mean average precision of partners in held-out groups"
+BY_EPOCH = "last epoch that had not collapsed"
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,24 @@ class TrainingPlan:
     epochs, batch_size : int
         Passes over the images, and images a step; a smaller library is one batch.
     learning_rate : float, optional
-        By default 0.2 * batch_size / 256, falling to 0 along a cosine (arXiv:1608.03983). Chen and He (2021) take 0.05
-        on a million images; a library of some hundred gives too few steps for that to move anything.
-    momentum, weight_decay : float
-        Of stochastic gradient descent.
+        At the start, falling to 0 along a cosine (arXiv:1608.03983). By default the method's own, which is for a batch
+        of 256, in proportion to the batch for 'sgd' (arXiv:1706.02677), to its root for 'adamw' (arXiv:2205.10287).
+    optimiser : {'sgd', 'adamw'}, optional
+        By default the method's own.
+    momentum : float
+        Of stochastic gradient descent, or of AdamW's first moment.
+    weight_decay : float, optional
+        By default the method's own.
     seed : int
-        Decides weights, order and views.
-    views : ViewOptions
-        How far two views of an image may differ.
-    positives : {'views'}
-        What counts as the same thing: two views of one image.
+        Decides weights, order, views, partners and which groups are held out.
+    views : ViewOptions, optional
+        How far two views of an image may differ; by default what `views.VIEWS` has for the kind of image.
+    partner_share : float
+        Where an image has partners, how often the second view is of one of them and not of the image itself.
+    held_out : float
+        Share of the images, in whole groups, kept for judging epochs, where there are partners and groups.
+    patience : int
+        Epochs without a better judgement before training stops.
 
     Raises
     ------
@@ -68,36 +80,155 @@ class TrainingPlan:
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float | None = None
+    optimiser: str | None = None
     momentum: float = 0.9
-    weight_decay: float = 5e-4
+    weight_decay: float | None = None
     seed: int = 0
-    views: ViewOptions = field(default_factory=ViewOptions)
-    positives: str = "views"
+    views: ViewOptions | None = None
+    partner_share: float = 0.8
+    held_out: float = 0.2
+    patience: int = 10
 
     def __post_init__(self) -> None:
-        known = {"method": METHODS, "backbone": BACKBONES, "positives": POSITIVES}
+        known = {"method": METHODS, "backbone": BACKBONES, "optimiser": (None, *OPTIMISERS)}
         for name, choices in known.items():
             if getattr(self, name) not in choices:
-                raise ArgumentError(name, f"{getattr(self, name)!r}", f"Use one of {', '.join(choices)}.")
-        for name, least in {"epochs": 1, "batch_size": 2, "seed": 0}.items():
+                remedy = f"Use one of {', '.join(str(each) for each in choices)}."
+                raise ArgumentError(name, f"{getattr(self, name)!r}", remedy)
+        for name, least in {"epochs": 1, "batch_size": 2, "seed": 0, "patience": 1}.items():
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value < 2**63:
                 raise ArgumentError(name, f"{value!r}", f"Give a whole number from {least} up.")
+        method = METHODS[self.method]
+        if self.optimiser is None:
+            object.__setattr__(self, "optimiser", method.optimiser)
+        if self.weight_decay is None:
+            object.__setattr__(self, "weight_decay", method.weight_decay)
         if not 0 < self.rate < math.inf:
             raise ArgumentError("learning_rate", f"{self.rate}", "Give a finite number above 0.")
-        if not (0 <= self.momentum < 1 and 0 <= self.weight_decay < 1):
-            found = f"{self.momentum}, {self.weight_decay}"
-            raise ArgumentError("momentum, weight_decay", found, "Give 0 up to below 1.")
+        for name in ("momentum", "weight_decay", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ArgumentError(name, f"{getattr(self, name)}", "Give 0 up to below 1.")
+        if not 0 <= self.partner_share <= 1:
+            raise ArgumentError("partner_share", f"{self.partner_share}", "Give 0 up to 1.")
 
     @property
     def rate(self) -> float:
         """The learning rate at the start."""
-        return 0.2 * self.batch_size / 256 if self.learning_rate is None else self.learning_rate
+        if self.learning_rate is not None:
+            return self.learning_rate
+        share = self.batch_size / 256
+        return METHODS[self.method].rate * (share if self.optimiser == "sgd" else math.sqrt(share))
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as a card keeps it."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        return plain | {"learning_rate": self.rate, "views": self.views.as_dict()}
+        return plain | {"learning_rate": self.rate, "views": None if self.views is None else self.views.as_dict()}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one look at the embeddings found.
+
+    Parameters
+    ----------
+    report : CollapseReport
+        Whether they tell images apart.
+    precision : float
+        Whether partners of held-out groups find each other; NaN where there are none.
+    """
+
+    report: CollapseReport
+    precision: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """The numbers by name, None for NaN, which JSON has not."""
+        return {
+            "std_of_normalised": self.report.std_of_normalised,
+            "effective_rank": self.report.effective_rank,
+            "held_out_precision": None if math.isnan(self.precision) else self.precision,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any], dimension: int) -> Judgement:
+        """The judgement that `as_dict` wrote."""
+        precision = record["held_out_precision"]
+        report = CollapseReport(record["std_of_normalised"], record["effective_rank"], dimension)
+        return cls(report, math.nan if precision is None else precision)
+
+    def better_than(self, other: Judgement) -> bool:
+        """Whether this one, the later, is to be preferred."""
+        if self.report.collapsed != other.report.collapsed:
+            return other.report.collapsed
+        return math.isnan(self.precision) or self.precision > other.precision
+
+
+@dataclass
+class History:
+    """How a run went so far; grows by an epoch at a time.
+
+    Parameters
+    ----------
+    untrained : Judgement
+        Of the network with random weights.
+    losses : list of float
+        One an epoch, mean over its steps.
+    judgements : list of Judgement
+        One an epoch.
+    best_epoch : int
+        Whose weights are kept, from 1; 0 before the first.
+    ended_by : {'', 'plan', 'patience', 'collapse', 'divergence', 'interrupt'}
+        Why it ended; '' while it goes on.
+    """
+
+    untrained: Judgement
+    losses: list[float] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    best_epoch: int = 0
+    ended_by: str = ""
+
+    @property
+    def best(self) -> Judgement:
+        """That of the best epoch."""
+        return self.judgements[self.best_epoch - 1]
+
+    def add(self, loss: float, judgement: Judgement, plan: TrainingPlan) -> bool:
+        """Note an epoch: True where it is the best so far; `ended_by` says whether training should end."""
+        better = not self.best_epoch or judgement.better_than(self.best)
+        self.losses.append(loss)
+        self.judgements.append(judgement)
+        epochs = len(self.losses)
+        if better:
+            self.best_epoch = epochs
+        last = self.judgements[-COLLAPSED_EPOCHS:]
+        if epochs == plan.epochs:
+            self.ended_by = "plan"
+        elif len(last) == COLLAPSED_EPOCHS and all(each.report.collapsed for each in last):
+            self.ended_by = "collapse"
+        elif epochs - self.best_epoch >= plan.patience and not math.isnan(judgement.precision):
+            self.ended_by = "patience"
+        return better
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, fit for JSON."""
+        curves = {"loss": list(self.losses)}
+        for name in self.untrained.as_dict():
+            curves[name] = [each.as_dict()[name] for each in self.judgements]
+        return {
+            "curves": curves,
+            "untrained": self.untrained.as_dict(),
+            "best_epoch": self.best_epoch,
+            "ended_by": self.ended_by,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any], dimension: int) -> History:
+        """The history that `as_dict` wrote."""
+        untrained = Judgement.from_dict(record["untrained"], dimension)
+        curves = record["curves"]
+        rows = zip(*(curves[name] for name in record["untrained"]), strict=True)
+        judgements = [Judgement.from_dict(dict(zip(record["untrained"], row, strict=True)), dimension) for row in rows]
+        return cls(untrained, list(curves["loss"]), judgements, record["best_epoch"], record["ended_by"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,60 +238,33 @@ class TrainedNetwork:
     Parameters
     ----------
     weights : dict of str to numpy.ndarray
-        The state of the backbone; the heads of the method are dropped.
+        The state of the backbone at its best epoch; the heads of the method are dropped.
     channels, pixels : int
         Shape of the images it was trained on.
     plan : TrainingPlan
         How it was trained.
-    n_images : int
-        How many images were usable.
-    losses : list of float
-        One a step.
-    std_of_normalised : list of float
-        One an epoch: spread of unit-length features over the images of a step, averaged over steps.
-    report : CollapseReport
-        On the embeddings of the training images at the end.
+    history : History
+        How it went.
+    n_images, n_held_out, n_with_partners : int
+        How many images were trained on, kept for judging, and have a partner.
+    device : str
+        Where it was trained: 'cpu' or 'cuda'.
     """
 
     weights: dict[str, np.ndarray] = field(repr=False)
     channels: int
     pixels: int
     plan: TrainingPlan
+    history: History = field(repr=False)
     n_images: int
-    losses: list[float] = field(repr=False)
-    std_of_normalised: list[float]
-    report: CollapseReport
-
-
-@dataclass(frozen=True)
-class CollapseReport:
-    """Whether embeddings still tell images apart.
-
-    Parameters
-    ----------
-    std_of_normalised : float
-        Spread of unit-length embeddings, mean over dimensions.
-    effective_rank : float
-        How many directions they use (RankMe).
-    dimension : int
-        How many directions there are.
-    """
-
-    std_of_normalised: float
-    effective_rank: float
-    dimension: int
+    n_held_out: int
+    n_with_partners: int
+    device: str
 
     @property
-    def collapsed(self) -> bool:
-        """True where the spread or the rank is below its threshold."""
-        too_close = self.std_of_normalised < COLLAPSED_STD / math.sqrt(self.dimension)
-        return too_close or self.effective_rank < COLLAPSED_RANK
-
-    def __str__(self) -> str:
-        return (
-            f"spread {self.std_of_normalised:.2g} (isotropic: {1 / math.sqrt(self.dimension):.2g}), "
-            f"effective rank {self.effective_rank:.1f} of {self.dimension}"
-        )
+    def report(self) -> CollapseReport:
+        """On its embeddings."""
+        return self.history.best.report
 
 
 def train(  # noqa: PLR0913  every argument but the images is by name, and a card needs each
@@ -173,13 +277,17 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     plan: TrainingPlan,
     name: str,
     progress: bool = True,
+    positives: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
 ) -> Encoder:
     """Train a network and hand it over as an encoder that already runs in ONNX Runtime.
 
     Parameters
     ----------
     images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured.
+        (n, channels, pixels, pixels), NaN where nothing was measured; memory-mapped where larger than memory.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
         The kind of image.
     recipe, recipe_hash : dict, str
@@ -192,23 +300,38 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
         Name of the encoder.
     progress : bool
         Show a progress bar in a terminal.
+    positives, groups, checkpoint, checkpoint_every
+        As in `train_network`.
 
     Raises
     ------
     ArgumentError
-        Fewer than 16 usable images, or images that are all the same.
+        Fewer than 16 usable images, images that are all the same, or relations that do not fit them.
     EncoderError
-        A card field is not fit for JSON, or the network cannot be exported.
+        A card field is not fit for JSON, the checkpoint is of another run, or the network cannot be exported.
     """
     from .weights import finish
 
     # Before the long part, so that a wrong word does not cost a training run.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
-    return finish(train_network(images, plan, progress), card)
+    plan = plan if plan.views is not None else replace(plan, views=VIEWS[kind])
+    network = train_network(images, plan, progress, positives, groups, checkpoint, checkpoint_every)
+    return finish(network, card)
 
 
-def train_network(images: np.ndarray, plan: TrainingPlan, progress: bool = True) -> TrainedNetwork:
-    """Train a backbone on the CPU; the same images, plan and number of threads give the same weights to the last bit.
+def train_network(
+    images: np.ndarray,
+    plan: TrainingPlan,
+    progress: bool = True,
+    positives: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
+) -> TrainedNetwork:
+    """Train a backbone and keep its best epoch.
+
+    On the CPU the same images, plan and number of threads give the same weights to the last bit, resumed or not; on a
+    GPU, which is taken where there is one, to rounding.
 
     Parameters
     ----------
@@ -218,60 +341,49 @@ def train_network(images: np.ndarray, plan: TrainingPlan, progress: bool = True)
         How to train.
     progress : bool
         Show a progress bar in a terminal.
+    positives : numpy.ndarray, optional
+        (n,) or (n, k) rows of `images` that saw the same thing, -1 for none: see `positives`. A second view may be of
+        one of them.
+    groups : numpy.ndarray, optional
+        (n,) labels of events or nights. With `positives`, some groups are held out, and the epoch is kept whose
+        embeddings find partners there best. Without, there is nothing to judge by but collapse: the last epoch is kept
+        that had not collapsed.
+    checkpoint : str or pathlib.Path, optional
+        Folder for a checkpoint. Where it has one of the same plan and data, training goes on from there.
+    checkpoint_every : int
+        Epochs from one checkpoint to the next.
 
     Raises
     ------
     ArgumentError
-        Fewer than 16 usable images, or images that are all the same.
+        Fewer than 16 usable images, images that are all the same, relations that do not fit them, or a learning rate at
+        which the first epoch fails.
+    EncoderError
+        The checkpoint is damaged, of another run, or its folder cannot be made.
 
     Notes
     -----
-    Ctrl-C ends training with the last finished epoch and one warning; before the first is finished it goes through.
+    Ctrl-C ends training with the best finished epoch and one warning; before the first is finished it goes through. A
+    checkpoint that cannot be written, for want of space, is warned of once, and training goes on.
     """
-    import torch
-
-    library = torch.from_numpy(_library(images))
-    with _own_randomness(plan.seed):
-        backbone = build_backbone(plan.backbone, library.shape[1])
-        model = METHODS[plan.method](backbone, BACKBONES[plan.backbone])
-        losses, spreads = _run(model, library, plan, progress)
-        _settle_normalisation(backbone, library, plan.batch_size)
-        report = collapse_report(_features(backbone, library, plan.batch_size))
-    if report.collapsed:
-        logger.warning(
-            "Training collapsed: %s. Its embeddings hardly tell images apart. Try a lower learning rate, "
-            "stronger views, another seed, more varied images, or a fixed encoder.",
-            report,
-        )
-    weights = {key: value.numpy().copy() for key, value in backbone.state_dict().items()}
-    _, channels, pixels, _ = library.shape
-    return TrainedNetwork(weights, channels, pixels, plan, len(library), losses, spreads, report)
-
-
-def collapse_report(embeddings: np.ndarray) -> CollapseReport:
-    """Spread and effective rank of embeddings (n, dimension); rows with NaN are left out.
-
-    Notes
-    -----
-    The spread is the measure of Chen & He 2021; the effective rank is RankMe (Garrido et al. 2023, arXiv:2210.02885),
-    the exponential of the entropy of the singular values, taken of the unit-length embeddings.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than two rows are finite.
-    """
-    import torch
-    from lightly.utils.debug import std_of_l2_normalized
-
-    units = unit_length(embeddings)
-    units = units[np.isfinite(units).all(axis=1)]
-    if len(units) < 2:
-        raise ArgumentError("embeddings", f"{len(units)} rows with a direction", "Give two or more.")
-    share = np.linalg.svd(units.astype(np.float64), compute_uv=False)
-    share = share[share > 0] / share.sum()
-    rank = float(np.exp(-(share * np.log(share)).sum()))
-    return CollapseReport(float(std_of_l2_normalized(torch.from_numpy(units))), rank, units.shape[1])
+    if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
+        raise ArgumentError("checkpoint_every", f"{checkpoint_every!r}", "Give a whole number from 1 up.")
+    plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
+    library = make_library(images, positives, groups, plan.held_out, plan.seed)
+    if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
+        logger.warning("No group could be held out with partners in it: training is judged by collapse alone.")
+    store = None if checkpoint is None else _Store(Path(checkpoint), plan, library, checkpoint_every)
+    device = _device()
+    with _own_randomness(plan.seed, device):
+        run = _Run(plan, library, device)
+        if store is not None:
+            store.restore(run)
+        run.until_end(store, progress)
+    _warn_of(run.history)
+    _, channels, pixels, _ = library.images.shape
+    n_with_partners = int((library.partners >= 0).any(axis=1).sum())
+    counts = len(library.training), len(library.held_out), n_with_partners
+    return TrainedNetwork(run.best, channels, pixels, plan, run.history, *counts, device)
 
 
 def training_record(network: TrainedNetwork) -> dict[str, Any]:
@@ -279,119 +391,244 @@ def training_record(network: TrainedNetwork) -> dict[str, Any]:
     packages = ("torch", "torchvision", "lightly", "numpy")
     return {
         "n_samples": network.n_images,
+        "n_held_out": network.n_held_out,
+        "n_with_partners": network.n_with_partners,
         "plan": network.plan.as_dict(),
-        "epochs_done": len(network.std_of_normalised),
-        "final_loss": network.losses[-1],
-        "std_of_normalised": network.std_of_normalised,
-        "effective_rank": network.report.effective_rank,
+        "chosen_by": BY_PARTNERS if network.n_held_out else BY_EPOCH,
+        **network.history.as_dict(),
+        "interrupted": network.history.ended_by == "interrupt",
+        "epochs_done": len(network.history.losses),
+        "final_loss": network.history.losses[-1],
+        **network.history.best.as_dict(),
         "collapsed": network.report.collapsed,
+        "device": network.device,
         "versions": {name: version(name) for name in packages},
     }
 
 
-def _library(images: np.ndarray) -> np.ndarray:
-    """The usable images, filled, float32."""
-    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
-        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
-    images = np.asarray(images, np.float32)
-    usable = is_usable(images)
-    if usable.sum() < FEWEST_IMAGES:
-        found = f"{usable.sum()} of {len(images)} can be used"
-        raise ArgumentError("images", found, f"Give {FEWEST_IMAGES} or more, or use a fixed encoder.")
-    filled, _ = fill(images[usable])
-    if (filled == filled[0]).all():
-        raise ArgumentError("images", f"all {len(filled)} usable ones are the same", "Give images that differ.")
-    return filled
+class _Run:
+    """A training that can go on from where it stands.
+
+    All randomness of an epoch follows from the plan's seed and the number of the epoch, so there is no state of a
+    generator to keep: weights, the optimiser's memory and the history are all of it.
+    """
+
+    def __init__(self, plan: TrainingPlan, library: Library, device: str) -> None:
+        import torch
+
+        self.plan, self.library, self.device = plan, library, device
+        backbone = build_backbone(plan.backbone, library.images.shape[1])
+        # Channels last: convolutions of few channels run up to four times as fast on a CPU.
+        model = build_model(plan.method, backbone, BACKBONES[plan.backbone])
+        self.model = model.to(device=device, memory_format=torch.channels_last)
+        weights = [each for each in self.model.parameters() if each.requires_grad]
+        if plan.optimiser == "sgd":
+            self.optimiser = torch.optim.SGD(weights, plan.rate, plan.momentum, weight_decay=plan.weight_decay)
+        else:
+            betas = (plan.momentum, 0.999)
+            self.optimiser = torch.optim.AdamW(weights, plan.rate, betas, weight_decay=plan.weight_decay)
+        self.best: dict[str, np.ndarray] = {}
+        self.history = History(_judge(_settled(self), library, device))
+
+    def until_end(self, store: _Store | None, progress: bool) -> None:
+        """Train until the history says that it is enough, or the user does."""
+        from tqdm import tqdm
+
+        done = len(self.history.losses)
+        # disable=None: a bar in a terminal, nothing in a log.
+        hidden = None if progress else True
+        bar = tqdm(None, "training", self.plan.epochs, initial=done, unit="epoch", delay=2, disable=hidden)
+        try:
+            while not self.history.ended_by:
+                self._one_epoch()
+                if store is not None:
+                    store.save(self)
+                bar.update()
+                bar.set_postfix(loss=f"{self.history.losses[-1]:.3f}")
+        except KeyboardInterrupt:
+            if not self.best:
+                raise
+            self.history.ended_by = "interrupt"
+        finally:
+            bar.close()
+
+    def _one_epoch(self) -> None:
+        loss = _epoch(self.model, self.optimiser, self.library, self.plan, len(self.history.losses))
+        if not math.isfinite(loss):
+            if not self.best:
+                raise ArgumentError("learning_rate", "the loss is not finite in the first epoch", "Give a lower one.")
+            self.history.ended_by = "divergence"
+            return
+        settled = _settled(self)
+        judgement = _judge(settled, self.library, self.device)
+        # Contiguous: safetensors writes an array of another order of axes as if it were in this one.
+        weights = {key: value.cpu().contiguous().numpy() for key, value in settled.state_dict().items()}
+        if self.history.add(loss, judgement, self.plan):
+            self.best = weights
 
 
-def _run(
-    model: nn.Module, library: torch.Tensor, plan: TrainingPlan, progress: bool
-) -> tuple[list[float], list[float]]:
-    """Train `model` in place: the loss of each step and the spread of each epoch."""
-    import torch
-    from tqdm import tqdm
+class _Store:
+    """The checkpoint of a run."""
 
-    generator = torch.Generator().manual_seed(plan.seed)
-    optimiser = torch.optim.SGD(model.parameters(), plan.rate, plan.momentum, weight_decay=plan.weight_decay)
-    size = min(plan.batch_size, len(library))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.epochs * (len(library) // size))
-    losses: list[float] = []
-    spreads: list[float] = []
-    finished = None
-    # disable=None: a bar in a terminal, nothing in a log.
-    bar = tqdm(range(plan.epochs), "training", unit="epoch", delay=2, disable=None if progress else True)
-    try:
-        for _ in bar:
-            step_losses, spread = _epoch(model, library, size, plan.views, generator, (optimiser, schedule))
-            losses += step_losses
-            spreads.append(spread)
-            finished = {key: value.clone() for key, value in model.state_dict().items()}
-            bar.set_postfix(loss=f"{losses[-1]:.3f}")
-    except KeyboardInterrupt:
-        if finished is None:
-            raise
-        model.load_state_dict(finished)
-        logger.warning("Training was stopped: %d of %d epochs are finished and kept.", len(spreads), plan.epochs)
-    finally:
-        bar.close()
-    return losses, spreads
+    def __init__(self, folder: Path, plan: TrainingPlan, library: Library, every: int) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EncoderError(str(folder), f"cannot be made ({error})", "Choose a folder that can be.") from error
+        self.folder, self.every, self.warned = folder, every, False
+        self.identity = {"plan": plan.as_dict(), "data": library.hash()}
+
+    def restore(self, run: _Run) -> None:
+        """Bring `run` to where the checkpoint stands, if there is one."""
+        import torch
+
+        found = read_checkpoint(self.folder, self.identity)
+        if found is None:
+            return
+        parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimiser": {}}
+        for name, values in found.tensors.items():
+            part, _, key = name.partition(".")
+            parts[part][key] = values if part == "best" else torch.from_numpy(values)
+        memory: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in parts["optimiser"].items():
+            index, _, key = name.partition(".")
+            memory.setdefault(int(index), {})[key] = value
+        try:
+            run.model.load_state_dict(parts["model"])
+            run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": memory})
+            run.history = History.from_dict(found.record, BACKBONES[run.plan.backbone])
+            run.best = {key: parts["best"][key] for key in run.model.backbone.state_dict()}
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            remedy = "Choose another folder, or remove it to start anew."
+            raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
+
+    def save(self, run: _Run) -> None:
+        """Write a checkpoint where one is due; a disk that takes none is warned of once."""
+        if len(run.history.losses) % self.every and not run.history.ended_by:
+            return
+        tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
+        tensors |= {f"best.{key}": value for key, value in run.best.items()}
+        for index, memory in run.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{key}": value.cpu().numpy() for key, value in memory.items()}
+        try:
+            write_checkpoint(self.folder, self.identity, Checkpoint(tensors, run.history.as_dict()))
+        except OSError as error:
+            if not self.warned:
+                logger.warning(
+                    "No checkpoint can be written to %s (%s). Training goes on; the one before is kept.",
+                    self.folder,
+                    error,
+                )
+            self.warned = True
 
 
 def _epoch(
-    model: nn.Module,
-    library: torch.Tensor,
-    size: int,
-    views: ViewOptions,
-    generator: torch.Generator,
-    steering: tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler],
-) -> tuple[list[float], float]:
-    """One pass over the library in full batches: the loss of each step, the mean spread of features."""
+    model: nn.Module, optimiser: torch.optim.Optimizer, library: Library, plan: TrainingPlan, epoch: int
+) -> float:
+    """One pass over the training images in full batches: the mean loss, NaN as soon as a step's is not finite."""
     import torch
-    from lightly.utils.debug import std_of_l2_normalized
 
-    optimiser, schedule = steering
-    order = torch.randperm(len(library), generator=generator)
-    losses, spreads = [], []
-    for first in range(0, len(order) - size + 1, size):
-        batch = library[order[first : first + size]]
-        loss, features = model(make_views(batch, views, generator), make_views(batch, views, generator))
+    device = next(model.parameters()).device
+    rng = np.random.default_rng([plan.seed, 3, epoch])
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+    order = rng.permutation(library.training)
+    size = min(plan.batch_size, len(order))
+    steps = len(order) // size
+    losses = []
+    model.train()
+    for step in range(steps):
+        done = (epoch + step / steps) / plan.epochs
+        optimiser.param_groups[0]["lr"] = plan.rate * (1 + math.cos(math.pi * done)) / 2
+        rows = order[step * size : (step + 1) * size]
+        views = []
+        for shown in (rows, library.drawn(rows, plan.partner_share, rng)):
+            batch = torch.from_numpy(library.batch(shown)).to(device)
+            view = make_views(batch, plan.views, generator)
+            views.append(view.contiguous(memory_format=torch.channels_last))
+        loss = model(*views)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        schedule.step()
+        model.follow(done)
         losses.append(loss.item())
-        spreads.append(float(std_of_l2_normalized(features.detach())))
-    return losses, float(np.mean(spreads))
+        if not math.isfinite(losses[-1]):
+            return math.nan
+    return float(np.mean(losses))
 
 
-def _settle_normalisation(backbone: nn.Module, library: torch.Tensor, size: int) -> None:
-    """Set batch normalisation to the library's own statistics: moving averages lag behind in a short training."""
+def _settled(run: _Run) -> nn.Module:
+    """A copy of the backbone for use, its batch normalisation set anew: moving averages lag in a short training."""
     from torch.optim.swa_utils import update_bn
 
-    batches = list(library.split(size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches.pop()  # batch normalisation needs two values
-    update_bn(batches, backbone)
+    backbone = copy.deepcopy(run.model.backbone)
+    update_bn(_batches(run.library, run.library.settling(), run.device, least=2), backbone)
+    return backbone.eval()
 
 
-def _features(backbone: nn.Module, library: torch.Tensor, size: int) -> np.ndarray:
-    """Features (n, dimension) of the library, as at use."""
+def _judge(backbone: nn.Module, library: Library, device: str) -> Judgement:
+    """Look at the embeddings of some images: of held-out ones where there are any."""
     import torch
 
-    backbone.eval()
+    rows, partners = library.probed()
     with torch.no_grad():
-        return torch.cat([backbone(batch) for batch in library.split(size)]).numpy()
+        embeddings = torch.cat([backbone(batch) for batch in _batches(library, rows, device)]).cpu().numpy()
+    precision = partner_precision(embeddings, partners) if len(library.held_out) else math.nan
+    if np.isfinite(unit_length(embeddings)).all(axis=1).sum() < 2:
+        # No directions at all: what a constant would give.
+        return Judgement(CollapseReport(0.0, 1.0, embeddings.shape[1]), precision)
+    return Judgement(collapse_report(embeddings), precision)
+
+
+def _batches(library: Library, rows: np.ndarray, device: str, least: int = 1) -> Iterator[torch.Tensor]:
+    """Images of `rows` in batches of 256; a last one of fewer than `least` is left out."""
+    import torch
+
+    for first in range(0, len(rows), 256):
+        part = rows[first : first + 256]
+        if len(part) >= least:
+            images = torch.from_numpy(library.batch(part)).to(device)
+            yield images.contiguous(memory_format=torch.channels_last)
+
+
+def _warn_of(history: History) -> None:
+    """Say what went otherwise than it should, once."""
+    done, best = len(history.losses), history.best_epoch
+    if history.ended_by == "interrupt":
+        logger.warning("Training was interrupted: %d epochs are finished, epoch %d is kept.", done, best)
+    if history.best.report.collapsed or history.ended_by == "collapse":
+        logger.warning(
+            "Training collapsed: %s after epoch %d, the one kept is %d. Collapsed embeddings hardly tell images apart. "
+            "Try a lower learning rate, stronger views, another seed, more varied images, or a fixed encoder.",
+            history.judgements[-1].report,
+            done,
+            best,
+        )
+    elif history.ended_by == "divergence":
+        logger.warning("The loss became infinite in epoch %d; epoch %d is kept. Lower the rate.", done + 1, best)
+    elif history.best.precision <= history.untrained.precision:
+        logger.warning(
+            "Training did not help: partners find each other with precision %.3f, before training with %.3f.",
+            history.best.precision,
+            history.untrained.precision,
+        )
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
-    """torch's CPU generator at `seed` inside, as it was outside; deterministic algorithms inside."""
+def _own_randomness(seed: int, device: str) -> Iterator[None]:
+    """torch's CPU generator at `seed` inside, as it was outside; on the CPU, deterministic algorithms inside."""
     import torch
 
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        torch.use_deterministic_algorithms(True)
+        if device == "cpu":
+            torch.use_deterministic_algorithms(True)
         try:
             yield
         finally:

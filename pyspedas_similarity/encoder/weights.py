@@ -24,6 +24,8 @@ from .backbone import BACKBONES, build_backbone
 from .cards import Card
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
+from .hybrid import METHOD as HYBRID_METHOD
+from .hybrid import hybrid_transform, learned_card
 from .runtime import Encoder, network_transform
 from .training import TrainedNetwork, training_record
 
@@ -139,6 +141,9 @@ def load_encoder(folder: str | Path) -> Encoder:
         if _sha256(files[name]) != expected:
             raise EncoderError(str(folder / name), "not the file its card speaks of", "Restore the folder.")
     _check_weights(files[WEIGHTS], str(folder / WEIGHTS))
+    if card.method == HYBRID_METHOD:
+        network = network_transform(files[NETWORK], learned_card(card), str(folder / NETWORK))
+        return Encoder(card, hybrid_transform(card, network), files)
     return Encoder(card, network_transform(files[NETWORK], card, str(folder / NETWORK)), files)
 
 

@@ -1,4 +1,4 @@
-"""Fixed encoders against numpy's correlation, scipy's filters and the symmetries they promise."""
+"""Fixed encoders against numpy's correlation, scipy's filters, direct sums and the symmetries they promise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from pyspedas_similarity.encoder import fixed
 from pyspedas_similarity.encoder.fixed import FIXED, default_encoder, fixed_encoder
+from pyspedas_similarity.encoder.scattering import scattering_features
 from pyspedas_similarity.errors import ArgumentError
 
 PIXELS = 64
@@ -16,8 +17,18 @@ IN_USE = {
     "pixels": [-0.020448, 0.022381, 0.046133],
     "oriented": [-0.056427, -0.04419, -0.034988],
     "hybrid": [-0.010224, 0.01119, 0.023066],
+    "hog": [0.026403, 0.048081, 0.048081],
+    "spectrum": [0.562982, 0.520553, 0.380092],
+    "scattering": [-0.028274, -0.016587, -0.034579],
 }
-HASHES = {"pixels": "978ffb8170e77cb0", "oriented": "55d1fb1370184992", "hybrid": "188a74368f4c187d"}
+HASHES = {
+    "pixels": "978ffb8170e77cb0",
+    "oriented": "55d1fb1370184992",
+    "hybrid": "188a74368f4c187d",
+    "hog": "3abaa4fb790667be",
+    "spectrum": "8f6f14e601429a82",
+    "scattering": "e05790d53b9de22a",
+}
 
 
 def band(angle_deg: float, place: tuple[int, int] = (0, 0)) -> np.ndarray:
@@ -116,13 +127,15 @@ def test_a_row_does_not_depend_on_its_batch(name):
     together = encoder.encode(images)
     np.testing.assert_array_equal(together, encoder.encode(images, batch=4))
     np.testing.assert_array_equal(together[3:4], encoder.encode(images[3:4]))
+    single = encoder.encode(images[:, :1])
+    np.testing.assert_array_equal(single[5:6], encoder.encode(images[5:6, :1]))
 
 
 def test_defaults_and_names():
     assert default_encoder("distribution").card.name == "pixels"
     assert default_encoder("frame").card.name == "hybrid"
     assert {name: fixed_encoder(name, "frame").card.description for name in FIXED} == FIXED
-    for name, kind in (("oriented", "distribution"), ("psd", "frame"), ("pixels", "sound")):
+    for name, kind in (("psd", "frame"), ("pixels", "sound")):
         with pytest.raises(ArgumentError):
             fixed_encoder(name, kind)
 
@@ -148,3 +161,179 @@ def test_embedding_of_the_fixed_encoders_is_the_one_in_use():
     for name, expected in IN_USE.items():
         np.testing.assert_allclose(firsts[name], expected, atol=2e-5, err_msg=name)
     assert {name: fixed_encoder(name, "frame").hash for name in FIXED} == HASHES
+
+
+def grating(angle_deg: float, pixels: int = PIXELS, waves: float = 8.0) -> np.ndarray:
+    """Waves along an angle that counts from growing column towards growing row, (1, 1, pixels, pixels)."""
+    y, x = np.mgrid[:pixels, :pixels] / pixels
+    along = x * np.cos(np.radians(angle_deg)) + y * np.sin(np.radians(angle_deg))
+    return np.sin(2 * np.pi * waves * along).astype(np.float32)[None, None]
+
+
+def everywhere(images: np.ndarray) -> np.ndarray:
+    return np.ones(images.shape, bool)
+
+
+@pytest.mark.parametrize("pixels", [32, 64, 100])
+@pytest.mark.parametrize("bin_", [0, 4, 7])
+def test_hog_of_a_grating_has_its_energy_in_its_bin(pixels, bin_):
+    image = grating((bin_ + 0.5) * 20, pixels, waves=4)
+    blocks = fixed.hog_features(image, everywhere(image)).reshape(49, 4, 9)
+    energy = (blocks**2).sum(axis=(0, 1))
+    assert np.argmax(energy) == bin_
+    assert energy[[bin_ - 1, bin_, (bin_ + 1) % 9]].sum() > 0.9 * energy.sum()
+
+
+def test_hog_shares_a_gradient_between_the_two_nearest_orientations():
+    # A ramp towards 35 degrees: three quarters in the bin at 30, one in that at 50; clipped at 0.2 both are equal.
+    y, x = np.mgrid[:32, :32]
+    ramp = (x * np.cos(np.radians(35)) + y * np.sin(np.radians(35))).astype(np.float32)[None, None]
+    inner = fixed.hog_features(ramp, everywhere(ramp)).reshape(7, 7, 4, 9)[3, 3]
+    expected = np.zeros(9)
+    expected[[1, 2]] = 0.75, 0.25
+    block = np.tile(expected, 4) / np.linalg.norm(np.tile(expected, 4))
+    block = np.minimum(block, 0.2)
+    np.testing.assert_allclose(inner, (block / np.linalg.norm(block)).reshape(4, 9), atol=1e-4)
+
+
+def test_hog_is_skimages_where_orientations_are_those_of_its_bins():
+    feature = pytest.importorskip("skimage.feature")
+    y, _ = np.mgrid[:64, :64]
+    # Gradients along rows alone lie in the middle of a bin, so that sharing between bins makes no difference.
+    image = np.sin(y / 3.0 + 0.3).astype(np.float32) * 20
+    expected = feature.hog(image, 9, (8, 8), (2, 2), block_norm="L2-Hys").reshape(7, 7, 2, 2, 9)
+    found = fixed.hog_features(image[None, None], everywhere(image[None, None]))
+    np.testing.assert_allclose(found.reshape(7, 7, 2, 2, 9), expected, atol=1e-4)
+    # For any image the two differ by the sharing only.
+    noise = ndimage.gaussian_filter(random_images((64, 64)), 2) * 20
+    flat = feature.hog(noise, 9, (8, 8), (2, 2), block_norm="L2-Hys")
+    found = fixed.hog_features(noise[None, None], everywhere(noise[None, None]))[0]
+    assert found @ flat / np.linalg.norm(found) / np.linalg.norm(flat) > 0.95
+
+
+def test_hog_does_not_see_the_edge_of_what_was_measured():
+    image = grating(30)
+    image[:, :, :20] = np.nan
+    brighter = image + np.float32(50)
+    hog = fixed_encoder("hog", "frame")
+    np.testing.assert_allclose(hog.encode(image), hog.encode(brighter), atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "axis"), [("window", 3), ("spectrum", 2)])
+def test_mean_curves_keep_energy_and_leave_out_what_was_not_measured(kind, axis):
+    images = random_images((4, 2, 32, 32)).astype(np.float64)
+    images[:, :, 5:9, 3:20] = np.nan
+    curves = np.nanmean(images, axis=axis).reshape(4, -1)
+    expected = np.corrcoef(curves)
+    found = fixed_encoder("spectrum", kind).encode(images)
+    assert found.shape == (4, 64)
+    np.testing.assert_allclose(found @ found.T, expected, atol=1e-5)
+
+
+def test_a_mean_over_nothing_counts_as_the_mean_of_the_curve():
+    images = random_images((1, 1, 32, 32))
+    images[:, :, 7] = np.nan
+    found = fixed_encoder("spectrum", "window").encode(images)[0]
+    kept = np.delete(found, 7)
+    curve = np.delete(images[0, 0], 7, axis=0).mean(axis=1)
+    assert found[7] == 0
+    np.testing.assert_allclose(kept, (curve - curve.mean()) / np.linalg.norm(curve - curve.mean()), atol=1e-6)
+
+
+def test_a_ring_is_a_peak_at_its_radius_in_its_channel():
+    y, x = np.mgrid[:32, :32] - 15.5
+    ring = (np.abs(np.hypot(x, y) - 9.5) < 0.5).astype(np.float32)
+    images = np.stack([np.zeros_like(ring), ring])[None]
+    profile = fixed.spectrum_features(images, everywhere(images), "distribution").reshape(2, 16)
+    level = 1 / 32
+    np.testing.assert_allclose(profile[1], np.where(np.arange(16) == 9, 1 - level, -level), atol=1e-7)
+    np.testing.assert_allclose(profile[0], -level, atol=1e-7)
+    turned = np.rot90(images, axes=(2, 3))
+    np.testing.assert_allclose(fixed.spectrum_features(turned, everywhere(turned), "distribution")[0], profile.ravel())
+
+
+@pytest.mark.parametrize("angle", [0, 40, 90])
+@pytest.mark.parametrize("waves", [5, 12])
+def test_power_of_a_grating_is_at_its_wave_number_whatever_its_angle(angle, waves):
+    image = grating(angle, waves=waves) * 3 + 7
+    power = fixed.spectrum_features(image, everywhere(image), "frame")[0]
+    assert power.shape == (PIXELS // 2,)
+    assert np.argmax(power) == waves - 1
+
+
+def test_power_spectra_are_free_of_contrast_and_brightness():
+    image = random_images((1, 1, 64, 64))
+    encoder = fixed_encoder("spectrum", "frame")
+    np.testing.assert_allclose(encoder.encode(image * 5 + 2), encoder.encode(image), atol=1e-5)
+    slopes = [ndimage.gaussian_filter(image, (0, 0, sigma, sigma)) for sigma in (0, 1)]
+    assert encoder.encode(slopes[0]) @ encoder.encode(slopes[1]).T < 0.5
+
+
+def scattering_directly(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of first and second order at full resolution with wavelets in space: (4, 6) and a dict."""
+    from scipy.signal import fftconvolve
+
+    y, x = np.mgrid[-40:41, -40:41].astype(float)
+    wavelets = np.empty((4, 6, 81, 81), complex)
+    for j in range(4):
+        for k in range(6):
+            angle, sigma, xi = k * np.pi / 6, 0.8 * 2**j, 3 * np.pi / 4 / 2**j
+            across = x * np.cos(angle) + y * np.sin(angle)
+            aside = (-x * np.sin(angle) + y * np.cos(angle)) * 0.5
+            bump = np.exp(-(across**2 + aside**2) / (2 * sigma**2))
+            wave = bump * np.exp(1j * xi * across)
+            wavelets[j, k] = (wave - bump * wave.sum() / bump.sum()) * 0.5 / (2 * np.pi * sigma**2)
+    wide = np.pad(image, 60, mode="symmetric")
+    inside = slice(60, 60 + len(image))
+    first, second = np.empty((4, 6)), {}
+    for j in range(4):
+        for k in range(6):
+            modulus = np.abs(fftconvolve(wide, wavelets[j, k], mode="same"))
+            first[j, k] = modulus[inside, inside].mean()
+            for j2 in range(j + 1, 4):
+                for k2 in range(6):
+                    two = np.abs(fftconvolve(modulus, wavelets[j2, k2], mode="same"))
+                    second[j, j2, k, k2] = two[inside, inside].mean() / first[j, k]
+    return first, second
+
+
+def test_scattering_is_convolutions_with_morlet_wavelets():
+    image = random_images((64, 64)).astype(np.float64)
+    image -= image.mean()
+    first, second = scattering_directly(image)
+    ordered = [second[j, j2, k, k2] for j in range(4) for j2 in range(j + 1, 4) for k in range(6) for k2 in range(6)]
+    expected = []
+    for order, floor in ((first.ravel(), 1e-3 * first.mean()), (np.array(ordered), 1e-3)):
+        logs = np.log(order + floor)
+        expected.append(logs - logs.mean())
+    found = scattering_features(image.astype(np.float32)[None, None], np.ones((1, 1, 64, 64), bool))[0]
+    # Aliasing of the finest wavelets, coarser grids and what is mirrored at the edge make a few per cent.
+    np.testing.assert_allclose(found[:24], expected[0], atol=0.06)
+    np.testing.assert_allclose(found[24:], expected[1], atol=0.2)
+    assert np.corrcoef(found[24:], expected[1])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("pixels", [16, 40, 64, 128])
+def test_scattering_finds_scale_and_orientation_of_a_grating(pixels):
+    for octave, orientation in ((1, 0), (2, 3), (2, 5)):
+        # Wave number of the wavelet, in waves an image; images above 64 pixels are averaged to 64.
+        waves = 3 / 8 / 2**octave * min(pixels, 64)
+        image = grating(orientation * 30, pixels, waves)
+        first = scattering_features(image, everywhere(image))[0, :24].reshape(4, 6)
+        assert np.unravel_index(np.argmax(first), first.shape) == (octave, orientation)
+
+
+def test_scattering_is_free_of_small_shifts_and_contrast_and_true_to_orientation():
+    encoder = fixed_encoder("scattering", "frame")
+    here = encoder.encode(band(30))
+    assert here @ encoder.encode(band(30, (3, -2))).T > 0.999
+    assert here @ encoder.encode(3 * band(30) + 5).T == pytest.approx(1, abs=1e-5)
+    assert here @ encoder.encode(band(120)).T < 0.9
+
+
+def test_scattering_leaves_out_what_was_not_measured():
+    y, x = np.mgrid[:PIXELS, :PIXELS] - (PIXELS - 1) / 2
+    disc = np.hypot(x, y) < 28
+    frames = [np.where(disc, band(30) + offset, np.nan).astype(np.float32) for offset in (0, 5)]
+    encoder = fixed_encoder("scattering", "frame")
+    np.testing.assert_allclose(encoder.encode(frames[0]), encoder.encode(frames[1]), atol=1e-3)

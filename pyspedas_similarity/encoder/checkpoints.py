@@ -1,0 +1,125 @@
+"""Checkpoints of a training run: one safetensors file with a JSON record in it, written whole or not at all.
+
+A checkpoint belongs to one run: its plan and its data. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import EncoderError
+
+FILE = "checkpoint.safetensors"
+FORMAT_VERSION = 1
+_REMEDY = "Choose another folder, or remove it to start anew."
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Where a run stands.
+
+    Parameters
+    ----------
+    tensors : mapping of str to numpy.ndarray
+        Weights and the optimiser's memory.
+    record : dict
+        The rest, fit for JSON.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    record: dict[str, Any]
+
+
+def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint in `folder`; the one before stays until the new one is safe on disk.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made here, with its parents.
+    run : dict
+        What the checkpoint belongs to, fit for JSON.
+    checkpoint : Checkpoint
+        What to keep.
+
+    Raises
+    ------
+    OSError
+        The disk is full or the folder cannot be written.
+    """
+    from safetensors.numpy import save
+
+    tensors = {name: np.array(values, order="C") for name, values in checkpoint.tensors.items()}
+    kept = {"version": FORMAT_VERSION, "run": run, "record": checkpoint.record, "sha256": _sha256(tensors)}
+    content = save(tensors, {"checkpoint": json.dumps(kept, allow_nan=False)})
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f".{FILE}.{os.getpid()}.new"
+    try:
+        _write_through(fresh, content)
+        fresh.replace(folder / FILE)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
+    """The checkpoint in `folder`, None where there is none yet.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        As given to `write_checkpoint`.
+    run : dict
+        What it has to belong to.
+
+    Raises
+    ------
+    EncoderError
+        It is damaged, of another layout, or belongs to another run.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "numpy") as file:
+            kept = json.loads((file.metadata() or {}).get("checkpoint", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EncoderError(str(path), f"not readable as a checkpoint ({error})", _REMEDY) from error
+    if not isinstance(kept, dict) or kept.get("version") != FORMAT_VERSION:
+        raise EncoderError(str(path), "not a checkpoint of this version", _REMEDY)
+    if kept.get("sha256") != _sha256(tensors) or not isinstance(kept.get("record"), dict):
+        raise EncoderError(str(path), "damaged: its contents have changed", _REMEDY)
+    if kept.get("run") != json.loads(json.dumps(run)):
+        raise EncoderError(str(path), f"belongs to another run ({_differences(kept.get('run'), run)})", _REMEDY)
+    return Checkpoint(tensors, kept["record"])
+
+
+def _differences(found: object, run: dict[str, Any]) -> str:
+    found = found if isinstance(found, dict) else {}
+    return "another " + ", ".join(key for key in run if found.get(key) != json.loads(json.dumps(run[key])))
+
+
+def _sha256(tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(tensors[name].tobytes())
+    return digest.hexdigest()
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write and wait for the disk, so that the rename that follows never shows a half-written file."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

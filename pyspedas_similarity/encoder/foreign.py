@@ -1,0 +1,352 @@
+"""Networks of others: an ONNX file with one image as input becomes an encoder.
+
+What an image has to go through before and after (size, channels, mean, order of axes, pooling) is written into the
+network itself, so that the encoder is saved, checked and run as a trained one is. A file is only ever data: nothing in
+it is unpickled, it may name no other file and use no operator that is not ONNX's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import ArgumentError, EncoderError
+from .cards import Card
+from .resizing import resizing
+from .runtime import Encoder, messages, network_transform, open_session, read_network
+from .weights import NETWORK, WEIGHTS
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+METHOD = "imported network"
+OWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+OLDEST_OPSET = 7
+"""From it on arithmetic broadcasts as numpy does, and ONNX Runtime runs it."""
+
+LARGEST_SIDE, MOST_CHANNELS = 1024, 64
+"""A file may say any size, and trying it takes as much memory."""
+
+SAME_IN_BATCH = 1e-4
+"""Largest difference an image's features may have alone and beside others, as a share of the largest feature."""
+
+_OURS = "pyspedas_similarity/"
+"""Before the name of each part that is added, so that none has the name of a part of the file."""
+
+
+class ImageRecipe(Protocol):
+    """What is needed of an imaging recipe."""
+
+    kind: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+
+    @property
+    def hash(self) -> str:
+        """Stands for every choice in it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All choices."""
+
+
+@dataclass(frozen=True)
+class ForeignInput:
+    """What a network takes and which of its outputs to use.
+
+    Parameters
+    ----------
+    pixels : int
+        Side of its image; 0: what the file says, or else the recipe's. Larger images are averaged, smaller ones
+        interpolated linearly.
+    channels : int
+        Its channels; 0: what the file says. Images of another number go through one channel at a time, repeated, and
+        their features lie side by side.
+    mean, std : tuple of float
+        Taken off and divided by, one for each of its channels or one for all; in units of the recipe's images, which
+        run from 0 to 1 in most.
+    layout : {'NCHW', 'NHWC'}
+        Order of its axes.
+    output : str
+        Name of the tensor to use, an inner one too; '': its only output. Maps are averaged over the image.
+
+    Raises
+    ------
+    ArgumentError
+        A value is out of its range.
+    """
+
+    pixels: int = 0
+    channels: int = 0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    layout: str = "NCHW"
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.pixels <= LARGEST_SIDE and 0 <= self.channels <= MOST_CHANNELS):
+            remedy = f"Give 0 to {LARGEST_SIDE}, and 0 to {MOST_CHANNELS}; 0 where the file says it."
+            raise ArgumentError("pixels, channels", f"{self.pixels}, {self.channels}", remedy)
+        if self.layout not in ("NCHW", "NHWC"):
+            raise ArgumentError("layout", f"{self.layout!r}", "Give 'NCHW' or 'NHWC'.")
+        if not (np.isfinite([*self.mean, *self.std]).all() and self.mean and self.std and min(self.std) > 0):
+            raise ArgumentError("mean, std", f"{self.mean}, {self.std}", "Give finite numbers, std above 0.")
+
+
+def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | None = None, name: str = "") -> Encoder:
+    """Make an encoder of a network in an ONNX file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file; self-contained, with one input (n, channels, rows, columns) of float32 and a free first axis.
+    recipe : Recipe
+        How its images are to be made; decides the kind of the encoder.
+    takes : ForeignInput, optional
+        What the network takes, where the file does not say it.
+    name : str
+        What to call the encoder; default the name of the file.
+
+    Returns
+    -------
+    Encoder
+        For ``find_similar(encoder=...)`` and `save_encoder`.
+
+    Raises
+    ------
+    EncoderError
+        Not a readable network, one that reaches for other files, holds operators that are not ONNX's own or numbers
+        that are not finite, takes another input, or mixes the images of a batch.
+    """
+    path, takes = Path(path), takes or ForeignInput()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EncoderError(str(path), f"cannot be read ({error.strerror})", "Give an ONNX file.") from error
+    model = read_network(content, str(path))
+    _check_operators(model, str(path))
+    takes = _settled(model, recipe.shape, takes, str(path))
+    onnx, dimension = _wrapped(model, recipe.shape, takes, str(path))
+    channels, pixels, _ = recipe.shape
+    weights = _no_weights()
+    card = Card(
+        name or path.stem,
+        recipe.kind,
+        METHOD,
+        description=f"The network of {path.name}.",
+        dimension=dimension,
+        channels=channels,
+        pixels=pixels,
+        recipe=recipe.to_dict(),
+        recipe_hash=recipe.hash,
+        training={"file_sha256": hashlib.sha256(content).hexdigest(), "input": _plain(takes)},
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
+    )
+    encoder = Encoder(card, network_transform(onnx, card, str(path)), {WEIGHTS: weights, NETWORK: onnx})
+    return _checked(encoder, str(path))
+
+
+def _plain(takes: ForeignInput) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(takes).items()}
+
+
+def _no_weights() -> bytes:
+    """There is nothing to train on beside the network, and an encoder's folder has this file."""
+    from safetensors.numpy import save
+
+    return save({})
+
+
+def _check_operators(model: ModelProto, source: str) -> None:
+    """Refuse operators that are not ONNX's own: what they do is not in the file."""
+    from onnx import NodeProto
+
+    remedy = "Export it with standard operators only."
+    for node in messages(model, NodeProto):
+        if node.domain not in OWN_DOMAINS:
+            raise EncoderError(source, f"a custom operator {node.domain}::{node.op_type}", remedy)
+    if model.functions:
+        raise EncoderError(source, f"a function of its own, {model.functions[0].name!r}", remedy)
+
+
+def _settled(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> ForeignInput:
+    """`takes` with everything that the file says filled in."""
+    from onnx import TensorProto
+
+    ports = _ports(model)
+    types = [each.type.tensor_type for each in ports]
+    if len(ports) != 1 or types[0].elem_type != TensorProto.FLOAT or len(types[0].shape.dim) != 4:
+        found = ", ".join(f"{each.name}: {each.type.tensor_type.elem_type}" for each in ports)
+        found = f"it takes {len(ports)} inputs ({found})"
+        raise EncoderError(source, found, "Give a network with one input of float32 and four axes.")
+    sizes = [dim.dim_value for dim in types[0].shape.dim]
+    channels, rows, columns = sizes[1:] if takes.layout == "NCHW" else (sizes[3], sizes[1], sizes[2])
+    if rows and columns and rows != columns:
+        raise EncoderError(source, f"images of {rows} x {columns}", "Give a network for square images.")
+    pixels = max(rows, columns)
+    for what, said, asked in (("pixels", pixels, takes.pixels), ("channels", channels, takes.channels)):
+        if said and asked and said != asked:
+            raise EncoderError(
+                source, f"{what}: the file says {said}, not {asked}", f"Leave {what} out, or the layout."
+            )
+    channels = channels or takes.channels or shape[0]
+    if pixels > LARGEST_SIDE or channels > MOST_CHANNELS:
+        found = f"images of {channels} channels and {pixels} pixels"
+        raise EncoderError(source, found, f"Give a network for at most {MOST_CHANNELS} and {LARGEST_SIDE}.")
+    if any(len(each) not in (1, channels) for each in (takes.mean, takes.std)):
+        found = f"{len(takes.mean)} and {len(takes.std)} values for {channels} channels"
+        raise EncoderError(source, f"mean, std: {found}", f"Give one or {channels}.")
+    names = [each.name for each in model.graph.output]
+    if not takes.output and len(names) != 1:
+        raise EncoderError(source, f"outputs {', '.join(names)[:200]}", "Name one of them as output=.")
+    return replace(
+        takes,
+        pixels=pixels or takes.pixels or shape[1],
+        channels=channels,
+        output=takes.output or names[0],
+    )
+
+
+def _wrapped(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> tuple[bytes, int]:
+    """The network from the recipe's images to features, as ONNX, and how many features there are."""
+    from onnx import numpy_helper
+
+    if takes.output not in {name for node in model.graph.node for name in node.output}:
+        raise EncoderError(source, f"no tensor {takes.output!r} in it", "Name one of its outputs as output=.")
+    if any(each.domain in OWN_DOMAINS[:2] and each.version < OLDEST_OPSET for each in model.opset_import):
+        raise EncoderError(source, f"older than ONNX operator set {OLDEST_OPSET}", "Export it with a newer one.")
+    entry = _ports(model)[0].name
+    square = [takes.channels, takes.pixels, takes.pixels]
+    inside = _with_ports(model, (entry, square if takes.layout == "NCHW" else square[::-1]), (takes.output, None))
+    sizes = _sizes(inside, takes, source)
+    before, after = _before(shape, takes, entry), _after(sizes, shape, takes)
+    dimension = sizes[-1 if len(sizes) == 3 or takes.layout == "NHWC" else 1] * _groups(shape, takes)
+    whole = _with_ports(model, (_OURS + "images", list(shape)), (_OURS + "features", [dimension]))
+    whole.graph.ClearField("node")
+    whole.graph.node.extend([*before.nodes, *model.graph.node, *after.nodes])
+    constants = {**before.constants, **after.constants}
+    whole.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in constants.items())
+    return whole.SerializeToString(deterministic=True), dimension
+
+
+def _with_ports(model: ModelProto, entry: tuple[str, list[int]], leave: tuple[str, list[int] | None]) -> ModelProto:
+    """A copy with another input and output, each with its shape after a free first axis."""
+    from onnx import ModelProto, TensorProto, helper
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    copy.ir_version = max(model.ir_version, 4)  # before it every constant had to be an input as well
+    for part in ("input", "output", "value_info"):
+        copy.graph.ClearField(part)
+    (name, shape), (result, features) = entry, leave
+    copy.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape]))
+    features = None if features is None else ["n", *features]
+    copy.graph.output.append(helper.make_tensor_value_info(result, TensorProto.FLOAT, features))
+    return copy
+
+
+def _sizes(model: ModelProto, takes: ForeignInput, source: str) -> tuple[int, ...]:
+    """Sizes of the output for two images."""
+    session = open_session(model.SerializeToString(), source)
+    shape = (2, *session.get_inputs()[0].shape[1:])
+    try:
+        found = session.run(None, {session.get_inputs()[0].name: np.zeros(shape, np.float32)})[0]
+    except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
+        text = f"two images of shape {shape[1:]} do not go through ({str(error)[:200]})"
+        raise EncoderError(source, text, "Export it with a free first axis, or give pixels and channels.") from error
+    if np.ndim(found) not in (2, 3, 4) or len(found) != 2 or not np.size(found):
+        text = f"tensor {takes.output!r} of shape {np.shape(found)} for two images"
+        raise EncoderError(source, text, "Choose an output with one row an image.")
+    return found.shape
+
+
+@dataclass
+class _Steps:
+    """Operators one after another, each on the output of the one before."""
+
+    last: str
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, operator: str, constant: np.ndarray | None = None, first: bool = False, **attributes: Any) -> None:
+        """One more; its constant is the second input, or the first."""
+        from onnx import helper
+
+        inputs = [self.last] * attributes.pop("copies", 1)
+        name = f"{self.last if self.last.startswith(_OURS) else _OURS + 'after'}/{operator}"
+        if constant is not None:
+            self.constants[name + ".constant"] = constant
+            inputs = [name + ".constant", *inputs] if first else [*inputs, name + ".constant"]
+        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        self.last = name
+
+    def end(self, name: str) -> _Steps:
+        """The last output under another name."""
+        self.nodes[-1].output[0] = name
+        return self
+
+
+def _before(shape: tuple[int, int, int], takes: ForeignInput, entry: str) -> _Steps:
+    """From the recipe's images to the network's."""
+    pixels, steps = shape[1], _Steps(_OURS + "images")
+    alone = shape[0] != takes.channels
+    if alone:
+        steps.add("Reshape", np.array([-1, 1, pixels, pixels]))
+    if pixels != takes.pixels:
+        resize = resizing(pixels, takes.pixels).astype(np.float32)
+        steps.add("MatMul", resize, first=True)
+        steps.add("MatMul", np.ascontiguousarray(resize.T))
+    if alone:
+        steps.add("Concat", axis=1, copies=takes.channels)
+    steps.add("Sub", np.array(takes.mean, np.float32).reshape(1, -1, 1, 1))
+    steps.add("Div", np.array(takes.std, np.float32).reshape(1, -1, 1, 1))
+    if takes.layout == "NHWC":
+        steps.add("Transpose", perm=[0, 2, 3, 1])
+    return steps.end(entry)
+
+
+def _after(sizes: tuple[int, ...], shape: tuple[int, int, int], takes: ForeignInput) -> _Steps:
+    """From the network's output to features: maps (n, d, ., .) and tokens (n, ., d) are averaged."""
+    steps = _Steps(takes.output)
+    if len(sizes) == 3:
+        steps.add("Transpose", perm=[0, 2, 1])
+        steps.add("Reshape", np.array([-1, sizes[2], sizes[1], 1]))
+    elif len(sizes) == 4 and takes.layout == "NHWC":
+        steps.add("Transpose", perm=[0, 3, 1, 2])
+    if len(sizes) > 2:
+        steps.add("GlobalAveragePool")
+    dimension = sizes[-1] if len(sizes) == 3 or takes.layout == "NHWC" else sizes[1]
+    steps.add("Reshape", np.array([-1, dimension * _groups(shape, takes)]))
+    return steps.end(_OURS + "features")
+
+
+def _groups(shape: tuple[int, int, int], takes: ForeignInput) -> int:
+    """How often an image goes through: once, or once for each of its channels."""
+    return 1 if shape[0] == takes.channels else shape[0]
+
+
+def _ports(model: ModelProto) -> list[Any]:
+    """Inputs that are not constants."""
+    filled = {each.name for each in model.graph.initializer}
+    return [each for each in model.graph.input if each.name not in filled]
+
+
+def _checked(encoder: Encoder, source: str) -> Encoder:
+    """Refuse a network whose features of an image change from run to run or with the images beside it."""
+    shape = (3, encoder.card.channels, encoder.card.pixels, encoder.card.pixels)
+    images = np.random.default_rng(0).random(shape, np.float32)
+    measured = np.ones(shape, bool)
+    together = encoder.transform(images, measured)
+    alone = np.concatenate([encoder.transform(images[i : i + 1], measured[i : i + 1]) for i in range(3)])
+    if not np.isfinite(together).all():
+        raise EncoderError(source, "its features are not finite", "Check mean, std and the file.")
+    if np.abs(together - alone).max() > SAME_IN_BATCH * np.abs(together).max():
+        found = "features of an image change with the images beside it, or from run to run"
+        raise EncoderError(source, found, "Export it for inference, not for training.")
+    return encoder

@@ -1,0 +1,103 @@
+"""What tells during training whether embeddings are any good: their spread, their rank, and whom they find."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .runtime import unit_length
+
+COLLAPSED_STD = 0.1
+"""Below this share of 1/sqrt(dimension), the spread of isotropic embeddings, training has collapsed."""
+COLLAPSED_RANK = 2.0
+
+
+@dataclass(frozen=True)
+class CollapseReport:
+    """Whether embeddings still tell images apart.
+
+    Parameters
+    ----------
+    std_of_normalised : float
+        Spread of unit-length embeddings, mean over dimensions.
+    effective_rank : float
+        How many directions they use (RankMe).
+    dimension : int
+        How many directions there are.
+    """
+
+    std_of_normalised: float
+    effective_rank: float
+    dimension: int
+
+    @property
+    def collapsed(self) -> bool:
+        """True where the spread or the rank is below its threshold."""
+        too_close = self.std_of_normalised < COLLAPSED_STD / math.sqrt(self.dimension)
+        return too_close or self.effective_rank < COLLAPSED_RANK
+
+    def __str__(self) -> str:
+        return (
+            f"spread {self.std_of_normalised:.2g} (isotropic: {1 / math.sqrt(self.dimension):.2g}), "
+            f"effective rank {self.effective_rank:.1f} of {self.dimension}"
+        )
+
+
+def collapse_report(embeddings: np.ndarray) -> CollapseReport:
+    """Spread and effective rank of embeddings (n, dimension); rows with NaN are left out.
+
+    Notes
+    -----
+    The spread is the measure of Chen & He 2021; the effective rank is RankMe (Garrido et al. 2023, arXiv:2210.02885),
+    the exponential of the entropy of the singular values, taken of the unit-length embeddings.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than two rows are finite.
+    """
+    import torch
+    from lightly.utils.debug import std_of_l2_normalized
+
+    units = unit_length(embeddings)
+    units = units[np.isfinite(units).all(axis=1)]
+    if len(units) < 2:
+        raise ArgumentError("embeddings", f"{len(units)} rows with a direction", "Give two or more.")
+    share = np.linalg.svd(units.astype(np.float64), compute_uv=False)
+    share = share[share > 0] / share.sum()
+    rank = float(np.exp(-(share * np.log(share)).sum()))
+    return CollapseReport(float(std_of_l2_normalized(torch.from_numpy(units))), rank, units.shape[1])
+
+
+def partner_precision(embeddings: np.ndarray, partners: np.ndarray) -> float:
+    """How well partners find each other: mean average precision of a sample's partners among all other samples.
+
+    Parameters
+    ----------
+    embeddings : numpy.ndarray
+        (n, dimension), of any length; a row with NaN finds nothing and is found last.
+    partners : numpy.ndarray
+        (n, k) rows of `embeddings`, -1 for none. Partnership goes both ways.
+
+    Returns
+    -------
+    float
+        1 where every sample's partners are its nearest neighbours; NaN where there are no partners.
+    """
+    n = len(embeddings)
+    related = np.zeros((n, n), bool)
+    row, column = np.nonzero(partners >= 0)
+    related[row, partners[row, column]] = True
+    related |= related.T
+    np.fill_diagonal(related, False)
+    units = np.nan_to_num(unit_length(embeddings)).astype(np.float64)
+    cosine = units @ units.T
+    np.fill_diagonal(cosine, -np.inf)  # oneself is no discovery
+    asking = np.flatnonzero(related.any(axis=1))
+    order = np.argsort(-cosine[asking], axis=1, kind="stable")
+    hits = np.take_along_axis(related[asking], order, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.arange(1, n + 1)
+    return float(np.mean((precision * hits).sum(axis=1) / hits.sum(axis=1))) if len(asking) else math.nan

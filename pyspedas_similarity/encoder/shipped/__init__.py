@@ -1,0 +1,60 @@
+"""Trained encoders that come with the package, each in a folder of its own beside this file."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from ...errors import EncoderError
+from ..cards import Card
+from ..runtime import Encoder
+from ..weights import CARD, load_encoder
+
+FOLDER = Path(__file__).parent
+
+SHIPPED = {
+    "mms_electrons": "Electron distributions of MMS, imaged by the registered recipe.",
+    "windows": "Windows of spectrograms and of reduced distributions, 32 px, of any recipe.",
+    "sky": "Frames of all-sky cameras, imaged by the registered recipe.",
+}
+"""The names of trained encoders; those whose folder is there can be loaded (`available`)."""
+
+AUTOMATIC = "shipped"
+"""The name that stands for the one that fits the images."""
+
+
+def available() -> dict[str, str]:
+    """Names and descriptions of the encoders that came with this installation."""
+    return {name: text for name, text in SHIPPED.items() if (FOLDER / name / CARD).is_file()}
+
+
+@cache
+def shipped_encoder(name: str) -> Encoder:
+    """An encoder that came with the package, read and checked once.
+
+    Raises
+    ------
+    EncoderError
+        There is none of this name, or its files are damaged.
+    """
+    if name not in available():
+        found = f"none of the name {name!r} came with this installation"
+        raise EncoderError("encoder", found, f"Use one of {', '.join(available()) or 'the fixed encoders'}.")
+    return load_encoder(FOLDER / name)
+
+
+def shipped_for(kind: str, recipe_hash: str, shape: tuple[int, int, int]) -> Encoder:
+    """The encoder that came with the package for images of a kind, recipe and shape (channels, pixels, pixels).
+
+    Raises
+    ------
+    EncoderError
+        There is none.
+    """
+    for name in available():
+        card = Card.from_json((FOLDER / name / CARD).read_text(), name)
+        fits = card.kind == kind and (card.channels, card.pixels, card.pixels) == tuple(shape)
+        if fits and card.recipe_hash in ("", recipe_hash):
+            return shipped_encoder(name)
+    found = f"none that came with the package is for {kind} images of this recipe"
+    raise EncoderError(f"encoder {AUTOMATIC!r}", found, "Use a fixed encoder, or train one.")
