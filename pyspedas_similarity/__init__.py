@@ -10,15 +10,18 @@ from types import ModuleType
 
 import wrapt
 
-from .allsky import load_asi
+from .allsky import ewogram, frame_quality, keogram, load_asi
 from .errors import SimilarityError
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [
     "SimilarityError",
     "encode",
+    "ewogram",
     "find_similar",
+    "frame_quality",
     "intervals",
+    "keogram",
     "load_asi",
     "load_encoder",
     "save_encoder",

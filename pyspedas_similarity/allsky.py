@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import tplot
-from .manners import nothing_found, pyspedas_manners
-from .sources import themis_asi
+from . import products, tplot
+from .errors import VariableError
+from .imaging import keogram as slices
+from .imaging.gate import GateRules
+from .imaging.recipe import FrameRecipe
+from .manners import nothing_found, pyspedas_manners, result_names
+from .sources import frames, themis_asi
+from .tplot import Variable
 
 if TYPE_CHECKING:
     from .sources.asi_files import Skymap
 
-__all__ = ["load_asi"]
+__all__ = ["ewogram", "frame_quality", "keogram", "load_asi"]
 
 
 @pyspedas_manners
@@ -96,3 +101,142 @@ def load_asi(
     if notplot:
         return {one.name: {"x": one.times.astype("int64") / 1e9, "y": one.values} for one in named}
     return [tplot.write(one) for one in named]
+
+
+@pyspedas_manners
+def frame_quality(
+    names: str | int | Iterable[str | int],
+    overlays: Sequence[tuple[float, float, float, float]] = (),
+    rules: GateRules | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+) -> list[str]:
+    """Judge camera frames: which are usable, and in which something happens.
+
+    Parameters
+    ----------
+    names : str, int or list of them
+        Loaded tplot variables of frames (time, row, column), at least 64 x 64.
+    overlays : sequence of (top, bottom, left, right), optional
+        Rectangles that are no sky, such as text, as shares of rows and columns.
+    rules : GateRules, optional
+        Other thresholds than the default ones.
+    newname, suffix, overwrite, errors
+        As in `find_similar`.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_flag``, uint8 (time): 0 usable, 1 cloud, 2 Moon or twilight, 3 saturated, 4 dropped,
+        5 duplicate; and ``X_activity``, float64 (time): from 1 on something happens, NaN where a frame is dropped.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    See Also
+    --------
+    find_similar : leaves out what is not usable, and with ``active_only=True`` what is inactive
+
+    Notes
+    -----
+    What decides, and how often it errs, is in the documentation under 'All-sky frames'.
+    """
+    variables = _frames(names)
+    titles = result_names(variables, newname, suffix, ("_flag", "_activity"), overwrite)
+    rules = rules or GateRules()
+    made = []
+    for variable, (flag, activity) in zip(variables, titles, strict=True):
+        gate = frames.gate(variable, FrameRecipe(overlays=tuple(overlays)), rules)
+        provenance = {"source": variable.name, "rules": asdict(rules), "versions": products.versions()}
+        made.append(products.flag_series(variable, flag, gate, provenance))
+        made.append(products.activity_series(variable, activity, gate, provenance))
+    return [tplot.write(product.variable, product.options) for product in made]
+
+
+@pyspedas_manners
+def keogram(
+    names: str | int | Iterable[str | int],
+    height_km: float | None = None,
+    width: float | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+) -> list[str]:
+    """Cut keograms, from south to north, out of frames.
+
+    Parameters
+    ----------
+    names : str, int or list of them
+        Loaded tplot variables of frames (time, row, column).
+    height_km : float, optional
+        Of the light: the axis then is geodetic latitude. Needs a skymap.
+    width : float, optional
+        Of the strip: degrees across with a skymap (default 3), else columns (default 5).
+    newname, suffix, overwrite, errors
+        As in `find_similar`.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_keogram``, a spectrogram (time, bins) in the frames' units. The axis is the zenith angle
+        in degrees, positive to the north, where the frames have a skymap, else the row, from the southern edge.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    Notes
+    -----
+    Eather et al. 1976, doi 10.1029/JA081i019p03285.
+    """
+    return _slices("keogram", slices.keogram, names, height_km, width, (newname, suffix, overwrite))
+
+
+@pyspedas_manners
+def ewogram(
+    names: str | int | Iterable[str | int],
+    height_km: float | None = None,
+    width: float | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+) -> list[str]:
+    """Cut ewograms, from west to east, out of frames: ``X_ewogram``.
+
+    As `keogram`; the axis is the zenith angle, positive to the east, geodetic longitude where `height_km` is given, or
+    the column from the western edge.
+    """
+    return _slices("ewogram", slices.ewogram, names, height_km, width, (newname, suffix, overwrite))
+
+
+def _slices(
+    title: str,
+    cut: Callable[..., slices.Keogram],
+    names: Any,
+    height_km: float | None,
+    width: float | None,
+    naming: tuple[Any, str | None, bool],
+) -> list[str]:
+    variables = _frames(names)
+    newname, suffix, overwrite = naming
+    titles = result_names(variables, newname, suffix, (f"_{title}",), overwrite)
+    made = []
+    for variable, (name,) in zip(variables, titles, strict=True):
+        north_up, view = frames.north_up(variable)
+        if height_km is not None and view is None:
+            remedy = "Load it with skymap=, or leave height_km out."
+            raise VariableError(variable.name, "it has no skymap, which a height needs", remedy)
+        made.append(products.keogram_series(variable, name, cut(north_up, view, height_km, width), title))
+    return [tplot.write(product.variable, product.options) for product in made]
+
+
+def _frames(names: Any) -> list[Variable]:
+    variables = [tplot.read(name) for name in tplot.expand(names)]
+    for variable in variables:
+        frames.check(variable)
+        frames.check_one_camera(variable)
+    return variables

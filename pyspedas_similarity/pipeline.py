@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .encoder.fixed import FIXED, default_encoder, fixed_encoder
+from .encoder.fitted import MOST_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
+from .encoder.fixed import default_encoder
 from .encoder.runtime import Encoder
+from .encoder.shipped import AUTOMATIC, SHIPPED, shipped_encoder, shipped_for
 from .encoder.weights import load_encoder
 from .errors import EncoderError, SeedError, VariableError
-from .imaging.recipe import DistributionRecipe, Recipe, recipe_from_dict
-from .sources import tplot_variable
+from .imaging.gate import Gate
+from .imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, recipe_from_dict
+from .sources import frames, tplot_variable
 from .sources.companions import Gaps, find_companions, with_companions
-from .sources.registry import recipe_of
+from .sources.registry import is_gated, recipe_of
 from .sources.seeds import Seed
 from .sources.segments import Segment
 from .tplot import Variable
@@ -39,6 +42,10 @@ class Choices:
     progress : bool
     scalars : bool
         Whether what images leave out is computed as well.
+    usable_only : bool or None
+        Whether only usable camera frames count; None: those of all-sky cameras that are registered.
+    active_only : bool
+        Whether only active ones do.
     """
 
     instrument: str | None = None
@@ -47,6 +54,12 @@ class Choices:
     companions: Mapping[str, str | None] = field(default_factory=dict)
     progress: bool = True
     scalars: bool = False
+    usable_only: bool | None = False
+    active_only: bool = False
+
+    def leaves_out(self, variable: Variable) -> bool:
+        """Whether what is not usable of a variable is left out."""
+        return is_gated(variable, self.instrument) if self.usable_only is None else self.usable_only
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,14 @@ class Embedded:
         Of unit length, or NaN.
     scalars : mapping of str to numpy.ndarray, shape (n,)
         ``density`` (cm^-3) and ``temperature`` (eV), where asked for and taken out of the images by the recipe.
+    gate : Gate or None
+        Which samples are usable and active, where asked for and they are camera frames.
     """
 
     source: Variable
     embeddings: np.ndarray
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gate: Gate | None = None
 
 
 def make_plan(variables: Sequence[Variable], choices: Choices, has_field: bool | None = None) -> Plan:
@@ -100,7 +116,9 @@ def make_plan(variables: Sequence[Variable], choices: Choices, has_field: bool |
         if trained is None or not trained.card.recipe:
             raise
         natural = recipe_from_dict(trained.card.recipe)  # the encoder knows what the variable's name does not tell
-    encoder = trained or fixed_encoder(choices.encoder or default_encoder(natural.kind).card.name, natural.kind)
+    if choices.encoder == AUTOMATIC:
+        trained = shipped_for(natural.kind, natural.hash, natural.shape)
+    encoder = trained or named_encoder(choices.encoder or default_encoder(natural.kind).card.name, natural.kind)
     card = encoder.card
     if card.kind != natural.kind:
         remedy = f"Give an encoder for images of the kind {natural.kind!r}."
@@ -115,7 +133,42 @@ def make_plan(variables: Sequence[Variable], choices: Choices, has_field: bool |
         raise EncoderError(f"encoder {card.name}", found, f"Train one on {natural.species} distributions.")
     if isinstance(recipe, DistributionRecipe) and recipe.field_aligned:
         recipe = _with_or_without_field(variables, recipe, choices, has_field, free=not card.recipe)
-    return Plan(encoder, recipe, choices)
+    plan = Plan(encoder, recipe, choices)
+    if has_field is not None or not is_unfitted(encoder):
+        return plan
+    return fitted(plan, [_samples_of(variable, plan)[0] for variable in variables])
+
+
+def fitted(plan: Plan, samples: Sequence[Variable]) -> Plan:
+    """The plan with its encoder fitted to prepared samples, spread evenly over them, where it is one that is fitted.
+
+    Raises
+    ------
+    ArgumentError
+        If there are too few samples, or they are all the same.
+    """
+    if not is_unfitted(plan.encoder):
+        return plan
+    encoder = fit(plan.encoder.card.name, _spread_images(samples, plan), plan.recipe.kind)
+    times = np.concatenate([one.times[[0, -1]] for one in samples])
+    training = encoder.card.training | {
+        "data": [one.name for one in samples],
+        "start": str(times.min()),
+        "end": str(times.max()),
+    }
+    card = replace(encoder.card, recipe=plan.recipe.to_dict(), recipe_hash=plan.recipe.hash, training=training)
+    return replace(plan, encoder=replace(encoder, card=card))
+
+
+def _spread_images(samples: Sequence[Variable], plan: Plan) -> Iterator[np.ndarray]:
+    """Images of samples that are spread evenly; all are made, since neighbours may be averaged."""
+    chosen = spread_evenly(sum(len(one.values) for one in samples), MOST_IMAGES[plan.encoder.card.name])
+    first = 0
+    for one in samples:
+        for block in images(one, plan):
+            inside = chosen[np.searchsorted(chosen, first) : np.searchsorted(chosen, first + len(block))]
+            yield block[inside - first]
+            first += len(block)
 
 
 def common_recipe(variables: Sequence[Variable], instrument: str | None) -> Recipe:
@@ -142,15 +195,24 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     VariableError
         If no images can be made of it.
     """
+    samples, companions = _samples_of(variable, plan)
+    if isinstance(plan.recipe, DistributionRecipe):
+        gaps = Gaps()
+        gaps.count(samples, companions)
+        gaps.warn(variable.name, plan.recipe)
+    return samples
+
+
+def _samples_of(variable: Variable, plan: Plan) -> tuple[Variable, Mapping[str, Variable]]:
+    """As `prepare`, without a word on gaps, and the companions."""
     samples = tplot_variable.as_samples(variable, plan.recipe)
     tplot_variable.check(samples, plan.recipe)
+    if isinstance(plan.recipe, FrameRecipe):
+        return frames.prepared(samples, plan.recipe), {}
     if not isinstance(plan.recipe, DistributionRecipe):
-        return samples
-    companions, gaps = find_companions(variable, plan.choices.companions), Gaps()
-    samples = with_companions(samples, companions, plan.recipe)
-    gaps.count(samples, companions)
-    gaps.warn(variable.name, plan.recipe)
-    return samples
+        return samples, {}
+    companions = find_companions(variable, plan.choices.companions)
+    return with_companions(samples, companions, plan.recipe), companions
 
 
 def images(samples: Variable, plan: Plan) -> Iterator[np.ndarray]:
@@ -166,7 +228,15 @@ def embed(samples: Variable, plan: Plan) -> Embedded:
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))
     scalars = tplot_variable.scalars(samples, plan.recipe) if plan.choices.scalars else {}
-    return Embedded(samples, np.concatenate(parts), scalars)
+    return Embedded(samples, np.concatenate(parts), scalars, _gate(samples, plan))
+
+
+def _gate(samples: Variable, plan: Plan) -> Gate | None:
+    """What is usable and active of prepared samples, where it is asked for and they are frames that can be judged."""
+    wanted = plan.choices.active_only or plan.choices.leaves_out(samples)
+    if not (wanted and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
+        return None
+    return frames.gate(samples, plan.recipe)
 
 
 def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan | None, list[Embedded], list[Variable]]:
@@ -219,7 +289,10 @@ def prepared_segments(segments: Iterator[Segment], choices: Choices) -> Iterator
         gap = gaps.setdefault(segment.distribution.name, Gaps())
         held = [segment]
         del segment
-        yield plan, _prepare_segment(held.pop(), plan, gap)
+        held = [_prepare_segment(held.pop(), plan, gap)]
+        # What streams by cannot be searched twice: an encoder is fitted to the first segment.
+        plan = fitted(plan, held)
+        yield plan, held.pop()
     for name, gap in gaps.items():
         if isinstance(plan.recipe, DistributionRecipe):
             gap.warn(name, plan.recipe)
@@ -237,6 +310,8 @@ def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
     """As `prepare`, with the companions that came along; what they lack is counted, to be told once."""
     variable, companions = segment.distribution, segment.companions
     tplot_variable.check(variable, plan.recipe)
+    if isinstance(plan.recipe, FrameRecipe):
+        return frames.prepared(variable, plan.recipe)
     if not isinstance(plan.recipe, DistributionRecipe):
         return variable
     if plan.recipe.field_aligned and "field" not in companions:
@@ -253,14 +328,22 @@ def embed_seed(seed: Seed, plan: Plan, searched: Sequence[Embedded] = ()) -> np.
     Raises
     ------
     SeedError
-        If none of its samples can be encoded.
+        If none of its samples can be encoded, or of its frames none is usable.
     """
-    known = {one.source.name for one in searched if one.source.values is one.embeddings}
+    known = {one.source.name: one for one in searched if one.source.values is one.embeddings}
     if seed.span is not None and seed.samples.name in known:
+        owner = known[seed.samples.name]
         embeddings = seed.samples.values
+        gate = owner.gate and owner.gate.at(np.isin(owner.source.times, seed.samples.times))
     else:
         tplot_variable.check(seed.samples, plan.recipe)
-        embeddings = embed(seed.samples, replace(plan, choices=replace(plan.choices, progress=False))).embeddings
+        made = embed(seed.samples, replace(plan, choices=replace(plan.choices, progress=False)))
+        embeddings, gate = made.embeddings, made.gate
+    if gate is not None and plan.choices.leaves_out(seed.samples):
+        if not gate.usable.any():
+            remedy = "Give another seed, or usable_only=False."
+            raise SeedError(f"seed {seed.label}", f"it is not usable: {gate}", remedy)
+        embeddings = np.where(gate.usable[:, None], embeddings, np.float32(np.nan))
     if not np.isfinite(embeddings).any():
         remedy = "Give a seed at which something was measured."
         raise SeedError(f"seed {seed.label}", "it cannot be encoded: nothing measured, or the same everywhere", remedy)
@@ -271,7 +354,8 @@ def _joined(parts: Sequence[Embedded]) -> Embedded:
     embeddings = np.concatenate([part.embeddings for part in parts])
     times = np.concatenate([part.source.times for part in parts])
     scalars = {key: np.concatenate([part.scalars[key] for part in parts]) for key in parts[0].scalars}
-    return Embedded(replace(parts[0].source, times=times, values=embeddings), embeddings, scalars)
+    gate = Gate.joined([part.gate for part in parts]) if parts[0].gate is not None else None
+    return Embedded(replace(parts[0].source, times=times, values=embeddings), embeddings, scalars, gate)
 
 
 def _with_or_without_field(
@@ -293,14 +377,16 @@ def _with_or_without_field(
 
 
 def _trained(encoder: str | Path | Encoder | None) -> Encoder | None:
-    """An encoder that was given or saved; None for those made by name."""
-    if encoder is None or (isinstance(encoder, str) and encoder in FIXED):
+    """An encoder that was given, saved or shipped; None for those made by name, or chosen by the images."""
+    if encoder is None or (isinstance(encoder, str) and encoder in (*NAMED, AUTOMATIC)):
         return None
     if isinstance(encoder, Encoder):
         return encoder
+    if isinstance(encoder, str) and encoder in SHIPPED and not Path(encoder).is_dir():
+        return shipped_encoder(encoder)
     if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
         return load_encoder(encoder)
-    remedy = f"Give one of {', '.join(FIXED)}, the folder of a saved encoder, or an Encoder."
+    remedy = f"Give one of {', '.join((*NAMED, AUTOMATIC, *SHIPPED))}, the folder of a saved encoder, or an Encoder."
     raise EncoderError("encoder", f"found {str(encoder)[:80]!r}, which is neither", remedy)
 
 

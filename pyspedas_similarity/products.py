@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import VariableError
+from .imaging.gate import FLAGS, Gate
+from .imaging.keogram import Keogram
 from .search.intervals import Intervals
 from .times import to_astropy
 from .tplot import Variable
@@ -79,6 +81,54 @@ def scalar_series(
     attributes = {"data_att": {"units": unit, "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": quantity, "ysubtitle": f"[{unit}]", "ylog": True, "legend_names": [source.name]}
     return Product(Variable(name, source.times, values.astype(np.float64), {}, attributes, source.store), options)
+
+
+def flag_series(source: Variable, name: str, gate: Gate, provenance: Mapping[str, Any]) -> Product:
+    """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
+    meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
+    attributes = {"data_att": {"units": "", "coord_sys": "", "flags": meaning}, ATTRIBUTE: dict(provenance)}
+    options = {
+        "ytitle": "flag",
+        "ysubtitle": "0 usable",
+        "yrange": [-0.5, max(FLAGS.values()) + 0.5],
+        "symbols": True,
+        "marker_size": 2,
+        "color": "black",
+        "legend_names": [source.name],
+    }
+    return Product(Variable(name, source.times, gate.flag, {}, attributes, source.store), options)
+
+
+def activity_series(source: Variable, name: str, gate: Gate, provenance: Mapping[str, Any]) -> Product:
+    """The activity of each frame, float64 (time): from 1 on something happens."""
+    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    options = {"ytitle": "activity", "ysubtitle": "1 and more: active", "ylog": True, "legend_names": [source.name]}
+    variable = Variable(name, source.times, gate.activity.astype(np.float64), {}, attributes, source.store)
+    return Product(variable, options)
+
+
+def keogram_series(source: Variable, name: str, made: Keogram, title: str) -> Product:
+    """A keogram or ewogram as a spectrogram over its axis."""
+    units = source.units or "counts"
+    attributes = {"data_att": {"units": units, "coord_sys": "", "axis": made.name, "axis_units": made.units}}
+    variable = Variable(name, source.times, made.values, {"v": made.axis}, attributes, source.store)
+    options = {
+        "spec": True,
+        "ytitle": f"{source.attributes.get('data_att', {}).get('site') or source.name} {title}",
+        "ysubtitle": f"{made.name} [{made.units}]",
+        "yrange": [float(made.axis[0]), float(made.axis[-1])],
+        "ztitle": f"[{units}]",
+        "zrange": _robust_range(made.values),
+        "colormap": "viridis",
+    }
+    return Product(variable, options)
+
+
+def _robust_range(values: np.ndarray) -> list[float]:
+    """Of the colours: without the brightest stars and the darkest pixels."""
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, (2, 99.5)) if known.size else (0.0, 1.0)
+    return [float(low), float(high) if high > low else float(low) + 1.0]
 
 
 def interval_table(variables: Sequence[Variable]) -> QTable:

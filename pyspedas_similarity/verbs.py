@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,15 @@ from . import products, tplot
 from .encoder.runtime import Encoder
 from .encoder.weights import load_encoder, save_encoder
 from .errors import ArgumentError, VariableError
+from .imaging.gate import Gate
 from .imaging.recipe import Recipe
 from .manners import nothing_found, pyspedas_manners, result_names
+from .opening import load_variables, open_samples, open_segments, provenance_of, within
 from .pipeline import (
     Choices,
     Embedded,
     Plan,
-    embed,
     embed_seed,
-    embed_segments,
     images,
     make_plan,
     prepare,
@@ -32,9 +31,8 @@ from .pipeline import (
 from .search.intervals import best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import tplot_variable
-from .sources.registry import instrument_named, station_of
 from .sources.seeds import Seed, read_seeds
-from .times import Span, cadence, to_interval, to_timedelta64
+from .times import Span, cadence, to_timedelta64
 from .tplot import Variable
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
 
 logger = logging.getLogger(__name__)
-_FEWEST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -68,21 +65,6 @@ class _Rules:
         return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"))
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """What is to be encoded: samples and their parts in the time range, or embeddings of what was too long to keep."""
-
-    plan: Plan
-    samples: list[Variable]
-    parts: list[Variable]
-    templates: list[Variable]
-    embedded: list[Embedded] | None = None
-
-    def embed(self) -> list[Embedded]:
-        """Embeddings of the parts."""
-        return self.embedded if self.embedded is not None else [embed(part, self.plan) for part in self.parts]
-
-
 @pyspedas_manners
 def find_similar(
     names: str | int | Iterable[str | int] | None = None,
@@ -100,6 +82,8 @@ def find_similar(
     recipe: Recipe | None = None,
     field: str | None = None,
     velocity: str | None = None,
+    usable_only: bool | None = None,
+    active_only: bool = False,
     progress: bool = True,
     **load_keywords: Any,
 ) -> list[str]:
@@ -122,7 +106,9 @@ def find_similar(
     probe : str or list, optional
         Spacecraft, or station of a camera, to load.
     encoder : str, path or Encoder, optional
-        Name of a fixed encoder, folder of a saved one, or one from `train`. The default depends on the kind of image.
+        Name of an encoder that needs no training (``pyspedas-similarity info`` lists them; 'pca' and 'random' are
+        fitted to the searched data), folder of a saved one, or one from `train`. The default depends on the kind of
+        image.
     k : int, optional
         At most this many intervals for each variable, the best ones. Where no `threshold` is given, the default one is
         lowered until there are so many.
@@ -146,6 +132,12 @@ def find_similar(
         Names of tplot variables, (time, 3), in the axes of the distributions: magnetic field and bulk velocity. By
         default they are found by probe and data rate where the recipe needs them; a velocity that is not there is
         computed from the distribution.
+    usable_only : bool, optional
+        Of camera frames, leave out those of cloud, Moon or twilight, and those that are saturated, dropped or doubled,
+        as `frame_quality` flags them: they have no score. Default: those of the registered all-sky cameras are left
+        out, others taken as they are. Thumbnails are too small to be judged.
+    active_only : bool
+        Of camera frames, report only those in which something happens.
     progress : bool
         Show a progress bar, in a terminal, on anything over two seconds.
     **load_keywords
@@ -179,8 +171,10 @@ def find_similar(
     >>> sim.intervals(found)  # doctest: +SKIP
     """
     rules = _Rules.read(k, threshold, exclude)
-    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
-    opened = _open(names, trange, probe, load_keywords, choices)
+    companions = {"field": field, "velocity": velocity}
+    gate = {"usable_only": usable_only, "active_only": active_only}
+    choices = Choices(instrument, encoder, recipe, companions, progress, **gate)
+    opened = open_samples(names, trange, probe, load_keywords, choices)
     if opened is None:
         return nothing_found(f"there are no data of {instrument} in {trange}")
     titles = result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
@@ -232,14 +226,14 @@ def encode(
         With ``errors='raise'``, for bad input.
     """
     choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, scalars=True)
-    opened = _open(names, trange, probe, load_keywords, choices)
+    opened = open_samples(names, trange, probe, load_keywords, choices)
     if opened is None:
         return nothing_found(f"there are no data of {instrument} in {trange}")
     endings = ("_embedding", *(f"_embedding_{key}" for key in tplot_variable.left_out(opened.plan.recipe)))
     titles = result_names(opened.samples, newname, suffix, endings, overwrite)
     made = []
     for one, (title, *beside) in zip(opened.embed(), titles, strict=True):
-        provenance = _provenance(one.source, opened.plan)
+        provenance = provenance_of(one.source, opened.plan)
         made.append(products.embedding_series(one.source, title, one.embeddings, provenance))
         for name, (quantity, values) in zip(beside, one.scalars.items(), strict=True):
             made.append(products.scalar_series(one.source, name, quantity, values, provenance))
@@ -347,13 +341,13 @@ def _library(
     names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
 ) -> tuple[Plan, np.ndarray, list[str]]:
     """Images to train on, how they were made, and the names of the variables they come from."""
-    segments = _segments(names, trange, choices.instrument, probe, keywords)
+    segments = open_segments(names, trange, choices.instrument, probe, keywords)
     if segments is not None:
         prepared = prepared_segments(segments, choices)
     else:
-        loaded = _load(names, trange, choices.instrument, probe, keywords)
+        loaded = load_variables(names, trange, choices.instrument, probe, keywords)
         plan = make_plan(loaded, choices) if loaded else None
-        prepared = ((plan, part) for part in _within([prepare(one, plan) for one in loaded], trange))
+        prepared = ((plan, part) for part in within([prepare(one, plan) for one in loaded], trange))
     blocks: list[np.ndarray] = []
     data: list[str] = []
     for plan, samples in prepared:
@@ -363,78 +357,6 @@ def _library(
     if not blocks:
         raise VariableError(str(choices.instrument), f"there are no data in {trange}", "Give another time range.")
     return plan, np.concatenate(blocks), list(dict.fromkeys(data))
-
-
-def _open(names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices) -> _Opened | None:
-    """Read, or load and embed in one go, what is to be searched; None where there are no data."""
-    segments = _segments(names, trange, choices.instrument, probe, keywords)
-    if segments is not None:
-        plan, embedded, templates = embed_segments(segments, choices)
-        if plan is None:
-            return None
-        samples = [one.source for one in embedded]
-        return _Opened(plan, samples, _within(samples, None), templates, embedded)
-    loaded = _load(names, trange, choices.instrument, probe, keywords)
-    if not loaded:
-        return None
-    plan = make_plan(loaded, choices)
-    samples = [prepare(variable, plan) for variable in loaded]
-    return _Opened(plan, samples, _within(samples, trange), samples)
-
-
-def _segments(names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]) -> Any:
-    """Segments of an instrument whose ranges may be long, or None where the data are loaded at once."""
-    if names is not None or instrument is None or trange is None:
-        return None
-    source = instrument_named(instrument)
-    if source.segments is None:
-        return None
-    return _call(source.segments, instrument, trange, probe, keywords)
-
-
-def _call(loader: Callable[..., Any], instrument: str, trange: Any, probe: Any, keywords: dict[str, Any]) -> Any:
-    """What a source's function gives; ArgumentError where it does not take the keywords."""
-    keywords = keywords if probe is None else {"probe": probe, **keywords}
-    try:
-        return loader(trange, **keywords)
-    except TypeError as error:
-        raise ArgumentError(f"keywords of {instrument}", str(error), "See its loader's documentation.") from error
-
-
-def _load(names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]) -> list[Variable]:
-    """The variables named, or those that an instrument's loader brings, which then leave the store again."""
-    if names is not None:
-        if keywords or probe is not None:
-            found = ", ".join([*keywords, *(["probe"] if probe is not None else [])])
-            raise ArgumentError(
-                found, "given beside names, where nothing is loaded", "Leave it out, or leave out names."
-            )
-        return [tplot.read(name) for name in tplot.expand(names)]
-    if instrument is None or trange is None:
-        remedy = "Give the names of loaded variables, or instrument and trange to load."
-        raise ArgumentError("names", "nothing to search is given", remedy)
-    source = instrument_named(instrument)
-    start, end = to_interval(trange)
-    with tplot.preserved():
-        brought = _call(source.load, instrument, [str(start), str(end)], probe, keywords)
-        return [tplot.read(name) for name in brought if fnmatch.fnmatchcase(name, source.variables)]
-
-
-def _within(variables: list[Variable], trange: Any) -> list[Variable]:
-    """The part of each variable in a time range."""
-    if trange is None:
-        parts = variables
-    else:
-        start, end = to_interval(trange)
-        parts = [tplot_variable.select(v, np.flatnonzero((v.times >= start) & (v.times <= end))) for v in variables]
-    for variable, part in zip(variables, parts, strict=True):
-        if len(part.times) < _FEWEST_SAMPLES:
-            span = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "nothing"
-            found = f"{len(part.times)} samples" + (
-                f" in {start} to {end}; it has {span}" if trange is not None else ""
-            )
-            raise VariableError(variable.name, found, f"Give a range with at least {_FEWEST_SAMPLES} samples.")
-    return parts
 
 
 @dataclass(frozen=True)
@@ -458,10 +380,16 @@ def _search(
     if not np.isfinite(scores).any():
         remedy = "Look at it with tplot: it may hold fill values only."
         raise VariableError(variable.name, "none of its samples can be encoded", remedy)
+    gate, choices = searched.gate, plan.choices
+    usable_only = gate is not None and choices.leaves_out(variable)
+    if usable_only:
+        scores = np.where(gate.usable, scores, np.nan)
     step = cadence(variable.times)
     exclude = rules.exclude if rules.exclude is not None else 2 * coherence_lag(scores) * step
     spans = [seed.span for seed in seeds if seed.span is not None and seed.samples.name == variable.name]
     candidates = np.where(outside(variable.times, spans, exclude), scores, np.nan)
+    if gate is not None and choices.active_only:
+        candidates = np.where(gate.active, candidates, np.nan)
     threshold = rules.threshold if rules.threshold is not None else default_threshold(scores)
     if rules.k is not None and rules.threshold is None:
         found, threshold = best_intervals(variable.times, candidates, threshold, exclude, rules.k)
@@ -469,19 +397,36 @@ def _search(
         found = find_intervals(variable.times, candidates, threshold, exclude).best(rules.k)
     seconds = exclude / np.timedelta64(1, "s")
     logger.info("%s: threshold %.3f, exclude %g s, %d intervals", variable.name, threshold, seconds, len(found))
-    chosen = {"threshold": float(threshold), "exclude_s": float(seconds), "k": rules.k}
-    provenance = _provenance(variable, plan) | {"seeds": [_seed_record(seed) for seed in seeds]} | chosen
+    chosen: dict[str, Any] = {"threshold": float(threshold), "exclude_s": float(seconds), "k": rules.k}
+    if gate is not None:
+        only = {"usable_only": usable_only, "active_only": choices.active_only}
+        chosen["gate"] = {**only, "frames": str(gate), "active": int(gate.active.sum())}
+    provenance = provenance_of(variable, plan) | {"seeds": [_seed_record(seed) for seed in seeds]} | chosen
     series = products.similarity_series(variable, title[0], scores, provenance)
     bars = products.interval_bars(variable, title[1], found, provenance) if len(found) else None
-    return _Result(series, bars, _shortfall(variable, candidates, threshold, title[0]))
+    if bars is not None and usable_only:
+        _tell_left_out(variable, gate)
+    return _Result(series, bars, _shortfall(searched, candidates, threshold, title[0]))
 
 
-def _shortfall(variable: Variable, candidates: np.ndarray, threshold: float, series: str) -> str:
+def _tell_left_out(variable: Variable, gate: Gate) -> None:
+    """How many frames have no score: a warning where it is most of them."""
+    lost = int((~gate.usable).sum())
+    if lost:
+        level = logging.WARNING if lost > len(gate.usable) / 2 else logging.INFO
+        told = "%s: %d of %d frames have no score (%s); usable_only=False searches all."
+        logger.log(level, told, variable.name, lost, len(gate.usable), gate)
+
+
+def _shortfall(searched: Embedded, candidates: np.ndarray, threshold: float, series: str) -> str:
+    variable, gate = searched.source, searched.gate
     if not np.isfinite(candidates).any():
-        return f"no sample of {variable.name} lies outside the exclusion around the seeds"
+        judged = f", or is not usable or active ({gate})" if gate is not None else ""
+        return f"every sample of {variable.name} lies within the exclusion around the seeds{judged}"
+    judged = f"; of its frames {gate}" if gate is not None and not gate.usable.all() else ""
     best = int(np.nanargmax(candidates))
     at = f"{candidates[best]:.3f} at {variable.times[best]}"
-    return f"no sample of {variable.name} reaches the threshold {threshold:.3f}; the best is {at}; see {series}"
+    return f"no sample of {variable.name} reaches the threshold {threshold:.3f}; the best is {at}{judged}; see {series}"
 
 
 def _store_results(results: list[_Result]) -> list[str]:
@@ -494,19 +439,6 @@ def _store_results(results: list[_Result]) -> list[str]:
     if not names:
         return nothing_found("; ".join(result.note for result in results))
     return names
-
-
-def _provenance(variable: Variable, plan: Plan) -> dict[str, Any]:
-    """What made a result, in plain values."""
-    card = plan.encoder.card
-    return {
-        "source": variable.name,
-        "station": station_of(variable),
-        "encoder": {"name": card.name, "method": card.method, "hash": plan.encoder.hash},
-        "recipe": plan.recipe.to_dict() | {"hash": plan.recipe.hash},
-        "versions": products.versions(),
-        "reference": products.METHOD,
-    }
 
 
 def _seed_record(seed: Seed) -> dict[str, Any]:

@@ -157,17 +157,51 @@ class DistributionRecipe(Recipe):
 
 @dataclass(frozen=True)
 class FrameRecipe(Recipe):
-    """How a camera frame becomes an image.
+    """How a camera frame becomes an image, step by step in this order. What each costs: docs/benchmarks.
 
     Attributes
     ----------
     pixels : int
-        Rows and columns after area averaging.
+        Rows and columns after averaging over the area of each pixel.
+    overlays : tuple of (float, float, float, float)
+        Rectangles without sky, such as text in movies: top, bottom, left, right from 0 to 1 of the frame, in the rows
+        and columns the imager is given. They carry no weight; a pixel of which they cover more than half is NaN.
+    dark : {'none', 'corners'}
+        'corners' takes off each frame's median in its four corners, outside the lens' disc. The stretch takes any
+        offset off by itself: this matters with `vignetting` and for a background over a changing dark level. Where
+        corners are not dark, as in movies, what is there is taken off all the same.
+    vignetting : float
+        Share of the light that the lens loses at the circle's rim, growing with the square of the distance; 0 is off.
+        Local contrast makes it needless: such a slow change is part of the neighbourhood's mean.
     mask_radius : float
-        Radius of the circular mask in units of half the frame's width; outside it the image is NaN. The default
-        leaves out the lowest degrees of a THEMIS camera: horizon, trees and light domes.
-    stretch : tuple of float
+        Radius of the circular mask in units of half the frame's width (of the disc's radius where it is fitted);
+        outside it the image is NaN. The default leaves out the lowest degrees of a THEMIS camera: horizon, trees and
+        light domes.
+    least_elevation : float or None
+        Degrees; what is lower is NaN, in place of the circle. Needs a view.
+    circle : {'frame', 'fitted'}
+        'fitted' finds the lens' disc in the frames, for cameras whose disc is off the frame's centre.
+    projection : {'none', 'sky', 'geographic', 'geomagnetic'}
+        'none' keeps the frame's rows and columns. Others need a view, and have north up and east to the right, as seen
+        on a map: 'sky' with a zenith angle that grows linearly from the centre to the edge, which is at
+        `least_elevation` (the horizon if None), so that all cameras have one scale; 'geographic' and 'geomagnetic' as
+        a map of the light's place (`imaging.sky.Map`), up being the north of the Earth's axis or of its dipole.
+    height_km : float
+        Of the light on a map. An arc is at 100 to 120 km.
+    width_km : float
+        Of the map, from edge to edge.
+    centre : (float, float) or None
+        Geographic latitude and longitude of the map's centre, degrees; None is above the camera.
+    background_s : float
+        Seconds of the running quantile in time that is taken off: what stands still in the image, such as buildings and
+        the moon (which moves by its width in two minutes). 0 is off. A structure that stays for longer than
+        1 - `background_quantile` of it is taken off, too.
+    background_quantile : float
+    stretch : (float, float)
         Percentiles inside the mask that become 0 and 1, so that frames of any gain can be compared.
+    curve : {'linear', 'asinh'}
+        From 0 to 1 of the stretch. 'asinh' is linear to about 0.1 and logarithmic above (Lupton et al. 1999,
+        doi 10.1086/301004), to see a faint arc beside a bright breakup.
     contrast_pixels : float
         Standard deviation of the neighbourhood whose mean (the background) is taken off and whose standard deviation
         divides the rest: local contrast normalisation (Jarrett et al. 2009, doi 10.1109/ICCV.2009.5459469), which
@@ -177,22 +211,68 @@ class FrameRecipe(Recipe):
     """
 
     kind: ClassVar[str] = "frame"
+    version: ClassVar[int] = 2
     pixels: int = 128
+    overlays: tuple[tuple[float, float, float, float], ...] = ()
+    dark: str = "none"
+    vignetting: float = 0.0
     mask_radius: float = 0.85
+    least_elevation: float | None = None
+    circle: str = "frame"
+    projection: str = "none"
+    height_km: float = 110.0
+    width_km: float = 800.0
+    centre: tuple[float, float] | None = None
+    background_s: float = 0.0
+    background_quantile: float = 0.2
     stretch: tuple[float, float] = (1.0, 99.0)
+    curve: str = "linear"
     contrast_pixels: float = 4.0
     contrast_floor: float = 0.05
 
     def __post_init__(self) -> None:
         _check_pixels(self.pixels)
-        if not 0 < self.mask_radius <= 1.5:
-            raise ArgumentError("recipe.mask_radius", f"found {self.mask_radius}", "Give a value above 0, at most 1.5.")
+        _check_choice("dark", self.dark, ("none", "corners"))
+        _check_choice("circle", self.circle, ("frame", "fitted"))
+        _check_choice("projection", self.projection, ("none", "sky", "geographic", "geomagnetic"))
+        _check_choice("curve", self.curve, ("linear", "asinh"))
+        _check_between("mask_radius", self.mask_radius, 0.01, 1.5)
+        _check_between("vignetting", self.vignetting, 0, 0.95)
+        _check_between("height_km", self.height_km, 1, 2000)
+        _check_between("width_km", self.width_km, 1, 10000)
+        _check_between("background_s", self.background_s, 0, 1e6)
+        _check_between("background_quantile", self.background_quantile, 0, 1)
+        if self.least_elevation is not None:
+            _check_between("least_elevation", self.least_elevation, 0, 80)
+        self._check_rectangles()
+        if self.centre is not None:
+            self._check_centre()
         if len(self.stretch) != 2 or not 0 <= self.stretch[0] < self.stretch[1] <= 100:
             raise ArgumentError("recipe.stretch", f"found {self.stretch}", "Give two ascending percentiles.")
         if not (self.contrast_pixels >= 0 and self.contrast_floor > 0):
             raise ArgumentError(
                 "recipe.contrast_pixels, contrast_floor", "found a negative value", "Give positive ones."
             )
+
+    @property
+    def needs_view(self) -> bool:
+        """Whether images can only be made where it is known where the camera's pixels look."""
+        return self.projection != "none" or self.least_elevation is not None
+
+    def _check_rectangles(self) -> None:
+        remedy = "Give rectangles as (top, bottom, left, right), ascending from 0 to 1."
+        for one in self.overlays:
+            if not isinstance(one, (tuple, list)) or len(one) != 4:
+                raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
+            if not (0 <= one[0] < one[1] <= 1 and 0 <= one[2] < one[3] <= 1):
+                raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
+        object.__setattr__(self, "overlays", tuple(tuple(map(float, one)) for one in self.overlays))
+
+    def _check_centre(self) -> None:
+        centre = self.centre
+        if len(centre) != 2 or not (-90 <= centre[0] <= 90 and -180 <= centre[1] <= 360):
+            raise ArgumentError("recipe.centre", f"found {centre!r}", "Give latitude and longitude in degrees.")
+        object.__setattr__(self, "centre", tuple(map(float, centre)))
 
 
 @dataclass(frozen=True)
@@ -308,12 +388,22 @@ def recipe_from_dict(record: Mapping[str, Any]) -> Recipe:
         raise ArgumentError(
             "recipe", f"found the fields {sorted(record)}", "The record is damaged or of another release."
         )
-    return recipe(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+    return recipe(**{key: _as_tuple(value) for key, value in record.items()})
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON's lists as the tuples they were, at any depth."""
+    return tuple(_as_tuple(one) for one in value) if isinstance(value, list) else value
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give one of {', '.join(choices)}.")
+
+
+def _check_between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give {low:g} to {high:g}.")
 
 
 def _check_pixels(pixels: int) -> None:

@@ -65,9 +65,10 @@ def default_threshold(scores: np.ndarray) -> float:
     """Half way between a perfect match and the middle of all scores.
 
     The median stands for what is common in the data. Scores of any encoder are judged on their own scale in this way,
-    and nothing is found where nothing comes half way from the common to the seed.
+    and nothing is found where nothing comes half way from the common to the seed. 1 where there is no score.
     """
-    return float((1 + np.nanmedian(scores)) / 2)
+    known = scores[np.isfinite(scores)]
+    return float((1 + np.median(known)) / 2) if known.size else 1.0
 
 
 def _mean_direction(seed: np.ndarray) -> np.ndarray:

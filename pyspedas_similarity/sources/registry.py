@@ -36,6 +36,9 @@ class Instrument:
     segments : callable or None
         ``segments(trange, probe=..., **keywords) -> iterator of Segment``: the same data piece by piece, for ranges of
         any length. Preferred to `load` where it is there.
+    gated : bool
+        Whether its frames are those of an all-sky camera, of which only the usable ones are searched unless told
+        otherwise.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Instrument:
     variables: str
     station: str
     segments: Callable[..., Iterator[Segment]] | None = None
+    gated: bool = False
 
 
 # Chosen by the table of recipes in docs/benchmarks: the axes of the field first, then what takes flow, temperature and
@@ -70,8 +74,9 @@ _HOPE = SpectrumRecipe(energy_range=(15.0, 50000.0))
 _ELFIN = SpectrumRecipe(energy_range=(50.0, 5800.0))
 
 _IONS, _FRAMES = DistributionRecipe(), FrameRecipe()
-_MMS, _THEMIS, _SIMULATED = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})", r"(?P<site>simulated)_"
-_SIMULATED_PROBE = r"(?P<probe>simulated\d)_"
+_MMS, _THEMIS = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})"
+# 'simulated_asf' is of no real site, 'simulated_asf_fsmi' of a simulated camera there.
+_SIMULATED, _SIMULATED_PROBE = r"(?:simulated_asf_)?(?P<site>[a-z]{4,9})", r"(?P<probe>simulated\d)_"
 _RBSP, _ELFIN_PROBE = r"(?P<probe>rbsp[ab])_", r"(?P<probe>el[ab])_"
 
 INSTRUMENTS = {
@@ -80,7 +85,7 @@ INSTRUMENTS = {
         "MMS FPI electrons", mms_fpi.load_electrons, ELECTRONS, "mms?_des_dist_*", _MMS, mms_fpi.segments_electrons
     ),
     "themis_asi": Instrument(
-        "THEMIS all-sky imagers", themis_asi.load, _FRAMES, "thg_as[ft]_????*", _THEMIS, themis_asi.segments
+        "THEMIS all-sky imagers", themis_asi.load, _FRAMES, "thg_as[ft]_????*", _THEMIS, themis_asi.segments, gated=True
     ),
     "rbsp_hope_electrons": Instrument(
         "Van Allen Probes HOPE electrons", rbsp_hope.load_electrons, _HOPE, "rbsp?_*hope*_FEDU*", _RBSP
@@ -95,7 +100,9 @@ INSTRUMENTS = {
     "simulated_des": Instrument(
         "simulated MMS FPI electrons", fpi.load_electrons, ELECTRONS, "simulated?_des_dist_*", _SIMULATED_PROBE
     ),
-    "simulated_asi": Instrument("simulated all-sky imager", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED),
+    "simulated_asi": Instrument(
+        "simulated all-sky imagers", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED, gated=True
+    ),
 }
 
 
@@ -112,6 +119,12 @@ def instrument_of(variable: Variable) -> Instrument | None:
         if fnmatch.fnmatchcase(variable.name, instrument.variables):
             return instrument
     return None
+
+
+def is_gated(variable: Variable, instrument: str | None = None) -> bool:
+    """Whether a variable is of an all-sky camera whose frames are judged unless told otherwise."""
+    known = instrument_named(instrument) if instrument else instrument_of(variable)
+    return known is not None and known.gated
 
 
 def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import VariableError
-from ..imaging.allsky import frame_images
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipe import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..imaging.windows import largest_step, spectrum_images, window_images
 from ..times import cadence
 from ..tplot import Variable
+from . import frames
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
         _check_tables(variable, recipe)
         return
     if not isinstance(recipe, DistributionRecipe):
-        if values.ndim != 3:
-            raise VariableError(variable.name, f"found the shape {values.shape}", "Give frames (time, row, column).")
+        frames.check(variable)
         return
     missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
     if values.ndim != 4 or missing:
@@ -66,7 +65,7 @@ def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[n
         elif isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
             yield _spectra(variable, rows, recipe)
         else:
-            yield frame_images(variable.values[rows], recipe)
+            yield frames.images(variable, rows, recipe)
 
 
 def left_out(recipe: Recipe) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.imaging.recipe import DistributionRecipe, FrameRecipe, recipe_from_dict
 
 RECIPES = [DistributionRecipe(), FrameRecipe(), DistributionRecipe(planes=("xy",), pixels=16, species="electron")]
+RECIPES += [FrameRecipe(overlays=((0.9, 1.0, 0.0, 0.5), (0, 1, 0.5, 1)), centre=(62, -145), projection="geographic")]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -20,7 +21,7 @@ def test_record_makes_the_same_recipe_again(recipe):
 def test_hash_of_the_defaults_is_the_one_in_use():
     # Saved encoders and archives name these: a change here means raising the recipe's version.
     assert DistributionRecipe().hash == "a5de7696c100401b"
-    assert FrameRecipe().hash == "7656c7174527571e"
+    assert FrameRecipe().hash == "a63d3caaf2323dec"
 
 
 def test_every_choice_changes_the_hash():
@@ -31,6 +32,22 @@ def test_every_choice_changes_the_hash():
     base = DistributionRecipe(planes=("perp1-perp2",))
     hashes = {dataclasses.replace(base, **{key: value}).hash for key, value in changes.items()}
     assert len(hashes | {base.hash}) == len(dataclasses.fields(DistributionRecipe)) + 1
+
+
+def test_every_choice_for_frames_changes_the_hash():
+    changes = {"pixels": 64, "overlays": ((0.0, 0.1, 0.0, 1.0),), "dark": "corners", "vignetting": 0.5}
+    changes |= {"mask_radius": 0.9, "least_elevation": 10.0, "circle": "fitted", "projection": "sky"}
+    changes |= {"height_km": 150.0, "width_km": 600.0, "centre": (60.0, 20.0), "background_s": 600.0}
+    changes |= {"background_quantile": 0.1, "stretch": (0.5, 99.5), "curve": "asinh", "contrast_pixels": 0.0}
+    changes |= {"contrast_floor": 0.1}
+    assert set(changes) == {field.name for field in dataclasses.fields(FrameRecipe)}
+    hashes = {dataclasses.replace(FrameRecipe(), **{key: value}).hash for key, value in changes.items()}
+    assert len(hashes | {FrameRecipe().hash}) == len(changes) + 1
+
+
+def test_only_what_looks_at_the_sky_needs_a_view():
+    assert not FrameRecipe(circle="fitted", background_s=60.0, dark="corners").needs_view
+    assert FrameRecipe(least_elevation=5.0).needs_view and FrameRecipe(projection="geomagnetic").needs_view
 
 
 def test_without_a_field_the_planes_are_those_of_the_instrument():
@@ -57,6 +74,19 @@ def test_without_a_field_the_planes_are_those_of_the_instrument():
         lambda: FrameRecipe(mask_radius=0),
         lambda: FrameRecipe(stretch=(99, 1)),
         lambda: FrameRecipe(contrast_floor=0),
+        lambda: FrameRecipe(overlays=((0.5, 0.2, 0, 1),)),
+        lambda: FrameRecipe(overlays=((0.5, 0.2),)),
+        lambda: FrameRecipe(overlays=(0.1, 0.2, 0.1, 0.2)),
+        lambda: FrameRecipe(dark="everywhere"),
+        lambda: FrameRecipe(vignetting=1.0),
+        lambda: FrameRecipe(least_elevation=90.0),
+        lambda: FrameRecipe(circle="square"),
+        lambda: FrameRecipe(projection="mercator"),
+        lambda: FrameRecipe(centre=(91.0, 0.0)),
+        lambda: FrameRecipe(width_km=0.0),
+        lambda: FrameRecipe(background_s=-1.0),
+        lambda: FrameRecipe(background_quantile=1.1),
+        lambda: FrameRecipe(curve="cubic"),
         lambda: recipe_from_dict({"kind": "sound", "version": 1}),
         lambda: recipe_from_dict(FrameRecipe().to_dict() | {"version": 99}),
         lambda: recipe_from_dict(FrameRecipe().to_dict() | {"colour": "red"}),
