@@ -1,4 +1,4 @@
-"""The verbs from a shell: ``pyspedas-similarity demo | find | train | info``."""
+"""The verbs from a shell: ``pyspedas-similarity demo | find | train | bench | info``."""
 
 from __future__ import annotations
 
@@ -81,6 +81,8 @@ def find(chosen: argparse.Namespace) -> int:
 
 def train(chosen: argparse.Namespace) -> int:
     """Train an encoder and save it."""
+    if chosen.shipped is not None:
+        return _train_shipped(chosen)
     from .verbs import save_encoder
     from .verbs import train as train_encoder
 
@@ -88,18 +90,37 @@ def train(chosen: argparse.Namespace) -> int:
     keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
     options = {"method": chosen.method, "backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
     encoder = train_encoder(**data, load_keywords=keywords, **options)
-    folder = save_encoder(encoder, chosen.out, overwrite=chosen.overwrite)
+    _say_saved(encoder, save_encoder(encoder, chosen.out, overwrite=chosen.overwrite))
+    return FOUND
+
+
+def _train_shipped(chosen: argparse.Namespace) -> int:
+    from .bench.shipping import ship
+
+    _say_saved(ship(chosen.shipped, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite), chosen.out)
+    return FOUND
+
+
+def _say_saved(encoder: Any, folder: Path) -> None:
     record = encoder.card.training
     print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
     for key in ("n_samples", "epochs", "final_loss", "std_of_normalised", "effective_rank"):
         if key in record:
             print(f"  {key}: {record[key]}")
-    return FOUND
+
+
+def bench(chosen: argparse.Namespace) -> int:
+    """Run the benchmark, print its table and write it."""
+    from .bench.run import Plan, run
+
+    plan = Plan(chosen.quick, chosen.data, tuple(chosen.only), tuple(chosen.encoders), chosen.seeds)
+    return FOUND if len(run(plan, chosen.out)) else NOTHING_FOUND
 
 
 def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
-    from .encoder.fixed import FIXED
+    from .encoder.fitted import NAMED
+    from .encoder.shipped import available
     from .sources.registry import INSTRUMENTS
     from .verbs import load_encoder
 
@@ -112,9 +133,10 @@ def info(chosen: argparse.Namespace) -> int:
     print("\ninstruments")
     for name, instrument in INSTRUMENTS.items():
         print(f"  {name:16s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}")
-    print("\nencoders without training")
-    for name, description in FIXED.items():
-        print(f"  {name:16s} {description}")
+    for title, encoders in (("that come trained", available()), ("without training", NAMED)):
+        print(f"\nencoders {title}")
+        for name, description in encoders.items():
+            print(f"  {name:16s} {description}")
     return FOUND
 
 
@@ -126,10 +148,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
-    commands = parser.add_subparsers(required=True, metavar="demo | find | train | info")
+    commands = parser.add_subparsers(required=True, metavar="demo | find | train | bench | info")
     _add_demo(commands)
     _add_find(commands)
     _add_train(commands)
+    _add_bench(commands)
     _add_info(commands)
     return parser
 
@@ -172,6 +195,30 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--backbone", default="compact", help="compact or resnet18")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    shipped = parser.add_argument_group("or one of the encoders that come with the package, as it was trained")
+    shipped.add_argument("--shipped", choices=("distributions", "windows", "frames"))
+    shipped.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
+    shipped.add_argument("--quick", action="store_true", help="little data and two epochs, to try it")
+
+
+def _add_bench(commands: Any) -> None:
+    parser = _add(commands, "bench", bench, "How well encoders find what is alike: data sets x encoders x measures.")
+    parser.add_argument("--quick", action="store_true", help="small simulated sets and cheap encoders, two minutes")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: none of them")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="DATASET", help="of edr, nights, reduced, regions, movie"
+    )
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        default=[],
+        metavar="NAME|FOLDER",
+        help="names as in info, folders of saved encoders, or a folder of such folders, one for each seed",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="of encoders that are drawn at random or fitted")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pyspedas-similarity-bench"), metavar="FOLDER", help="for the table"
+    )
 
 
 def _add_info(commands: Any) -> None:

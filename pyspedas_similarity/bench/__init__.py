@@ -1,0 +1,1 @@
+"""The benchmark: data sets with right answers, encoders, and measures of how well one finds the others' kin."""

@@ -1,0 +1,135 @@
+"""Windows of spectrograms and reduced distributions: real ones of MMS, unlabelled, and simulated ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...encoder.positives import same_time
+from ...encoder.training import TrainingPlan
+from ...errors import ArgumentError
+from ...imaging.recipe import WindowRecipe
+from ...imaging.windows import window_images
+from ...simulate.fpi import DES, DIS_FAST, SimulatedPass, simulate_event, simulate_pass
+from ..tasks import LeftOut
+from ..windows import CADENCE_S, LENGTH, REDUCED_FILE, REGION_RECIPE, cut_windows, make_reduced, make_regions
+from .images import Library, joined
+
+NAME, KIND, RECIPE = "windows", "window", None
+
+PLAN = TrainingPlan(method="simclr", backbone="compact", epochs=30, batch_size=128, held_out=0.0)
+FIXED, SHARE = "oriented", 0.5
+
+FIRST_SEED = 2000
+EVENTS, PASSES = 20, 20
+"""Simulated: of electrons, 12 s each as four spacecraft see them; of ions, a quarter of an hour each."""
+
+ELECTRON_RECIPE = WindowRecipe(length_s=LENGTH * CADENCE_S, stride_s=LENGTH * CADENCE_S)
+ION_RECIPE = replace(REGION_RECIPE, axis_range=(10.0, 17000.0))
+"""DIS measures up to 17.8 keV."""
+
+PASS_S = 900.0
+
+KNOWN_FAILURES = [
+    "Trained on ten events of one month in the tail, 585 windows of eight passes, and simulated windows.",
+    "Windows of other sizes than 32 px are refused.",
+]
+
+
+def library(quick: bool = False, data: Path | None = None) -> Library:
+    """Windows of all kinds; siblings at the same time are partners, or the next windows of a pass.
+
+    Parameters
+    ----------
+    quick : bool
+        A few simulated windows alone.
+    data : Path, optional
+        Folder of the real files; needed but for `quick`.
+
+    Raises
+    ------
+    ArgumentError
+        The folder of the real files is missing, or a file in it.
+    """
+    if quick:
+        return joined(electrons(1), ions(1))
+    if data is None:
+        raise ArgumentError("--data", "it is missing", "Give the folder of the real files.")
+    try:
+        return joined(reduced(data), regions(data), electrons(EVENTS), ions(PASSES))
+    except LeftOut as reason:
+        raise ArgumentError(f"--data {data}", str(reason), "Give the folder of the real files.") from reason
+
+
+def reduced(data: Path) -> Library:
+    """Windows of reduced electron distributions, the siblings' at the same time as partners."""
+    dataset = make_reduced(data)
+    with np.load(data / REDUCED_FILE, allow_pickle=False) as file:
+        windows = cut_windows(dict(file))
+    return Library(
+        dataset.draw(dataset.recipe),
+        same_time(windows.middle, windows.spacecraft, np.timedelta64(240, "ms")),
+        np.char.add("reduced ", dataset.group.astype(str)),
+        ["ten tail events of July 2017, reduced electron distributions"],
+    )
+
+
+def regions(data: Path) -> Library:
+    """Windows of ion spectrograms, the next two of the same pass as partners; the labels are not looked at."""
+    dataset = make_regions(data)
+    return Library(
+        dataset.draw(dataset.recipe),
+        _following(dataset.group),
+        np.char.add("regions ", dataset.group.astype(str)),
+        ["585 ion spectrograms of eight passes, without their labels"],
+    )
+
+
+def electrons(events: int) -> Library:
+    """Simulated crossings of a reconnection site, energy by time, the siblings' at the same time as partners."""
+    instrument = replace(DES, cadence_ms=60)
+    parts = []
+    for seed in range(FIRST_SEED, FIRST_SEED + events):
+        crossings = [simulate_event(seed, probe=probe, instrument=instrument) for probe in "1234"]
+        cut = [_cut(each, 32, 32) for each in crossings]
+        middle = np.concatenate([times[:, 16] for _, times, _ in cut])
+        source = np.repeat(np.arange(4), [len(times) for _, times, _ in cut])
+        parts.append(
+            Library(
+                np.concatenate([window_images(*each, ELECTRON_RECIPE) for each in cut]),
+                same_time(middle, source, np.timedelta64(240, "ms")),
+                np.full(len(middle), f"simulated event {seed}"),
+                [],
+            )
+        )
+    return replace(joined(*parts), data=[f"simulated electron spectrograms, events {FIRST_SEED} and on ({events})"])
+
+
+def ions(passes: int) -> Library:
+    """Simulated half hours along the magnetopause in fast survey, the next two windows as partners."""
+    instrument = replace(DIS_FAST, exposures=6)  # a seventh of the work, and hardly another spectrum
+    parts = []
+    for seed in range(FIRST_SEED, FIRST_SEED + passes):
+        values, times, axis = _cut(simulate_pass(np.datetime64("2020-01-01"), PASS_S, seed, instrument), 40, 10)
+        group = np.full(len(values), f"simulated pass {seed}")
+        parts.append(Library(window_images(values, times, axis, ION_RECIPE), _following(group), group, []))
+    return replace(joined(*parts), data=[f"simulated ion spectrograms, passes {FIRST_SEED} and on ({passes})"])
+
+
+def _cut(seen: SimulatedPass, length: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows of energy flux (n, length, 32), their times (n, length) and energies (n, length, 32)."""
+    starts = np.arange(0, len(seen.times) - length + 1, stride)
+    rows = starts[:, None] + np.arange(length)
+    return seen.omni[rows], seen.times[rows], seen.energy_ev[rows]
+
+
+def _following(group: np.ndarray) -> np.ndarray:
+    """The next and the next but one of the same group, in the order of rows: (n, 2), -1 for none."""
+    row = np.arange(len(group))
+    columns = []
+    for step in (1, 2):
+        then = np.minimum(row + step, len(row) - 1)
+        columns.append(np.where((group[then] == group) & (row + step < len(row)), then, -1))
+    return np.stack(columns, axis=1)
