@@ -11,11 +11,13 @@ from types import ModuleType
 import wrapt
 
 from .allsky import ewogram, frame_quality, keogram, load_asi
+from .classification import classify
 from .errors import SimilarityError
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [
     "SimilarityError",
+    "classify",
     "encode",
     "ewogram",
     "find_similar",

@@ -46,6 +46,16 @@ def similarity_series(source: Variable, name: str, scores: np.ndarray, provenanc
     return Product(variable, options)
 
 
+def probability_series(
+    source: Variable, name: str, probabilities: np.ndarray, classes: Sequence[str], provenance: Mapping[str, Any]
+) -> Product:
+    """The probability of each class, float64 (time, class), NaN where there is none."""
+    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    variable = Variable(name, source.times, probabilities, {}, attributes, source.store)
+    options = {"ytitle": "probability", "ysubtitle": "[1]", "yrange": [-0.02, 1.02], "legend_names": list(classes)}
+    return Product(variable, options)
+
+
 def interval_bars(source: Variable, name: str, found: Intervals, provenance: Mapping[str, Any]) -> Product:
     """Bars as pyspedas draws its burst segments: times start, start, end, end with values nan, 1, 1, nan."""
     order = np.argsort(found.start, kind="stable")
@@ -59,7 +69,7 @@ def interval_bars(source: Variable, name: str, found: Intervals, provenance: Map
         "thick": 4,
         "color": "green",
         "border": False,
-        "legend_names": ["similar"],
+        "legend_names": [provenance.get("class", "similar")],
     }
     return Product(Variable(name, times, values, {}, attributes, source.store), options)
 
@@ -137,8 +147,8 @@ def interval_table(variables: Sequence[Variable]) -> QTable:
     Returns
     -------
     astropy.table.QTable
-        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe`` or
-        ``site`` where it is known. The provenance is in ``meta``.
+        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``
+        and ``class`` where there is one. The provenance is in ``meta``.
 
     Raises
     ------
@@ -160,6 +170,9 @@ def interval_table(variables: Sequence[Variable]) -> QTable:
         known = [record["station"].get(place, "") for record in records]
         if any(known):
             table[place] = np.repeat(known, lengths)
+    classes = [record.get("class", "") for record in records]
+    if any(classes):
+        table["class"] = np.repeat(classes, lengths)
     return table[np.argsort(-table["score"], kind="stable")]
 
 

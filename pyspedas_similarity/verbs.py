@@ -252,8 +252,8 @@ def intervals(name: str | Iterable[str]) -> QTable:
     -------
     astropy.table.QTable
         ``start``, ``end``, ``peak`` (astropy Time, UTC), ``score`` (cosine of the best sample), ``n_samples`` (at or
-        above the threshold), ``source``, and ``probe`` or ``site`` where known; best first. The provenance is in its
-        ``meta``.
+        above the threshold), ``source``, and ``probe`` or ``site`` where known; best first. Of `classify`, ``score`` is
+        the probability, and there is a column ``class``. The provenance is in its ``meta``.
 
     Raises
     ------
