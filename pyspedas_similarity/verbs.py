@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
 
 logger = logging.getLogger(__name__)
+# Of which a fifth is held out in training.
+_STRETCHES = 10
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,9 @@ def train(
     progress: bool = True,
     field: str | None = None,
     velocity: str | None = None,
+    lag: Any = None,
+    siblings: bool = False,
+    checkpoint: str | Path | None = None,
     load_keywords: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Encoder:
@@ -293,11 +298,20 @@ def train(
         What to call the encoder; default the method and the first variable.
     progress : bool
         Show a progress bar in a terminal.
+    lag : seconds, timedelta or Quantity, optional
+        The next sample of the same variable that is no further away than this shows the same thing: the second view
+        of a sample may be of it.
+    siblings : bool
+        What the other variables have at the same time, within a cadence, shows the same thing: sibling spacecraft,
+        neighbouring stations.
+    checkpoint : str or Path, optional
+        Folder for the state of the training; called again with the same data and choices, it goes on from there.
     load_keywords : mapping, optional
         Keywords of the instrument's loader.
     **options
-        Single choices of `TrainingPlan` instead of `plan`: ``method`` ('simsiam'), ``backbone`` ('compact' or
-        'resnet18'), ``epochs``, ``batch_size``, ``seed``, ``learning_rate``, ``views`` and others.
+        Single choices of `TrainingPlan` instead of `plan`: ``method`` ('simsiam', 'simclr', 'byol', 'vicreg' or
+        'barlow_twins'), ``backbone`` ('compact' or 'resnet18'), ``epochs``, ``batch_size``, ``seed``,
+        ``learning_rate``, ``views`` and others.
 
     Returns
     -------
@@ -312,8 +326,10 @@ def train(
 
     Notes
     -----
-    SimSiam (Chen and He 2021, doi 10.1109/CVPR46437.2021.01549) through lightly, as in Smith et al. 2024, but with
-    views that physics allows: no mirror images unless asked for, since orientation is meaning.
+    By default SimSiam (Chen and He 2021, doi 10.1109/CVPR46437.2021.01549) through lightly, as in Smith et al. 2024,
+    but with views that physics allows: no mirror images unless asked for, since orientation is meaning. With `lag` or
+    `siblings` a fifth of the time covered is held out in whole stretches, and the epoch is kept whose embeddings find
+    their partners there best; without, nothing says when to stop but the number of epochs and collapse.
     """
     from .encoder import training
 
@@ -324,23 +340,58 @@ def train(
     except TypeError as error:
         raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.training.TrainingPlan.") from error
     choices = Choices(instrument, None, recipe, {"field": field, "velocity": velocity}, progress)
-    how, library, data = _library(names, trange, probe, dict(load_keywords or {}), choices)
+    library = _library(names, trange, probe, dict(load_keywords or {}), choices)
+    positives = _partners(library, None if lag is None else to_timedelta64(lag, "lag"), siblings)
     return training.train(
-        library,
-        kind=how.recipe.kind,
-        recipe=how.recipe.to_dict(),
-        recipe_hash=how.recipe.hash,
-        data=data,
+        library.images,
+        kind=library.recipe.kind,
+        recipe=library.recipe.to_dict(),
+        recipe_hash=library.recipe.hash,
+        data=library.names,
         plan=plan,
-        name=name or f"{plan.method}_{data[0]}",
+        name=name or f"{plan.method}_{library.names[0]}",
         progress=progress,
+        positives=positives,
+        groups=None if positives is None else _stretches(library.times),
+        checkpoint=checkpoint,
     )
 
 
-def _library(
-    names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
-) -> tuple[Plan, np.ndarray, list[str]]:
-    """Images to train on, how they were made, and the names of the variables they come from."""
+@dataclass(frozen=True, eq=False)
+class _Library:
+    """Images to train on, how they were made, and when and by which variable each was seen."""
+
+    images: np.ndarray
+    recipe: Recipe
+    times: np.ndarray
+    source: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """Of the variables."""
+        return list(dict.fromkeys(self.source.tolist()))
+
+
+def _partners(library: _Library, lag: np.timedelta64 | None, siblings: bool) -> np.ndarray | None:
+    """Rows of each image's partners, (n, k), or None where none are asked for."""
+    from .encoder.positives import next_in_time, same_time
+
+    found = [] if lag is None else [next_in_time(library.times, library.source, lag)]
+    if siblings:
+        if len(library.names) < 2:
+            raise ArgumentError("siblings", f"only {library.names[0]} is given", "Give two variables or more.")
+        step = max(cadence(library.times[library.source == name]) for name in library.names)
+        found.append(same_time(library.times, library.source, step))
+    return np.hstack(found) if found else None
+
+
+def _stretches(times: np.ndarray) -> np.ndarray:
+    """Number of the stretch of time that each sample lies in: neighbours in time are not to be judged by each other."""
+    edges = np.quantile(times.astype(np.int64), np.linspace(0, 1, _STRETCHES + 1)[1:-1])
+    return np.searchsorted(edges, times.astype(np.int64), side="right")
+
+
+def _library(names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices) -> _Library:
     segments = open_segments(names, trange, choices.instrument, probe, keywords)
     if segments is not None:
         prepared = prepared_segments(segments, choices)
@@ -349,14 +400,15 @@ def _library(
         plan = make_plan(loaded, choices) if loaded else None
         prepared = ((plan, part) for part in within([prepare(one, plan) for one in loaded], trange))
     blocks: list[np.ndarray] = []
-    data: list[str] = []
+    times, source = [], []
     for plan, samples in prepared:
         blocks += images(samples, plan)
-        data.append(samples.name)
+        times.append(samples.times)
+        source.append(np.full(len(samples.times), samples.name))
         del samples
     if not blocks:
         raise VariableError(str(choices.instrument), f"there are no data in {trange}", "Give another time range.")
-    return plan, np.concatenate(blocks), list(dict.fromkeys(data))
+    return _Library(np.concatenate(blocks), plan.recipe, np.concatenate(times), np.concatenate(source))
 
 
 @dataclass(frozen=True)

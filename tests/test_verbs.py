@@ -356,3 +356,17 @@ def test_a_trained_encoder_searches_with_its_own_recipe(sky, tmp_path):
 def test_training_on_bad_input(sky, change, error):
     with pytest.raises(error):
         sim.train(**{**TRAINING, **change})
+
+
+def test_training_with_partners_in_time_and_a_checkpoint(sky, tmp_path):
+    options = {"method": "vicreg", "epochs": 2, "batch_size": 16, "progress": False}
+    encoder = sim.train(sky, lag=10, checkpoint=tmp_path / "state", **options)
+    record = encoder.card.training
+    assert record["n_with_partners"] > 0 and record["n_held_out"] > 0 and (tmp_path / "state").is_dir()
+    again = sim.train(sky, lag=10, checkpoint=tmp_path / "state", **options)
+    assert again.hash == encoder.hash
+
+
+def test_siblings_need_two_variables(sky):
+    with pytest.raises(ArgumentError, match="siblings: only sky"):
+        sim.train(sky, siblings=True, epochs=1)
