@@ -22,7 +22,7 @@ import numpy as np
 
 # WGS84 (NIMA TR8350.2): half axes in km.
 _EQUATOR_KM, _POLE_KM = 6378.137, 6356.7523142
-_MEAN_KM = 6371.0088
+MEAN_RADIUS_KM = 6371.0088
 # IGRF-13 for 2020.0 (Alken et al. 2021, doi 10.1186/s40623-020-01288-x): g10, g11, h11 in nT.
 _DIPOLE_NT = (-29404.8, -1450.9, 4652.5)
 
@@ -73,7 +73,7 @@ class Map:
         east, north = np.meshgrid(offset, -offset)
         centre = np.array([self.latitude]), np.array([self.longitude])
         frame = _to_dipole(*centre) if self.magnetic else centre
-        latitude, longitude = _from_offsets(east, north, float(frame[0][0]), float(frame[1][0]))
+        latitude, longitude = from_offsets(east, north, (float(frame[0][0]), float(frame[1][0])))
         return _from_dipole(latitude, longitude) if self.magnetic else (latitude, longitude)
 
 
@@ -135,6 +135,30 @@ def direction_of(
     return np.degrees(np.arctan2(east, north)) % 360, np.degrees(np.arctan2(up, np.hypot(east, north)))
 
 
+def from_offsets(
+    east_km: np.ndarray, north_km: np.ndarray, centre: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points at a distance from a centre, by great circles on the mean sphere.
+
+    Parameters
+    ----------
+    east_km, north_km : numpy.ndarray, any shape
+        Distance times sine and cosine of the bearing.
+    centre : tuple of float
+        Latitude and longitude, degrees.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Latitude and longitude (-180 to 180), degrees.
+    """
+    arc, bearing = np.hypot(east_km, north_km) / MEAN_RADIUS_KM, np.arctan2(east_km, north_km)
+    start = np.radians(centre[0])
+    sine = np.sin(start) * np.cos(arc) + np.cos(start) * np.sin(arc) * np.cos(bearing)
+    turned = np.arctan2(np.sin(bearing) * np.sin(arc) * np.cos(start), np.cos(arc) - np.sin(start) * sine)
+    return np.degrees(np.arcsin(sine)), (centre[1] + np.degrees(turned) + 180) % 360 - 180
+
+
 def dipole_coordinates(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Latitude and longitude in the centred dipole of IGRF-13 for 2020, degrees.
 
@@ -167,15 +191,6 @@ def _local_axes(latitude: float, longitude: float) -> np.ndarray:
     east = [-np.sin(lon), np.cos(lon), 0.0]
     north = [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)]
     return np.array([east, north, np.cross(east, north)])
-
-
-def _from_offsets(east_km: np.ndarray, north_km: np.ndarray, latitude: float, longitude: float):  # noqa: ANN202
-    """Latitude and longitude at a distance and bearing from a point, on the sphere of the mean radius."""
-    arc, bearing = np.hypot(east_km, north_km) / _MEAN_KM, np.arctan2(east_km, north_km)
-    start = np.radians(latitude)
-    found = np.arcsin(np.sin(start) * np.cos(arc) + np.cos(start) * np.sin(arc) * np.cos(bearing))
-    turned = np.arctan2(np.sin(bearing) * np.sin(arc) * np.cos(start), np.cos(arc) - np.sin(start) * np.sin(found))
-    return np.degrees(found), (longitude + np.degrees(turned) + 180) % 360 - 180
 
 
 @cache

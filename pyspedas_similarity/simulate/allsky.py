@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError
+from ..imaging.keogram import keogram
 from ..imaging.sky import View
 from ..times import to_interval
 from ..tplot import Variable, write
@@ -153,22 +154,6 @@ def station_places(sites: Sequence[str]) -> dict[str, tuple[float, float]]:
     return {name: STATIONS[name] for name in names}
 
 
-def keogram(frames: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of the five central columns of each frame, inside the disc, for a camera that is not turned.
-
-    Returns
-    -------
-    values : numpy.ndarray of float32, shape (n, k)
-        Counts, from south to north.
-    zenith_angle : numpy.ndarray, shape (k,)
-        Degrees, positive to the north, ascending.
-    """
-    middle = camera.size // 2
-    angle = camera._offsets()[1][:, middle] * camera.edge_deg
-    rows = np.flatnonzero(np.abs(angle) < camera.edge_deg)[::-1]
-    return frames[:, rows, middle - 2 : middle + 3].mean(axis=2, dtype=np.float32), angle[rows]
-
-
 def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str = "", seed: int = 0) -> list[str]:
     """Simulate all-sky cameras and store their frames as tplot variables.
 
@@ -204,8 +189,8 @@ def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str =
 
 def _store(night: SimulatedNight, suffix: str) -> list[str]:
     attributes = {"data_att": {"units": "counts"}, "simulated": {"seed": night.seed, "kind": night.kind.tolist()}}
-    values, angle = keogram(night.frames, night.camera)
-    rows = Variable(f"simulated_keogram{suffix}", night.times, values, {"v": angle}, attributes)
+    line = keogram(night.frames, night.view)
+    rows = Variable(f"simulated_keogram{suffix}", night.times, line.values, {"v": line.axis}, attributes)
     spectrogram = {
         "ytitle": "simulated ASF keogram",
         "ysubtitle": "[deg north of zenith]",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-_MEAN_KM = 6371.0088
+from ..imaging.sky import MEAN_RADIUS_KM
+
 _TEXELS = 256
 
 
 def to_km(latitude: np.ndarray, longitude: np.ndarray, reference: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Kilometres east and north of a reference point, by great circle distance and bearing on the mean sphere.
+    """Kilometres east and north of a point, by great circle distance and bearing: the inverse of `sky.from_offsets`.
 
     Parameters
     ----------
@@ -30,17 +31,9 @@ def to_km(latitude: np.ndarray, longitude: np.ndarray, reference: tuple[float, f
     y = np.cos(start) * np.sin(latitude) - np.sin(start) * np.cos(latitude) * np.cos(east)
     x = np.cos(latitude) * np.sin(east)
     up = np.sin(start) * np.sin(latitude) + np.cos(start) * np.cos(latitude) * np.cos(east)
-    distance = _MEAN_KM * np.arctan2(np.hypot(x, y), up)
+    distance = MEAN_RADIUS_KM * np.arctan2(np.hypot(x, y), up)
     bearing = np.arctan2(x, y)
     return distance * np.sin(bearing), distance * np.cos(bearing)
-
-
-def from_km(x_km: np.ndarray, y_km: np.ndarray, reference: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Latitude and longitude (-180 to 180) in degrees: the inverse of `to_km`."""
-    arc, bearing, start = np.hypot(x_km, y_km) / _MEAN_KM, np.arctan2(x_km, y_km), np.radians(reference[0])
-    sine = np.sin(start) * np.cos(arc) + np.cos(start) * np.sin(arc) * np.cos(bearing)
-    turned = np.arctan2(np.sin(bearing) * np.sin(arc) * np.cos(start), np.cos(arc) - np.sin(start) * sine)
-    return np.degrees(np.arcsin(sine)), (reference[1] + np.degrees(turned) + 180) % 360 - 180
 
 
 class Texture:

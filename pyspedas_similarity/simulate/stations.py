@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..errors import ArgumentError
-from ..imaging.sky import direction_of, emission_position
+from ..imaging.sky import direction_of, emission_position, from_offsets
 from .aurora import DRAW, Aurora
 from .camera import LAYER_KM, Camera, expose
-from .ground import from_km, to_km
+from .ground import to_km
 from .sky_light import Cloud, Moon, Stars, Twilight, airglow, cloud_position, direction_vector
 from .timeline import Episode, draw_episodes, kind_at, presence, random_streams, seconds_since_first
 
@@ -157,14 +157,14 @@ class SharedSky:
         found = np.full((2, self.times.size), np.nan)
         visible = np.zeros((len(places), self.times.size))
         for k in np.unique(self.share.argmax(axis=0)):
-            ground = from_km(x + self.centre_km[k, 0], y + self.centre_km[k, 1], self.reference)
+            ground = from_offsets(x + self.centre_km[k, 0], y + self.centre_km[k, 1], self.reference)
             seen = np.array([direction_of(*ground, LAYER_KM, place)[1] >= VISIBLE_DEG for place in places])
             for i in np.flatnonzero(self.share.argmax(axis=0) == k):
                 light = self.aurora[k].emission(x, y, float(self.since_s[k, i]))
                 if light.max() > 0:
                     found[:, i] = self.centre_km[k] + np.array([light**2 @ x, light**2 @ y]) / (light**2).sum()
                     visible[:, i] = seen @ light / light.sum()
-        return Truth(*from_km(*found, self.reference), visible)
+        return Truth(*from_offsets(*found, self.reference), visible)
 
 
 _WEATHER = {"clear": lambda rng: None, "moon": lambda rng: None, "cloud": Cloud.draw, "twilight": Twilight.draw}

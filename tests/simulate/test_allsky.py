@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError
-from pyspedas_similarity.imaging.sky import Map, View, direction_of, emission_position
+from pyspedas_similarity.imaging.keogram import keogram
+from pyspedas_similarity.imaging.sky import Map, View, direction_of, emission_position, from_offsets
 from pyspedas_similarity.simulate import allsky, stations
 from pyspedas_similarity.simulate.aurora import DRAW, Arc, Patches, Quiet, Streamer
 from pyspedas_similarity.simulate.camera import Camera, expose
-from pyspedas_similarity.simulate.ground import from_km, to_km
+from pyspedas_similarity.simulate.ground import to_km
 from pyspedas_similarity.simulate.sky_light import Cloud, Moon, direction_vector, horizontal
 from pyspedas_similarity.simulate.stations import NightOptions, SharedSky
 
@@ -200,15 +201,6 @@ def test_stars_turn_about_the_pole_at_the_sidereal_rate():
         assert later[row, column] < background + 1200 or np.hypot(r - row, c - column) < 3
 
 
-def test_keogram_is_the_mean_of_five_columns_from_south_to_north(night: allsky.SimulatedNight):
-    values, angle = allsky.keogram(night.frames, night.camera)
-    assert (np.diff(angle) > 0).all()
-    assert angle[0] == pytest.approx(-angle[-1]) and 80 < angle[-1] < 85
-    rows = (night.camera.size - angle.size) // 2
-    expected = night.frames[:, rows:-rows, 46:51].astype(float).mean(axis=2)[:, ::-1]
-    np.testing.assert_allclose(values, expected, rtol=1e-6)
-
-
 def test_seed_decides_everything_and_a_short_night_is_the_beginning_of_a_long_one(night: allsky.SimulatedNight):
     again = allsky.simulate_night(START, 300.0, seed=3, size=96)
     np.testing.assert_array_equal(again.frames, night.frames[:100])
@@ -258,7 +250,7 @@ def test_kilometres_are_those_of_an_equidistant_map_and_back():
     along = np.arange(-500.0, 501.0, 10.0)
     np.testing.assert_allclose(x, np.broadcast_to(along, x.shape), atol=1e-6)
     np.testing.assert_allclose(y, np.broadcast_to(-along[:, None], y.shape), atol=1e-6)
-    np.testing.assert_allclose(from_km(x, y, reference), (latitude, longitude), atol=1e-9)
+    np.testing.assert_allclose(from_offsets(x, y, reference), (latitude, longitude), atol=1e-9)
 
 
 LINE = Arc(30.0, 0.0, np.zeros(1), np.array([9.0]), np.array([60.0]), 0.0, 0.0, 300.0, 0.0, 0.0)
@@ -299,7 +291,7 @@ def test_a_spot_is_where_the_truth_says_and_seen_by_whom_it_says(monkeypatch: py
     places = {"here": (60.0, -110.0), "far": (60.0, -100.0)}
     found = nights(9, sites=places, size=128, options=ONE_HEIGHT)
     sky = SharedSky.draw(found["here"].times, 9, 3, places, ONE_HEIGHT)
-    expected = from_km(*(sky.centre_km[0] + [-200.0, -25.0]), sky.reference)
+    expected = from_offsets(*(sky.centre_km[0] + [-200.0, -25.0]), sky.reference)
     for site, night in found.items():
         assert (night.latitude[0], night.longitude[0]) == pytest.approx(expected, abs=0.02)
         azimuth, elevation = direction_of(*expected, 110.0, places[site])
@@ -489,9 +481,10 @@ def test_load_stores_frames_and_keogram(store):
     frames, rows = store.get_data(names[0]), store.get_data(names[1])
     np.testing.assert_array_equal(frames.y, expected.frames)
     assert frames.y.dtype == np.uint16
-    values, angle = allsky.keogram(expected.frames, expected.camera)
-    np.testing.assert_array_equal(rows.y, values)
-    np.testing.assert_array_equal(rows.v, angle)
+    line = keogram(expected.frames, expected.view)
+    np.testing.assert_array_equal(rows.y, line.values)
+    np.testing.assert_array_equal(rows.v, line.axis)
+    assert line.name == "zenith angle" and line.axis[0] < -75 and line.axis[-1] > 75
     for name in names:
         simulated = store.get_data(name, metadata=True)["simulated"]
         assert simulated == {"seed": 3, "kind": expected.kind.tolist()}
