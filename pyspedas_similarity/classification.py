@@ -50,8 +50,9 @@ def classify(
 
     Parameters
     ----------
-    names, trange, instrument, probe, encoder, newname, suffix, overwrite, errors, recipe, field, velocity, usable_only,
-    progress
+    names, trange, instrument, probe, encoder, recipe, field, velocity, usable_only, progress
+        As in `find_similar`.
+    newname, suffix, overwrite, errors
         As in `find_similar`.
     examples : mapping of str to times, intervals, or any `like` of `find_similar`
         Two classes or more, such as ``{'edr': [t1, t2], 'sheath': [[t3, t4], t5]}``. What belongs to none of them is
