@@ -32,7 +32,7 @@ def test_groups_are_nights(quick):
 def test_images_belong_to_their_rows(quick):
     """A night made by itself: its second station's images lie where the partners say."""
     start = np.datetime64("2020-01-02T06:00:00", "ns")
-    night = simulate_nights(start, 300.0, 3001, frames.PAIRS[1], frames.CADENCE_S, frames.RECIPE.pixels)
+    night = simulate_nights(start, 300.0, 3001, frames.PAIRS[1], frames.CADENCE_S, frames.FRAME_PIXELS)
     alone = night[frames.PAIRS[1][1]]
     expected = camera_images(alone.frames, alone.times, frames.RECIPE, alone.view)
     rows = quick.positives[2 * SAMPLES : 3 * SAMPLES, 2]

@@ -25,37 +25,42 @@ def halves(group: np.ndarray) -> list[np.ndarray]:
 
 
 def unseen_scores(
-    dataset: DataSet, library: Library, folds: Sequence[np.ndarray], fit: Callable[[Library], Encoder]
+    datasets: Sequence[DataSet], library: Library, fit: Callable[[Library], Encoder]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Measures of every query, each by an encoder that was trained without its group.
 
+    Two encoders are trained, each without one half of the groups of every data set. Where right answers lie in other
+    groups than the query, some of these were seen in training, without labels.
+
     Parameters
     ----------
-    dataset : DataSet
-        Its samples of group g are those of the library's group ``"<name of the data set> g"``.
+    datasets : sequence of DataSet
+        Samples of group g are those of the library's group ``"<name of the data set> g"``.
     library : Library
         What is trained on.
-    folds : sequence of numpy.ndarray
-        Groups of the data set; those of one fold are left out of one training.
     fit : callable
-        From the rest of the library to an encoder.
+        From part of the library to an encoder.
 
     Returns
     -------
     dict of str to dict
-        By task: what `measures.measure_queries` gives, in the order of its queries.
+        By ``"<data set>/<task>"``: what `measures.measure_queries` gives, in the order of its queries.
     """
-    images = dataset.draw(dataset.recipe)
     found: dict[str, dict[str, np.ndarray]] = {}
-    for fold in folds:
-        named = np.char.add(f"{dataset.name} ", fold.astype(str))
-        embeddings = fit(library.where(~np.isin(library.groups, named))).encode(images)
-        for task in dataset.tasks:
-            scores = measure_queries(embeddings, dataset.group, task)
-            inside = np.isin(dataset.group[task.queries], fold)
-            kept = found.setdefault(task.name, {key: np.full(len(inside), np.nan) for key in scores})
-            for key, values in scores.items():
-                kept[key][inside] = values[inside]
+    for folds in zip(*(halves(dataset.group) for dataset in datasets), strict=True):
+        left_out = [
+            np.char.add(f"{dataset.name} ", fold.astype(str)) for dataset, fold in zip(datasets, folds, strict=True)
+        ]
+        encoder = fit(library.where(~np.isin(library.groups, np.concatenate(left_out))))
+        for dataset, fold in zip(datasets, folds, strict=True):
+            embeddings = encoder.encode(dataset.draw(dataset.recipe))
+            for task in dataset.tasks:
+                scores = measure_queries(embeddings, dataset.group, task)
+                inside = np.isin(dataset.group[task.queries], fold)
+                blank = {key: np.full(len(inside), np.nan) for key in scores}
+                kept = found.setdefault(f"{dataset.name}/{task.name}", blank)
+                for key, values in scores.items():
+                    kept[key][inside] = values[inside]
     return found
 
 

@@ -15,7 +15,13 @@ from ...simulate.allsky import SimulatedNight, simulate_nights, station_places
 from ..sky import camera_images
 from .images import Library
 
-NAME, KIND, RECIPE = "allsky_frames", "frame", FrameRecipe()
+NAME, KIND = "allsky_frames", "frame"
+
+RECIPE = FrameRecipe(pixels=64, contrast_pixels=2.0)
+"""The default recipe at half its size: both parts of the encoder take a quarter of the time or less."""
+
+FRAME_PIXELS = 128
+"""Of the simulated frames."""
 
 FIRST_SEED = 3000
 """Of the nights; those of the benchmark begin at 500, those that plan and share were chosen by at 2000."""
@@ -36,14 +42,20 @@ NIGHTS, DURATION_S, CADENCE_S = 128, 900.0, 15.0
 
 SAME_TIME, NEIGHBOURS_KM = np.timedelta64(1, "s"), 1000.0
 SOON, LATER, SPAN = np.timedelta64(30, "s"), np.timedelta64(90, "s"), np.timedelta64(60, "s")
+
 VIEWS = ViewOptions(gain=0.2, noise=0.15, shift=0.15, rotation_deg=12, crop_scale_min=0.85, erase=0.25, zoom=0.08)
 """Free of place, and of how the camera is turned; never mirrored."""
 
-PLAN = TrainingPlan(method="vicreg", backbone="compact", epochs=5, batch_size=256, seed=0, views=VIEWS)
+PLAN = TrainingPlan(method="vicreg", backbone="compact", epochs=3, batch_size=256, seed=0, views=VIEWS)
+"""Partners of held-out nights hardly tell epochs apart; a run of five did better on kinds in other nights."""
+
 FIXED, SHARE = "oriented", 0.5
+"""The learned part alone is worse than the fixed one; shares of 0.25 to 0.75 differ little."""
 
 KNOWN_FAILURES = [
-    "Trained on simulated frames alone.",
+    "Trained on simulated frames alone. On the one real night tried it finds no more than 'oriented' at 128 px.",
+    "Hardly knows the same aurora from a neighbouring station: for that, take 'pixels' of frames put on a map.",
+    "Frames of other kinds of cameras were not tried.",
 ]
 
 _START = np.datetime64("2020-01-01T06:00:00", "ns")
@@ -91,7 +103,7 @@ def _stations(nights: int, duration_s: float) -> Iterator[SimulatedNight]:
         # A day for each night: no station has a neighbour of another night at its time.
         start = _START + number * np.timedelta64(1, "D")
         pair = PAIRS[number % len(PAIRS)]
-        yield from simulate_nights(start, duration_s, FIRST_SEED + number, pair, CADENCE_S, RECIPE.pixels).values()
+        yield from simulate_nights(start, duration_s, FIRST_SEED + number, pair, CADENCE_S, FRAME_PIXELS).values()
 
 
 def _images(night: SimulatedNight) -> np.ndarray:

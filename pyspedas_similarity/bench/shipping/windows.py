@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from ...encoder.training import TrainingPlan
 from ...errors import ArgumentError
 from ...imaging.recipe import WindowRecipe
 from ...imaging.windows import window_images
-from ...simulate.fpi import DES, DIS_FAST, SimulatedPass, simulate_event, simulate_pass
+from ...simulate.fpi import DES, SimulatedPass, simulate_event
+from ..measures import Estimate
 from ..tasks import LeftOut
-from ..windows import CADENCE_S, LENGTH, REDUCED_FILE, REGION_RECIPE, cut_windows, make_reduced, make_regions
+from ..windows import CADENCE_S, LENGTH, REDUCED_FILE, cut_windows, make_reduced, make_regions
+from . import train_as
+from .folds import estimates, unseen_scores
 from .images import Library, joined
 
 NAME, KIND, RECIPE = "windows", "window", None
@@ -23,17 +27,15 @@ PLAN = TrainingPlan(method="simclr", backbone="compact", epochs=30, batch_size=1
 FIXED, SHARE = "oriented", 0.5
 
 FIRST_SEED = 2000
-EVENTS, PASSES = 20, 20
-"""Simulated: of electrons, 12 s each as four spacecraft see them; of ions, a quarter of an hour each."""
+EVENTS = 20
+"""Simulated, 12 s each, as four spacecraft see them."""
 
 ELECTRON_RECIPE = WindowRecipe(length_s=LENGTH * CADENCE_S, stride_s=LENGTH * CADENCE_S)
-ION_RECIPE = replace(REGION_RECIPE, axis_range=(10.0, 17000.0))
-"""DIS measures up to 17.8 keV."""
-
-PASS_S = 900.0
 
 KNOWN_FAILURES = [
-    "Trained on ten events of one month in the tail, 585 windows of eight passes, and simulated windows.",
+    "Trained on ten events of one month in the tail, 585 windows of eight passes, and 20 simulated events.",
+    "Its learned part alone finds less than the fixed transforms; it is the mean of both that finds more.",
+    "Windows of the same crossing are found better by the mean over time ('spectrum').",
     "Windows of other sizes than 32 px are refused.",
 ]
 
@@ -54,13 +56,40 @@ def library(quick: bool = False, data: Path | None = None) -> Library:
         The folder of the real files is missing, or a file in it.
     """
     if quick:
-        return joined(electrons(1), ions(1))
+        return electrons(1)
     if data is None:
         raise ArgumentError("--data", "it is missing", "Give the folder of the real files.")
     try:
-        return joined(reduced(data), regions(data), electrons(EVENTS), ions(PASSES))
+        return joined(reduced(data), regions(data), electrons(EVENTS))
     except LeftOut as reason:
         raise ArgumentError(f"--data {data}", str(reason), "Give the folder of the real files.") from reason
+
+
+def cross_validated(data: Path, seeds: int = 3) -> dict[str, dict[str, Estimate]]:
+    """What this way of training finds in events and passes that the encoder has not seen.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of the real files.
+    seeds : int
+        Two trainings each.
+
+    Returns
+    -------
+    dict of str to dict
+        By data set and task: measures with intervals.
+    """
+    everything, datasets = library(data=data), (make_reduced(data), make_regions(data))
+    found = [
+        unseen_scores(datasets, everything, lambda part, seed=seed: train_as(sys.modules[__name__], part, seed=seed))
+        for seed in range(seeds)
+    ]
+    return {
+        f"{dataset.name}/{task.name}": estimates([one[f"{dataset.name}/{task.name}"] for one in found], dataset, task)
+        for dataset in datasets
+        for task in dataset.tasks
+    }
 
 
 def reduced(data: Path) -> Library:
@@ -105,17 +134,6 @@ def electrons(events: int) -> Library:
             )
         )
     return replace(joined(*parts), data=[f"simulated electron spectrograms, events {FIRST_SEED} and on ({events})"])
-
-
-def ions(passes: int) -> Library:
-    """Simulated half hours along the magnetopause in fast survey, the next two windows as partners."""
-    instrument = replace(DIS_FAST, exposures=6)  # a seventh of the work, and hardly another spectrum
-    parts = []
-    for seed in range(FIRST_SEED, FIRST_SEED + passes):
-        values, times, axis = _cut(simulate_pass(np.datetime64("2020-01-01"), PASS_S, seed, instrument), 40, 10)
-        group = np.full(len(values), f"simulated pass {seed}")
-        parts.append(Library(window_images(values, times, axis, ION_RECIPE), _following(group), group, []))
-    return replace(joined(*parts), data=[f"simulated ion spectrograms, passes {FIRST_SEED} and on ({passes})"])
 
 
 def _cut(seen: SimulatedPass, length: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
