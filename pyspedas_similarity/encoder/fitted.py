@@ -19,7 +19,7 @@ from .cards import KINDS, Card
 from .fixed import FIXED, fixed_encoder
 from .resizing import averaging
 from .runtime import Encoder, fill, is_usable, network_transform
-from .weights import NETWORK, WEIGHTS, _export
+from .weights import NETWORK, WEIGHTS, export
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
@@ -175,7 +175,7 @@ def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -
     normalisation = "means and variances of the samples"
     training = {"n_samples": len(library.images), "backbone": backbone, "normalisation": normalisation, "seed": seed}
     card = Card(name, kind, _METHODS[name], FITTED[name], BACKBONES[backbone], *library.shape, training=training)
-    return _finished(card, weights, _export(_Untrained(_Backbone(backbone), weights, *library.shape)))
+    return _finished(card, weights, export(backbone, weights, *library.shape))
 
 
 @dataclass(frozen=True)
@@ -261,21 +261,6 @@ def _random_weights(backbone: str, images: np.ndarray, seed: int) -> dict[str, n
     batches = np.array_split(images, -(-len(images) // BATCH))
     update_bn([torch.from_numpy(batch) for batch in batches], network)
     return {key: value.numpy().copy() for key, value in network.state_dict().items()}
-
-
-@dataclass(frozen=True)
-class _Backbone:
-    backbone: str
-
-
-@dataclass(frozen=True)
-class _Untrained:
-    """What `weights` exports of a network."""
-
-    plan: _Backbone
-    weights: dict[str, np.ndarray]
-    channels: int
-    pixels: int
 
 
 def _finished(card: Card, weights: dict[str, np.ndarray], onnx: bytes) -> Encoder:

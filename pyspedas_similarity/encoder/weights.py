@@ -12,7 +12,7 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,7 @@ def finish(network: TrainedNetwork, card: Card) -> Encoder:
     """
     from safetensors.numpy import save
 
-    onnx = _export(network)
+    onnx = export(network.plan.backbone, network.weights, network.channels, network.pixels)
     weights = save(network.weights)
     plan = network.plan
     description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
@@ -147,16 +147,21 @@ def load_encoder(folder: str | Path) -> Encoder:
     return Encoder(card, network_transform(files[NETWORK], card, str(folder / NETWORK)), files)
 
 
-def _export(network: TrainedNetwork) -> bytes:
-    """The network as ONNX, without traces of this machine, checked against torch."""
+def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
+    """A backbone with these weights as ONNX, without traces of this machine, checked against torch.
+
+    Raises
+    ------
+    EncoderError
+        If it does not do what torch does.
+    """
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        backbone = build_backbone(network.plan.backbone, network.channels)
-    backbone.load_state_dict({key: torch.from_numpy(value) for key, value in network.weights.items()})
+        backbone = build_backbone(name, channels)
+    backbone.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     backbone.eval()
-    example = torch.linspace(-1, 1, 3 * network.channels * network.pixels**2)
-    example = example.reshape(3, network.channels, network.pixels, network.pixels)
+    example = torch.linspace(-1, 1, 3 * channels * pixels**2).reshape(3, channels, pixels, pixels)
     with _quiet_exporter():
         program = torch.onnx.export(
             backbone,
