@@ -115,7 +115,7 @@ def simulate(nights: int, duration_s: float, cadence_s: float, size: int) -> Fra
 def make_nights(
     nights: int = 10, duration_s: float = 1560.0, cadence_s: float = 3.0, size: int = 128
 ) -> Iterator[DataSet]:
-    """Simulated nights, and the same projected for the questions that two stations have in common.
+    """Simulated nights, and the same projected: the questions that two stations have in common, and near times.
 
     Ten nights of 26 minutes are 5,200 frames a station.
     """
@@ -136,7 +136,7 @@ def make_nights(
         ("nights-map", "on one geographic map at 110 km", on_map),
         ("nights-moving", "on that map, less what stands still for ten minutes", replace(on_map, background_s=600.0)),
     ):
-        tasks = tuple(station_tasks(sky))
+        tasks = (*station_tasks(sky), near_times(sky))
         yield replace(plain, name=name, title=f"{plain.title}; {how}", recipe=recipe, tasks=tasks)
 
 
@@ -181,19 +181,25 @@ def empty_task(sky: Frames, where: Rule, whose: str) -> Task:
     )
 
 
+def near_times(sky: Frames) -> Task:
+    """The same structure at the same station, some time before or after."""
+    here = same(sky.station)
+    return Task(
+        "times",
+        "a frame finds those of its station and episode less than 180 s away; 30 s left out",
+        _TRUTH,
+        queries=spread(np.flatnonzero(sky.seen), _MOST_QUERIES),
+        relevant=both(same(sky.episode), within(sky.times, NEAR)),
+        allowed=both(here, neither(within(sky.times, TOO_NEAR))),
+        leaky=both(here, others(len(sky.times))),
+    )
+
+
 def single_station_tasks(sky: Frames) -> Iterator[Task]:
     """Near times, the same kind in other nights, and the control."""
     here, alone = same(sky.station), others(len(sky.times))
     queries = spread(np.flatnonzero(sky.seen), _MOST_QUERIES)
-    yield Task(
-        "times",
-        "a frame finds those of its station and episode less than 180 s away; 30 s left out",
-        _TRUTH,
-        queries=queries,
-        relevant=both(same(sky.episode), within(sky.times, NEAR)),
-        allowed=both(here, neither(within(sky.times, TOO_NEAR))),
-        leaky=both(here, alone),
-    )
+    yield near_times(sky)
     # A frame of the kind that cannot be seen well is neither right nor wrong.
     hidden = both(same(sky.kind), marked(~sky.seen))
     yield Task(
