@@ -23,9 +23,6 @@ from ..imaging.resampling import fitted_disc
 from ..imaging.sky import View
 from ..tplot import Variable
 
-# Frames judged at once.
-_BLOCK = 256
-
 
 def check(variable: Variable) -> None:
     """Refuse what are no frames: VariableError for a wrong shape."""
@@ -65,11 +62,11 @@ def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
     for axis, key, turned in ((1, "first_row", "south"), (2, "first_column", "east")):
         if about.get(key) == turned:
             frames = np.flip(frames, axis)
-            view = view and replace_maps(view, axis - 1)
+            view = view and _flipped(view, axis - 1)
     return frames, view
 
 
-def replace_maps(view: View, axis: int) -> View:
+def _flipped(view: View, axis: int) -> View:
     """The same view for an array that runs the other way along an axis."""
     return View(view.latitude, view.longitude, np.flip(view.azimuth, axis), np.flip(view.elevation, axis))
 
@@ -110,12 +107,8 @@ def can_be_judged(variable: Variable) -> bool:
 
 def gate(variable: Variable, recipe: FrameRecipe, rules: GateRules | None = None) -> Gate:
     """Flag and activity of every frame; the recipe's overlays are no sky."""
-    rules = rules or GateRules()
     frames, _ = north_up(variable)
-    starts = range(0, len(frames), _BLOCK)
-    return Gate.joined(
-        gate_frames(frames[i : i + _BLOCK], rules, frames[i - 1] if i else None, recipe.overlays) for i in starts
-    )
+    return gate_frames(frames, rules or GateRules(), overlays=recipe.overlays)
 
 
 @contextmanager
