@@ -13,7 +13,7 @@ from ..imaging.background import running_background
 from ..imaging.recipe import FrameRecipe
 from ..imaging.sky import View
 from ..simulate.allsky import simulate_nights, station_places
-from .tasks import DataSet, LeftOut, Rule, Task, both, marked, neither, others, same, spread, within
+from .tasks import DataSet, Rule, Task, both, file_in, marked, neither, others, same, spread, within
 
 STATIONS = ("fsmi", "fsim")
 """Fort Smith and Fort Simpson, 540 km apart: neighbours of the real network."""
@@ -232,9 +232,7 @@ def make_movie(data: Path) -> DataSet:
     LeftOut
         Where the file is not there.
     """
-    path = data / MOVIE_FILE
-    if not path.is_file():
-        raise LeftOut(f"there is no file {MOVIE_FILE} in the data folder")
+    path = file_in(data, MOVIE_FILE)
     with np.load(path, allow_pickle=False) as movie:
         frames, times = movie["frames"], movie["times"].astype("datetime64[ns]")
     episode = episodes_at(times)

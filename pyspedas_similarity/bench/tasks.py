@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,14 @@ Rule = Callable[[np.ndarray], np.ndarray]
 
 class LeftOut(Exception):
     """A data set cannot be had here; says why, in one line."""
+
+
+def file_in(data: Path, name: str) -> Path:
+    """The path of a real file; LeftOut where the folder does not have it."""
+    path = data / name
+    if not path.is_file():
+        raise LeftOut(f"there is no file {name} in the data folder")
+    return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..imaging.recipe import Recipe, WindowRecipe
 from ..imaging.windows import window_images
-from .tasks import DataSet, LeftOut, Task, neither, others, same, within
+from .tasks import DataSet, LeftOut, Task, file_in, neither, others, same, within
 
 REDUCED_FILE = "mms/mms_des_reduced_events_01_10.npz"
 REGIONS_FILE = "spectra/mms_region_windows_training.h5"
@@ -68,9 +68,7 @@ def make_reduced(data: Path) -> DataSet:
     LeftOut
         Where the file is not there.
     """
-    path = data / REDUCED_FILE
-    if not path.is_file():
-        raise LeftOut(f"there is no file {REDUCED_FILE} in the data folder")
+    path = file_in(data, REDUCED_FILE)
     with np.load(path, allow_pickle=False) as file:
         windows = cut_windows(dict(file))
 
@@ -155,9 +153,7 @@ def make_regions(data: Path) -> DataSet:
     LeftOut
         Where the file is not there, or nothing that reads it.
     """
-    path = data / REGIONS_FILE
-    if not path.is_file():
-        raise LeftOut(f"there is no file {REGIONS_FILE} in the data folder")
+    path = file_in(data, REGIONS_FILE)
     try:
         h5py = importlib.import_module("h5py")  # of no other use to this package, so it does not depend on it
     except ImportError as error:
