@@ -10,9 +10,13 @@ import numpy as np
 from .tasks import Rule, Task
 
 DEPTHS, RECALL_DEPTHS, SIX = (1, 5, 10), (10, 100), 6
-MEASURES = ("p@1", "p@5", "p@10", "ap", "r@10", "r@100", "rank", "gain@10", "two@6")
+MEASURES = ("p@1", "p@5", "p@10", "ap", "r@10", "r@100", "rank", "gain@10", "two@6", "two@6e")
 """Precision at 1, 5 and 10, average precision, recall at 10 and 100, median rank of the first right answer, precision
-at 10 over that of answers at random, and the share of queries with right answers of two groups among the first six."""
+at 10 over that of answers at random, and the share of queries with right answers of two groups among the first six:
+samples, or events, of each of which only the nearest sample counts."""
+
+ACROSS_GROUPS = ("two@6", "two@6e")
+"""Those that say something only where right answers lie in other groups than the query."""
 
 BOOTSTRAPS = 1000
 _BLOCK = 128
@@ -71,6 +75,7 @@ def _measure_block(
     measures |= {f"r@{k}": hits[:, :k].sum(axis=1) / some for k in RECALL_DEPTHS}
     measures["rank"] = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1.0, n_candidates + 1.0)
     measures["two@6"] = _of_two_groups(hits[:, :SIX], group[order[:, :SIX]])
+    measures["two@6e"] = (_nearest_of_groups(order, hits, found, group).sum(axis=1) >= 2).astype(float)
     measures["base"] = n_right / np.maximum(n_candidates, 1)
     measures["candidates"] = n_candidates.astype(float)
     return {name: np.where(n_right > 0, values, np.nan) for name, values in measures.items()}
@@ -105,6 +110,43 @@ def _of_two_groups(hits: np.ndarray, group: np.ndarray) -> np.ndarray:
     lowest = np.where(hits, group, np.iinfo(group.dtype).max).min(axis=1)
     highest = np.where(hits, group, -1).max(axis=1)
     return (highest > lowest).astype(float)
+
+
+def _nearest_of_groups(order: np.ndarray, hits: np.ndarray, found: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Whether the nearest samples of the six nearest groups are right: bool (k, 6), False where there are fewer."""
+    nearest = np.zeros((len(order), SIX), bool)
+    for line, (rows, right, known) in enumerate(zip(order, hits, found, strict=True)):
+        _, first = np.unique(group[rows[known]], return_index=True)
+        first = np.sort(first)[:SIX]
+        nearest[line, : len(first)] = right[known][first]
+    return nearest
+
+
+def lead(
+    scores: list[Mapping[str, np.ndarray]], others: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: int = 0
+) -> Estimate:
+    """How far the mean average precision of one encoder is above another's, query by query.
+
+    Parameters
+    ----------
+    scores, others : list of dict
+        What `measure_queries` gave for each seed of either, for the same queries.
+    group : numpy.ndarray, shape (m,)
+        Of the queries.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    Estimate
+        The interval is of a bootstrap over groups, in which both encoders meet the same groups: what makes a group
+        hard is hard for both, and falls out of the difference.
+    """
+    difference = np.mean([one["ap"] for one in scores], axis=0) - np.mean([one["ap"] for one in others], axis=0)
+    names, which = np.unique(group, return_inverse=True)
+    weights = np.vstack([np.ones(len(names)), _draws(len(names), np.random.default_rng(seed))])
+    counts = weights @ np.bincount(which, minlength=len(names))
+    return _estimate(weights @ np.bincount(which, difference, len(names)) / counts, bounded=len(names) > 1)
 
 
 def summarise(scores: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: int = 0) -> dict[str, Estimate]:

@@ -115,29 +115,36 @@ def simulate(nights: int, duration_s: float, cadence_s: float, size: int) -> Fra
 def make_nights(
     nights: int = 10, duration_s: float = 1560.0, cadence_s: float = 3.0, size: int = 128
 ) -> Iterator[DataSet]:
-    """Simulated nights, and the same projected: the questions that two stations have in common, and near times.
-
-    Ten nights of 26 minutes are 5,200 frames a station.
-    """
+    """Simulated nights, frames as they are. Ten nights of 26 minutes are 5,200 frames a station."""
     sky = simulate(nights, duration_s, cadence_s, size)
-    plain = DataSet(
-        "nights",
-        f"simulated all-sky frames of {' and '.join(STATIONS)}: aurora, cloud, moon and twilight",
-        simulated=True,
-        recipe=FrameRecipe(),
-        draw=sky.images,
-        group=sky.night,
-        tasks=(*station_tasks(sky), *single_station_tasks(sky)),
-    )
-    yield plain
+    yield _nights(sky, (*station_tasks(sky), *single_station_tasks(sky)))
+
+
+def make_projected(
+    nights: int = 10, duration_s: float = 1560.0, cadence_s: float = 3.0, size: int = 128
+) -> Iterator[DataSet]:
+    """The same nights projected: the questions that two stations have in common, and near times."""
+    sky = simulate(nights, duration_s, cadence_s, size)
+    plain = _nights(sky, (*station_tasks(sky), near_times(sky)))
     on_map = replace(MAP, centre=_middle())
     for name, how, recipe in (
         ("nights-sky", "north up, one scale of zenith angle", SKY),
         ("nights-map", "on one geographic map at 110 km", on_map),
         ("nights-moving", "on that map, less what stands still for ten minutes", replace(on_map, background_s=600.0)),
     ):
-        tasks = (*station_tasks(sky), near_times(sky))
-        yield replace(plain, name=name, title=f"{plain.title}; {how}", recipe=recipe, tasks=tasks)
+        yield replace(plain, name=name, title=f"{plain.title}; {how}", recipe=recipe)
+
+
+def _nights(sky: Frames, tasks: tuple[Task, ...]) -> DataSet:
+    return DataSet(
+        "nights",
+        f"simulated all-sky frames of {' and '.join(STATIONS)}: aurora, cloud, moon and twilight",
+        simulated=True,
+        recipe=FrameRecipe(),
+        draw=sky.images,
+        group=sky.night,
+        tasks=tasks,
+    )
 
 
 def _middle() -> tuple[float, float]:

@@ -51,8 +51,10 @@ def heading(plan: Plan) -> str:
         f"Retrieval benchmark, {form}. In parentheses 95 % intervals by bootstrap over groups (events, nights, passes, "
         "stretches of time) and seeds; a group's queries are drawn together. p@k: precision among the first k. ap: "
         "average precision. r@k: recall. median rank: of the first right answer. gain@10: p@10 over the share of right "
-        "candidates. two@6: share of queries with right answers of two groups among the first six. ap, leaky: without "
-        "the leak control. kB: files of the encoder, 0 for a formula. Times depend on the machine."
+        "candidates. two@6: share of queries with right answers of two groups among the first six samples; two@6e: "
+        "among the first six groups, of each of which the nearest sample counts. ap, leaky: without the leak control. "
+        "over best: ap less that of the best encoder that is made from its name, query by query; the interval is of "
+        "the difference. kB: files of the encoder, 0 for a formula. Times depend on the machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
 
@@ -75,13 +77,23 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     )
     shown = [key for key in MEASURES if np.isfinite(first[key])]
     heads = "".join(f"{_head(key):18s}" for key in shown)
-    say(f"  {'encoder':18s}{heads}{HEADLINE + ', leaky':18s}{'ms/image':>9s}{'dim':>6s}{'kB':>8s}{'seeds':>6s}")
+    costs = f"{'ms/image':>9s}{'dim':>6s}{'kB':>8s}{'seeds':>6s}"
+    say(f"  {'encoder':18s}{heads}{HEADLINE + ', leaky':18s}{'over best':36s}{costs}")
     for row in controlled:
         cells = "".join(f"{_cell(row, key):18s}" for key in shown)
         without = _cell(leaky[row["encoder"]], HEADLINE)
         costs = f"{row['ms_per_image']:9.2f}{row['dimension']:6d}{row['kilobytes']:8.0f}{row['seeds']:6d}"
-        say(f"  {row['encoder']:18s}{cells}{without:18s}{costs}")
+        how = f"  {row['how']}" if row["how"] else ""
+        say(f"  {row['encoder']:18s}{cells}{without:18s}{_over(row):36s}{costs}{how}")
     say("")
+
+
+def _over(row: dict[str, Any]) -> str:
+    """How far the row is above the best baseline, and which that is."""
+    if not row["best_baseline"]:
+        return ""
+    bounds = "" if np.isnan(row["lead_low"]) else f" ({row['lead_low']:+.3f} to {row['lead_high']:+.3f})"
+    return f"{row['lead']:+.3f}{bounds} {row['best_baseline']}"
 
 
 def _head(key: str) -> str:

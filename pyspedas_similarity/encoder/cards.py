@@ -10,6 +10,11 @@ from typing import Any
 from ..errors import EncoderError
 
 FORMAT_VERSION = 1
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+NETWORK = "encoder.onnx"
+"""The files of a saved encoder."""
+
 KINDS = ("distribution", "frame", "spectrum", "window")
 
 # Words about an encoder may be mended later; they change no embedding, so they do not change the hash.

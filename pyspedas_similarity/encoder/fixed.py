@@ -172,20 +172,13 @@ def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
 def _describe(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """`describe` for single-channel images (m, pixels, pixels) float32: (m, 29)."""
-    pixels = images.shape[-1]
-    weights = weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        # One dot product an image: the same to the last bit whatever other images are in the batch.
-        columns = values.reshape(len(values), -1, 1)
-        return np.matmul(weights.reshape(len(weights), 1, -1), columns)[:, 0, 0].astype(np.float64)
-
+    pixels, mean = images.shape[-1], weighted_mean(weights)
     # Around the mean, so that the rim of the measured disc is no edge.
     images = np.where(weights > 0, images - mean(images).astype(np.float32)[:, None, None], 0)
     features, blurred = [], [images]
     for sigma in BAND_SIGMAS:
         sigma = sigma * pixels / REFERENCE_PIXELS
-        smooth, slope = _filter(pixels, sigma, 0), _filter(pixels, sigma, 1)
+        smooth, slope = filter_matrix(pixels, sigma, 0), filter_matrix(pixels, sigma, 1)
         rows = smooth @ images
         blurred.append(rows @ smooth.T)
         if len(blurred) - 1 <= len(SIGMAS):
@@ -211,6 +204,19 @@ def _gradient_features(
     return [np.log(total + FLOOR), *moments, np.log(np.maximum(peaked, 1))]
 
 
+def weighted_mean(weights: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The function that gives means of maps (m, pixels, pixels) by weights of that shape: (m,) float64."""
+    shares = weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1)
+    shares = shares.reshape(len(weights), 1, -1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        # One dot product an image: the same to the last bit whatever other images are in the batch.
+        columns = values.reshape(len(values), -1, 1)
+        return np.matmul(shares, columns)[:, 0, 0].astype(np.float64)
+
+    return mean
+
+
 @cache
 def _waves(dimension: int) -> np.ndarray:
     """Wave vectors (`KERNEL_PAIRS`, dimension) of the Gaussian kernel.
@@ -222,7 +228,7 @@ def _waves(dimension: int) -> np.ndarray:
 
 
 @cache
-def _filter(pixels: int, sigma: float, order: int) -> np.ndarray:
+def filter_matrix(pixels: int, sigma: float, order: int) -> np.ndarray:
     """The matrix (pixels, pixels) that filters a column; slopes are scaled by sigma (Lindeberg 1998, IJCV 30, 79)."""
     from scipy import ndimage
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -157,19 +157,34 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
         Not a readable network, one that reaches for other files, holds numbers that are not finite, or does not fit
         `card`.
     """
+    network = run_network(onnx, [(card.channels, card.pixels, card.pixels), (card.dimension,)], source)
+    return lambda filled, measured: network(filled)
+
+
+def run_network(onnx: bytes, shapes: Sequence[tuple[int, ...]], source: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A network in ONNX Runtime on the CPU as a function of one array, both float32.
+
+    Parameters
+    ----------
+    onnx : bytes
+    shapes : sequence of tuple of int
+        Of what goes in and what comes out, without the number of samples, which stands in front.
+    source : str
+        The file it came from, named in errors.
+
+    Raises
+    ------
+    EncoderError
+        As `network_transform`.
+    """
     read_network(onnx, source)
     session = open_session(onnx, source)
     ports = [*session.get_inputs(), *session.get_outputs()]
-    shapes = [tuple(port.shape[1:]) for port in ports]
-    expected = [(card.channels, card.pixels, card.pixels), (card.dimension,)]
-    if shapes != expected or any(port.type != "tensor(float)" for port in ports):
-        raise EncoderError(source, f"a network of shapes {shapes}, the card says {expected}", "Restore the folder.")
+    found = [tuple(port.shape[1:]) for port in ports]
+    if found != list(shapes) or any(port.type != "tensor(float)" for port in ports):
+        raise EncoderError(source, f"a network of shapes {found}, the card says {list(shapes)}", "Restore the folder.")
     name = ports[0].name
-
-    def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-        return session.run(None, {name: filled})[0]
-
-    return transform
+    return lambda values: session.run(None, {name: values})[0]
 
 
 def open_session(onnx: bytes, source: str) -> InferenceSession:

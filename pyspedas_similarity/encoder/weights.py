@@ -21,17 +21,15 @@ import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, build_backbone
-from .cards import Card
+from .canonical import METHOD as CANONICAL_METHOD
+from .canonical import canonical_transform
+from .cards import CARD, NETWORK, WEIGHTS, Card
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
 from .hybrid import METHOD as HYBRID_METHOD
 from .hybrid import hybrid_transform, learned_card
-from .runtime import Encoder, network_transform
+from .runtime import Encoder, Transform, network_transform
 from .training import TrainedNetwork, training_record
-
-CARD = "card.json"
-WEIGHTS = "weights.safetensors"
-NETWORK = "encoder.onnx"
 
 EXPORT_TOLERANCE = 1e-4
 """Largest difference between torch and ONNX Runtime, as a share of the largest feature."""
@@ -141,10 +139,16 @@ def load_encoder(folder: str | Path) -> Encoder:
         if _sha256(files[name]) != expected:
             raise EncoderError(str(folder / name), "not the file its card speaks of", "Restore the folder.")
     _check_weights(files[WEIGHTS], str(folder / WEIGHTS))
+    return Encoder(card, _transform(card, files[NETWORK], str(folder / NETWORK)), files)
+
+
+def _transform(card: Card, onnx: bytes, source: str) -> Transform:
+    """What a card describes, with the network that belongs to it."""
     if card.method == HYBRID_METHOD:
-        network = network_transform(files[NETWORK], learned_card(card), str(folder / NETWORK))
-        return Encoder(card, hybrid_transform(card, network), files)
-    return Encoder(card, network_transform(files[NETWORK], card, str(folder / NETWORK)), files)
+        return hybrid_transform(card, _transform(learned_card(card), onnx, source))
+    if card.method == CANONICAL_METHOD:
+        return canonical_transform(card, onnx, source)
+    return network_transform(onnx, card, source)
 
 
 def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:

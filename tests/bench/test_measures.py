@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from pyspedas_similarity.bench.measures import measure_queries, ranking, summarise
+from pyspedas_similarity.bench.measures import lead, measure_queries, ranking, summarise
 from pyspedas_similarity.bench.tasks import Task, marked, neither, others, same
 
 
@@ -49,6 +49,34 @@ def test_right_answers_of_two_groups_among_the_first_six():
     assert measure_queries(embeddings, np.array([9, 1, 1, 1, 1, 1, 1, 1, 1, 1]), asked)["two@6"] == 0
     assert measure_queries(embeddings, np.array([9, 1, 2, 2, 2, 2, 2, 2, 2, 2]), asked)["two@6"] == 1
     assert measure_queries(embeddings, np.array([9, 1, 2, 2, 2, 2, 1, 2, 2, 2]), asked)["two@6"] == 0
+
+
+def test_of_an_event_only_the_nearest_sample_counts():
+    embeddings = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 1, 10)])
+    right = np.array([0, 1, 1, 1, 1, 1, 1, 1, 0, 1], bool)
+    asked = task_of(10, marked(right), others(10), np.array([0]))
+    # Six samples of event 1 come first: the second event stands at place seven of samples, but two of events.
+    assert measure_queries(embeddings, np.array([9, 1, 1, 1, 1, 1, 1, 2, 3, 3]), asked)["two@6e"] == 1
+    # Of event 2 the nearest sample is wrong, of event 1 alone it is right.
+    assert measure_queries(embeddings, np.array([9, 1, 1, 1, 1, 1, 1, 1, 2, 2]), asked)["two@6e"] == 0
+    # The second right event is the seventh.
+    group = np.array([9, 1, 2, 3, 4, 5, 6, 7, 8, 8])
+    right = np.array([0, 1, 0, 0, 0, 0, 0, 1, 0, 0], bool)
+    asked = task_of(10, marked(right), others(10), np.array([0]))
+    assert measure_queries(embeddings, group, asked)["two@6e"] == 0
+
+
+def test_the_lead_is_a_difference_query_by_query():
+    rng = np.random.default_rng(3)
+    group = np.repeat(np.arange(20), 10)
+    hard = rng.random(20)[group]  # what makes a group hard is hard for both
+    mine, theirs = {"ap": hard + 0.1 + 0.01 * rng.standard_normal(200)}, {"ap": hard}
+    found = lead([mine], [theirs], group)
+    assert found.value == pytest.approx(0.1, abs=0.005) and 0.09 < found.low < found.value < found.high < 0.11
+    assert lead([theirs, mine], [theirs], group).value == pytest.approx(found.value / 2)
+    none = lead([{"ap": rng.random(200)}], [{"ap": rng.random(200)}], group)
+    assert none.low < 0 < none.high
+    assert np.isnan(lead([mine], [theirs], np.zeros(200)).low)
 
 
 def test_the_query_without_leak_control_meets_its_own_group(random_case):

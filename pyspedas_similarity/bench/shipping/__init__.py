@@ -1,7 +1,8 @@
 """Encoders that come with the package: what they are trained on, and how.
 
-Each module here is one of them: ``library(quick, data)`` gives its images, and ``NAME``, ``KIND``, ``RECIPE``, ``PLAN``
-and ``KNOWN_FAILURES`` the rest; ``FIXED`` and ``SHARE``, where they are there, put a fixed transform beside it.
+Each module here is one of them: ``library(quick, data, seed)`` gives its images, and ``NAME``, ``KIND``, ``RECIPE``,
+``INSTEAD_OF``, ``PLAN`` and ``KNOWN_FAILURES`` the rest; ``FIXED`` and ``SHARE``, where they are there, put a fixed
+transform beside it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ...encoder.canonical import METHOD, fit_canonical
+from ...encoder.cards import Card
 from ...encoder.hybrid import hybrid
 from ...encoder.runtime import Encoder
-from ...encoder.training import train
+from ...encoder.shipped import INSTEAD_OF
 from ...encoder.weights import load_encoder, save_encoder
 from ...errors import ArgumentError
 from ..measures import MEASURES
@@ -24,7 +27,6 @@ from .images import Library
 
 KINDS = ("distributions", "windows", "frames")
 LICENCE = "BSD-3-Clause"
-QUICK_EPOCHS = 2
 
 
 def ship(
@@ -40,9 +42,9 @@ def ship(
     data : pathlib.Path, optional
         Folder of the real files, where it is trained on some.
     quick : bool
-        Little data and `QUICK_EPOCHS` epochs, to try the command: no encoder to use.
+        Little data, to try the command: no encoder to use.
     seed : int
-        Of the training.
+        Other simulated data for every seed; there is no other chance in it.
     overwrite : bool
         Replace an encoder that is there.
 
@@ -58,30 +60,27 @@ def ship(
     if Path(out).exists() and not overwrite:
         raise ArgumentError(f"--out {out}", "it is there already", "Give another folder, or --overwrite.")
     module = import_module(f".{kind}", __name__)
-    encoder = train_as(module, module.library(quick, data), quick, seed)
+    encoder = train_as(module, module.library(quick, data, seed), quick)
     save_encoder(encoder, out, overwrite)
     return encoder
 
 
-def train_as(module: ModuleType, library: Library, quick: bool = False, seed: int = 0) -> Encoder:
+def train_as(module: ModuleType, library: Library, quick: bool = False) -> Encoder:
     """Train on a library as one of the modules here says."""
-    plan = replace(module.PLAN, seed=seed)
-    plan = replace(plan, epochs=QUICK_EPOCHS) if quick else plan
-    encoder = train(
-        library.images,
-        kind=module.KIND,
-        recipe={} if module.RECIPE is None else module.RECIPE.to_dict(),
-        recipe_hash="" if module.RECIPE is None else module.RECIPE.hash,
-        data=library.data,
-        plan=plan,
-        name=module.NAME,
-        positives=library.positives,
-        groups=library.groups,
+    recipe = module.RECIPE
+    failures = [*module.KNOWN_FAILURES, *(["Trained in the quick form: of no use."] if quick else [])]
+    card = Card(
+        module.NAME,
+        module.KIND,
+        METHOD,
+        recipe={} if recipe is None else recipe.to_dict(),
+        recipe_hash="" if recipe is None else recipe.hash,
+        training={"data": library.data, INSTEAD_OF: [each.hash for each in module.INSTEAD_OF]},
+        known_failures=failures,
+        licence=LICENCE,
     )
-    if hasattr(module, "FIXED"):
-        encoder = hybrid(encoder, module.FIXED, module.SHARE)
-    failures = [*getattr(module, "KNOWN_FAILURES", []), *(["Trained in the quick form: of no use."] if quick else [])]
-    return replace(encoder, card=replace(encoder.card, known_failures=failures, licence=LICENCE))
+    encoder = fit_canonical(library.images, library.positives, card, module.PLAN, library.groups)
+    return hybrid(encoder, module.FIXED, module.SHARE) if hasattr(module, "FIXED") else encoder
 
 
 def note_metrics(folder: str | Path, table: Path) -> Encoder:
@@ -90,7 +89,7 @@ def note_metrics(folder: str | Path, table: Path) -> Encoder:
     Parameters
     ----------
     folder : str or pathlib.Path
-        Of the encoder, whose last part is its name in the table.
+        Of the encoder, known in the table by its hash.
     table : pathlib.Path
         ``bench.ecsv``.
 
@@ -102,10 +101,10 @@ def note_metrics(folder: str | Path, table: Path) -> Encoder:
     from astropy.table import Table
 
     rows = Table.read(table, format="ascii.ecsv")
-    rows = rows[(rows["encoder"] == Path(folder).name) & rows["leak_control"]]
-    if not len(rows):
-        raise ArgumentError(f"{table}", f"it has no line on {Path(folder).name}", "Give the table of its benchmark.")
     encoder = load_encoder(folder)
+    rows = rows[(rows["hash"] == encoder.hash) & rows["leak_control"]]
+    if not len(rows):
+        raise ArgumentError(f"{table}", f"it has no line on {encoder.card.name}", "Give the table of its benchmark.")
     metrics = encoder.card.metrics | {f"{row['dataset']}/{row['task']}": _measured(row) for row in rows}
     encoder = replace(encoder, card=replace(encoder.card, metrics=metrics))
     save_encoder(encoder, folder, overwrite=True)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ...encoder.training import TrainingPlan
+from ...encoder.canonical import CanonicalPlan
 from ...simulate.fpi import DES, simulate_event
 from ...sources.registry import ELECTRONS
 from ..edr import images_of
-from .images import Library, joined
+from .images import SEED_STEP, Library, joined
 
-NAME, KIND, RECIPE = "mms_electrons", "distribution", ELECTRONS
+NAME, KIND, RECIPE, INSTEAD_OF = "mms_electrons", "distribution", ELECTRONS, ()
 
 FIRST_SEED = 1000
 """Of the events; those of the benchmark begin at 200, those of its choices below."""
 
-EVENTS, DURATION_S, PROBES = 240, 12.0, 2
+EVENTS, DURATION_S, PROBES = 120, 12.0, 2
 WITHOUT_REGION = 3
 """Every so many events has no diffusion region: what surrounds it is to be known as well."""
 
@@ -28,19 +28,17 @@ CADENCE_MS = 120
 MOMENTS = 8
 """Drawn of each event; many events of few samples say more than few of many."""
 
-PLAN = TrainingPlan(method="vicreg", backbone="compact", epochs=10, batch_size=256, held_out=0.1)
-
-FIXED, SHARE = "oriented", 0.3
-"""Chosen on events 400 to 409."""
+PLAN = CanonicalPlan(components=24, group_noise=1.0)
+"""Chosen on events 400 to 409. Means of events differ by density, temperature and field, which is of no interest."""
 
 KNOWN_FAILURES = [
-    "On simulated events that were not trained on, 'pixels' finds diffusion regions better: do not ship.",
     "Trained on simulated distributions alone; never tried on distributions measured by DES.",
+    "The six nearest samples are often of one event, since neighbours in time are nearly equal: count intervals.",
     "Ions, and electrons imaged by another recipe, are refused.",
 ]
 
 
-def library(quick: bool = False, data: Path | None = None) -> Library:
+def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Library:
     """Images of simulated events; spacecraft at the same time, and the next sample in time, are partners.
 
     Parameters
@@ -49,9 +47,12 @@ def library(quick: bool = False, data: Path | None = None) -> Library:
         A few short events, to try the command.
     data : Path, optional
         Not used: no real electron distributions are at hand.
+    seed : int
+        Other events for every seed.
     """
     events, duration_s = (3, 3.0) if quick else (EVENTS, DURATION_S)
-    seeds = range(FIRST_SEED, FIRST_SEED + events)
+    first = FIRST_SEED + seed * SEED_STEP
+    seeds = range(first, first + events)
     parts = [_event(seed, duration_s) for seed in seeds]
     data = [f"simulated electrons, events {seeds[0]} to {seeds[-1]}, {PROBES} spacecraft each"]
     return replace(joined(*parts), data=data)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SEED_STEP = 10_000
+"""From the simulated data of one seed of training to those of the next."""
+
 
 @dataclass(frozen=True, eq=False)
 class Library:

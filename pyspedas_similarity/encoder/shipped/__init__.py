@@ -19,6 +19,9 @@ SHIPPED = {
 }
 """The names of trained encoders; those whose folder is there can be loaded (`available`)."""
 
+INSTEAD_OF = "instead_of"
+"""Under this name the training record of a card has the hashes of the recipes that its own takes the place of."""
+
 AUTOMATIC = "shipped"
 """The name that stands for the one that fits the images."""
 
@@ -53,8 +56,8 @@ def shipped_for(kind: str, recipe_hash: str, shape: tuple[int, int, int]) -> Enc
     """
     for name in available():
         card = Card.from_json((FOLDER / name / CARD).read_text(), name)
-        fits = card.kind == kind and (card.channels, card.pixels, card.pixels) == tuple(shape)
-        if fits and card.recipe_hash in ("", recipe_hash):
+        fits = (card.channels, card.pixels, card.pixels) == tuple(shape) and card.recipe_hash in ("", recipe_hash)
+        if card.kind == kind and (fits or recipe_hash in card.training.get(INSTEAD_OF, ())):
             return shipped_encoder(name)
     found = f"none that came with the package is for {kind} images of this recipe"
     raise EncoderError(f"encoder {AUTOMATIC!r}", found, "Use a fixed encoder, or train one.")
