@@ -49,8 +49,8 @@ class Plan:
     only : tuple of str
         Of `DATASETS`; empty: all.
     encoders : tuple of str
-        Names of `NAMED`, and folders of saved encoders, or of folders of one encoder trained with several seeds;
-        empty: all names.
+        Names of `NAMED`, and folders of saved encoders, or of folders of one encoder trained with several seeds, or of
+        such folders that are named after the data set, or the kind of image, that each is for; empty: all names.
     seeds : int
         For encoders that are fitted, such as networks with random weights.
     """
@@ -66,7 +66,7 @@ class Plan:
             if name not in DATASETS:
                 raise ArgumentError("--only", f"found {name!r}", f"Give of {', '.join(DATASETS)}.")
         for name in self.encoders:
-            if name not in NAMED and not _folders(name):
+            if name not in NAMED and not _folders(name) and not any(Path(name).glob(f"*/*/{CARD}")):
                 remedy = f"Give of {', '.join(NAMED)}, or folders of saved encoders."
                 raise ArgumentError("--encoders", f"found {name!r}, which is neither", remedy)
         if len({Path(name).name for name in self.encoders}) < len(self.encoders):
@@ -163,12 +163,13 @@ def run_dataset(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[d
     drawn: dict[str, np.ndarray] = {}
     for name in plan.names:
         try:
-            recipe = recipe_of(name, data.recipe)
+            source = source_for(name, data)
+            recipe = recipe_of(source, data.recipe)
             if recipe is None:
                 continue
             if recipe.hash not in drawn:
                 drawn = {recipe.hash: data.draw(recipe)}  # one at a time: images are what takes memory
-            embedded = embed(name, drawn[recipe.hash], recipe, plan.seeds)
+            embedded = embed(source, drawn[recipe.hash], recipe, plan.seeds)
         except SimilarityError as error:
             say(f"{data.name}: {name} left out, {error}")
             continue
@@ -177,11 +178,23 @@ def run_dataset(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[d
     return rows
 
 
+def source_for(name: str, data: DataSet) -> str:
+    """The name, or the folder inside it that is named after the data set or after the kind of its images."""
+    if name not in NAMED:
+        for own in (data.name, data.recipe.kind):
+            if (Path(name) / own).is_dir():
+                return str(Path(name) / own)
+    return name
+
+
 def recipe_of(name: str, natural: Recipe) -> Recipe | None:
     """The recipe of the images that an encoder takes, or None where it is made for images of another kind."""
     if name in NAMED:
         return natural
-    card = Card.from_json((_folders(name)[0] / CARD).read_text(), name)
+    folders = _folders(name)
+    if not folders:
+        return None
+    card = Card.from_json((folders[0] / CARD).read_text(), name)
     if card.kind != natural.kind:
         return None
     return recipe_from_dict(card.recipe) if card.recipe else natural
