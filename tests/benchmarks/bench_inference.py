@@ -236,7 +236,7 @@ def int8(say: Output) -> None:
         cosine = np.nansum(encoder.encode(other) * small.encode(other), axis=1)
         kept = small.card.metrics[RECORD]["neighbours_kept"]
         size = [sum(map(len, each.files.values())) / 1e6 for each in (encoder, small)]
-        say(f"{backbone:9s} {epochs} epochs: {kept:.3f} of ten nearest kept, cosine {cosine.mean():.4f} in the mean, ")
+        say(f"{backbone:9s} {epochs} epochs: {kept:.3f} of ten nearest kept, cosine {cosine.mean():.4f} in the mean,")
         say(f"          {size[0]:.1f} MB become {size[1]:.1f} MB")
         try:
             quantise(encoder, known, other)
