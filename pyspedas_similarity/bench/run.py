@@ -54,7 +54,8 @@ class Plan:
         Of `DATASETS`; empty: all.
     encoders : tuple of str
         Names of `NAMED`, 'shipped' for those that come with the package, and folders of saved encoders, or of folders
-        of one encoder trained with several seeds; empty: all names.
+        of one encoder trained with several seeds, or of such folders that are named after the data set, or the kind of
+        image, that each is for; empty: all names.
     seeds : int
         For encoders that are fitted, such as networks with random weights.
     """
@@ -70,7 +71,7 @@ class Plan:
             if name not in DATASETS:
                 raise ArgumentError("--only", f"found {name!r}", f"Give of {', '.join(DATASETS)}.")
         for name in self.encoders:
-            if name not in (*NAMED, AUTOMATIC) and not _folders(name):
+            if name not in (*NAMED, AUTOMATIC) and not _folders(name) and not any(Path(name).glob(f"*/*/{CARD}")):
                 remedy = f"Give of {', '.join((*NAMED, AUTOMATIC))}, or folders of saved encoders."
                 raise ArgumentError("--encoders", f"found {name!r}, which is neither", remedy)
         if len({Path(name).name for name in self.encoders}) < len(self.encoders):
@@ -200,12 +201,23 @@ def run_dataset(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[d
         try:
             if name == AUTOMATIC and data.name in windows.TRAINED_ON:
                 found[name] = measure_unseen(data, plan)
-            elif (recipe := recipe_of(name, data.recipe)) is not None:
-                images = draw(recipe)
-                found[name] = measure(name, embed(name, images, recipe, plan.seeds), data)
+                continue
+            source = source_for(name, data)
+            recipe = recipe_of(source, data.recipe)
+            if recipe is not None:
+                found[name] = measure(embed(source, draw(recipe), recipe, plan.seeds), data)
         except SimilarityError as error:
             say(f"{data.name}: {name} left out, {error}")
     return [row for task in data.tasks for row in lines_of(data, task, found)]
+
+
+def source_for(name: str, data: DataSet) -> str:
+    """The name, or the folder inside it that is named after the data set or after the kind of its images."""
+    if name not in (*NAMED, AUTOMATIC):
+        for own in (data.name, data.recipe.kind):
+            if (Path(name) / own).is_dir():
+                return str(Path(name) / own)
+    return name
 
 
 def recipe_of(name: str, natural: Recipe) -> Recipe | None:
@@ -215,7 +227,10 @@ def recipe_of(name: str, natural: Recipe) -> Recipe | None:
     if name == AUTOMATIC:
         card = shipped_for(natural.kind, natural.hash, natural.shape).card
     else:
-        card = Card.from_json((_folders(name)[0] / CARD).read_text(), name)
+        folders = _folders(name)
+        if not folders:
+            return None
+        card = Card.from_json((folders[0] / CARD).read_text(), name)
     if card.kind != natural.kind:
         return None
     return recipe_from_dict(card.recipe) if card.recipe else natural
@@ -251,7 +266,7 @@ def encoders_of(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> It
             yield named_encoder(name, recipe.kind)
 
 
-def measure(name: str, embedded: Embedded, data: DataSet) -> Measured:
+def measure(embedded: Embedded, data: DataSet) -> Measured:
     """Every task of a data set, with and without leak control."""
     scores = {
         (task.name, control): [measure_queries(each, data.group, task, control) for each in embedded.embeddings]
@@ -283,7 +298,7 @@ def measure_unseen(data: DataSet, plan: Plan) -> Measured:
             found = unseen_scores(data, library, partial(train_as, windows), control)
             for task, one in found.items():
                 scores.setdefault((task, control), []).append(one)
-    about = measure(AUTOMATIC, as_shipped, replace(data, tasks=())).about
+    about = measure(as_shipped, replace(data, tasks=())).about
     return Measured(scores, about | {"how": "trained anew without each group"})
 
 

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, EncoderError
 from .cards import Card
 from .resizing import resizing
 from .runtime import Encoder, messages, network_transform, open_session, read_network
-from .weights import NETWORK, WEIGHTS
+from .weights import NETWORK, WEIGHTS, no_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -133,7 +133,7 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
     takes = _settled(model, recipe.shape, takes, str(path))
     onnx, dimension = _wrapped(model, recipe.shape, takes, str(path))
     channels, pixels, _ = recipe.shape
-    weights = _no_weights()
+    weights = no_weights()
     card = Card(
         name or path.stem,
         recipe.kind,
@@ -154,13 +154,6 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
 
 def _plain(takes: ForeignInput) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(takes).items()}
-
-
-def _no_weights() -> bytes:
-    """There is nothing to train on beside the network, and an encoder's folder has this file."""
-    from safetensors.numpy import save
-
-    return save({})
 
 
 def _check_operators(model: ModelProto, source: str) -> None:

@@ -20,6 +20,13 @@ Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 SMALLEST_NORM = 1e-12
 
+PIXELS_AT_ONCE, MOST_AT_ONCE = 2**18, 256
+"""Bounds of a batch: 256 images of 32 px, 64 of 64 px, 16 of 128 px.
+
+From 4 images to 256 the speed differed by less than other work on the machine made of it, the memory by up to five
+times: docs/benchmarks/inference.rst.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
@@ -45,15 +52,16 @@ class Encoder:
         """The hash of the card."""
         return self.card.hash
 
-    def encode(self, images: np.ndarray, batch: int = 256) -> np.ndarray:
+    def encode(self, images: np.ndarray, batch: int | None = None) -> np.ndarray:
         """Embed images.
 
         Parameters
         ----------
         images : numpy.ndarray
             (n, channels, pixels, pixels), NaN where nothing was measured. Left as it is.
-        batch : int
-            How many images go through the transform at once; bounds the memory used.
+        batch : int, optional
+            How many images go through the transform at once; bounds the memory used. By default as many as
+            `PIXELS_AT_ONCE` allows.
 
         Returns
         -------
@@ -68,9 +76,10 @@ class Encoder:
         ArgumentError
             `batch` is below 1.
         """
-        if batch < 1:
+        if batch is not None and batch < 1:
             raise ArgumentError("batch", f"{batch}", "Give 1 or more.")
         images = self._checked(images)
+        batch = batch or min(MOST_AT_ONCE, max(1, PIXELS_AT_ONCE // images.shape[-1] ** 2))
         parts = [self._encode_batch(images[first : first + batch]) for first in range(0, len(images), batch)]
         if not parts:
             return np.empty((0, self.dimension(images.shape[1:])), np.float32)
@@ -199,6 +208,9 @@ def open_session(onnx: bytes, source: str) -> InferenceSession:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Threads that wait for work in a loop take the cores from whatever else runs: measured in
+    # docs/benchmarks/inference.rst.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common public base

@@ -139,16 +139,34 @@ def load_encoder(folder: str | Path) -> Encoder:
         if _sha256(files[name]) != expected:
             raise EncoderError(str(folder / name), "not the file its card speaks of", "Restore the folder.")
     _check_weights(files[WEIGHTS], str(folder / WEIGHTS))
-    return Encoder(card, _transform(card, files[NETWORK], str(folder / NETWORK)), files)
+    return assemble(card, files, str(folder / NETWORK))
+
+
+def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
+    """The encoder of a card whose network is among `files`, alone or beside a fixed transform.
+
+    Raises
+    ------
+    EncoderError
+        The network is damaged or does not fit the card; names `source`.
+    """
+    return Encoder(card, _transform(card, files[NETWORK], source), files)
 
 
 def _transform(card: Card, onnx: bytes, source: str) -> Transform:
-    """What a card describes, with the network that belongs to it."""
+    """What a card describes, around the network that belongs to it."""
     if card.method == HYBRID_METHOD:
         return hybrid_transform(card, _transform(learned_card(card), onnx, source))
     if card.method == CANONICAL_METHOD:
         return canonical_transform(card, onnx, source)
     return network_transform(onnx, card, source)
+
+
+def no_weights() -> bytes:
+    """A file of no weights: an encoder's folder has one, also where there is nothing to train on."""
+    from safetensors.numpy import save
+
+    return save({})
 
 
 def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
@@ -176,7 +194,7 @@ def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: 
             output_names=["features"],
             dynamic_shapes=({0: torch.export.Dim("n")},),
         )
-    onnx = _without_traces(program.model_proto.SerializeToString())
+    onnx = without_traces(program.model_proto.SerializeToString())
     with torch.no_grad():
         expected = backbone(example).numpy()
     _compare(onnx, example.numpy(), expected)
@@ -200,8 +218,8 @@ def _quiet_exporter() -> Iterator[None]:
             each.setLevel(level)
 
 
-def _without_traces(onnx: bytes) -> bytes:
-    """Drop what the exporter notes of source files: paths of this machine, of no use to a reader."""
+def without_traces(onnx: bytes) -> bytes:
+    """Drop what an exporter notes of source files: paths of this machine, of no use to a reader."""
     from onnx import load_model_from_string
 
     model = load_model_from_string(onnx)

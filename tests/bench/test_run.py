@@ -38,7 +38,18 @@ def stripes():
 
 
 def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
-    arguments = ["bench", "--quick", "--only", "edr", "nights", "projected", "movie", "--encoders", "pixels", "spectrum"]
+    arguments = [
+        "bench",
+        "--quick",
+        "--only",
+        "edr",
+        "nights",
+        "projected",
+        "movie",
+        "--encoders",
+        "pixels",
+        "spectrum",
+    ]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == cli.FOUND
     printed = capsys.readouterr().out
     text = (tmp_path / "bench.txt").read_text()
@@ -89,6 +100,20 @@ def test_saved_encoders_are_taken_from_folders_with_their_seeds(stripes, tmp_pat
     rows = bench.run_dataset(stripes, plan, print)
     # The one made for frames has nothing to say of windows.
     assert [(row["encoder"], row["seeds"]) for row in rows if row["leak_control"]] == [("mine", 2), ("seed1", 1)]
+
+
+def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_path):
+    own, other = fit_pca(stripes.draw(RECIPE), "window", dimension=2), fit_pca(stripes.draw(RECIPE), "window")
+    save_encoder(own, tmp_path / "trained" / "stripes" / "seed0")
+    save_encoder(own, tmp_path / "trained" / "stripes" / "seed1")
+    save_encoder(other, tmp_path / "trained" / "elsewhere" / "seed0")
+    save_encoder(own, tmp_path / "general" / "window")
+    save_encoder(fixed_encoder("pixels", "frame"), tmp_path / "general" / "frame")
+    save_encoder(other, tmp_path / "none" / "elsewhere" / "seed0")
+    plan = bench.Plan(encoders=tuple(str(tmp_path / name) for name in ("trained", "general", "none")))
+    rows = [row for row in bench.run_dataset(stripes, plan, print) if row["leak_control"]]
+    # Nothing in the last is for this data set, and that is no error.
+    assert [(row["encoder"], row["seeds"], row["dimension"]) for row in rows] == [("trained", 2, 2), ("general", 1, 2)]
 
 
 def test_an_encoder_that_cannot_be_run_is_named_and_passed_over(stripes):

