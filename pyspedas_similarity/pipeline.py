@@ -116,9 +116,7 @@ def make_plan(variables: Sequence[Variable], choices: Choices, has_field: bool |
         if trained is None or not trained.card.recipe:
             raise
         natural = recipe_from_dict(trained.card.recipe)  # the encoder knows what the variable's name does not tell
-    if choices.encoder == AUTOMATIC:
-        trained = shipped_for(natural.kind, natural.hash, natural.shape)
-    encoder = trained or named_encoder(choices.encoder or default_encoder(natural.kind).card.name, natural.kind)
+    encoder = trained or _untold(natural, variables, choices, has_field)
     card = encoder.card
     if card.kind != natural.kind:
         remedy = f"Give an encoder for images of the kind {natural.kind!r}."
@@ -362,10 +360,7 @@ def _with_or_without_field(
     variables: Sequence[Variable], recipe: DistributionRecipe, choices: Choices, has_field: bool | None, free: bool
 ) -> DistributionRecipe:
     """The recipe itself where there is a magnetic field, else its planes in the axes of the instrument."""
-    if has_field is None:
-        lacking = [v for v in variables if "field" not in find_companions(v, choices.companions)]
-    else:
-        lacking = [] if has_field else list(variables)
+    lacking = _lacking_field(variables, choices, has_field)
     if not lacking:
         return recipe
     name = lacking[0].name
@@ -374,6 +369,30 @@ def _with_or_without_field(
         raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
     logger.warning("%s: no magnetic field is loaded: planes are those of the instrument's axes.", name)
     return recipe.without_field()
+
+
+def _lacking_field(variables: Sequence[Variable], choices: Choices, has_field: bool | None) -> list[Variable]:
+    """The variables to which no magnetic field belongs; `has_field`: as in `make_plan`."""
+    if has_field is None:
+        return [v for v in variables if "field" not in find_companions(v, choices.companions)]
+    return [] if has_field else list(variables)
+
+
+def _untold(natural: Recipe, variables: Sequence[Variable], choices: Choices, has_field: bool | None) -> Encoder:
+    """The encoder of a name, or where none is given the shipped one for these very images, or else the fixed default."""
+    if choices.encoder == AUTOMATIC:
+        return shipped_for(natural.kind, natural.hash, natural.shape)
+    if choices.encoder is not None:
+        return named_encoder(choices.encoder, natural.kind)
+    try:
+        shipped = shipped_for(natural.kind, natural.hash, natural.shape)
+    except EncoderError:
+        return default_encoder(natural.kind)
+    # One with a recipe of its own is taken if asked for: it sees other images than the caller expects.
+    fits = shipped.card.recipe_hash in ("", natural.hash)
+    needs_field = isinstance(natural, DistributionRecipe) and natural.field_aligned
+    lacks_field = needs_field and _lacking_field(variables, choices, has_field)
+    return shipped if fits and not lacks_field else default_encoder(natural.kind)
 
 
 def _trained(encoder: str | Path | Encoder | None) -> Encoder | None:

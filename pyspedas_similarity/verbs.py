@@ -339,7 +339,8 @@ def train(
         plan = plan or training.TrainingPlan(**options)
     except TypeError as error:
         raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.training.TrainingPlan.") from error
-    choices = Choices(instrument, None, recipe, {"field": field, "velocity": velocity}, progress)
+    # Any encoder without a recipe of its own: images are to be those of the instrument.
+    choices = Choices(instrument, "pixels", recipe, {"field": field, "velocity": velocity}, progress)
     library = _library(names, trange, probe, dict(load_keywords or {}), choices)
     positives = _partners(library, None if lag is None else to_timedelta64(lag, "lag"), siblings)
     return training.train(
