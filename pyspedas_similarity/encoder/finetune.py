@@ -36,6 +36,21 @@ def backbone_of(encoder: Encoder) -> str | None:
     return name if name in BACKBONES and WEIGHTS in encoder.files else None
 
 
+def check_tunable(encoder: Encoder) -> str:
+    """The name of the backbone that is trained on.
+
+    Raises
+    ------
+    EncoderError
+        The encoder has none.
+    """
+    backbone = backbone_of(encoder)
+    if backbone is None:
+        found = f"it has no weights of {' or '.join(BACKBONES)} (method: {encoder.card.method})"
+        raise EncoderError(f"encoder {encoder.card.name}", found, "Give one that was trained by this package.")
+    return backbone
+
+
 def fine_tune(
     images: np.ndarray,
     labels: np.ndarray,
@@ -105,11 +120,7 @@ def tuned_network(
     """
     from safetensors.numpy import load
 
-    backbone = backbone_of(encoder)
-    card = encoder.card
-    if backbone is None:
-        found = f"it has no weights of {' or '.join(BACKBONES)} (method: {card.method})"
-        raise EncoderError(f"encoder {card.name}", found, "Give one that was trained by this package.")
+    backbone, card = check_tunable(encoder), encoder.card
     shape = (card.channels, card.pixels, card.pixels)
     if np.shape(images)[1:] != shape:
         found = f"images of shape {np.shape(images)[1:]}, expected {shape}"
