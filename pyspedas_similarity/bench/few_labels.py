@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STEM = "labels"
 SETS = ("regions", "edr", "nights")
 LABELS = (1, 3, 10, 30)
-DRAWS = 6
+DRAWS = 5
 """Of the groups that labels come from, and of the labels."""
 
 ENCODERS = ("pixels", "hog", "oriented", "hybrid", "random")

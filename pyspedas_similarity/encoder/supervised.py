@@ -27,6 +27,8 @@ SCALE = 10.0
 """Logits are so many cosines: unit vectors alone could not say that they are sure."""
 
 _BLOCK = 256
+_SETTLING = 128
+"""Images that set batch normalisation; a second decimal of its means is no matter."""
 
 
 @dataclass(frozen=True)
@@ -347,8 +349,8 @@ class _Run:
         from torch.optim.swa_utils import update_bn
 
         if not self.plan.settled:
-            blocks = [rows[first :: -(-len(rows) // _BLOCK)] for first in range(-(-len(rows) // _BLOCK))]
-            update_bn(map(self._images, blocks), self.network)
+            some = np.random.default_rng([self.plan.seed, 2]).permutation(rows)[:_SETTLING]
+            update_bn([self._images(some)], self.network)
 
     def _judge(self, rows: np.ndarray) -> tuple[float, float]:
         """Loss and accuracy of `rows`, every class of the same weight."""

@@ -6,7 +6,7 @@ import importlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,26 +71,33 @@ def embedding_map(embeddings: np.ndarray, method: str = "auto", seed: int = 0) -
     known = np.isfinite(embeddings).all(axis=1)
     if known.sum() < FEWEST:
         raise ArgumentError("embeddings", f"found {known.sum()} without NaN", f"Give {FEWEST} or more.")
-    umap = None if method == "pca" else _umap(required=method == "umap")
     places = np.full((len(embeddings), 2), np.nan)
-    if umap is None:
-        places[known], share = _principal(embeddings[known].astype(np.float64))
-        return EmbeddingMap(places, f"first two principal components, {share:.0%} of the variance")
     with warnings.catch_warnings():
-        # UMAP says that a seed leaves it one thread, and where few points are apart from the rest.
+        # UMAP says at its import what else could be installed, that a seed leaves it one thread, and where few points
+        # are apart from the rest.
         warnings.simplefilter("ignore")
-        fitted = umap.UMAP(
-            n_neighbors=min(NEIGHBOURS, int(known.sum()) - 1),
-            min_dist=LEAST_DISTANCE,
-            metric="cosine",
-            random_state=seed,
-            force_approximation_algorithm=True,  # the graph by pynndescent however few they are
-        )
-        places[known] = fitted.fit_transform(embeddings[known].astype(np.float32))
-    return EmbeddingMap(places, f"UMAP, {NEIGHBOURS} neighbours, seed {seed}")
+        umap = None if method == "pca" else _umap(required=method == "umap")
+        if umap is not None:
+            neighbours = min(NEIGHBOURS, int(known.sum()) - 1)
+            places[known] = _by_umap(umap, embeddings[known].astype(np.float32), neighbours, seed)
+            return EmbeddingMap(places, f"UMAP, {neighbours} neighbours, seed {seed}")
+    places[known], share = _principal(embeddings[known].astype(np.float64))
+    return EmbeddingMap(places, f"first two principal components, {share:.0%} of the variance")
 
 
-def _umap(required: bool) -> object | None:
+def _by_umap(umap: Any, vectors: np.ndarray, neighbours: int, seed: int) -> np.ndarray:
+    """Places (n, 2), from a graph of neighbours by pynndescent however few they are."""
+    fitted = umap.UMAP(
+        n_neighbors=neighbours,
+        min_dist=LEAST_DISTANCE,
+        metric="cosine",
+        random_state=seed,
+        force_approximation_algorithm=True,
+    )
+    return fitted.fit_transform(vectors)
+
+
+def _umap(required: bool) -> Any:
     """The package, or None."""
     try:
         return importlib.import_module("umap")  # optional: of no other use to this package
