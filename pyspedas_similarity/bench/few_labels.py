@@ -124,9 +124,9 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
         except LeftOut as reason:
             tell(f"{name}: left out, {reason}\n")
         say(f"  [{name}: {time.perf_counter() - began:.0f} s]\n")
-    made = table.write(rows, lines, plan, folder, STEM)
-    if rows:
-        plot_label_curves(made, folder / f"{STEM}.png")
+        made = table.write(rows, lines, plan, folder, STEM)  # after each: what is done stays if the rest is stopped
+        if rows:
+            plot_label_curves(made, folder / f"{STEM}.png")
     return made
 
 

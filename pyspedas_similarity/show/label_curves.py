@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # After Okabe & Ito (2008), told apart by all kinds of colour vision; markers and dashes tell as well.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999933")
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933")
 _MARKERS = "osD^vP*X"
-_NOTHING, _BESIDE = "from nothing", 0.06
-"""The network from nothing is black and dashed; lines stand beside each other by so many octaves, to be seen."""
+_NOTHING, _TUNED, _BESIDE = "from nothing", ", tuned", 0.06
+"""The network from nothing is black and dashed, a fine-tuned encoder has the colour of the one it comes from and dots;
+lines stand beside each other by so many octaves, to be seen."""
 
 
 def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
@@ -43,7 +44,6 @@ def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
     for panel, name in zip(panels, datasets, strict=True):
         _draw(panel, table[table["dataset"] == name], lines)
     panels[0].set_ylabel("accuracy, mean over classes")
-    figure.supxlabel("labels per class", fontsize="medium")
     handles = {
         label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
@@ -54,17 +54,20 @@ def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
 
 
 def _draw(panel: Axes, rows: Table, lines: list[str]) -> None:
-    others = [name for name in lines if name != _NOTHING]
+    encoders = [name for name in lines if name != _NOTHING and not name.endswith(_TUNED)]
     for number, name in enumerate(lines):
         chosen = rows[rows["line"] == name]
         if not len(chosen):
             continue
-        nothing = name == _NOTHING
-        colour = "black" if nothing else _COLOURS[others.index(name) % len(_COLOURS)]
+        plain = name.removesuffix(_TUNED)
+        place = encoders.index(plain) if plain in encoders else 0
+        colour = "black" if name == _NOTHING else _COLOURS[place % len(_COLOURS)]
         labels = np.array(chosen["labels"]) * 2.0 ** (_BESIDE * (number - (len(lines) - 1) / 2))
-        style = {"color": colour, "linestyle": "--" if nothing else "-", "marker": _MARKERS[number % len(_MARKERS)]}
+        dashes = "--" if name == _NOTHING else "-" if name == plain else ":"
+        style = {"color": colour, "linestyle": dashes, "marker": _MARKERS[number % len(_MARKERS)]}
+        style |= {} if name == plain else {"markerfacecolor": "white"}
         panel.fill_between(
-            labels, chosen["accuracy_low"], chosen["accuracy_high"], color=colour, alpha=0.08, linewidth=0
+            labels, chosen["accuracy_low"], chosen["accuracy_high"], color=colour, alpha=0.06, linewidth=0
         )
         ends = np.abs(np.stack([chosen["accuracy_low"], chosen["accuracy_high"]]) - np.array(chosen["accuracy"]))
         panel.errorbar(labels, chosen["accuracy"], ends, label=name, markersize=5, elinewidth=0.7, **style)
@@ -73,6 +76,7 @@ def _draw(panel: Axes, rows: Table, lines: list[str]) -> None:
     panel.set_xscale("log")
     panel.set_xticks(marks, [str(each) for each in marks])
     panel.minorticks_off()
+    panel.set_xlabel("labels per class")
     panel.set_ylim(0, 1.02)
     panel.grid(color="0.92")
     panel.set_axisbelow(True)
