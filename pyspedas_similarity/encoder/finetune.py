@@ -22,8 +22,8 @@ from .weights import WEIGHTS, as_encoder
 METHOD = "fine-tuning"
 
 FEWEST_LABELS, FEWEST_GROUPS = 10, 2
-"""Of each class. With fewer labels a probe on the embeddings as they are does as well or better (docs/benchmarks), and
-of one event alone nothing can be held out."""
+"""Of each class. With fewer labels there is little to hold out, and a probe on the embeddings as they are is as good
+(docs/benchmarks); of one event alone nothing can be held out."""
 
 _FAILURE = "Fine-tuned: differences that its labels do not ask for may be lost."
 
