@@ -11,7 +11,7 @@ from types import ModuleType
 import wrapt
 
 from .allsky import ewogram, frame_quality, keogram, load_asi
-from .classification import classify
+from .classification import classify, fine_tune
 from .errors import SimilarityError
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
@@ -21,6 +21,7 @@ __all__ = [
     "encode",
     "ewogram",
     "find_similar",
+    "fine_tune",
     "frame_quality",
     "intervals",
     "keogram",

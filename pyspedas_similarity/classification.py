@@ -1,11 +1,11 @@
-"""The verb that makes a classifier of a few labels."""
+"""The verbs that learn from labels: a classifier of a few, and fine-tuning where there are more."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,14 +14,22 @@ from .encoder.runtime import Encoder
 from .errors import ArgumentError, VariableError
 from .imaging.recipe import Recipe
 from .manners import nothing_found, pyspedas_manners, result_names
-from .opening import Opened, open_samples, provenance_of
-from .pipeline import Choices, Embedded, embed_seed, prepare
+from .opening import Opened, load_variables, open_samples, open_segments, provenance_of
+from .pipeline import Choices, Embedded, Plan, embed_seed, images, make_plan, prepare, prepared_segments
 from .search.intervals import find_intervals
 from .search.probe import Probe, fit_probe
-from .sources.seeds import read_seeds
-from .times import to_timedelta64
+from .sources import tplot_variable
+from .sources.seeds import Seed, read_seeds, spans_of
+from .times import cadence, to_timedelta64
+from .tplot import Variable
 
-__all__ = ["classify"]
+if TYPE_CHECKING:
+    from .encoder.supervised import LabelPlan
+
+__all__ = ["classify", "fine_tune"]
+
+_MARGIN = 3
+"""Samples on each side of an example that are kept of a segment, so that its cadence is known."""
 
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
@@ -101,6 +109,137 @@ def classify(
     return [tplot.write(product.variable, product.options) for product in made]
 
 
+def fine_tune(
+    names: str | int | Iterable[str | int] | None = None,
+    examples: Mapping[str, Any] | None = None,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    encoder: str | Path | Encoder | None = None,
+    event_gap: Any = 60,
+    plan: LabelPlan | None = None,
+    name: str | None = None,
+    recipe: Recipe | None = None,
+    field: str | None = None,
+    velocity: str | None = None,
+    progress: bool = True,
+    load_keywords: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Encoder:
+    """Train a trained encoder on with labels: what they tell apart, its embeddings tell apart better.
+
+    Parameters
+    ----------
+    names, trange, instrument, probe, recipe, field, velocity
+        As in `find_similar`.
+    examples : mapping of str to times, intervals, or any `like` of `find_similar`
+        As in `classify`. Of every class 10 samples or more, from two events or more: with fewer, classify with the
+        encoder as it is, which is then as good.
+    encoder : str, path or Encoder
+        A trained one, with a backbone that can learn on: shipped, saved, or from `train`. Not one of the fixed ones.
+    event_gap : seconds, timedelta or Quantity
+        Examples no further apart than this are of one event. Whole events are held out to say when to stop.
+    plan : LabelPlan, optional
+        All choices of training together.
+    name : str, optional
+        What to call the new encoder; default the old name and '_tuned'.
+    progress : bool
+        Show a progress bar in a terminal while data are loaded.
+    load_keywords : mapping, optional
+        Keywords of the instrument's loader.
+    **options
+        Single choices of `LabelPlan` instead of `plan`: ``epochs``, ``backbone_rate``, ``held_out``, ``seed`` and
+        others.
+
+    Returns
+    -------
+    Encoder
+        For ``classify(encoder=...)`` and ``find_similar(encoder=...)``, and for `save_encoder`. The encoder that was
+        given stays as it is. The same labels and seed give the same weights.
+
+    Raises
+    ------
+    SimilarityError
+        For bad input: an encoder that cannot be trained on, too few labels (it says what is needed).
+
+    Notes
+    -----
+    A verb of its own and no keyword of `classify`, since what comes back is an encoder, as from `train`: it is saved,
+    has a card that says from which encoder and how many labels it comes, and serves any search. How many labels it
+    takes until it pays is measured in docs/benchmarks.
+    """
+    from .encoder import finetune, supervised
+
+    classes = _classes(examples)
+    if plan is not None and options:
+        raise ArgumentError("plan", f"given beside {', '.join(options)}", "Give either a plan or single options.")
+    try:
+        plan = plan or supervised.LabelPlan(**options)
+    except TypeError as error:
+        raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.supervised.LabelPlan.") from error
+    if encoder is None:
+        raise ArgumentError("encoder", "none is given", "Give a trained encoder: shipped, saved, or from train.")
+    gap = to_timedelta64(event_gap, "event_gap")
+    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
+    settled, variables = _holding(classes, names, trange, probe, dict(load_keywords or {}), choices)
+    finetune.check_tunable(settled.encoder)
+    seeds = {each: _seeds(like, variables, variables, settled) for each, like in classes.items()}
+    blocks = {each: [np.concatenate(list(images(s.samples, settled))) for s in found] for each, found in seeds.items()}
+    counts = {each: sum(map(len, found)) for each, found in blocks.items()}
+    return finetune.fine_tune(
+        np.concatenate([block for found in blocks.values() for block in found]),
+        np.repeat(list(counts), list(counts.values())),
+        _events([one for found in seeds.values() for one in found], gap),
+        settled.encoder,
+        plan,
+        name,
+        list(dict.fromkeys(one.samples.name for found in seeds.values() for one in found)),
+    )
+
+
+def _holding(
+    classes: Mapping[str, Any], names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
+) -> tuple[Plan, list[Variable]]:
+    """Prepared variables that hold the examples: all of what is loaded, of segments what lies about the examples."""
+    segments = open_segments(names, trange, choices.instrument, probe, keywords)
+    if segments is None:
+        loaded = load_variables(names, trange, choices.instrument, probe, keywords)
+        if not loaded:
+            raise VariableError(str(choices.instrument), f"there are no data in {trange}", "Give another time range.")
+        plan = make_plan(loaded, choices)
+        return plan, [prepare(one, plan) for one in loaded]
+    spans = [span for like in classes.values() for span in spans_of(like)]
+    parts, plan = [], None
+    for plan, samples in prepared_segments(segments, choices):  # noqa: B007  the last plan is that of all
+        margin = _MARGIN * cadence(samples.times)
+        near = [(samples.times >= one.start - margin) & (samples.times <= one.end + margin) for one in spans]
+        rows = np.flatnonzero(np.logical_or.reduce(near)) if near else np.array([], int)
+        if len(rows):
+            parts.append(tplot_variable.select(samples, rows))
+        del samples
+    if not parts:
+        raise VariableError(str(choices.instrument), f"no example lies in {trange}", "Give a range that holds them.")
+    return plan, parts
+
+
+def _seeds(like: Any, variables: list[Variable], templates: list[Variable], plan: Plan) -> list[Seed]:
+    return read_seeds(like, variables, templates, lambda one: prepare(tplot.read(one), plan))
+
+
+def _events(seeds: list[Seed], gap: np.timedelta64) -> np.ndarray:
+    """Number of the event of each sample: samples no further apart than `gap` are of one; an array is one by itself."""
+    times = [seed.samples.times for seed in seeds if seed.span is not None]
+    known = np.unique(np.concatenate(times)) if times else np.array([], "datetime64[ns]")
+    number = np.append(0, (np.diff(known) > gap).cumsum())
+    events = []
+    for position, seed in enumerate(seeds):
+        if seed.span is None:
+            events.append(np.full(len(seed.samples.times), -1 - position))
+        else:
+            events.append(number[np.searchsorted(known, seed.samples.times)])
+    return np.concatenate(events)
+
+
 def _classes(examples: Any) -> dict[str, Any]:
     if not isinstance(examples, Mapping) or len(examples) < 2:
         found = f"found {sorted(map(str, examples))}" if isinstance(examples, Mapping) else f"found {examples!r:.80}"
@@ -115,9 +254,7 @@ def _classes(examples: Any) -> dict[str, Any]:
 def _fitted(classes: Mapping[str, Any], opened: Opened) -> Probe:
     embeddings, labels, numbers = [], [], []
     for name, like in classes.items():
-        for seed in read_seeds(
-            like, opened.samples, opened.templates, lambda one: prepare(tplot.read(one), opened.plan)
-        ):
+        for seed in _seeds(like, opened.samples, opened.templates, opened.plan):
             rows = embed_seed(seed, opened.plan, opened.embedded or ())
             rows = rows[np.isfinite(rows).all(axis=1)]
             numbers += [len(embeddings)] * len(rows)

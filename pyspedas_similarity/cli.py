@@ -111,10 +111,12 @@ def _say_saved(encoder: Any, folder: Path) -> None:
 
 def bench(chosen: argparse.Namespace) -> int:
     """Run the benchmark, print its table and write it."""
+    from .bench import few_labels
     from .bench.run import Plan, run
 
     plan = Plan(chosen.quick, chosen.data, tuple(chosen.only), tuple(chosen.encoders), chosen.seeds)
-    return FOUND if len(run(plan, chosen.out)) else NOTHING_FOUND
+    rows = (few_labels.run if chosen.labels else run)(plan, chosen.out)
+    return FOUND if len(rows) else NOTHING_FOUND
 
 
 def info(chosen: argparse.Namespace) -> int:
@@ -204,6 +206,9 @@ def _add_train(commands: Any) -> None:
 def _add_bench(commands: Any) -> None:
     parser = _add(commands, "bench", bench, "How well encoders find what is alike: data sets x encoders x measures.")
     parser.add_argument("--quick", action="store_true", help="small simulated sets and cheap encoders, two minutes")
+    parser.add_argument(
+        "--labels", action="store_true", help="instead: accuracy against labels per class, on regions, edr and nights"
+    )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: none of them")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="DATASET", help="of edr, nights, reduced, regions, movie"

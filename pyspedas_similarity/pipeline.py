@@ -379,7 +379,7 @@ def _lacking_field(variables: Sequence[Variable], choices: Choices, has_field: b
 
 
 def _untold(natural: Recipe, variables: Sequence[Variable], choices: Choices, has_field: bool | None) -> Encoder:
-    """The encoder of a name, or where none is given the shipped one for these very images, or else the fixed default."""
+    """The encoder of a name; where none is given the shipped one for these very images, or else the fixed default."""
     if choices.encoder == AUTOMATIC:
         return shipped_for(natural.kind, natural.hash, natural.shape)
     if choices.encoder is not None:

@@ -89,13 +89,13 @@ def camera_images(frames: np.ndarray, times: np.ndarray, recipe: FrameRecipe, vi
     return frame_images(frames, recipe, view, level)
 
 
-def simulate(nights: int, duration_s: float, cadence_s: float, size: int) -> Frames:
+def simulate(nights: int, duration_s: float, cadence_s: float, size: int, first_seed: int = FIRST_SEED) -> Frames:
     """Nights of `STATIONS`, one after another; of one night the two stations have the same kinds and episodes."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in Frames.__dataclass_fields__ if name != "views"}
     views = []
     for night in range(nights):
         start = _START + night * np.timedelta64(1, "D")
-        sky = simulate_nights(start, duration_s, FIRST_SEED + night, STATIONS, cadence_s, size)
+        sky = simulate_nights(start, duration_s, first_seed + night, STATIONS, cadence_s, size)
         for station, one in sky.items():
             n = len(one.times)
             begins = np.append(True, one.kind[1:] != one.kind[:-1])

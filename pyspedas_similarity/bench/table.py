@@ -27,7 +27,7 @@ _WIDTH = 118
 _COUNTS = {"rank", "gain@10"}
 
 
-def begin(folder: Path) -> None:
+def begin(folder: Path, stem: str = STEM) -> None:
     """Make the folder, before hours of work are lost for want of it.
 
     Raises
@@ -37,7 +37,7 @@ def begin(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{STEM}.txt").touch()
+        (folder / f"{stem}.txt").touch()
     except OSError as error:
         raise ArgumentError(
             f"--out {folder}", f"it cannot be written ({error.strerror})", "Give another folder."
@@ -111,15 +111,15 @@ def _number(value: float, key: str) -> str:
     return f"{value:.2f}"
 
 
-def write(rows: Sequence[dict[str, Any]], lines: Sequence[str], plan: Plan, folder: Path) -> Table:
+def write(rows: Sequence[dict[str, Any]], lines: Sequence[str], plan: Plan, folder: Path, stem: str = STEM) -> Table:
     """Write the text, and the table as CSV and ECSV, and give the table."""
     from astropy.table import Table
 
-    (folder / f"{STEM}.txt").write_text("\n".join(lines) + "\n")
+    (folder / f"{stem}.txt").write_text("\n".join(lines) + "\n")
     table = Table(list(rows)) if rows else Table()
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(plan).items()}
     table.meta["plan"] = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
     if rows:
         for ending, form in (("ecsv", "ascii.ecsv"), ("csv", "ascii.csv")):
-            table.write(folder / f"{STEM}.{ending}", format=form, overwrite=True)
+            table.write(folder / f"{stem}.{ending}", format=form, overwrite=True)
     return table

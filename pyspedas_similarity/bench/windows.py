@@ -40,6 +40,24 @@ FEWEST_TOGETHER = 5
 """Fewer windows of a region in a pass are left out: at the end of the file each region has a single one more."""
 
 
+REGIONS = ("solar wind", "foreshock", "magnetosheath", "magnetosphere", "plasma sheet", "lobe")
+"""Names of the labels 0 to 5 of the file."""
+
+
+@dataclass(frozen=True)
+class RegionWindows:
+    """Ion spectrograms: ``flux`` (n, 40, 32), numbers into `REGIONS` and of the pass, both (n,)."""
+
+    flux: np.ndarray
+    label: np.ndarray
+    pass_number: np.ndarray
+
+    def images(self, recipe: Recipe) -> np.ndarray:
+        """Images of all windows."""
+        steps = np.timedelta64(round(REGION_CADENCE_S * 1e9), "ns") * np.arange(self.flux.shape[1])
+        return window_images(self.flux, np.datetime64("2000-01-01", "ns") + steps, _REGION_ENERGY_EV, recipe)
+
+
 @dataclass(frozen=True)
 class ReducedWindows:
     """Windows of f(t, v): ``values`` (n, 64, 141), ``times`` (n, 64) datetime64[ns], ``velocity_km_s`` (141,).
@@ -153,6 +171,26 @@ def make_regions(data: Path) -> DataSet:
     LeftOut
         Where the file is not there, or nothing that reads it.
     """
+    windows = read_regions(data)
+    return DataSet(
+        "regions",
+        "MMS ion spectrograms of 3 minutes, six regions (solar wind to lobe)",
+        simulated=False,
+        recipe=REGION_RECIPE,
+        draw=windows.images,
+        group=windows.pass_number,
+        tasks=(region_task(windows.label, windows.pass_number),),
+    )
+
+
+def read_regions(data: Path) -> RegionWindows:
+    """The windows of six regions, less those that are alone of their region in a pass.
+
+    Raises
+    ------
+    LeftOut
+        Where the file is not there, or nothing that reads it.
+    """
     path = file_in(data, REGIONS_FILE)
     try:
         h5py = importlib.import_module("h5py")  # of no other use to this package, so it does not depend on it
@@ -163,21 +201,7 @@ def make_regions(data: Path) -> DataSet:
     pass_number = passes(place[:, 0, 2], place[:, -1, 2])
     _, which, together = np.unique(np.stack([pass_number, label]), axis=1, return_inverse=True, return_counts=True)
     kept = together[which.ravel()] >= FEWEST_TOGETHER
-    flux, label, pass_number = flux[kept], label[kept], pass_number[kept]
-
-    def draw(recipe: Recipe) -> np.ndarray:
-        steps = np.timedelta64(round(REGION_CADENCE_S * 1e9), "ns") * np.arange(flux.shape[1])
-        return window_images(flux, np.datetime64("2000-01-01", "ns") + steps, _REGION_ENERGY_EV, recipe)
-
-    return DataSet(
-        "regions",
-        "MMS ion spectrograms of 3 minutes, six regions (solar wind to lobe)",
-        simulated=False,
-        recipe=REGION_RECIPE,
-        draw=draw,
-        group=pass_number,
-        tasks=(region_task(label, pass_number),),
-    )
+    return RegionWindows(flux[kept], label[kept], pass_number[kept])
 
 
 def passes(first: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -373,8 +373,8 @@ def train_network(
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
         logger.warning("No group could be held out with partners in it: training is judged by collapse alone.")
     store = None if checkpoint is None else _Store(Path(checkpoint), plan, library, checkpoint_every)
-    device = _device()
-    with _own_randomness(plan.seed, device):
+    device = training_device()
+    with own_randomness(plan.seed, device):
         run = _Run(plan, library, device)
         if store is not None:
             store.restore(run)
@@ -613,14 +613,15 @@ def _warn_of(history: History) -> None:
         )
 
 
-def _device() -> str:
+def training_device() -> str:
+    """Where networks are trained: 'cuda' where there is a GPU, else 'cpu'."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager
-def _own_randomness(seed: int, device: str) -> Iterator[None]:
+def own_randomness(seed: int, device: str) -> Iterator[None]:
     """torch's CPU generator at `seed` inside, as it was outside; on the CPU, deterministic algorithms inside."""
     import torch
 

@@ -50,23 +50,42 @@ def finish(network: TrainedNetwork, card: Card) -> Encoder:
     EncoderError
         The exported network does not do what torch does.
     """
-    from safetensors.numpy import save
-
-    onnx = export(network.plan.backbone, network.weights, network.channels, network.pixels)
-    weights = save(network.weights)
     plan = network.plan
     description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
     card = replace(
         card,
         description=card.description or description,
-        dimension=BACKBONES[plan.backbone],
         channels=network.channels,
         pixels=network.pixels,
         training=card.training | training_record(network),
-        weights_sha256=_sha256(weights),
-        onnx_sha256=_sha256(onnx),
     )
-    return Encoder(card, network_transform(onnx, card), {WEIGHTS: weights, NETWORK: onnx})
+    return as_encoder(plan.backbone, network.weights, card)
+
+
+def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> Encoder:
+    """A backbone with these weights as an encoder that runs in ONNX Runtime.
+
+    Parameters
+    ----------
+    backbone : str
+        One of `backbone.BACKBONES`.
+    weights : mapping of str to numpy.ndarray
+        Its state.
+    card : Card
+        All but the dimension and the checksums, which are filled in here.
+
+    Raises
+    ------
+    EncoderError
+        The exported network does not do what torch does.
+    """
+    from safetensors.numpy import save
+
+    onnx = export(backbone, weights, card.channels, card.pixels)
+    saved = save(dict(weights))
+    sums = {"weights_sha256": _sha256(saved), "onnx_sha256": _sha256(onnx)}
+    card = replace(card, dimension=BACKBONES[backbone], **sums)
+    return Encoder(card, network_transform(onnx, card), {WEIGHTS: saved, NETWORK: onnx})
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) -> Path:

@@ -77,6 +77,9 @@ def fit_probe(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) 
         raise ArgumentError("examples", f"found the class {', '.join(classes) or 'none'}", "Give two or more classes.")
     weight = _weights(labels, examples)
     folds = _folds(labels, examples)
+    # The weights lie in the span of the examples, so a few examples need no more directions than they are many.
+    basis = np.linalg.qr(embeddings.T.astype(np.float64))[0] if len(embeddings) < embeddings.shape[1] else None
+    embeddings = embeddings if basis is None else embeddings @ basis
     penalty, temperature, about = _DEFAULT_PENALTY, 1.0, {"calibrated": False, "folds": 0}
     if folds is not None:
         held_out = {one: _held_out(embeddings, labels, weight, folds, one) for one in _PENALTIES}
@@ -91,9 +94,9 @@ def fit_probe(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) 
             "accuracy": float((right * weight).sum() / weight.sum()),
         }
     fitted = _fit(embeddings, labels, weight, penalty)
-    logits = _logits(fitted, np.vstack([np.eye(embeddings.shape[1]), np.zeros(embeddings.shape[1])]))
-    offset = logits[-1]
-    return Probe(classes, (logits[:-1] - offset).T, offset, float(temperature), about | {"penalty": penalty})
+    weights, offset = _of_each_class(fitted.coef_), _of_each_class(fitted.intercept_)
+    weights = weights if basis is None else weights @ basis.T
+    return Probe(classes, weights, offset, float(temperature), about | {"penalty": penalty})
 
 
 def _weights(labels: np.ndarray, examples: np.ndarray) -> np.ndarray:
@@ -140,9 +143,13 @@ def _fit(embeddings: np.ndarray, labels: np.ndarray, weight: np.ndarray, penalty
 
 
 def _logits(fitted: LogisticRegression, embeddings: np.ndarray) -> np.ndarray:
-    """Shape (n, classes); of two classes, scikit-learn gives the difference only."""
-    logits = fitted.decision_function(embeddings.astype(np.float64))
-    return logits if logits.ndim == 2 else np.stack([-logits / 2, logits / 2], axis=1)
+    """Shape (n, classes)."""
+    return embeddings.astype(np.float64) @ _of_each_class(fitted.coef_).T + _of_each_class(fitted.intercept_)
+
+
+def _of_each_class(values: np.ndarray) -> np.ndarray:
+    """Coefficients (classes, ...); of two classes, scikit-learn gives the difference only."""
+    return values if len(values) > 1 else np.concatenate([-values / 2, values / 2])
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

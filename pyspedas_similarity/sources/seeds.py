@@ -74,6 +74,17 @@ def read_seeds(
     return [_from_span(span, variables) for span in to_spans(like)]
 
 
+def spans_of(like: Any) -> list[Span]:
+    """The times and intervals in `like`, whatever variable they are of; arrays have none."""
+    if like is None or _is_samples(like):
+        return []
+    if _is_named(like):
+        return to_spans(like[1])
+    if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):
+        return [span for one in like for span in spans_of(one)]
+    return to_spans(like)
+
+
 def _is_samples(like: Any) -> bool:
     """An array of measurements; arrays of one column or of pairs are times."""
     array = getattr(like, "values", like)

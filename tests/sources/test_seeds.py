@@ -6,7 +6,7 @@ from astropy.time import Time
 
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import SeedError, TimeError, VariableError
-from pyspedas_similarity.sources.seeds import read_seeds
+from pyspedas_similarity.sources.seeds import read_seeds, spans_of
 from pyspedas_similarity.tplot import Variable
 
 TIMES = np.datetime64("2015-10-16T13:07:00", "ns") + np.arange(20) * np.timedelta64(3, "s")
@@ -90,3 +90,13 @@ def test_seeds_that_are_not_there(like, error):
 def test_the_error_tells_what_the_variable_has():
     with pytest.raises(SeedError, match="frames has 2015-10-16T13:07:00.000000000 to 2015-10-16T13:07:57"):
         read_seeds("2016-01-01", [FRAMES])
+
+
+def test_spans_of_everything_that_has_a_time():
+    first, second = np.datetime64("2020-01-01T00:00:00", "ns"), np.datetime64("2020-01-01T00:00:09", "ns")
+    found = spans_of(
+        [("some_variable", "2020-01-01T00:00:00"), np.ones((4, 5, 6)), ["2020-01-01", "2020-01-01T00:00:09"]]
+    )
+    assert [(span.start, span.end) for span in found] == [(first, first), (first, second)]
+    assert spans_of(None) == spans_of(np.ones((4, 5, 6))) == []
+    assert [span.start for span in spans_of([first, second, first])] == [first, second, first]

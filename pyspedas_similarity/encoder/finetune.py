@@ -1,0 +1,172 @@
+"""Fine-tuning: a trained encoder whose backbone learns on from labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, EncoderError
+from .backbone import BACKBONES
+from .cards import Card
+from .hybrid import METHOD as HYBRID_METHOD
+from .hybrid import hybrid
+from .runtime import Encoder
+from .supervised import LabelledNetwork, LabelPlan, make_labelled, train_on_labels
+from .weights import WEIGHTS, as_encoder
+
+METHOD = "fine-tuning"
+
+FEWEST_LABELS, FEWEST_GROUPS = 10, 2
+"""Of each class. With fewer labels there is little to hold out, and a probe on the embeddings as they are is as good
+(docs/benchmarks); of one event alone nothing can be held out."""
+
+_FAILURE = "Fine-tuned: differences that its labels do not ask for may be lost."
+
+
+def backbone_of(encoder: Encoder) -> str | None:
+    """The name of the backbone whose weights an encoder has among its files; None where it has none."""
+    record = encoder.card.training
+    plan = record.get("plan")
+    name = record.get("backbone", plan.get("backbone") if isinstance(plan, dict) else None)
+    return name if name in BACKBONES and WEIGHTS in encoder.files else None
+
+
+def check_tunable(encoder: Encoder) -> str:
+    """The name of the backbone that is trained on.
+
+    Raises
+    ------
+    EncoderError
+        The encoder has none.
+    """
+    backbone = backbone_of(encoder)
+    if backbone is None:
+        found = f"it has no weights of {' or '.join(BACKBONES)} (method: {encoder.card.method})"
+        raise EncoderError(f"encoder {encoder.card.name}", found, "Give one that was trained by this package.")
+    return backbone
+
+
+def fine_tune(
+    images: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    encoder: Encoder,
+    plan: LabelPlan | None = None,
+    name: str | None = None,
+    data: Sequence[str] = (),
+) -> Encoder:
+    """Train an encoder's backbone on with labels.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (n, channels, pixels, pixels), made by the encoder's recipe; NaN where nothing was measured.
+    labels : numpy.ndarray of str
+        (n,) the class of each.
+    groups : numpy.ndarray
+        (n,) event or night of each: whole ones are held out to say when to stop.
+    encoder : Encoder
+        Trained, with weights of one of `backbone.BACKBONES`. Of a hybrid the learned part is trained, and the fixed one
+        stands beside it as before.
+    plan : LabelPlan, optional
+    name : str, optional
+        What to call the new encoder; default the old name and '_tuned'.
+    data : sequence of str
+        Names of the data the labels come from, for the card.
+
+    Returns
+    -------
+    Encoder
+        Its embeddings are the backbone's; the head that it was trained with is dropped. The card says from which
+        encoder it comes, how many labels it has seen, and how training went.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than two classes, than `FEWEST_LABELS` usable images of a class, or than `FEWEST_GROUPS` groups of one.
+    EncoderError
+        The encoder has no backbone to train, or takes images of another shape.
+    """
+    plan = plan or LabelPlan()
+    network = tuned_network(images, labels, groups, encoder, plan)
+    counts = Counter(make_labelled(images, labels, groups).truth.tolist())
+    record = {
+        "from": {"name": encoder.card.name, "hash": encoder.hash, "method": encoder.card.method},
+        "labels": {each: counts[number] for number, each in enumerate(network.classes)},
+        "n_groups": len(np.unique(groups)),
+        "n_held_out": network.n_held_out,
+        "plan": plan.as_dict(),
+        "curves": network.curves,
+        "epochs": network.epochs,
+        "versions": {package: version(package) for package in ("torch", "torchvision", "numpy")},
+    }
+    return _finished(encoder, network, record, name or f"{encoder.card.name}_tuned", list(data))
+
+
+def tuned_network(
+    images: np.ndarray, labels: np.ndarray, groups: np.ndarray, encoder: Encoder, plan: LabelPlan
+) -> LabelledNetwork:
+    """The network of `fine_tune`, not yet an encoder.
+
+    Raises
+    ------
+    ArgumentError, EncoderError
+        As `fine_tune`.
+    """
+    from safetensors.numpy import load
+
+    backbone, card = check_tunable(encoder), encoder.card
+    shape = (card.channels, card.pixels, card.pixels)
+    if np.shape(images)[1:] != shape:
+        found = f"images of shape {np.shape(images)[1:]}, expected {shape}"
+        raise EncoderError(f"encoder {card.name}", found, "Make the images with the encoder's recipe.")
+    labelled = make_labelled(images, labels, groups)
+    for number, name in enumerate(labelled.classes):
+        of_class = labelled.truth == number
+        n, n_groups = int(of_class.sum()), len(np.unique(labelled.group[of_class]))
+        if n < FEWEST_LABELS or n_groups < FEWEST_GROUPS:
+            found = f"{n} labels of {name!r} from {n_groups} event{'s' if n_groups != 1 else ''}"
+            remedy = (
+                f"Give {FEWEST_LABELS} labels or more of each class, from {FEWEST_GROUPS} events or more; "
+                "for fewer, classify with the encoder as it is."
+            )
+            raise ArgumentError("examples", found, remedy)
+    return train_on_labels(labelled, plan, backbone, load(encoder.files[WEIGHTS]))
+
+
+def in_torch(encoder: Encoder, network: LabelledNetwork) -> Encoder:
+    """The fine-tuned encoder without the export, which takes longer than the training: to try it, not to save it."""
+    card = replace(_learned_card(encoder), dimension=BACKBONES[network.backbone])
+    return _beside_fixed(encoder, Encoder(card, lambda filled, measured: network.features(filled), encoder.files))
+
+
+def _finished(
+    encoder: Encoder, network: LabelledNetwork, record: dict[str, Any], name: str, data: list[str]
+) -> Encoder:
+    """Export, and put a hybrid's fixed part beside."""
+    words = f"{network.backbone} network of {encoder.card.name}, fine-tuned on {sum(record['labels'].values())} labels."
+    card = replace(
+        _learned_card(encoder),
+        name=name,
+        description=words,
+        training={"backbone": network.backbone, "data": data, "fine_tuning": record},
+        metrics={},
+        known_failures=list(dict.fromkeys([*encoder.card.known_failures, _FAILURE])),
+    )
+    return _beside_fixed(encoder, as_encoder(network.backbone, network.weights, card))
+
+
+def _learned_card(encoder: Encoder) -> Card:
+    return replace(encoder.card, method=METHOD, training={})
+
+
+def _beside_fixed(origin: Encoder, learned: Encoder) -> Encoder:
+    if origin.card.method != HYBRID_METHOD:
+        return learned
+    parts = origin.card.training["hybrid"]
+    return hybrid(learned, parts["fixed"], parts["share"])

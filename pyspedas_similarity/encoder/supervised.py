@@ -1,0 +1,396 @@
+"""Networks trained on labels: from nothing, or on from weights that self-supervision has left.
+
+Labels are few and come from few events, so every class weighs the same, whole events are held out to say when to stop,
+and the network is then trained once more on all labels for as many epochs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArgumentError, EncoderError
+from .backbone import BACKBONES, build_backbone
+from .runtime import fill, is_usable, unit_length
+from .training import own_randomness, training_device
+from .views import ViewOptions, make_views
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+SCALE = 10.0
+"""Logits are so many cosines: unit vectors alone could not say that they are sure."""
+
+_BLOCK = 256
+_SETTLING = 128
+"""Images that set batch normalisation; a second decimal of its means is no matter."""
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """How to train on labels; the defaults go on from a trained backbone, `FROM_NOTHING` starts with none.
+
+    Parameters
+    ----------
+    epochs, steps, batch_size : int
+        Epochs at most, batches an epoch and images a batch. All classes are as often in an epoch, whether it holds each
+        label many times or some of the labels; after it the held-out labels are looked at.
+    backbone_rate, head_rate : float
+        AdamW's learning rates at the start, falling to 0 along a cosine. The backbone's is low: it knows something.
+    weight_decay : float
+    held_out : float
+        Share of the labels, at most, in whole groups, that say when to stop.
+    patience : int
+        Epochs without a lower loss of the held-out labels before training stops.
+    unjudged : int
+        Epochs where nothing can be held out: one label of each class, or one event.
+    settled : bool
+        Keep the means and variances of the backbone's batch normalisation: few images would not know them better.
+    views : ViewOptions, optional
+        How far a view may differ from its image; default `LIGHT`.
+    seed : int
+        Decides order, views, what is held out and, from nothing, weights.
+
+    Raises
+    ------
+    ArgumentError
+        A value is out of its range.
+    """
+
+    epochs: int = 20
+    steps: int = 4
+    batch_size: int = 32
+    backbone_rate: float = 3e-4
+    head_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    held_out: float = 0.3
+    patience: int = 5
+    unjudged: int = 10
+    settled: bool = True
+    views: ViewOptions | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in {"epochs": 1, "steps": 1, "batch_size": 2, "patience": 1, "unjudged": 1, "seed": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+                raise ArgumentError(name, f"{value!r}", f"Give a whole number from {least} up.")
+        for name in ("backbone_rate", "head_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ArgumentError(name, f"{getattr(self, name)}", "Give a finite number above 0.")
+        for name in ("weight_decay", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ArgumentError(name, f"{getattr(self, name)}", "Give 0 up to below 1.")
+        if self.views is None:
+            object.__setattr__(self, "views", LIGHT)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as a card keeps it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"views": self.views.as_dict()}
+
+
+LIGHT = ViewOptions(gain=0.1, noise=0.02, shift=0.03, rotation_deg=3.0, crop_scale_min=1.0, erase=0.1)
+"""Light views: labels say what counts, views only that the least changes do not."""
+
+FROM_NOTHING = LabelPlan(epochs=30, backbone_rate=1e-3, head_rate=2e-3, patience=6, unjudged=20, settled=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images with labels.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (n, channels, pixels, pixels) float32, filled.
+    classes : tuple of str
+    truth : numpy.ndarray
+        (n,) numbers into `classes`.
+    group : numpy.ndarray
+        (n,) event or night of each.
+    """
+
+    images: np.ndarray
+    classes: tuple[str, ...]
+    truth: np.ndarray
+    group: np.ndarray
+
+    def balanced(self, rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """`count` of `rows` in random order, of all classes as many; none comes again before all of its class did."""
+        of_class = [rows[self.truth[rows] == number] for number in np.unique(self.truth[rows])]
+        each = -(-count // len(of_class))
+        drawn = [np.concatenate([rng.permutation(one) for _ in range(-(-each // len(one)))])[:each] for one in of_class]
+        return rng.permutation(np.concatenate(drawn))[:count]
+
+    def held_out(self, share: float, seed: int) -> np.ndarray:
+        """Whole groups without which every class is still there: (n,) bool, none where that cannot be.
+
+        First one for each class, as far as half of the images remain, then others up to `share`.
+        """
+        names, number = np.unique(self.group, return_inverse=True)
+        order = np.random.default_rng([seed, 0]).permutation(len(names))
+        held = np.zeros(len(self.truth), bool)
+        for wanted in (*range(len(self.classes)), None):
+            for each in order:
+                if wanted is not None and (held & (self.truth == wanted)).any():
+                    break
+                members = number == each
+                more = held | members
+                whole = len(np.unique(self.truth[~more])) == len(self.classes)
+                useful = wanted is None or (members & (self.truth == wanted)).any()
+                if share and useful and whole and more.sum() <= (share if wanted is None else 0.5) * len(held):
+                    held = more
+        return held
+
+
+def make_labelled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labelled:
+    """Check labelled images; those that cannot be encoded are left out.
+
+    Raises
+    ------
+    ArgumentError
+        The shapes do not fit each other, or fewer than two classes are left.
+    """
+    labels, groups = np.asarray(labels), np.asarray(groups)
+    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
+        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+    if labels.shape != (len(images),) or groups.shape != (len(images),):
+        found = f"{labels.shape} and {groups.shape} beside {len(images)} images"
+        raise ArgumentError("labels and groups", found, "Give one label and one group an image.")
+    images = np.asarray(images, np.float32)
+    usable = is_usable(images)
+    classes, truth = np.unique(labels[usable].astype(str), return_inverse=True)
+    if len(classes) < 2:
+        found = f"found the class {', '.join(classes) or 'none'} in {usable.sum()} images that can be encoded"
+        raise ArgumentError("labels", found, "Give two or more classes.")
+    return Labelled(fill(images[usable])[0], tuple(classes.tolist()), truth, groups[usable])
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledNetwork:
+    """A backbone with a linear head, trained on labels.
+
+    Parameters
+    ----------
+    classes : tuple of str
+    backbone : str
+        One of `backbone.BACKBONES`.
+    weights : dict of str to numpy.ndarray
+        The state of the backbone.
+    head : dict of str to numpy.ndarray
+        ``weight`` (classes, dimension) and ``bias`` (classes,) of `SCALE` times the unit-length features.
+    curves : dict of str to list of float
+        ``loss``, ``held_out_loss`` and ``held_out_accuracy`` (mean over classes), one value an epoch of the training
+        that was judged; empty where nothing could be held out.
+    epochs : int
+        How many the network was trained, on all labels.
+    n_held_out : int
+        Labels held out to choose them.
+    """
+
+    classes: tuple[str, ...]
+    backbone: str
+    weights: dict[str, np.ndarray] = field(repr=False)
+    head: dict[str, np.ndarray] = field(repr=False)
+    curves: dict[str, list[float]] = field(repr=False)
+    epochs: int
+    n_held_out: int
+
+    def features(self, filled: np.ndarray) -> np.ndarray:
+        """What the backbone makes of filled images, (n, dimension), in torch: before it is worth exporting."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            network = build_backbone(self.backbone, filled.shape[1])
+        network.load_state_dict({key: torch.from_numpy(value) for key, value in self.weights.items()})
+        network.eval()
+        blocks = [filled[first : first + _BLOCK] for first in range(0, len(filled), _BLOCK)]
+        with torch.no_grad():
+            return np.concatenate([network(torch.from_numpy(np.ascontiguousarray(b))).numpy() for b in blocks])
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """The class of each image, (n,) str: that of the highest logit."""
+        units = unit_length(self.features(fill(np.asarray(images, np.float32))[0]))
+        logits = SCALE * np.nan_to_num(units) @ self.head["weight"].T + self.head["bias"]
+        return np.array(self.classes)[logits.argmax(axis=1)]
+
+
+def train_on_labels(
+    labelled: Labelled, plan: LabelPlan, backbone: str = "compact", weights: Mapping[str, np.ndarray] | None = None
+) -> LabelledNetwork:
+    """Train a backbone and a linear head on labels.
+
+    On the CPU the same images, plan and number of threads give the same weights to the last bit.
+
+    Parameters
+    ----------
+    labelled : Labelled
+    plan : LabelPlan
+    backbone : str
+        One of `backbone.BACKBONES`.
+    weights : mapping, optional
+        State of the backbone to go on from; default: random weights.
+
+    Raises
+    ------
+    EncoderError
+        The weights do not fit the backbone.
+    ArgumentError
+        The loss does not stay finite: a learning rate is too high.
+
+    Notes
+    -----
+    Cross-entropy, every class as often. The head is linear on the unit-length features that embeddings are. Going on
+    from a backbone it starts as the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first
+    steps do not tear apart what the backbone knows (Kumar et al. 2022, arXiv:2202.10054).
+    """
+    held = labelled.held_out(plan.held_out, plan.seed)
+    device = training_device()
+    epochs, curves = plan.unjudged, {}
+    if held.any():
+        with own_randomness(plan.seed, device):
+            judged = _Run(labelled, plan, device, backbone, weights)
+            epochs = judged.until_best(np.flatnonzero(~held), np.flatnonzero(held))
+        curves = judged.curves
+    with own_randomness(plan.seed, device):
+        run = _Run(labelled, plan, device, backbone, weights)
+        for epoch in range(epochs):
+            run.one_epoch(np.arange(len(held)), epoch, plan.epochs if held.any() else epochs)
+    state = {key: value.cpu().contiguous().numpy() for key, value in run.network.state_dict().items()}
+    head = {key: value.detach().cpu().numpy() for key, value in run.head.state_dict().items()}
+    return LabelledNetwork(labelled.classes, backbone, state, head, curves, epochs, int(held.sum()))
+
+
+class _Run:
+    """A network, its head and its optimiser, from the same start for the same plan."""
+
+    def __init__(
+        self,
+        labelled: Labelled,
+        plan: LabelPlan,
+        device: str,
+        backbone: str,
+        weights: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        import torch
+        from torch import nn
+
+        self.labelled, self.plan, self.device = labelled, plan, device
+        network = build_backbone(backbone, labelled.images.shape[1])
+        self.head = nn.Linear(BACKBONES[backbone], len(labelled.classes)).to(device)
+        if weights is not None:
+            _load(network, weights)
+        self.network = network.to(device=device, memory_format=torch.channels_last)
+        if weights is not None:
+            self._imprint()
+        rates = ((self.network, plan.backbone_rate), (self.head, plan.head_rate))
+        parts = [{"params": list(part.parameters()), "lr": rate, "start": rate} for part, rate in rates]
+        self.optimiser = torch.optim.AdamW(parts, weight_decay=plan.weight_decay)
+        self.curves: dict[str, list[float]] = {"loss": [], "held_out_loss": [], "held_out_accuracy": []}
+
+    def _imprint(self) -> None:
+        """Start the head at the mean embedding of each class."""
+        import torch
+
+        rows = np.arange(len(self.labelled.truth))
+        units = unit_length(self._units(rows).cpu().numpy())
+        means = [np.nanmean(units[self.labelled.truth == number], axis=0) for number in np.unique(self.labelled.truth)]
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(np.nan_to_num(unit_length(np.array(means)))))
+            self.head.bias.zero_()
+
+    def until_best(self, training: np.ndarray, held: np.ndarray) -> int:
+        """Train until the held-out labels are told no better: the number of epochs after which they were best."""
+        losses = self.curves["held_out_loss"]
+        for epoch in range(self.plan.epochs):
+            self.curves["loss"].append(self.one_epoch(training, epoch, self.plan.epochs))
+            loss, accuracy = self._judge(held)
+            losses.append(loss)
+            self.curves["held_out_accuracy"].append(accuracy)
+            if epoch - int(np.argmin(losses)) >= self.plan.patience:
+                break
+        return int(np.argmin(losses)) + 1
+
+    def one_epoch(self, rows: np.ndarray, epoch: int, epochs: int) -> float:
+        """One pass over `rows`, all classes as often: the mean loss."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        rng = np.random.default_rng([self.plan.seed, 1, epoch])
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
+        size, steps = self.plan.batch_size, self.plan.steps
+        order = self.labelled.balanced(rows, steps * size, rng)
+        self.network.train(not self.plan.settled)
+        losses = []
+        for step in range(steps):
+            for part in self.optimiser.param_groups:
+                part["lr"] = part["start"] * (1 + math.cos(math.pi * (epoch + step / steps) / epochs)) / 2
+            batch = order[step * size : (step + 1) * size]
+            views = make_views(self._images(batch), self.plan.views, generator)
+            views = views.contiguous(memory_format=torch.channels_last)
+            truth = torch.from_numpy(self.labelled.truth[batch]).to(self.device)
+            loss = cross_entropy(self._logits(views), truth)
+            if not math.isfinite(loss.item()):
+                raise ArgumentError("backbone_rate", "the loss is not finite", "Give a lower learning rate.")
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            losses.append(loss.item())
+        self._settle(rows)
+        return float(np.mean(losses))
+
+    def _settle(self, rows: np.ndarray) -> None:
+        """Set batch normalisation anew by the images as they are: its moving averages lag in so few steps."""
+        from torch.optim.swa_utils import update_bn
+
+        if not self.plan.settled:
+            some = np.random.default_rng([self.plan.seed, 2]).permutation(rows)[:_SETTLING]
+            update_bn([self._images(some)], self.network)
+
+    def _judge(self, rows: np.ndarray) -> tuple[float, float]:
+        """Loss and accuracy of `rows`, every class of the same weight."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        truth = self.labelled.truth[rows]
+        with torch.no_grad():
+            logits = self.head(SCALE * self._units(rows)).cpu()
+        losses = cross_entropy(logits, torch.from_numpy(truth), reduction="none").numpy()
+        right = logits.argmax(dim=1).numpy() == truth
+        of_class = [truth == number for number in np.unique(truth)]
+        return tuple(float(np.mean([values[one].mean() for one in of_class])) for values in (losses, right))
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import normalize
+
+        return self.head(SCALE * normalize(self.network(images)))
+
+    def _units(self, rows: np.ndarray) -> torch.Tensor:
+        """Unit-length features of images as they are, without a gradient."""
+        import torch
+        from torch.nn.functional import normalize
+
+        self.network.eval()
+        with torch.no_grad():
+            blocks = [rows[first : first + _BLOCK] for first in range(0, len(rows), _BLOCK)]
+            return torch.cat([normalize(self.network(self._images(block))) for block in blocks])
+
+    def _images(self, rows: np.ndarray) -> torch.Tensor:
+        import torch
+
+        images = torch.from_numpy(self.labelled.images[rows]).to(self.device)
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+def _load(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    import torch
+
+    try:
+        network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
+    except RuntimeError as error:
+        raise EncoderError("weights", f"they do not fit the network ({error})", "Restore the encoder.") from error
