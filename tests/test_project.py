@@ -21,7 +21,11 @@ COMMANDS = {
     "demo": "python -m pip install . && pyspedas-similarity demo",
     "tests": 'python -m pip install ".[tests,docs]" && python -m pytest',
 }
-IMPORT_NAMES = {"protobuf": "google", "scikit-learn": "sklearn"}  # where a distribution's module is called otherwise
+IMPORT_NAMES = {
+    "protobuf": "google",
+    "pylance": "lance",
+    "scikit-learn": "sklearn",
+}  # where a distribution's module is called otherwise
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
     "pynndescent",  # for the archive's index, which follows
