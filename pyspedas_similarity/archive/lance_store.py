@@ -142,6 +142,10 @@ class LanceStore:
                 found.append(read_seal(self.seals_folder, version).told)
         return found
 
+    def told(self, version: int | None = None) -> Version:
+        """What is known of a version, or of the newest."""
+        return read_seal(self.seals_folder, self.latest() if version is None else version).told
+
     def snapshot(self, version: int | None = None) -> Snapshot:
         """A version, or the newest, after its list of files was checked.
 

@@ -137,6 +137,9 @@ class Store(Protocol):
     def versions(self) -> list[Version]:
         """All that one can go back to, oldest first."""
 
+    def told(self, version: int | None = None) -> Version:
+        """What is known of a version, or of the newest."""
+
     def append(self, rows: Rows) -> Appended:
         """Keep rows; when this returns they outlast a loss of power."""
 

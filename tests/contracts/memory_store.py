@@ -29,6 +29,11 @@ class MemoryStore:
     def versions(self) -> list[Version]:
         return [self._told[number] for number in sorted(self._told)]
 
+    def told(self, version: int | None = None) -> Version:
+        version = self.latest() if version is None else version
+        self._state(version)
+        return self._told[version]
+
     def append(self, rows: Rows) -> Appended:
         check_rows(rows, self.identity)
         newest = self._states[self.latest()]

@@ -98,6 +98,15 @@ def test_nothing_appended_makes_no_version(store):
     assert len(store.versions()) == 1
 
 
+def test_what_is_told_of_a_version(store):
+    store.append(make(0, 10))
+    assert store.told() == store.told(2) == store.versions()[1]
+    assert store.told(1) == store.versions()[0]
+    assert (store.told().number, store.told().what, store.told().rows, store.told().added) == (2, "append", 10, 10)
+    with pytest.raises(ArchiveError, match="no version 3"):
+        store.told(3)
+
+
 @pytest.mark.parametrize("field", ["start", "end", "source", "site", "embeddings"])
 def test_rows_that_differ_in_content_are_two(store, field):
     rows = make(3, 1)
