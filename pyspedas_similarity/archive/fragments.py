@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArchiveError, DamagedArchiveError
+from ..errors import DamagedArchiveError, SimilarityError
 from .durable import sync
 from .identity import Identity
 from .rows import (
@@ -237,12 +237,12 @@ def scan(fragment: LanceFragment, columns: Sequence[str]) -> Iterator[tuple[int,
 
 
 @contextmanager
-def failures_of_lance(instead: ArchiveError) -> Iterator[None]:
+def failures_of_lance(instead: SimilarityError) -> Iterator[None]:
     """Raise one of our errors where Lance gives up; it raises many kinds, and of a panic one that is no Exception."""
     try:
         yield
     except BaseException as error:
-        if isinstance(error, ArchiveError) or not _is_of_lance(error):
+        if isinstance(error, SimilarityError) or not _is_of_lance(error):
             raise
         raise instead from error
 
