@@ -116,6 +116,8 @@ def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
 def write_files(folder: Path, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
     """Write data files that belong to no version yet; they are on the disk when this returns.
 
+    On a full disk Lance (14.0) may cut a file off without an error, so that its size is compared with what was written.
+
     Parameters
     ----------
     folder : Path
@@ -128,6 +130,10 @@ def write_files(folder: Path, data: Any, layout: pa.Schema, rows_per_file: int) 
 
     options = {"schema": layout, "max_rows_per_file": rows_per_file, "data_storage_version": _STORAGE}
     fragments = write_fragments(data, str(folder), **options)
+    for file in (file for fragment in fragments for file in fragment.files):
+        size = (folder / "data" / file.path).stat().st_size
+        if size != file.file_size_bytes:
+            raise OSError(f"{file.path} has {size} bytes of {file.file_size_bytes} that were written")
     sync(folder / "data" / name for name in names_of(fragments))
     return fragments
 

@@ -317,6 +317,9 @@ class LanceStore:
                 dataset = lance.LanceDataset.commit(str(self.rows_folder), operation, read_version=newest.version)
                 transactions = [p for p in (self.rows_folder / "_transactions").iterdir() if p.name not in before]
                 sync([*transactions, manifest_path(self.rows_folder, dataset.version)])
+                dataset = self.open(dataset.version)  # as it is on the disk, which may have become full
+                if sum(one.metadata.physical_rows for one in dataset.get_fragments()) != rows:
+                    raise OSError(f"the list of files of version {dataset.version} is not whole")
                 seal = self.seal(dataset.version, what, rows, added, files, origin)
             except BaseException:
                 with suppress(OSError):

@@ -122,8 +122,9 @@ def check_rows(rows: Rows, identity: Identity) -> None:
     if np.isnat(rows.start).any() or np.isnat(rows.end).any() or (rows.end < rows.start).any():
         raise ArchiveError("start, end", "some are no times, or end before they start", "Give start <= end.")
     for name in ("source", "site"):
-        if not all(isinstance(one, str) for one in set(getattr(rows, name).tolist())):
-            raise ArchiveError(name, "not all are texts", "Give texts.")
+        for one in set(getattr(rows, name).tolist()):
+            if not isinstance(one, str) or one != one.encode("utf-8", "replace").decode():
+                raise ArchiveError(name, f"found {one!r:.80}, which is no text in UTF-8", "Give texts.")
     if not all(one is None or isinstance(one, bytes) for one in rows.thumbnail):
         raise ArchiveError("thumbnail", "not all are bytes or None", "Give the bytes of a small picture, or None.")
 
@@ -145,7 +146,7 @@ def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
     found = bytearray()
     for position, label in enumerate(zip(rows.source, rows.site, strict=True)):
         if label not in begun:
-            texts = [text.encode("utf-8", "surrogatepass") for text in label]
+            texts = [text.encode() for text in label]
             start = hashlib.blake2b(digest_size=ID_BYTES, key=key)
             for text in texts:
                 start.update(len(text).to_bytes(8, "little") + text)
@@ -197,7 +198,7 @@ def body_checksums(heads: np.ndarray, embeddings: np.ndarray, identity: Identity
 
 def label_words(texts: Sequence[str]) -> np.ndarray:
     """Two words for each text: its CRC-32 and its length in bytes; uint32, shape (n, 2)."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    encoded = [text.encode() for text in texts]
     return np.array([(zlib.crc32(one), len(one)) for one in encoded], np.uint32).reshape(-1, 2)
 
 
