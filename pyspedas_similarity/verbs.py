@@ -28,6 +28,7 @@ from .pipeline import (
     prepare,
     prepared_segments,
 )
+from .search.calibration import fit_background
 from .search.intervals import best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import tplot_variable
@@ -54,17 +55,24 @@ class _Rules:
     k: int | None
     threshold: float | None
     exclude: np.timedelta64 | None
+    fdr: float | None = None
 
     @classmethod
-    def read(cls, k: Any, threshold: Any, exclude: Any) -> _Rules:
+    def read(cls, k: Any, threshold: Any, exclude: Any, fdr: Any) -> _Rules:
         if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
             raise ArgumentError("k", f"found {k!r}", "Give the number of intervals wanted, 1 or more, or None.")
         if threshold is not None:
             is_number = isinstance(threshold, (int, float, np.number)) and not isinstance(threshold, bool)
             if not is_number or not -1 <= threshold <= 1:
                 raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+        if fdr is not None:
+            is_number = isinstance(fdr, (int, float, np.number)) and not isinstance(fdr, bool)
+            if not is_number or not 0 < fdr < 1:
+                raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
+            if threshold is not None:
+                raise ArgumentError("fdr", "given beside threshold", "Give one of them.")
         automatic = isinstance(exclude, str) and exclude == "auto"
-        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"))
+        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"), fdr)
 
 
 @pyspedas_manners
@@ -89,6 +97,7 @@ def find_similar(
     progress: bool = True,
     unlike: Any = None,
     archive: Archive | str | Path | None = None,
+    fdr: float | None = None,
     **load_keywords: Any,
 ) -> list[str]:
     """Find the intervals like a seed.
@@ -150,6 +159,10 @@ def find_similar(
         Search what `add` has kept there, and load and encode nothing. `names` are then the sources to search (globs
         allowed), `probe` their probes or sites, `trange` may be a list of time ranges, and bare times in `like` are
         looked up in the archive; ``('name', time)`` may also name a loaded variable.
+    fdr : float, optional
+        In place of a threshold: of the intervals found in a variable, at most this share is expected to be background
+        (Benjamini and Hochberg), judged by the background of the same variable. The table then has ``p_value`` and
+        ``share_higher``, the share of all searched samples that score higher. Of `k`, the best of those that pass.
     **load_keywords
         Keywords of the instrument's loader, such as ``data_rate`` or ``no_update``.
 
@@ -180,7 +193,7 @@ def find_similar(
     >>> found = sim.find_similar('mms1_dis_dist_brst', like='2020-11-19/23:36:20')  # doctest: +SKIP
     >>> sim.intervals(found)  # doctest: +SKIP
     """
-    rules = _Rules.read(k, threshold, exclude)
+    rules = _Rules.read(k, threshold, exclude, fdr)
     companions = {"field": field, "velocity": velocity}
     gate = {"usable_only": usable_only, "active_only": active_only}
     choices = Choices(instrument, encoder, recipe, companions, progress, **gate)
@@ -442,10 +455,11 @@ class _Examples:
 
 @dataclass(frozen=True)
 class _Scored:
-    """One variable with a score for each sample, and what is known of how it came to be."""
+    """One variable with a score for each sample, all scores of the search in order, and how they came to be."""
 
     source: Variable
     scores: np.ndarray
+    ranked: np.ndarray
     seeds: list[Seed]
     provenance: dict[str, Any]
     gate: Gate | None = None
@@ -469,16 +483,20 @@ def _scored_samples(opened: Opened, examples: _Examples) -> Iterator[_Scored]:
         if usable_only:
             scores = np.where(one.gate.usable, scores, np.nan)
         provenance = provenance_of(one.source, plan) | _seed_records(seeds, others)
-        yield _Scored(one.source, scores, seeds, provenance, one.gate, usable_only, plan.choices.active_only)
+        ranked = np.sort(scores[np.isfinite(scores)])
+        yield _Scored(one.source, scores, ranked, seeds, provenance, one.gate, usable_only, plan.choices.active_only)
 
 
 def _scored_archive(kept: Kept, examples: _Examples) -> Iterator[_Scored]:
     """Scores of what was kept, one series after another."""
     seeds, others = examples.read(kept.seeds)
     likes, unlikes = ([kept.embedded(seed) for seed in group] for group in (seeds, others))
-    for variable, scores in zip(kept.variables, kept.scores(likes, unlikes), strict=True):
+    found = kept.scores(likes, unlikes)
+    ranked = np.concatenate(found)
+    ranked = np.sort(ranked[np.isfinite(ranked)])
+    for variable, scores in zip(kept.variables, found, strict=True):
         if np.isfinite(scores).any():
-            yield _Scored(variable, scores, seeds, kept.provenance_of(variable) | _seed_records(seeds, others))
+            yield _Scored(variable, scores, ranked, seeds, kept.provenance_of(variable) | _seed_records(seeds, others))
         else:
             raise VariableError(variable.name, "all of its rows are damaged", "Repair the archive, or name others.")
 
@@ -493,7 +511,11 @@ def _search(scored: _Scored, rules: _Rules, title: tuple[str, str]) -> _Result:
     if gate is not None and scored.active_only:
         candidates = np.where(gate.active, candidates, np.nan)
     threshold = rules.threshold if rules.threshold is not None else default_threshold(scores)
-    if rules.k is not None and rules.threshold is None:
+    background = None
+    if rules.fdr is not None:
+        background = fit_background(candidates, max(2 * coherence_lag(scores), int(exclude // step)))
+        threshold = background.threshold(rules.fdr)
+    if rules.k is not None and rules.threshold is None and background is None:
         found, threshold = best_intervals(variable.times, candidates, threshold, exclude, rules.k)
     else:
         found = find_intervals(variable.times, candidates, threshold, exclude).best(rules.k)
@@ -503,9 +525,15 @@ def _search(scored: _Scored, rules: _Rules, title: tuple[str, str]) -> _Result:
     if gate is not None:
         only = {"usable_only": scored.usable_only, "active_only": scored.active_only}
         chosen["gate"] = {**only, "frames": str(gate), "active": int(gate.active.sum())}
+    beside = None
+    if background is not None:
+        chosen["fdr"] = {"fdr": rules.fdr, "stretch": background.block, "n_stretches": len(background.maxima)}
+        chosen["fdr"] |= {"location": background.location, "scale": background.scale}
+        higher = 1 - np.searchsorted(scored.ranked, found.score, side="right") / len(scored.ranked)
+        beside = {"p_value": background.p_value(found.score).tolist(), "share_higher": higher.tolist()}
     provenance = scored.provenance | chosen
     series = products.similarity_series(variable, title[0], scores, provenance)
-    bars = products.interval_bars(variable, title[1], found, provenance) if len(found) else None
+    bars = products.interval_bars(variable, title[1], found, provenance, beside) if len(found) else None
     if bars is not None and scored.usable_only:
         _tell_left_out(variable, gate)
     return _Result(series, bars, _shortfall(scored, candidates, threshold, title[0]))
@@ -527,8 +555,9 @@ def _shortfall(scored: _Scored, candidates: np.ndarray, threshold: float, series
         return f"every sample of {variable.name} lies within the exclusion around the seeds{judged}"
     judged = f"; of its frames {gate}" if gate is not None and not gate.usable.all() else ""
     best = int(np.nanargmax(candidates))
+    wanted = f"reaches the threshold {threshold:.3f}" if np.isfinite(threshold) else "stands out of the background"
     at = f"{candidates[best]:.3f} at {variable.times[best]}"
-    return f"no sample of {variable.name} reaches the threshold {threshold:.3f}; the best is {at}{judged}; see {series}"
+    return f"no sample of {variable.name} {wanted}; the best is {at}{judged}; see {series}"
 
 
 def _store_results(results: list[_Result]) -> list[str]:

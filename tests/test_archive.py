@@ -329,3 +329,38 @@ def test_nearest_rows(archive):
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_allclose(scores, (block @ block[14])[expected], atol=1e-6)
     assert len(index.nearest(block[14], 500)[0]) == 90
+
+
+def wandering(n, memory, seed):
+    """Simulated frames that look like nothing in particular, and like the one before."""
+    rng = np.random.default_rng(seed)
+    keep, frames = np.exp(-1 / memory), rng.standard_normal((n, 64, 64))
+    for i in range(1, n):
+        frames[i] = keep * frames[i - 1] + np.sqrt(1 - keep**2) * frames[i]
+    return frames
+
+
+def test_what_passes_a_false_discovery_rate(archive):
+    frames = 1000 + 100 * wandering(1200, 3, 0)
+    events = [500, 700, 900, 1100]
+    for first in (100, *events):
+        frames[first : first + 6] += 400 * np.sin(np.arange(64) / 3.0)[:, None]
+    times = START + np.arange(1200) * STEP
+    store("sky", frames.astype(np.float32), times)
+    sim.add(archive, "sky", encoder="pixels")
+    for where in ({"archive": archive}, {"names": "sky", "encoder": "pixels"}):
+        names = sim.find_similar(like=times[102], fdr=0.05, errors="raise", **where)
+        table = sim.intervals(names)
+        starts = np.sort(np.searchsorted(times, table["start"].to_value("datetime64")))
+        assert len(starts) == 4 and ((starts >= events) & (starts < np.add(events, 6))).all()
+        assert (table["p_value"] < 0.01).all() and (table["share_higher"] < 0.05).all()
+        scores = pyspedas.get_data(names[0]).y
+        assert table["share_higher"][0] == pytest.approx((scores > table["score"][0]).mean())
+        assert table.meta["similarity"][0]["fdr"]["fdr"] == 0.05
+    store("sky", (1000 + 100 * wandering(1200, 3, 1)).astype(np.float32), times)
+    assert sim.find_similar("sky", like=times[102], encoder="pixels", fdr=0.05, errors="raise") == []
+    for wrong in (0, 1, "0.05", True):
+        with pytest.raises(ArgumentError, match="fdr"):
+            sim.find_similar("sky", like=times[102], fdr=wrong, errors="raise")
+    with pytest.raises(ArgumentError, match="threshold"):
+        sim.find_similar("sky", like=times[102], fdr=0.05, threshold=0.5, errors="raise")
