@@ -528,7 +528,7 @@ def _search(scored: _Scored, rules: _Rules, title: tuple[str, str]) -> _Result:
     beside = None
     if background is not None:
         chosen["fdr"] = {"fdr": rules.fdr, "stretch": background.block, "n_stretches": len(background.maxima)}
-        chosen["fdr"] |= {"location": background.location, "scale": background.scale}
+        chosen["fdr"] |= {"distance": background.distance, "shape": background.shape}
         higher = 1 - np.searchsorted(scored.ranked, found.score, side="right") / len(scored.ranked)
         beside = {"p_value": background.p_value(found.score).tolist(), "share_higher": higher.tolist()}
     provenance = scored.provenance | chosen

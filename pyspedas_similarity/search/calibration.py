@@ -1,16 +1,20 @@
 r"""How surprising a score is against the background of its series, and which intervals pass a false discovery rate.
 
 Neighbouring scores are not independent, so what is counted is not samples but stretches longer than the scores'
-memory, each by its highest score. Highest scores of many samples follow, under wide conditions, a Gumbel law (Coles
-2001, An Introduction to Statistical Modeling of Extreme Values, doi 10.1007/978-1-4471-3675-0):
+memory, each by its highest score s. Its distance from the seed, 1 - s, is the smallest of many that cannot be below 0,
+and such follow, under wide conditions, a Weibull law (Coles 2001, An Introduction to Statistical Modeling of Extreme
+Values, doi 10.1007/978-1-4471-3675-0): the probability that a stretch of background comes so near is
 
-    F(x) = exp(-exp(-(x - location) / scale))
+    p = 1 - exp(-((1 - s) / distance) ** shape)
 
-It is fitted to the middle of them only, between their median and their 90 % quantile, since the highest may be what is
-looked for; those above and below count by their number (Efron 2004, doi 10.1198/016214504000000089, calls this an
-empirical null). Cosines are bounded and have a lighter tail than the law's, so that p-values far out are too large
-rather than too small; and what is looked for, where it is more than a few hundredths of the stretches, makes the law
-wider, which errs to the same side. Where the background changes character within the series, they may be too small.
+where the shape is half the number of directions in which embeddings vary around the seed (Amsaleg et al. 2015,
+doi 10.1145/2783258.2783405). It is fitted to the middle of the stretches only, between the median and the 90 %
+quantile of s, since the highest may be what is looked for; those above and below count by their number (Efron 2004,
+doi 10.1198/016214504000000089, calls this an empirical null).
+
+On a sphere the number of directions that show grows towards the seed, so that p-values far out are too large rather
+than too small; and what is looked for, where it is more than a few hundredths of the stretches, makes the law wider,
+which errs to the same side. Where the background changes character within the series, they may be too small.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from ..errors import ArgumentError
 
 _LOW, _HIGH = 0.5, 0.9
 _FEWEST_BLOCKS = 50
+_SMALLEST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,22 +36,22 @@ class Background:
 
     Attributes
     ----------
-    location, scale : float
+    distance, shape : float
+        Of the Weibull law of 1 - score.
     block : int
         Samples in a stretch.
     maxima : numpy.ndarray of float64, shape (m,)
         The highest score of each stretch.
     """
 
-    location: float
-    scale: float
+    distance: float
+    shape: float
     block: int
     maxima: np.ndarray
 
     def p_value(self, scores: np.ndarray) -> np.ndarray:
         """Probability that a stretch of background reaches a score."""
-        reduced = (np.asarray(scores, np.float64) - self.location) / self.scale
-        return -np.expm1(-np.exp(-np.clip(reduced, -30, None)))
+        return -np.expm1(-((_distance(scores) / self.distance) ** self.shape))
 
     def threshold(self, fdr: float) -> float:
         """Lowest score of a stretch that passes, by Benjamini and Hochberg (1995); infinite where none does."""
@@ -61,7 +66,7 @@ def fit_background(scores: np.ndarray, block: int) -> Background:
     Parameters
     ----------
     scores : numpy.ndarray, shape (n,), in order of time
-        NaN where there is none, or where the seed is near.
+        Cosines; NaN where there is none, or where the seed is near.
     block : int
         Samples in a stretch: more than the scores remember, see `scoring.coherence_lag`.
 
@@ -74,21 +79,24 @@ def fit_background(scores: np.ndarray, block: int) -> Background:
     if len(maxima) < _FEWEST_BLOCKS:
         found = f"{len(maxima)} independent stretches of {block} samples are too few to know the background"
         raise ArgumentError("fdr", found, f"Search a longer range, of {_FEWEST_BLOCKS} or more, or give a threshold.")
-    low, high = np.quantile(maxima, (_LOW, _HIGH))
-    if not high > low:
+    near, far = _distance(np.quantile(maxima, (_HIGH, _LOW)))
+    if not near < far:
         raise ArgumentError("fdr", "the scores are all the same", "Give a threshold.")
     from scipy.optimize import minimize
 
-    # On the scale of a Gumbel law the two quantiles lie this far apart.
-    apart = np.log(np.log(_LOW) / np.log(_HIGH))
-    scale = (high - low) / apart
-    start = np.array([low + scale * np.log(-np.log(_LOW)), np.log(scale)])
-    inside = maxima[(maxima > low) & (maxima <= high)]
-    counts = int((maxima <= low).sum()), int((maxima > high).sum())
-    found = minimize(
-        _loss, start, (inside, low, high, counts), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9}
-    )
-    return Background(float(found.x[0]), float(np.exp(found.x[1])), block, maxima)
+    distances = _distance(maxima)
+    # By the law of a Weibull variable, log(-log(share that is further)) is a straight line over log(distance).
+    shape = np.log(np.log(1 - _LOW) / np.log(_HIGH)) / np.log(far / near)
+    start = np.array([np.log(far) - np.log(-np.log(1 - _LOW)) / shape, np.log(shape)])
+    inside = np.log(distances[(distances >= near) & (distances < far)])
+    counts = int((distances < near).sum()), int((distances >= far).sum())
+    options = {"xatol": 1e-7, "fatol": 1e-9}
+    found = minimize(_loss, start, (inside, np.log([near, far]), counts), method="Nelder-Mead", options=options)
+    return Background(*np.exp(found.x).tolist(), block, maxima)
+
+
+def _distance(scores: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - np.asarray(scores, np.float64), _SMALLEST)
 
 
 def _maxima(scores: np.ndarray, block: int) -> np.ndarray:
@@ -98,11 +106,11 @@ def _maxima(scores: np.ndarray, block: int) -> np.ndarray:
     return np.nanmax(stretches[known], axis=1) if known.any() else np.zeros(0)
 
 
-def _loss(parameters: np.ndarray, inside: np.ndarray, low: float, high: float, counts: tuple[int, int]) -> float:
-    """Negative logarithm of the likelihood of values inside, and of the numbers below and above."""
-    location, scale = parameters[0], np.exp(parameters[1])
-    reduced = (inside - location) / scale
-    density = -reduced - np.exp(-np.clip(reduced, -50, None)) - parameters[1]
-    below = -np.exp(-np.clip((low - location) / scale, -50, None))
-    above = np.log(max(-np.expm1(-np.exp(-np.clip((high - location) / scale, -50, 700))), 1e-300))
-    return -float(density.sum() + counts[0] * below + counts[1] * above)
+def _loss(parameters: np.ndarray, inside: np.ndarray, edges: np.ndarray, counts: tuple[int, int]) -> float:
+    """Negative logarithm of the likelihood of log-distances between two edges, and of the numbers on both sides."""
+    shape = np.exp(parameters[1])
+    reduced = shape * (inside - parameters[0])
+    density = parameters[1] + reduced - np.exp(np.minimum(reduced, 700))
+    near, far = np.exp(np.minimum(shape * (edges - parameters[0]), 700))
+    nearer = np.log(max(-np.expm1(-near), 1e-300))
+    return -float(density.sum() + counts[0] * nearer - counts[1] * far)

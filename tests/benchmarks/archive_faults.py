@@ -156,11 +156,15 @@ def compaction(n: int, seed: int, folder: Path) -> dict:
         shutil.copytree(template, archive)
         with _worker("compact", archive, 0) as worker:
             worker.stdout.readline()
-            time.sleep(rng.uniform(0, 0.25))
+            time.sleep(rng.uniform(0, 0.8))
             worker.kill()
             found["finished before the kill"] += "done" in worker.stdout.read()
         found["kills"] += 1
         store = LanceStore(archive)
+        done = sum(one.what == "compact" for one in store.versions())
+        found[
+            "kills " + ("before the first was done", "between the first and the second", "after the second")[done]
+        ] += 1
         there, damaged = contents(store)
         found["rows that differ"] += len(dict(there.items() ^ truth.items())) + damaged
         found["answers that differ"] += not all(

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.stats import gumbel_r
+from scipy.signal import lfilter
+from scipy.stats import weibull_min
 
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.search.calibration import fit_background
@@ -12,12 +13,9 @@ from pyspedas_similarity.search.scoring import coherence_lag, similarity
 
 def noise(rng, n, dimension, memory):
     """Unit vectors that wander: an autoregressive series with a memory of so many samples."""
-    steps = rng.standard_normal((n, dimension))
     keep = np.exp(-1 / memory) if memory else 0.0
-    found = np.empty((n, dimension))
-    found[0] = steps[0]
-    for i in range(1, n):
-        found[i] = keep * found[i - 1] + np.sqrt(1 - keep**2) * steps[i]
+    steps = rng.standard_normal((n + 10 * memory, dimension))
+    found = lfilter([1], [1, -keep], steps, axis=0)[10 * memory :]
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -29,27 +27,33 @@ def searched(embeddings, seed):
     return scores, block
 
 
+def weibull(n, seed):
+    """Scores whose distance from 1 has the scale 0.6 and the shape 12."""
+    return 1 - weibull_min(12, scale=0.6).rvs(n, random_state=seed)
+
+
 def test_the_law_is_found_again():
-    truth = gumbel_r(0.3, 0.05)
-    background = fit_background(truth.rvs(20_000, random_state=0), 1)
-    assert background.location == pytest.approx(0.3, abs=0.002)
-    assert background.scale == pytest.approx(0.05, abs=0.002)
-    scores = np.array([0.2, 0.4, 0.6, 0.9])
-    np.testing.assert_allclose(background.p_value(scores), truth.sf(scores), rtol=0.25)
+    background = fit_background(weibull(20_000, 0), 1)
+    assert background.distance == pytest.approx(0.6, rel=0.01)
+    assert background.shape == pytest.approx(12, rel=0.03)
+    scores = np.array([0.3, 0.5, 0.7, 0.9])
+    np.testing.assert_allclose(background.p_value(scores), weibull_min(12, scale=0.6).cdf(1 - scores), rtol=0.6)
+    assert background.p_value([1.0])[0] < 1e-90 and background.p_value([-1.0])[0] == 1
 
 
 def test_events_hardly_move_the_law_and_never_make_it_narrower():
-    values = gumbel_r(0.3, 0.05).rvs(5000, random_state=0)
+    values = weibull(5000, 0)
+    plain = fit_background(values, 1)
     values[::100] = 0.95
     background = fit_background(values, 1)
-    assert background.scale == pytest.approx(0.05, rel=0.1)
+    assert 0.9 * plain.shape < background.shape < plain.shape
     assert background.threshold(0.05) <= 0.95 and (values >= background.threshold(0.05)).sum() < 1.1 * 50
     values[::20] = 0.95
-    assert 0.05 < fit_background(values, 1).scale < 0.07
+    assert 0.6 * plain.shape < fit_background(values, 1).shape < background.shape
 
 
 def test_threshold_is_that_of_benjamini_and_hochberg():
-    values = gumbel_r(0.3, 0.05).rvs(1000, random_state=3)
+    values = weibull(1000, 3)
     values[:30] = np.linspace(0.6, 0.9, 30)
     background = fit_background(values, 1)
     p = np.sort(background.p_value(background.maxima))
@@ -57,7 +61,7 @@ def test_threshold_is_that_of_benjamini_and_hochberg():
     assert passing
     expected = np.sort(background.maxima)[::-1][passing[-1]]
     assert background.threshold(0.1) == expected
-    assert fit_background(gumbel_r(0.3, 0.05).rvs(300, random_state=1), 1).threshold(1e-9) == np.inf
+    assert fit_background(weibull(300, 1), 1).threshold(1e-9) == np.inf
 
 
 @pytest.mark.parametrize(("dimension", "memory"), [(64, 0), (64, 5), (16, 5), (128, 15)])
