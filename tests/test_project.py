@@ -172,6 +172,13 @@ def test_page_on_allsky_frames_runs():
     assert names["keogram"] == ["simulated_asf_fsmi_keogram"] and 0 < names["usable"].mean() < 1
 
 
+def test_page_on_archives_runs():
+    names = run_page("archive")
+    assert names["added"].added > 1000 and names["again"].added == 0
+    assert names["again"].skipped + names["again"].left_out == names["added"].added + names["added"].left_out
+    assert len(names["table"]) == 3 and len(names["archive"].versions()) == 3
+
+
 def test_tour_runs_and_finds_what_it_says(capsys):
     names = run_page("tour")
     assert names["truth"][0] == "jet"

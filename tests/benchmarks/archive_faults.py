@@ -504,12 +504,11 @@ def _work_flip(template: Path, seed: int, n: int) -> None:
         target = template.with_name(f"flipped-{os.getpid()}")
         shutil.copytree(template, target)
         file = target / rng.choice(files).relative_to(template)
+        where = "archive.json and its copy" if file.parent == target else file.parent.name
         raw = bytearray(file.read_bytes())
         raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
         file.write_bytes(raw)
-        print(
-            json.dumps(_after_flip(target, truth, like, answer) | {"flips": 1, f"in {file.parent.name}": 1}), flush=True
-        )
+        print(json.dumps(_after_flip(target, truth, like, answer) | {"flips": 1, f"in {where}": 1}), flush=True)
         shutil.rmtree(target)
 
 
