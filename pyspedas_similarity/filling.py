@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from .archive.archive import Archive
 from .archive.rows import Rows, make_rows
 from .archived import as_archive, identity_of, with_encoder_of
 from .encoder.runtime import Encoder
-from .errors import BusyArchiveError
+from .errors import BusyArchiveError, DamagedArchiveError
 from .imaging.gate import Gate
 from .imaging.recipe import Recipe
 from .opening import load_variables, open_segments, within
@@ -209,10 +209,16 @@ class _Filling:
             self._batches += appended.added > 0
 
     def tidy(self) -> None:
-        """Join small files where this made many."""
-        if self._batches >= _MOST_BATCHES:
-            with suppress(BusyArchiveError):  # then somebody else is at it
+        """Join small files where there are many."""
+        if not self._batches:
+            return
+        since = [one.what for one in self.archive.versions()]
+        since = since[len(since) - since[::-1].index("compact") :] if "compact" in since else since
+        if since.count("append") >= _MOST_BATCHES:
+            try:
                 self.archive.compact()
+            except (BusyArchiveError, DamagedArchiveError) as error:
+                logger.warning("Small files stay as they are: %s", error)
 
     def _check(self, plan: Plan, samples: Variable) -> None:
         """Refuse to mix before anything is encoded."""

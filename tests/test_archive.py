@@ -163,6 +163,24 @@ def test_many_batches_are_joined(archive, monkeypatch):
     assert len(archive) == 1350 and archive.verify().sound
 
 
+def test_small_additions_are_joined_as_well(archive, monkeypatch):
+    monkeypatch.setattr(filling, "_MOST_BATCHES", 3)
+    store()
+    for first in range(0, 60, 10):
+        sim.add(archive, "sky", trange=[TIMES[first], TIMES[first + 9]])
+    assert [one.what for one in archive.versions()] == ["create", *(["append"] * 3 + ["compact"]) * 2]
+
+
+def test_a_beginning_that_was_cut_off_is_begun_again(archive):
+    store()
+    sim.add(archive, "sky")
+    for seal in (archive.path / "seals").iterdir():
+        seal.unlink()
+    again = sim.open_archive(archive.path)
+    assert not again.begun and sim.add(again, "sky").added == 90
+    assert again.verify().sound
+
+
 def test_several_sources_and_filters(archive):
     store("sky")
     store("other", made_up_sky(seed=5))

@@ -8,6 +8,7 @@ from ..errors import ArchiveError, ArgumentError
 from .identity import Identity
 from .index import Index
 from .lance_store import LanceStore
+from .seals import sealed_versions
 from .store import Report, Store, Version
 
 
@@ -47,7 +48,7 @@ class Archive:
     @property
     def begun(self) -> bool:
         """Whether anything was ever added."""
-        return self._store is not None or any(self.path.glob("archive*.json"))
+        return self._store is not None or bool(sealed_versions(self.path / "seals"))
 
     @property
     def store(self) -> Store:

@@ -71,10 +71,18 @@ def read_record(path: Path) -> dict[str, Any]:
     FileNotFoundError
         If there is none.
     """
-    text, _, rest = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")
-    if path.stat().st_size != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:
-        raise DamagedArchiveError(str(path), "it is not as it was written", "Run pyspedas-similarity archive repair.")
-    return json.loads(text)
+    damaged = DamagedArchiveError(str(path), "it is not as it was written", "Run pyspedas-similarity archive repair.")
+    raw = path.read_bytes()
+    text, _, rest = raw.rpartition(b"\n")[0].rpartition(b"\n")
+    if len(raw) != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:
+        raise damaged
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise damaged from error
+    if not isinstance(record, dict):
+        raise damaged
+    return record
 
 
 @contextmanager

@@ -100,4 +100,7 @@ class Identity:
             found = f"its layout is version {version!r}; this version of the package reads {FORMAT_VERSION}"
             raise MixingError(where, found, _REMEDY["format_version"])
         known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in record.items() if name in known})
+        try:
+            return cls(**{name: value for name, value in record.items() if name in known})
+        except TypeError as error:
+            raise ArchiveError(where, f"what made its rows is not told ({error})", "Take a copy.") from error

@@ -100,7 +100,10 @@ def read_seal(folder: Path, version: int) -> Seal:
         known = sealed_versions(folder)
         found = f"there is no version {version}; there are {len(known)}, the newest is {max(known, default=0)}"
         raise ArchiveError(str(folder.parent), found, "See pyspedas-similarity archive info.") from error
-    return Seal(**{**record, "files": tuple(record["files"])})
+    try:
+        return Seal(**{**record, "files": tuple(record["files"])})
+    except (TypeError, KeyError) as error:
+        raise DamagedArchiveError(str(path), f"it is no seal ({error})", _REPAIR) from error
 
 
 def manifest_path(rows: Path, version: int) -> Path:
