@@ -34,6 +34,8 @@ MADE_BY = ("recipe", "encoder")
 COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
 # Rows read at once, and, where that fails, in pieces, so that one bad page does not take a whole file with it.
 _BATCH, _PIECE = 4096, 512
+# Lance by itself reads up to 2 GB ahead of who asks.
+_READ_AHEAD_BYTES = 2**24
 # Lance's stable layout of the series this was written with; read by all later ones, as its authors promise.
 _STORAGE = "2.2"
 
@@ -145,25 +147,35 @@ def names_of(fragments: Sequence[FragmentMetadata]) -> list[str]:
 
 def read_heads(fragment: LanceFragment, identity: Identity) -> FileHeads:
     """The intact heads of one data file."""
-    parts = []
+    rows, n = fragment.metadata.physical_rows, 0
+    kinds = (f"S{ID_BYTES}", "datetime64[ns]", "datetime64[ns]", np.int32, np.int32, np.int16, np.uint64, np.int64)
+    # Filled in place: parts that are joined in the end would take twice the memory.
+    columns = [np.empty(rows, kind) for kind in kinds]
+    known: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for offset, batch in scan(fragment, HEAD):
         with suppressed_damage():
-            parts.append(_heads_of(batch, offset, identity))
-    rows = fragment.metadata.physical_rows
-    if not parts:
-        return _no_heads(rows)
-    columns = [np.concatenate([part[i] for part in parts]) for i in (0, 1, 2, 5, 6, 7)]
-    source, site = (joined_labels([part[i] for part in parts]) for i in (3, 4))
-    return FileHeads(columns[0], columns[1], columns[2], source, site, *columns[3:], rows)
+            found = _heads_of(batch, offset, identity)
+            labels = [_numbered(*pair) for pair in zip(found[3:5], known, strict=True)]
+            here = slice(n, n + len(found[0]))
+            for column, values in zip(columns, (*found[:3], *labels, *found[5:]), strict=True):
+                column[here] = values
+            n = here.stop
+    ids, start, end, source, site, quality, checksum, offsets = (column[:n] for column in columns)
+    names = [list(texts) for texts in known]
+    return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets, rows)
+
+
+def _numbered(labels: tuple[np.ndarray, Sequence[str]], known: dict[str, int]) -> np.ndarray:
+    """The numbers of texts among those that are known, to which new ones are added."""
+    numbers, texts = labels
+    here = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+    return here[numbers] if len(numbers) else np.zeros(0, np.int32)
 
 
 def joined_labels(parts: Sequence[tuple[np.ndarray, Sequence[str]]]) -> tuple[np.ndarray, list[str]]:
     """Numbers of several lists of texts as numbers in one."""
     known: dict[str, int] = {}
-    codes = []
-    for numbers, texts in parts:
-        here = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
-        codes.append(here[numbers] if len(numbers) else np.zeros(0, np.int32))
+    codes = [_numbered(part, known) for part in parts]
     return np.concatenate(codes) if codes else np.zeros(0, np.int32), list(known)
 
 
@@ -229,15 +241,16 @@ def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, R
 def scan(fragment: LanceFragment, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Batches of a data file with the number of their first row; what cannot be read is passed over."""
     rows, offset = fragment.metadata.physical_rows, 0
+    options = {"columns": list(columns), "batch_readahead": 1, "io_buffer_size": _READ_AHEAD_BYTES}
     with suppressed_damage():
-        for batch in fragment.to_batches(columns=list(columns), batch_size=_BATCH):
+        for batch in fragment.to_batches(**options, batch_size=_BATCH):
             batch = batch.slice(0, rows - offset)
             yield offset, batch
             offset += len(batch)
     for begin in range(offset, rows, _PIECE):
         with suppressed_damage():
             inside = begin
-            for batch in fragment.to_batches(columns=list(columns), offset=begin, limit=min(_PIECE, rows - begin)):
+            for batch in fragment.to_batches(**options, offset=begin, limit=min(_PIECE, rows - begin)):
                 yield inside, batch
                 inside += len(batch)
 
@@ -313,9 +326,3 @@ def _checksums_of_heads(
     words = [label_words(names)[codes] for codes, names in labels]
     times = [one.astype("<i8") for one in (start, end)]
     return head_checksums([ids, *times, *words, quality.astype("<i4"), sums.astype("<i8")], identity)
-
-
-def _no_heads(rows: int) -> FileHeads:
-    times, codes = np.zeros(0, "datetime64[ns]"), (np.zeros(0, np.int32), [])
-    columns = [np.zeros(0, kind) for kind in (np.int16, np.uint64, np.int64)]
-    return FileHeads(np.zeros(0, f"S{ID_BYTES}"), times, times, codes, codes, *columns, rows)

@@ -82,7 +82,7 @@ class Index:
         self.version, self.damaged = self._heads.version, self._heads.damaged
         heads = self._heads
         ranks = [_ranks(texts)[codes] for texts, codes in ((heads.sites, heads.site), (heads.sources, heads.source))]
-        order = np.lexsort((heads.start.astype(np.int64), *ranks))
+        order = np.lexsort((heads.start.view(np.int64), *ranks))
         self._stored = order
         self._position = np.empty(len(order), np.int64)
         self._position[order] = np.arange(len(order))
@@ -183,7 +183,7 @@ class Index:
 
 def _ranks(texts: Sequence[str]) -> np.ndarray:
     """Place of each text in alphabetical order, so that it does not matter what was added first."""
-    return np.argsort(np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64))
+    return np.argsort(np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)).astype(np.int32)
 
 
 def default_memory() -> int:

@@ -58,6 +58,8 @@ PATIENCE_S = 120.0
 # How often a batch is written again because others added some of its rows in the meantime.
 _ATTEMPTS = 5
 _REPAIR = "Run pyspedas-similarity archive repair."
+# Of the number that says where a row lies: its place in the file below, the number of the file above.
+_OFFSET_BITS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +210,7 @@ class LanceStore:
         files = snapshot.files()
         parts = [self._file_heads(name, fragment) for name, fragment in files.items()]
         places = [
-            np.stack([np.full(len(part.offset), fragment.fragment_id), part.offset], axis=1)
+            part.offset + (fragment.fragment_id << _OFFSET_BITS)
             for part, fragment in zip(parts, files.values(), strict=True)
         ]
         source, sources = joined_labels([part.source for part in parts])
@@ -224,7 +226,7 @@ class LanceStore:
             sources=tuple(sources),
             sites=tuple(sites),
             quality=_joined([part.quality for part in parts], np.int16),
-            place=np.concatenate([np.zeros((0, 2), np.int64), *places]),
+            place=_joined(places, np.int64),
             checksum=_joined([part.checksum for part in parts], np.uint64),
             damaged=snapshot.seal.rows - sum(len(part.offset) for part in parts),
         )
@@ -242,12 +244,11 @@ class LanceStore:
         """Whole rows, thumbnails included, of these numbers in `heads`."""
         chosen = np.asarray(chosen, np.int64)
         fragments = {one.fragment_id: one for one in self.snapshot(heads.version).files().values()}
-        place = heads.place[chosen]
+        file, offset = heads.place[chosen] >> _OFFSET_BITS, heads.place[chosen] & ((1 << _OFFSET_BITS) - 1)
         parts, order = [self._no_rows()], []
-        for number in np.unique(place[:, 0]):
-            inside = np.flatnonzero(place[:, 0] == number)
-            inside = inside[np.argsort(place[inside, 1], kind="stable")]  # Lance takes ascending rows
-            offsets, back = np.unique(place[inside, 1], return_inverse=True)
+        for number in np.unique(file):
+            inside = np.flatnonzero(file == number)
+            offsets, back = np.unique(offset[inside], return_inverse=True)  # Lance takes ascending rows
             parts.append(read_rows(fragments[number], offsets, self.identity).take(back))
             order.append(inside)
         back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
@@ -463,4 +464,5 @@ def _begin(folder: Path, identity: Identity) -> None:
 
 
 def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:
-    return np.concatenate([np.zeros(0, kind), *parts])
+    """One array of several; of a single one itself, since these may be large."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, kind), *parts])

@@ -73,8 +73,8 @@ class Heads:
         Numbers in `sources` and `sites`.
     sources, sites : tuple of str
     quality : numpy.ndarray of int16, shape (n,)
-    place : numpy.ndarray of int64, shape (n, 2)
-        Where the store keeps each row.
+    place : numpy.ndarray of int64, shape (n,)
+        Where the store keeps each row, in its own way.
     checksum : numpy.ndarray of uint64, shape (n,)
     damaged : int
         Rows of this version whose heads are not as they were written.

@@ -63,7 +63,7 @@ class MemoryStore:
             sources=tuple(sources),
             sites=tuple(sites),
             quality=rows.quality,
-            place=np.stack([np.zeros(n, np.int64), np.arange(n)], axis=1),
+            place=np.arange(n),
             checksum=np.zeros(n, np.uint64),
             damaged=0,
         )
