@@ -283,6 +283,12 @@ def _is_of_lance(error: BaseException) -> bool:
     return isinstance(error, kinds) or type(error).__name__ == "PanicException"
 
 
+def ids_of(batch: pa.RecordBatch) -> np.ndarray:
+    """Content hashes of a batch, 'S16', without a copy."""
+    ids = batch.column("id")
+    return np.frombuffer(ids.buffers()[1], f"S{ID_BYTES}", count=ids.offset + len(ids))[ids.offset :]
+
+
 def _heads_of(batch: pa.RecordBatch, offset: int, identity: Identity) -> tuple:
     ids, start, end, source, site, quality, kept = _head_arrays(batch)
     sums = _column(batch, "thumbnail_sum")
@@ -293,8 +299,7 @@ def _heads_of(batch: pa.RecordBatch, offset: int, identity: Identity) -> tuple:
 
 
 def _head_arrays(batch: pa.RecordBatch) -> tuple:
-    ids = batch.column("id")
-    raw = np.frombuffer(ids.buffers()[1], f"S{ID_BYTES}", offset=0)[ids.offset : ids.offset + len(ids)]
+    raw = ids_of(batch)
     start, end = (_column(batch, name).view("datetime64[ns]") for name in ("start_ns", "end_ns"))
     labels = []
     for name in ("source", "site"):

@@ -18,6 +18,7 @@ from .durable import read_record, sync_folder
 from .fragments import (
     COLUMNS,
     failures_of_lance,
+    ids_of,
     names_of,
     scan,
     schema,
@@ -98,16 +99,16 @@ def verify(store: LanceStore) -> Report:
         snapshot = store.snapshot()
     except (ArchiveError, OSError):
         return Report(newest, 0, 0, (*problems, f"version {newest}, the newest, cannot be opened"))
-    intact, ids = 0, []
+    intact, ids = 0, [np.zeros(0, "S16")]
     for name, fragment in snapshot.files().items():
-        found = [one for _, one in intact_rows(fragment, store)]
-        here = sum(len(one) for one in found)
-        ids += [np.concatenate([np.frombuffer(one.column("id").buffers()[1], "S16") for one in found])] if found else []
+        here, rows = 0, fragment.metadata.physical_rows
+        for _, batch in intact_rows(fragment, store):
+            here += len(batch)
+            ids.append(ids_of(batch).copy())
+        if here < rows:
+            problems.append(f"{name}: {rows - here} of {rows} rows are damaged")
         intact += here
-        if here < fragment.metadata.physical_rows:
-            lost = fragment.metadata.physical_rows - here
-            problems.append(f"{name}: {lost} of {fragment.metadata.physical_rows} rows are damaged")
-    doubled = intact - len(np.unique(np.concatenate(ids))) if ids else 0
+    doubled = intact - len(np.unique(np.concatenate(ids)))
     problems += [f"{doubled} rows are kept twice"] if doubled else []
     return Report(snapshot.version, intact, snapshot.seal.rows - intact, tuple(problems))
 
