@@ -199,7 +199,7 @@ def recipe_of_archive(archive: Archive) -> Any:
 def _chosen(series: Iterable[Series], names: Any, probe: Any, instrument: str | None) -> list[Series]:
     series = list(series)
     patterns = None if names is None else ([names] if isinstance(names, str) else list(names))
-    sites = None if probe is None else {_site(one) for one in ([probe] if np.ndim(probe) == 0 else probe)}
+    sites = None if probe is None else {str(one).lower() for one in ([probe] if np.ndim(probe) == 0 else probe)}
     if instrument is not None:
         glob = instrument_named(instrument).variables
         series = [one for one in series if fnmatch.fnmatchcase(one.source, glob)]
@@ -207,7 +207,7 @@ def _chosen(series: Iterable[Series], names: Any, probe: Any, instrument: str | 
         one
         for one in series
         if (patterns is None or any(fnmatch.fnmatchcase(one.source, str(pattern)) for pattern in patterns))
-        and (sites is None or _site(one.site) in sites)
+        and (sites is None or _is_one_of(one.site, sites))
     ]
     if patterns is not None and series and not found and sites is None:
         there = ", ".join(sorted({one.source for one in series})[:8])
@@ -215,9 +215,9 @@ def _chosen(series: Iterable[Series], names: Any, probe: Any, instrument: str | 
     return found
 
 
-def _site(text: Any) -> str:
-    """'mms1' and 1 are the same probe."""
-    return str(text).lower().removeprefix("mms")
+def _is_one_of(site: str, sites: set[str]) -> bool:
+    """As loaders take probes: 'mms1' is also 1, and 'rbspa' also 'a'."""
+    return site.lower() in sites or site[-1:].lower() in sites
 
 
 def _inside(series: Series, spans: Sequence[Span] | None) -> np.ndarray:

@@ -10,6 +10,7 @@ from pyspedas import tplot_tools
 import pyspedas_similarity as sim
 from pyspedas_similarity import filling
 from pyspedas_similarity.archive.index import Index
+from pyspedas_similarity.archive.rows import make_rows
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.errors import ArchiveError, ArgumentError, MixingError, SeedError, VariableError
@@ -209,6 +210,22 @@ def test_several_sources_and_filters(archive):
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), np.r_[38:56, 80:86])
     with pytest.raises(VariableError, match="sky"):
         sim.find_similar("nothing' OR 1=1", archive=archive, like=TIMES[14], errors="raise")
+
+
+def test_probes_are_named_as_loaders_take_them(archive):
+    for number in (1, 2):
+        store(f"mms{number}_sky", made_up_sky(seed=number))
+    identity_source = sim.open_archive(archive.path.with_name("one"))
+    sim.add(identity_source, "mms1_sky")
+    kept = archive.begin(identity_source.identity)
+    for number in (1, 2):
+        (name,) = sim.encode(f"mms{number}_sky")
+        embeddings = pyspedas.get_data(name).y
+        kept.append(make_rows(embeddings, TIMES, TIMES + STEP, f"mms{number}_sky", f"mms{number}"))
+    for probe, expected in ((2, ["mms2"]), ("2", ["mms2"]), ("mms2", ["mms2"]), ([1, 2], ["mms1", "mms2"])):
+        names = sim.find_similar(archive=archive, probe=probe, like=TIMES[14], exclude=20, errors="raise")
+        assert names[::2] == [f"{one}_sky_similarity" for one in expected]
+        assert set(sim.intervals(names)["probe"]) == set(expected)
 
 
 def test_what_is_outside_the_range_is_filtered_before_k_is_counted(archive):
