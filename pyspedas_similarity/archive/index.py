@@ -83,15 +83,17 @@ class Index:
         heads = self._heads
         ranks = [_ranks(texts)[codes] for texts, codes in ((heads.sites, heads.site), (heads.sources, heads.source))]
         order = np.lexsort((heads.start.view(np.int64), *ranks))
-        self._stored = order
-        self._position = np.empty(len(order), np.int64)
-        self._position[order] = np.arange(len(order))
-        self.series = self._cut(order)
+        # Numbers of rows take half the memory where they fit into 32 bits.
+        self._stored = order.astype(np.int32 if len(order) < 2**31 else np.int64)
+        del order, ranks
+        self._position = np.empty_like(self._stored)
+        self._position[self._stored] = np.arange(len(self._stored), dtype=self._stored.dtype)
+        self.series = self._cut(self._stored)
         limit = default_memory() if memory is None else memory
-        size = len(order) * store.identity.dimension * 4
+        size = len(self) * store.identity.dimension * 4
         self.in_memory = size <= limit
         told = "kept in memory" if self.in_memory else "read from the disk at every search"
-        logger.info("Archive, version %d: %d rows, %.3g GB, %s.", self.version, len(order), size / 1e9, told)
+        logger.info("Archive, version %d: %d rows, %.3g GB, %s.", self.version, len(self), size / 1e9, told)
         self._block: np.ndarray | None = None
 
     def __len__(self) -> int:
