@@ -33,7 +33,7 @@ BODY = ("embedding", "checksum")
 MADE_BY = ("recipe", "encoder")
 COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
 # Rows read at once, and, where that fails, in pieces, so that one bad page does not take a whole file with it.
-_BATCH, _PIECE = 4096, 512
+_BATCH, _PIECE = 2048, 512
 # Lance by itself reads up to 2 GB ahead of who asks.
 _READ_AHEAD_BYTES = 2**24
 # Lance's stable layout of the series this was written with; read by all later ones, as its authors promise.
