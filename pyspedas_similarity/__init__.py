@@ -13,10 +13,12 @@ import wrapt
 from .allsky import ewogram, frame_quality, keogram, load_asi
 from .classification import classify, fine_tune
 from .errors import SimilarityError
+from .filling import add, open_archive
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [
     "SimilarityError",
+    "add",
     "classify",
     "encode",
     "ewogram",
@@ -27,6 +29,7 @@ __all__ = [
     "keogram",
     "load_asi",
     "load_encoder",
+    "open_archive",
     "save_encoder",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""The verbs from a shell: ``pyspedas-similarity demo | find | train | bench | info``."""
+"""The verbs from a shell: ``pyspedas-similarity demo | find | train | archive | bench | info``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _EXAMPLES = """examples:
       --like 2020-11-19/23:36:22
   pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found
   pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
+  pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
+  pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
+  pyspedas-similarity archive verify electrons
 
-exit status: 0 found, 1 nothing found, 2 bad input, 130 interrupted
+exit status: 0 found, 1 nothing found or an archive that is damaged, 2 bad input, 130 interrupted
 """
 
 
@@ -68,6 +71,8 @@ def find(chosen: argparse.Namespace) -> int:
     rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
     if chosen.exclude is not None:
         rules["exclude"] = chosen.exclude
+    if chosen.archive is not None:
+        rules["archive"] = chosen.archive
     names = find_similar(like=_like(chosen.like), errors="raise", **_data(chosen), **rules)
     if not names:
         return NOTHING_FOUND
@@ -107,6 +112,95 @@ def _say_saved(encoder: Any, folder: Path) -> None:
     for key in ("n_samples", "epochs", "final_loss", "std_of_normalised", "effective_rank"):
         if key in record:
             print(f"  {key}: {record[key]}")
+
+
+def archive_add(chosen: argparse.Namespace) -> int:
+    """Embed samples and keep them."""
+    from .filling import add
+
+    added = add(chosen.archive, encoder=chosen.encoder, **_data(chosen))
+    print(f"version {added.version}: {added.added} added, {added.skipped} there already, {added.left_out} left out")
+    return FOUND
+
+
+def archive_info(chosen: argparse.Namespace) -> int:
+    """Print what an archive holds."""
+    from .filling import open_archive
+
+    archive = open_archive(chosen.archive, chosen.version)
+    identity = archive.identity
+    print(repr(archive))
+    for name, value in identity.compared.items():
+        note = f" ({identity.card.get('name', '')})" if name == "encoder" else ""
+        print(f"  {name:16s} {value}{note}")
+    for series in archive.index().series:
+        print(f"  {series.source} {series.site}: {len(series)} samples, {series.start[0]} to {series.end[-1]}")
+    for one in archive.versions() if chosen.versions else ():
+        print(f"  version {one.number}: {one.made} {one.what}, {one.rows} samples, {one.added} added")
+    return FOUND
+
+
+def archive_verify(chosen: argparse.Namespace) -> int:
+    """Read everything and tell what is damaged."""
+    from .filling import open_archive
+
+    return _tell(open_archive(chosen.archive).verify())
+
+
+def archive_repair(chosen: argparse.Namespace) -> int:
+    """Leave out what is damaged, and tell what is left."""
+    from .filling import open_archive
+
+    archive = open_archive(chosen.archive)
+    print("before:")
+    _tell(archive.repair())
+    print("after:")
+    return _tell(archive.verify())
+
+
+def _tell(report: Any) -> int:
+    print(f"version {report.version}: {report.rows} samples intact, {report.damaged} damaged")
+    for problem in report.problems:
+        print(f"  {problem}")
+    return FOUND if report.sound else NOTHING_FOUND
+
+
+def archive_compact(chosen: argparse.Namespace) -> int:
+    """Join small files, and give up old versions on request."""
+    from .filling import open_archive
+
+    version = open_archive(chosen.archive).compact(chosen.keep)
+    print(f"version {version}")
+    return FOUND
+
+
+def archive_restore(chosen: argparse.Namespace) -> int:
+    """Go back to a version."""
+    from .filling import open_archive
+
+    archive = open_archive(chosen.archive)
+    archive.restore(chosen.version)
+    print(repr(archive))
+    return FOUND
+
+
+def archive_export(chosen: argparse.Namespace) -> int:
+    """Write an archive to one file."""
+    from .archive.portable import export_archive
+    from .filling import open_archive
+
+    print(f"{export_archive(open_archive(chosen.archive, chosen.version), chosen.file)} samples in {chosen.file}")
+    return FOUND
+
+
+def archive_import(chosen: argparse.Namespace) -> int:
+    """Add what such a file holds."""
+    from .archive.portable import import_archive
+    from .filling import open_archive
+
+    added = import_archive(open_archive(chosen.archive), chosen.file)
+    print(f"version {added.version}: {added.added} added, {added.skipped} there already")
+    return FOUND
 
 
 def bench(chosen: argparse.Namespace) -> int:
@@ -150,10 +244,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
-    commands = parser.add_subparsers(required=True, metavar="demo | find | train | bench | info")
+    commands = parser.add_subparsers(required=True, metavar="demo | find | train | archive | bench | info")
     _add_demo(commands)
     _add_find(commands)
     _add_train(commands)
+    _add_archive(commands)
     _add_bench(commands)
     _add_info(commands)
     return parser
@@ -181,6 +276,7 @@ def _add_find(commands: Any) -> None:
     parser.add_argument(
         "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
     )
+    parser.add_argument("--archive", type=Path, metavar="FOLDER", help="search what is kept there; nothing is loaded")
     parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
     parser.add_argument("-k", type=int, help="how many intervals at most")
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
@@ -201,6 +297,37 @@ def _add_train(commands: Any) -> None:
     shipped.add_argument("--shipped", choices=("distributions", "windows", "frames"))
     shipped.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
     shipped.add_argument("--quick", action="store_true", help="little data and two epochs, to try it")
+
+
+def _add_archive(commands: Any) -> None:
+    text = "Embeddings that are kept: fill, inspect, repair, move."
+    parser = commands.add_parser("archive", help=text, description=text)
+    under = parser.add_subparsers(required=True, metavar="add | info | verify | repair | compact | restore | ...")
+    for name, command, about in (
+        ("add", archive_add, "Embed samples and keep them."),
+        ("info", archive_info, "What it holds."),
+        ("verify", archive_verify, "Read everything and tell what is damaged."),
+        ("repair", archive_repair, "Leave out what is damaged and keep all the rest."),
+        ("compact", archive_compact, "Join small files."),
+        ("restore", archive_restore, "Make a new version that holds what an older one held."),
+        ("export", archive_export, "Write it to one Parquet file."),
+        ("import", archive_import, "Add what such a file holds."),
+    ):
+        one = _add(under, name, command, about)
+        one.add_argument("archive", type=Path, metavar="FOLDER")
+        if name == "add":
+            _add_data(one)
+            one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")
+        if name in ("info", "export"):
+            one.add_argument("--version", type=int, help="an older state; default the newest")
+        if name == "info":
+            one.add_argument("--versions", action="store_true", help="list them")
+        if name == "compact":
+            one.add_argument("--keep", type=int, metavar="N", help="give up all but the newest N versions")
+        if name == "restore":
+            one.add_argument("version", type=int)
+        if name in ("export", "import"):
+            one.add_argument("file", type=Path, metavar="FILE")
 
 
 def _add_bench(commands: Any) -> None:

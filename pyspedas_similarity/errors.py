@@ -48,3 +48,19 @@ class EncoderError(SimilarityError):
 
 class LoadError(SimilarityError):
     """A source could not bring its data."""
+
+
+class ArchiveError(SimilarityError):
+    """An archive cannot be read or written."""
+
+
+class DamagedArchiveError(ArchiveError):
+    """Something in an archive is not as it was written."""
+
+
+class MixingError(ArchiveError):
+    """What is to be kept was made by another encoder or recipe than what the archive holds."""
+
+
+class BusyArchiveError(ArchiveError):
+    """Somebody else holds the lock of an archive for too long."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from .sources.registry import is_gated, recipe_of
 from .sources.seeds import Seed
 from .sources.segments import Segment
 from .tplot import Variable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
@@ -221,15 +225,28 @@ def images(samples: Variable, plan: Plan) -> Iterator[np.ndarray]:
 def embed(samples: Variable, plan: Plan) -> Embedded:
     """Embeddings of all prepared samples; images of the whole variable never exist at once."""
     parts = []
-    with _bar(plan, desc=samples.name, total=len(samples.times)) as bar:
+    with progress_bar(plan, desc=samples.name, total=len(samples.times)) as bar:
         for block in images(samples, plan):
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))
     scalars = tplot_variable.scalars(samples, plan.recipe) if plan.choices.scalars else {}
-    return Embedded(samples, np.concatenate(parts), scalars, _gate(samples, plan))
+    return Embedded(samples, np.concatenate(parts), scalars, judged(samples, plan))
 
 
-def _gate(samples: Variable, plan: Plan) -> Gate | None:
+def new_embeddings(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Embeddings of prepared samples, block by block, without the blocks in which none is wanted.
+
+    Yields
+    ------
+    rows : slice
+    embeddings : numpy.ndarray of float32, shape (rows, dimension)
+        The same as `embed` gives.
+    """
+    for rows, made in tplot_variable.images_of(samples, plan.recipe, wanted):
+        yield rows, plan.encoder.encode(made)
+
+
+def judged(samples: Variable, plan: Plan) -> Gate | None:
     """What is usable and active of prepared samples, where it is asked for and they are frames that can be judged."""
     wanted = plan.choices.active_only or plan.choices.leaves_out(samples)
     if not (wanted and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
@@ -259,7 +276,7 @@ def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan 
     parts: dict[str, list[Embedded]] = {}
     templates: dict[str, Variable] = {}
     for plan, samples in prepared_segments(segments, choices):
-        bar = _bar(plan, desc=samples.name) if bar is None else bar  # tqdm without a total has no truth value
+        bar = progress_bar(plan, desc=samples.name) if bar is None else bar  # tqdm without a total has no truth value
         if samples.name not in templates:
             templates[samples.name] = _first_sample(samples)
         quiet = replace(plan, choices=replace(choices, progress=False))
@@ -409,7 +426,8 @@ def _trained(encoder: str | Path | Encoder | None) -> Encoder | None:
     raise EncoderError("encoder", f"found {str(encoder)[:80]!r}, which is neither", remedy)
 
 
-def _bar(plan: Plan, **options: object):  # noqa: ANN202 - tqdm is imported here only
+def progress_bar(plan: Plan, **options: object) -> tqdm:
+    """A bar that shows after two seconds, in a terminal only."""
     from tqdm import tqdm
 
     # disable=None keeps the bar out of logs and pipes.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 ATTRIBUTE = "similarity"
+CALIBRATED = ("p_value", "share_higher")
 METHOD = "Smith et al. 2024, JGR Space Physics 129, e2023JA032096, doi 10.1029/2023JA032096"
 
 
@@ -56,12 +57,24 @@ def probability_series(
     return Product(variable, options)
 
 
-def interval_bars(source: Variable, name: str, found: Intervals, provenance: Mapping[str, Any]) -> Product:
-    """Bars as pyspedas draws its burst segments: times start, start, end, end with values nan, 1, 1, nan."""
+def interval_bars(
+    source: Variable,
+    name: str,
+    found: Intervals,
+    provenance: Mapping[str, Any],
+    beside: Mapping[str, Sequence[float]] | None = None,
+) -> Product:
+    """Bars as pyspedas draws its burst segments: times start, start, end, end with values nan, 1, 1, nan.
+
+    What is known `beside` of each interval, under names in `CALIBRATED`, goes into the table.
+    """
     order = np.argsort(found.start, kind="stable")
     times = np.stack([found.start, found.start, found.end, found.end], axis=1)[order].ravel()
     values = np.tile([np.nan, 1.0, 1.0, np.nan], len(found))
-    attributes = {"data_att": {"units": "", "coord_sys": ""}, ATTRIBUTE: {**provenance, "intervals": _record(found)}}
+    attributes = {
+        "data_att": {"units": "", "coord_sys": ""},
+        ATTRIBUTE: {**provenance, "intervals": _record(found) | dict(beside or {})},
+    }
     options = {
         "ytitle": "",
         "yrange": [0.9, 1.1],
@@ -147,8 +160,8 @@ def interval_table(variables: Sequence[Variable]) -> QTable:
     Returns
     -------
     astropy.table.QTable
-        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``
-        and ``class`` where there is one. The provenance is in ``meta``.
+        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
+        ``class``, ``p_value`` and ``share_higher`` where there is one. The provenance is in ``meta``.
 
     Raises
     ------
@@ -170,6 +183,9 @@ def interval_table(variables: Sequence[Variable]) -> QTable:
         known = [record["station"].get(place, "") for record in records]
         if any(known):
             table[place] = np.repeat(known, lengths)
+    for key in CALIBRATED:
+        if all(key in record["intervals"] for record in records):
+            table[key] = np.concatenate([np.asarray(record["intervals"][key], float) for record in records])
     classes = [record.get("class", "") for record in records]
     if any(classes):
         table["class"] = np.repeat(classes, lengths)

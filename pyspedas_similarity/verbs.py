@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import products, tplot
+from .archive.archive import Archive
+from .archived import Kept, open_kept
 from .encoder.runtime import Encoder
 from .encoder.weights import load_encoder, save_encoder
 from .errors import ArgumentError, VariableError
 from .imaging.gate import Gate
 from .imaging.recipe import Recipe
 from .manners import nothing_found, pyspedas_manners, result_names
-from .opening import load_variables, open_samples, open_segments, provenance_of, within
+from .opening import Opened, load_variables, open_samples, open_segments, provenance_of, within
 from .pipeline import (
     Choices,
-    Embedded,
-    Plan,
     embed_seed,
     images,
     make_plan,
     prepare,
     prepared_segments,
 )
+from .search.calibration import fit_background
 from .search.intervals import best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import tplot_variable
@@ -54,17 +55,24 @@ class _Rules:
     k: int | None
     threshold: float | None
     exclude: np.timedelta64 | None
+    fdr: float | None = None
 
     @classmethod
-    def read(cls, k: Any, threshold: Any, exclude: Any) -> _Rules:
+    def read(cls, k: Any, threshold: Any, exclude: Any, fdr: Any) -> _Rules:
         if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
             raise ArgumentError("k", f"found {k!r}", "Give the number of intervals wanted, 1 or more, or None.")
         if threshold is not None:
             is_number = isinstance(threshold, (int, float, np.number)) and not isinstance(threshold, bool)
             if not is_number or not -1 <= threshold <= 1:
                 raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+        if fdr is not None:
+            is_number = isinstance(fdr, (int, float, np.number)) and not isinstance(fdr, bool)
+            if not is_number or not 0 < fdr < 1:
+                raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
+            if threshold is not None:
+                raise ArgumentError("fdr", "given beside threshold", "Give one of them.")
         automatic = isinstance(exclude, str) and exclude == "auto"
-        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"))
+        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"), fdr)
 
 
 @pyspedas_manners
@@ -87,6 +95,9 @@ def find_similar(
     usable_only: bool | None = None,
     active_only: bool = False,
     progress: bool = True,
+    unlike: Any = None,
+    archive: Archive | str | Path | None = None,
+    fdr: float | None = None,
     **load_keywords: Any,
 ) -> list[str]:
     """Find the intervals like a seed.
@@ -142,6 +153,16 @@ def find_similar(
         Of camera frames, report only those in which something happens.
     progress : bool
         Show a progress bar, in a terminal, on anything over two seconds.
+    unlike : as `like`, optional
+        What is not looked for. Where a sample is nearer to it than to a seed, its score is lowered by the difference.
+    archive : Archive, str or Path, optional
+        Search what `add` has kept there, and load and encode nothing. `names` are then the sources to search (globs
+        allowed), `probe` their probes or sites, `trange` may be a list of time ranges, and bare times in `like` are
+        looked up in the archive; ``('name', time)`` may also name a loaded variable.
+    fdr : float, optional
+        In place of a threshold: of the intervals found in a variable, at most this share is expected to be background
+        (Benjamini and Hochberg), judged by the background of the same variable. The table then has ``p_value`` and
+        ``share_higher``, the share of all searched samples that score higher. Of `k`, the best of those that pass.
     **load_keywords
         Keywords of the instrument's loader, such as ``data_rate`` or ``no_update``.
 
@@ -172,22 +193,24 @@ def find_similar(
     >>> found = sim.find_similar('mms1_dis_dist_brst', like='2020-11-19/23:36:20')  # doctest: +SKIP
     >>> sim.intervals(found)  # doctest: +SKIP
     """
-    rules = _Rules.read(k, threshold, exclude)
+    rules = _Rules.read(k, threshold, exclude, fdr)
     companions = {"field": field, "velocity": velocity}
     gate = {"usable_only": usable_only, "active_only": active_only}
     choices = Choices(instrument, encoder, recipe, companions, progress, **gate)
-    opened = open_samples(names, trange, probe, load_keywords, choices)
-    if opened is None:
-        return nothing_found(f"there are no data of {instrument} in {trange}")
-    titles = result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
-    seeds = read_seeds(like, opened.samples, opened.templates, lambda name: prepare(tplot.read(name), opened.plan))
-    seed_embeddings = [embed_seed(seed, opened.plan, opened.embedded or ()) for seed in seeds]
-    embedded = opened.embed()
-    results = [
-        _search(one, seeds, seed_embeddings, rules, opened.plan, title)
-        for one, title in zip(embedded, titles, strict=True)
-    ]
-    return _store_results(results)
+    examples = _Examples(like, unlike)
+    if archive is not None:
+        kept = open_kept(archive, names, trange, probe, choices, load_keywords)
+        if kept is None:
+            return nothing_found(f"the archive {archive} holds nothing of this")
+        titles = result_names(kept.variables, newname, suffix, ("_similarity", "_similar"), overwrite)
+        scored = _scored_archive(kept, examples)
+    else:
+        opened = open_samples(names, trange, probe, load_keywords, choices)
+        if opened is None:
+            return nothing_found(f"there are no data of {instrument} in {trange}")
+        titles = result_names(opened.samples, newname, suffix, ("_similarity", "_similar"), overwrite)
+        scored = _scored_samples(opened, examples)
+    return _store_results([_search(one, rules, title) for one, title in zip(scored, titles, strict=True)])
 
 
 @pyspedas_manners
@@ -419,32 +442,81 @@ class _Result:
     note: str
 
 
-def _search(
-    searched: Embedded,
-    seeds: list[Seed],
-    seed_embeddings: list[np.ndarray],
-    rules: _Rules,
-    plan: Plan,
-    title: tuple[str, str],
-) -> _Result:
-    """Score one variable and find its intervals."""
-    variable = searched.source
-    scores = similarity(searched.embeddings, seed_embeddings)
-    if not np.isfinite(scores).any():
-        remedy = "Look at it with tplot: it may hold fill values only."
-        raise VariableError(variable.name, "none of its samples can be encoded", remedy)
-    gate, choices = searched.gate, plan.choices
-    usable_only = gate is not None and choices.leaves_out(variable)
-    if usable_only:
-        scores = np.where(gate.usable, scores, np.nan)
+@dataclass(frozen=True)
+class _Examples:
+    """What is looked for and what is not, as the caller gave them."""
+
+    like: Any
+    unlike: Any
+
+    def read(self, reader: Callable[[Any], list[Seed]]) -> tuple[list[Seed], list[Seed]]:
+        """The seeds that both stand for."""
+        return reader(self.like), [] if self.unlike is None else reader(self.unlike)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One variable with a score for each sample, all scores of the search in order, and how they came to be."""
+
+    source: Variable
+    scores: np.ndarray
+    ranked: np.ndarray
+    seeds: list[Seed]
+    provenance: dict[str, Any]
+    gate: Gate | None = None
+    usable_only: bool = False
+    active_only: bool = False
+
+
+def _scored_samples(opened: Opened, examples: _Examples) -> Iterator[_Scored]:
+    """Scores of what was loaded, one variable after another."""
+    plan = opened.plan
+    seeds, others = examples.read(
+        lambda one: read_seeds(one, opened.samples, opened.templates, lambda name: prepare(tplot.read(name), plan))
+    )
+    likes, unlikes = ([embed_seed(seed, plan, opened.embedded or ()) for seed in group] for group in (seeds, others))
+    for one in opened.embed():
+        scores = similarity(one.embeddings, likes, unlikes)
+        if not np.isfinite(scores).any():
+            remedy = "Look at it with tplot: it may hold fill values only."
+            raise VariableError(one.source.name, "none of its samples can be encoded", remedy)
+        usable_only = one.gate is not None and plan.choices.leaves_out(one.source)
+        if usable_only:
+            scores = np.where(one.gate.usable, scores, np.nan)
+        provenance = provenance_of(one.source, plan) | _seed_records(seeds, others)
+        ranked = np.sort(scores[np.isfinite(scores)])
+        yield _Scored(one.source, scores, ranked, seeds, provenance, one.gate, usable_only, plan.choices.active_only)
+
+
+def _scored_archive(kept: Kept, examples: _Examples) -> Iterator[_Scored]:
+    """Scores of what was kept, one series after another."""
+    seeds, others = examples.read(kept.seeds)
+    likes, unlikes = ([kept.embedded(seed) for seed in group] for group in (seeds, others))
+    found = kept.scores(likes, unlikes)
+    ranked = np.concatenate(found)
+    ranked = np.sort(ranked[np.isfinite(ranked)])
+    for variable, scores in zip(kept.variables, found, strict=True):
+        if np.isfinite(scores).any():
+            yield _Scored(variable, scores, ranked, seeds, kept.provenance_of(variable) | _seed_records(seeds, others))
+        else:
+            raise VariableError(variable.name, "all of its rows are damaged", "Repair the archive, or name others.")
+
+
+def _search(scored: _Scored, rules: _Rules, title: tuple[str, str]) -> _Result:
+    """Find the intervals of one variable."""
+    variable, scores, gate = scored.source, scored.scores, scored.gate
     step = cadence(variable.times)
     exclude = rules.exclude if rules.exclude is not None else 2 * coherence_lag(scores) * step
-    spans = [seed.span for seed in seeds if seed.span is not None and seed.samples.name == variable.name]
+    spans = [seed.span for seed in scored.seeds if seed.span is not None and seed.samples.name == variable.name]
     candidates = np.where(outside(variable.times, spans, exclude), scores, np.nan)
-    if gate is not None and choices.active_only:
+    if gate is not None and scored.active_only:
         candidates = np.where(gate.active, candidates, np.nan)
     threshold = rules.threshold if rules.threshold is not None else default_threshold(scores)
-    if rules.k is not None and rules.threshold is None:
+    background = None
+    if rules.fdr is not None:
+        background = fit_background(candidates, max(2 * coherence_lag(scores), int(exclude // step)))
+        threshold = background.threshold(rules.fdr)
+    if rules.k is not None and rules.threshold is None and background is None:
         found, threshold = best_intervals(variable.times, candidates, threshold, exclude, rules.k)
     else:
         found = find_intervals(variable.times, candidates, threshold, exclude).best(rules.k)
@@ -452,14 +524,20 @@ def _search(
     logger.info("%s: threshold %.3f, exclude %g s, %d intervals", variable.name, threshold, seconds, len(found))
     chosen: dict[str, Any] = {"threshold": float(threshold), "exclude_s": float(seconds), "k": rules.k}
     if gate is not None:
-        only = {"usable_only": usable_only, "active_only": choices.active_only}
+        only = {"usable_only": scored.usable_only, "active_only": scored.active_only}
         chosen["gate"] = {**only, "frames": str(gate), "active": int(gate.active.sum())}
-    provenance = provenance_of(variable, plan) | {"seeds": [_seed_record(seed) for seed in seeds]} | chosen
+    beside = None
+    if background is not None:
+        chosen["fdr"] = {"fdr": rules.fdr, "stretch": background.block, "n_stretches": len(background.maxima)}
+        chosen["fdr"] |= {"distance": background.distance, "shape": background.shape}
+        higher = 1 - np.searchsorted(scored.ranked, found.score, side="right") / len(scored.ranked)
+        beside = {"p_value": background.p_value(found.score).tolist(), "share_higher": higher.tolist()}
+    provenance = scored.provenance | chosen
     series = products.similarity_series(variable, title[0], scores, provenance)
-    bars = products.interval_bars(variable, title[1], found, provenance) if len(found) else None
-    if bars is not None and usable_only:
+    bars = products.interval_bars(variable, title[1], found, provenance, beside) if len(found) else None
+    if bars is not None and scored.usable_only:
         _tell_left_out(variable, gate)
-    return _Result(series, bars, _shortfall(searched, candidates, threshold, title[0]))
+    return _Result(series, bars, _shortfall(scored, candidates, threshold, title[0]))
 
 
 def _tell_left_out(variable: Variable, gate: Gate) -> None:
@@ -471,15 +549,16 @@ def _tell_left_out(variable: Variable, gate: Gate) -> None:
         logger.log(level, told, variable.name, lost, len(gate.usable), gate)
 
 
-def _shortfall(searched: Embedded, candidates: np.ndarray, threshold: float, series: str) -> str:
-    variable, gate = searched.source, searched.gate
+def _shortfall(scored: _Scored, candidates: np.ndarray, threshold: float, series: str) -> str:
+    variable, gate = scored.source, scored.gate
     if not np.isfinite(candidates).any():
         judged = f", or is not usable or active ({gate})" if gate is not None else ""
         return f"every sample of {variable.name} lies within the exclusion around the seeds{judged}"
     judged = f"; of its frames {gate}" if gate is not None and not gate.usable.all() else ""
     best = int(np.nanargmax(candidates))
+    wanted = f"reaches the threshold {threshold:.3f}" if np.isfinite(threshold) else "stands out of the background"
     at = f"{candidates[best]:.3f} at {variable.times[best]}"
-    return f"no sample of {variable.name} reaches the threshold {threshold:.3f}; the best is {at}{judged}; see {series}"
+    return f"no sample of {variable.name} {wanted}; the best is {at}{judged}; see {series}"
 
 
 def _store_results(results: list[_Result]) -> list[str]:
@@ -492,6 +571,11 @@ def _store_results(results: list[_Result]) -> list[str]:
     if not names:
         return nothing_found("; ".join(result.note for result in results))
     return names
+
+
+def _seed_records(seeds: list[Seed], others: list[Seed]) -> dict[str, Any]:
+    record = {"seeds": [_seed_record(seed) for seed in seeds]}
+    return record | ({"unlike": [_seed_record(seed) for seed in others]} if others else {})
 
 
 def _seed_record(seed: Seed) -> dict[str, Any]:

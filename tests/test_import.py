@@ -27,6 +27,9 @@ def test_import_brings_no_slow_package():
         "sunpy",
         "onnxruntime",
         "sklearn",
+        "lance",
+        "pyarrow",
+        "filelock",
     }
     assert imported & slow == set()
 

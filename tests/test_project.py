@@ -21,7 +21,11 @@ COMMANDS = {
     "demo": "python -m pip install . && pyspedas-similarity demo",
     "tests": 'python -m pip install ".[tests,docs]" && python -m pytest',
 }
-IMPORT_NAMES = {"protobuf": "google", "scikit-learn": "sklearn"}  # where a distribution's module is called otherwise
+IMPORT_NAMES = {
+    "protobuf": "google",
+    "pylance": "lance",
+    "scikit-learn": "sklearn",
+}  # where a distribution's module is called otherwise
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
     "pynndescent",  # for the archive's index, which follows
@@ -166,6 +170,13 @@ def test_page_on_allsky_frames_runs():
     names = run_page("allsky")
     assert names["found"][:2] == ["simulated_asf_fsmi_similarity", "simulated_asf_fsmi_similar"]
     assert names["keogram"] == ["simulated_asf_fsmi_keogram"] and 0 < names["usable"].mean() < 1
+
+
+def test_page_on_archives_runs():
+    names = run_page("archive")
+    assert names["added"].added > 1000 and names["again"].added == 0
+    assert names["again"].skipped + names["again"].left_out == names["added"].added + names["added"].left_out
+    assert len(names["table"]) == 3 and len(names["archive"].versions()) == 3
 
 
 def test_tour_runs_and_finds_what_it_says(capsys):

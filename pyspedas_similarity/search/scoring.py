@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def similarity(embeddings: np.ndarray, seeds: list[np.ndarray]) -> np.ndarray:
-    """Cosine between each embedding and the nearest seed.
+def similarity(embeddings: np.ndarray, seeds: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Cosine between each embedding and the nearest seed, less where something unlike is nearer.
 
     A seed of several samples stands for their mean direction; of several seeds the nearest counts, so that seeds of
     different looks may be given together. The measure is that of Smith et al. 2024 (doi 10.1029/2023JA032096), turned
@@ -18,14 +20,39 @@ def similarity(embeddings: np.ndarray, seeds: list[np.ndarray]) -> np.ndarray:
         Unit length, or NaN.
     seeds : list of numpy.ndarray, each of shape (m, dimension)
         The embedded samples of each seed; rows of NaN are passed over, at least one is finite.
+    unlike : list of numpy.ndarray
+        The same for what is not looked for; see `less_unlike`.
 
     Returns
     -------
     numpy.ndarray of float64, shape (n,)
         From -1 to 1; 1 is the seed itself, NaN where there is no embedding.
     """
-    centres = np.stack([_mean_direction(seed) for seed in seeds])
-    return np.clip((embeddings.astype(np.float64) @ centres.T).max(axis=1), -1, 1)
+    found = _nearest(embeddings, seeds)
+    return less_unlike(found, _nearest(embeddings, unlike)) if unlike else found
+
+
+def less_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
+    """Scores, lowered by as much as something unlike is nearer.
+
+    A sample that is nearer to a seed than to anything unlike keeps its score, so that scores stay comparable with those
+    of a search without; 1 is still the seed itself.
+
+    Parameters
+    ----------
+    scores, unlike : numpy.ndarray, shape (n,)
+        Cosine to the nearest seed, and to the nearest of what is not looked for.
+    """
+    return np.maximum(scores - np.maximum(unlike - scores, 0), -1)
+
+
+def centres_of(seeds: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean direction of each seed's samples: unit length, float64, shape (seeds, dimension)."""
+    return np.stack([_mean_direction(seed) for seed in seeds])
+
+
+def _nearest(embeddings: np.ndarray, seeds: Sequence[np.ndarray]) -> np.ndarray:
+    return np.clip((embeddings.astype(np.float64) @ centres_of(seeds).T).max(axis=1), -1, 1)
 
 
 def coherence_lag(scores: np.ndarray) -> int:

@@ -58,14 +58,31 @@ def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[n
     ------
     numpy.ndarray of float32, shape (up to block, channels, pixels, pixels)
     """
+    for _, made in images_of(variable, recipe, np.ones(len(variable.values), bool), block):
+        yield made
+
+
+def images_of(
+    variable: Variable, recipe: Recipe, wanted: np.ndarray, block: int = BLOCK
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """The same without the blocks in which no sample is wanted: bool, shape (n,). They do not depend on what is.
+
+    Yields
+    ------
+    rows : slice
+        Which samples these are.
+    images : numpy.ndarray of float32, shape (up to block, channels, pixels, pixels)
+    """
     for start in range(0, len(variable.values), block):
-        rows = slice(start, start + block)
+        rows = slice(start, min(start + block, len(variable.values)))
+        if not wanted[rows].any():
+            continue
         if isinstance(recipe, DistributionRecipe):
-            yield _distributions(variable, rows, recipe)
+            yield rows, _distributions(variable, rows, recipe)
         elif isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
-            yield _spectra(variable, rows, recipe)
+            yield rows, _spectra(variable, rows, recipe)
         else:
-            yield frames.images(variable, rows, recipe)
+            yield rows, frames.images(variable, rows, recipe)
 
 
 def left_out(recipe: Recipe) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """How fast encoders run, beside the published loop, in one run; which batch is best; what int8 keeps.
 
     python tests/benchmarks/bench_inference.py speed [--output FILE]     every backbone, shape and precision
+    python tests/benchmarks/bench_inference.py shipped [--output FILE]   the encoders that come with the package
     python tests/benchmarks/bench_inference.py batches [--output FILE]   images at once and threads
     python tests/benchmarks/bench_inference.py int8 [--output FILE]      neighbours kept by networks trained briefly
 
@@ -35,6 +36,7 @@ from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.quantising import RECORD, quantise
 from pyspedas_similarity.encoder.runtime import Encoder
+from pyspedas_similarity.encoder.shipped import FOLDER, available
 from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.imaging.recipe import FrameRecipe
@@ -186,19 +188,38 @@ def _settings(threads: int, spin: bool) -> None:
 
 def speed(say: Output) -> None:
     """The table of backbones, shapes and precisions."""
-    base = published()
-    say(f"{os.cpu_count()} cores. Images a second by clock and processor, times the published loop, peak memory (MB).")
-    say(f"{'backbone':9s} {'ch':>2s} {'px':>4s} {'':8s} {'clock':>7s} {'proc.':>7s} {'x':>6s} {'x':>6s} {'MB':>5s}")
-    say(f"{'published':9s} {3:2d} {PUBLISHED_PIXELS:4d} {'eager':8s} {base[0]:7.1f} {base[1]:7.1f} {1:6.1f} {1:6.1f}")
+    base = _first_line(say, "backbone")
     for backbone, channels, pixels in itertools.product(BACKBONES, (1, 4), PIXELS):
         if channels == 4 and pixels > 64:
             continue  # no recipe of distributions is as large
         for precision, encoder, agreement in encoders(backbone, channels, pixels):
             with tempfile.TemporaryDirectory() as folder:
                 found = in_process(save_encoder(encoder, Path(folder) / "encoder"), COUNTS[backbone])
-            ratio = found["clock"] / base[0], found["processor"] / base[1]
-            numbers = f"{found['clock']:7.0f} {found['processor']:7.0f} {ratio[0]:6.1f} {ratio[1]:6.1f}"
-            say(f"{backbone:9s} {channels:2d} {pixels:4d} {precision:8s} {numbers} {found['peak']:5.0f}  {agreement}")
+            say(f"{backbone:14s} {channels:2d} {pixels:4d} {precision:8s} {_numbers(found, base)}  {agreement}")
+
+
+def _first_line(say: Output, what: str) -> tuple[float, float]:
+    """Print the head of a table and the published loop, and give its images a second."""
+    base = published()
+    say(f"{os.cpu_count()} cores. Images a second by clock and processor, times the published loop, peak memory (MB).")
+    say(f"{what:14s} {'ch':>2s} {'px':>4s} {'':8s} {'clock':>7s} {'proc.':>7s} {'x':>6s} {'x':>6s} {'MB':>5s}")
+    say(f"{'published':14s} {3:2d} {PUBLISHED_PIXELS:4d} {'eager':8s} {base[0]:7.1f} {base[1]:7.1f} {1:6.1f} {1:6.1f}")
+    return base
+
+
+def _numbers(found: dict[str, float], base: tuple[float, float]) -> str:
+    ratio = found["clock"] / base[0], found["processor"] / base[1]
+    speed = f"{found['clock']:7.0f} {found['processor']:7.0f} {ratio[0]:6.1f} {ratio[1]:6.1f}"
+    return f"{speed} {found['peak']:5.0f}"
+
+
+def shipped(say: Output) -> None:
+    """The table of the encoders that come with the package."""
+    base = _first_line(say, "encoder")
+    for name in available():
+        card = load_encoder(FOLDER / name).card
+        found = in_process(FOLDER / name, COUNTS["compact"])
+        say(f"{name:14s} {card.channels:2d} {card.pixels:4d} {'float32':8s} {_numbers(found, base)}")
 
 
 def batches(say: Output) -> None:
@@ -250,7 +271,7 @@ def main() -> None:
         print(json.dumps(alone(**json.loads(sys.argv[2]))))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = {"speed": speed, "batches": batches, "int8": int8}
+    tables = {"speed": speed, "shipped": shipped, "batches": batches, "int8": int8}
     parser.add_argument("table", choices=tables)
     parser.add_argument("--output", type=Path)
     choice = parser.parse_args()

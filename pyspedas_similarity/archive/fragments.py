@@ -1,0 +1,333 @@
+"""Rows in Lance's files: written to the disk, read back, and every row checked against its checksums on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DamagedArchiveError, SimilarityError
+from .durable import sync
+from .identity import Identity
+from .rows import (
+    ID_BYTES,
+    Rows,
+    body_checksums,
+    coded,
+    content_hashes,
+    head_checksums,
+    label_words,
+    thumbnail_sums,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from lance.fragment import FragmentMetadata, LanceFragment
+
+HEAD = ("id", "start_ns", "end_ns", "source", "site", "quality", "thumbnail_sum", "head_checksum")
+BODY = ("embedding", "checksum")
+MADE_BY = ("recipe", "encoder")
+COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
+# Rows read at once, and, where that fails, in pieces, so that one bad page does not take a whole file with it.
+_BATCH, _PIECE = 2048, 512
+# Lance by itself reads up to 2 GB ahead of who asks.
+_READ_AHEAD_BYTES = 2**24
+# Lance's stable layout of the series this was written with; read by all later ones, as its authors promise.
+_STORAGE = "2.2"
+
+
+@dataclass(frozen=True, eq=False)
+class FileHeads:
+    """Heads of the intact rows of one data file.
+
+    Attributes
+    ----------
+    ids, start, end, quality, checksum : numpy.ndarray, shape (n,)
+        As in `Heads`.
+    source, site : tuple of numpy.ndarray of int32, shape (n,), and list of str
+        Numbers and what they stand for.
+    offset : numpy.ndarray of int64, shape (n,), ascending
+        Which rows of the file they are.
+    rows : int
+        How many the file should have.
+    """
+
+    ids: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    source: tuple[np.ndarray, list[str]]
+    site: tuple[np.ndarray, list[str]]
+    quality: np.ndarray
+    checksum: np.ndarray
+    offset: np.ndarray
+    rows: int
+
+
+def schema(dimension: int) -> pa.Schema:
+    """Columns of the data set; what may be missing is the thumbnail alone."""
+    import pyarrow as pa
+
+    types = {
+        "id": pa.binary(ID_BYTES),
+        "start_ns": pa.int64(),
+        "end_ns": pa.int64(),
+        "source": pa.string(),
+        "site": pa.string(),
+        "quality": pa.int16(),
+        "thumbnail_sum": pa.int64(),
+        "head_checksum": pa.uint64(),
+        "embedding": pa.list_(pa.field("item", pa.float32(), nullable=False), dimension),
+        "checksum": pa.uint64(),
+        "recipe": pa.string(),
+        "encoder": pa.string(),
+        "thumbnail": pa.binary(),
+    }
+    return pa.schema([pa.field(name, types[name], nullable=name == "thumbnail") for name in COLUMNS])
+
+
+def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
+    """Rows as they are stored, with their checksums."""
+    import pyarrow as pa
+
+    n = len(rows)
+    labels = [coded(texts) for texts in (rows.source, rows.site)]
+    sums = thumbnail_sums(rows.thumbnail)
+    heads = _checksums_of_heads(ids, rows.start, rows.end, labels, rows.quality, sums, identity)
+    layout = schema(identity.dimension)
+    flat = pa.array(np.ascontiguousarray(rows.embeddings, np.float32).reshape(-1))
+    columns = [
+        pa.FixedSizeBinaryArray.from_buffers(pa.binary(ID_BYTES), n, [None, pa.py_buffer(np.ascontiguousarray(ids))]),
+        pa.array(rows.start.astype(np.int64)),
+        pa.array(rows.end.astype(np.int64)),
+        *(pa.array(texts, pa.string()) for texts in (rows.source, rows.site)),
+        pa.array(rows.quality),
+        pa.array(sums),
+        pa.array(heads),
+        pa.FixedSizeListArray.from_arrays(flat, type=layout.field("embedding").type),
+        pa.array(body_checksums(heads, rows.embeddings, identity)),
+        *(pa.repeat(text, n) for text in (identity.recipe, identity.encoder)),
+        pa.array(rows.thumbnail, pa.binary()),
+    ]
+    return pa.Table.from_arrays(columns, schema=layout)
+
+
+def write_files(folder: Path, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
+    """Write data files that belong to no version yet; they are on the disk when this returns.
+
+    On a full disk Lance (14.0) may cut a file off without an error, so that its size is compared with what was written.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the Lance data set.
+    data : pyarrow.Table or RecordBatchReader
+    layout : pyarrow.Schema
+    rows_per_file : int
+    """
+    from lance.fragment import write_fragments
+
+    options = {"schema": layout, "max_rows_per_file": rows_per_file, "data_storage_version": _STORAGE}
+    fragments = write_fragments(data, str(folder), **options)
+    for file in (file for fragment in fragments for file in fragment.files):
+        size = (folder / "data" / file.path).stat().st_size
+        if size != file.file_size_bytes:
+            raise OSError(f"{file.path} has {size} bytes of {file.file_size_bytes} that were written")
+    sync(folder / "data" / name for name in names_of(fragments))
+    return fragments
+
+
+def names_of(fragments: Sequence[FragmentMetadata]) -> list[str]:
+    """Names of the data files of fragments."""
+    return [file.path for fragment in fragments for file in fragment.files]
+
+
+def read_heads(fragment: LanceFragment, identity: Identity) -> FileHeads:
+    """The intact heads of one data file."""
+    rows, n = fragment.metadata.physical_rows, 0
+    kinds = (f"S{ID_BYTES}", "datetime64[ns]", "datetime64[ns]", np.int32, np.int32, np.int16, np.uint64, np.int64)
+    # Filled in place: parts that are joined in the end would take twice the memory.
+    columns = [np.empty(rows, kind) for kind in kinds]
+    known: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    for offset, batch in scan(fragment, HEAD):
+        with suppressed_damage():
+            found = _heads_of(batch, offset, identity)
+            labels = [_numbered(*pair) for pair in zip(found[3:5], known, strict=True)]
+            here = slice(n, n + len(found[0]))
+            for column, values in zip(columns, (*found[:3], *labels, *found[5:]), strict=True):
+                column[here] = values
+            n = here.stop
+    ids, start, end, source, site, quality, checksum, offsets = (column[:n] for column in columns)
+    names = [list(texts) for texts in known]
+    return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets, rows)
+
+
+def _numbered(labels: tuple[np.ndarray, Sequence[str]], known: dict[str, int]) -> np.ndarray:
+    """The numbers of texts among those that are known, to which new ones are added."""
+    numbers, texts = labels
+    here = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+    return here[numbers] if len(numbers) else np.zeros(0, np.int32)
+
+
+def joined_labels(parts: Sequence[tuple[np.ndarray, Sequence[str]]]) -> tuple[np.ndarray, list[str]]:
+    """Numbers of several lists of texts as numbers in one."""
+    known: dict[str, int] = {}
+    codes = [_numbered(part, known) for part in parts]
+    return np.concatenate(codes) if codes else np.zeros(0, np.int32), list(known)
+
+
+def read_embeddings(
+    fragment: LanceFragment, heads: FileHeads, identity: Identity
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Numbers in the heads of a data file, and the embeddings that belong to them; only intact ones."""
+    for offset, batch in scan(fragment, BODY):
+        low, high = np.searchsorted(heads.offset, (offset, offset + len(batch)))
+        numbers = np.arange(low, high)
+        inside = heads.offset[low:high] - offset
+        embeddings, sums = _bodies_of(batch, identity.dimension)
+        if len(inside) < len(batch):
+            embeddings, sums = embeddings[inside], sums[inside]
+        intact = body_checksums(heads.checksum[numbers], embeddings, identity) == sums
+        yield (numbers, embeddings) if intact.all() else (numbers[intact], embeddings[intact])
+
+
+def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) -> Rows:
+    """Whole rows of a data file, by their place in it.
+
+    Raises
+    ------
+    DamagedArchiveError
+        If one of them is not as it was written.
+    """
+    damaged = DamagedArchiveError(
+        str(names_of([fragment.metadata])[0]),
+        "a row of it is not as written",
+        "Run pyspedas-similarity archive repair.",
+    )
+    with failures_of_lance(damaged):
+        batch = fragment.take(offsets.tolist(), columns=list(COLUMNS)).combine_chunks().to_batches()[0]
+        intact, rows = whole_rows(batch, identity)
+    if len(batch) != len(offsets) or not intact.all():
+        raise damaged
+    return rows
+
+
+def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, Rows]:
+    """Which rows of a batch of all columns are intact, bool (n,), and all of them."""
+    heads, sums = _head_arrays(batch), _column(batch, "thumbnail_sum")
+    ids, start, end, source, site, quality, kept = heads
+    embeddings, bodies = _bodies_of(batch, identity.dimension)
+    thumbnails = np.empty(len(batch), object)
+    thumbnails[:] = batch.column("thumbnail").to_pylist()
+    texts = []
+    for codes, names in (source, site):
+        found = np.empty(len(batch), object)
+        found[:] = np.array(names, object)[codes] if len(names) else []
+        texts.append(found)
+    rows = Rows(embeddings, start, end, *texts, quality, thumbnails)
+    intact = _checksums_of_heads(ids, start, end, (source, site), quality, sums, identity) == kept
+    intact &= body_checksums(kept, embeddings, identity) == bodies
+    intact &= thumbnail_sums(thumbnails) == sums
+    intact &= content_hashes(rows, identity).view(f"V{ID_BYTES}") == ids.view(f"V{ID_BYTES}")
+    for name in MADE_BY:
+        right = getattr(identity, name)
+        intact &= np.array([text == right for text in batch.column(name).to_pylist()], bool)
+    return intact, rows
+
+
+def scan(fragment: LanceFragment, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Batches of a data file with the number of their first row; what cannot be read is passed over."""
+    rows, offset = fragment.metadata.physical_rows, 0
+    options = {"columns": list(columns), "batch_readahead": 1, "io_buffer_size": _READ_AHEAD_BYTES}
+    with suppressed_damage():
+        for batch in fragment.to_batches(**options, batch_size=_BATCH):
+            batch = batch.slice(0, rows - offset)
+            yield offset, batch
+            offset += len(batch)
+    for begin in range(offset, rows, _PIECE):
+        with suppressed_damage():
+            inside = begin
+            for batch in fragment.to_batches(**options, offset=begin, limit=min(_PIECE, rows - begin)):
+                yield inside, batch
+                inside += len(batch)
+
+
+@contextmanager
+def failures_of_lance(instead: SimilarityError) -> Iterator[None]:
+    """Raise one of our errors where Lance gives up; it raises many kinds, and of a panic one that is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, SimilarityError) or not _is_of_lance(error):
+            raise
+        raise instead from error
+
+
+@contextmanager
+def suppressed_damage() -> Iterator[None]:
+    """Pass over what Lance cannot read: rows that do not come back are counted as damaged by who asked for them."""
+    try:
+        yield
+    except BaseException as error:
+        if not _is_of_lance(error):
+            raise
+
+
+def _is_of_lance(error: BaseException) -> bool:
+    import pyarrow as pa
+
+    kinds = (OSError, ValueError, RuntimeError, MemoryError, pa.ArrowException)
+    return isinstance(error, kinds) or type(error).__name__ == "PanicException"
+
+
+def ids_of(batch: pa.RecordBatch) -> np.ndarray:
+    """Content hashes of a batch, 'S16', without a copy."""
+    ids = batch.column("id")
+    return np.frombuffer(ids.buffers()[1], f"S{ID_BYTES}", count=ids.offset + len(ids))[ids.offset :]
+
+
+def _heads_of(batch: pa.RecordBatch, offset: int, identity: Identity) -> tuple:
+    ids, start, end, source, site, quality, kept = _head_arrays(batch)
+    sums = _column(batch, "thumbnail_sum")
+    intact = _checksums_of_heads(ids, start, end, (source, site), quality, sums, identity) == kept
+    numbers = offset + np.flatnonzero(intact)
+    labels = [(codes[intact], names) for codes, names in (source, site)]
+    return ids[intact], start[intact], end[intact], *labels, quality[intact], kept[intact], numbers
+
+
+def _head_arrays(batch: pa.RecordBatch) -> tuple:
+    raw = ids_of(batch)
+    start, end = (_column(batch, name).view("datetime64[ns]") for name in ("start_ns", "end_ns"))
+    labels = []
+    for name in ("source", "site"):
+        encoded = batch.column(name).dictionary_encode()
+        labels.append((encoded.indices.fill_null(0).to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()))
+    return raw, start, end, *labels, _column(batch, "quality"), _column(batch, "head_checksum")
+
+
+def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    # A column that was written without nulls may have some after damage; zero fails the checksum like any other value.
+    return batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)
+
+
+def _bodies_of(batch: pa.RecordBatch, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    lists = batch.column("embedding")
+    flat = lists.values.slice(lists.offset * dimension, len(lists) * dimension).to_numpy(zero_copy_only=False)
+    return flat.reshape(len(batch), dimension), _column(batch, "checksum")
+
+
+def _checksums_of_heads(
+    ids: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    labels: Sequence[tuple[np.ndarray, Sequence[str]]],
+    quality: np.ndarray,
+    sums: np.ndarray,
+    identity: Identity,
+) -> np.ndarray:
+    words = [label_words(names)[codes] for codes, names in labels]
+    times = [one.astype("<i8") for one in (start, end)]
+    return head_checksums([ids, *times, *words, quality.astype("<i4"), sums.astype("<i8")], identity)

@@ -1,0 +1,206 @@
+"""Scores of every row of one version, exact: one matrix product.
+
+Rows are put in order of source, site and time, so that the scores of a stretch of a series are a product over a stretch
+of memory, without a copy. What fits into memory is read once and kept; of what does not, blocks stream by at every
+search, and only times and scores are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ArchiveError
+from .identity import METRIC
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_MEMORY = 4 * 2**30
+# Rows of several centres scored at once, so that their products do not take the memory of all rows.
+_ROWS = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The samples of one source and site, ascending in time.
+
+    Attributes
+    ----------
+    source, site : str
+    start, end : numpy.ndarray of datetime64[ns], shape (n,)
+    quality : numpy.ndarray of int16, shape (n,)
+    first : int
+        Number of its first sample among the rows of the index.
+    """
+
+    source: str
+    site: str
+    start: np.ndarray
+    end: np.ndarray
+    quality: np.ndarray
+    first: int
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+class Index:
+    """Answers from one version of a store.
+
+    Parameters
+    ----------
+    store : Store
+    version : int, optional
+        Default the newest.
+    memory : int, optional
+        Bytes that embeddings may take; beyond, they stay on the disk. Default half of the machine's memory.
+
+    Attributes
+    ----------
+    version : int
+    series : tuple of Series
+    damaged : int
+        Rows that are not as they were written; they have no score.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive is of a metric that is not served.
+    """
+
+    def __init__(self, store: Store, version: int | None = None, memory: int | None = None) -> None:
+        if store.identity.metric != METRIC:
+            found = f"its metric is {store.identity.metric!r}"
+            raise ArchiveError("archive", found, f"Only {METRIC!r} is searched.")
+        self._store = store
+        self._heads = store.heads(version)
+        self.version, self.damaged = self._heads.version, self._heads.damaged
+        heads = self._heads
+        ranks = [_ranks(texts)[codes] for texts, codes in ((heads.sites, heads.site), (heads.sources, heads.source))]
+        order = np.lexsort((heads.start.view(np.int64), *ranks))
+        # Numbers of rows take half the memory where they fit into 32 bits.
+        self._stored = order.astype(np.int32 if len(order) < 2**31 else np.int64)
+        del order, ranks
+        self._position = np.empty_like(self._stored)
+        self._position[self._stored] = np.arange(len(self._stored), dtype=self._stored.dtype)
+        self.series = self._cut(self._stored)
+        limit = default_memory() if memory is None else memory
+        size = len(self) * store.identity.dimension * 4
+        self.in_memory = size <= limit
+        told = "kept in memory" if self.in_memory else "read from the disk at every search"
+        logger.info("Archive, version %d: %d rows, %.3g GB, %s.", self.version, len(self), size / 1e9, told)
+        self._block: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def scores(self, centres: np.ndarray, chosen: Sequence[slice] | None = None) -> np.ndarray:
+        """Product of each row with the nearest of several centres.
+
+        Parameters
+        ----------
+        centres : numpy.ndarray, shape (m, dimension)
+            Of unit length.
+        chosen : sequence of slice, optional
+            Stretches of rows; the others have no score. Default all.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n,)
+            From -1 to 1; NaN where not chosen, or damaged.
+        """
+        centres = np.ascontiguousarray(centres, np.float32)
+        found = np.full(len(self), np.nan, np.float32)
+        chosen = [slice(0, len(self))] if chosen is None else chosen
+        if self.in_memory:
+            block = self._loaded()
+            for rows in chosen:
+                _score(block[rows], centres, found[rows])
+            return found
+        wanted = np.zeros(len(self), bool)
+        for rows in chosen:
+            wanted[rows] = True
+        lost = len(self)
+        for numbers, embeddings in self._store.blocks(self._heads):
+            rows = self._position[numbers]
+            lost -= len(rows)
+            inside = wanted[rows]
+            scores = np.empty(int(inside.sum()), np.float32)
+            _score(embeddings if inside.all() else embeddings[inside], centres, scores)
+            found[rows[inside]] = scores
+        self._tell(lost)
+        return found
+
+    def embeddings(self, rows: np.ndarray) -> np.ndarray:
+        """Of these rows: float32, shape (n, dimension); NaN where damaged."""
+        if self.in_memory:
+            return self._loaded()[rows]
+        return self._store.take(self._heads, self._stored[rows]).embeddings
+
+    def nearest(self, centre: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and scores of the k rows of highest score, best first; fewer where there are not so many."""
+        scores = np.nan_to_num(self.scores(np.reshape(centre, (1, -1))), nan=-np.inf)
+        k = min(k, len(scores))
+        best = np.argpartition(-scores, k - 1)[:k] if k else np.zeros(0, np.int64)
+        best = best[np.lexsort((best, -scores[best]))]
+        best = best[np.isfinite(scores[best])]
+        return best, scores[best]
+
+    def _loaded(self) -> np.ndarray:
+        """All embeddings in the order of the rows; NaN where damaged."""
+        if self._block is None:
+            block = np.full((len(self), self._store.identity.dimension), np.nan, np.float32)
+            there = 0
+            for numbers, embeddings in self._store.blocks(self._heads):
+                block[self._position[numbers]] = embeddings
+                there += len(numbers)
+            self._tell(len(self) - there)
+            block.flags.writeable = False
+            self._block = block
+        return self._block
+
+    def _tell(self, lost: int) -> None:
+        damaged = self._heads.damaged + lost
+        if damaged:
+            told = "%d of %d rows are damaged and left out; see pyspedas-similarity archive verify and repair."
+            logger.warning(told, damaged, len(self) + self._heads.damaged)
+        self.damaged = damaged
+
+    def _cut(self, order: np.ndarray) -> tuple[Series, ...]:
+        heads = self._heads
+        source, site = heads.source[order], heads.site[order]
+        starts = np.flatnonzero((np.diff(source, prepend=-1) != 0) | (np.diff(site, prepend=-1) != 0))
+        found = []
+        for first, last in zip(starts, np.append(starts[1:], len(order)), strict=True):
+            rows = order[first:last]
+            labels = heads.sources[source[first]], heads.sites[site[first]]
+            found.append(Series(*labels, heads.start[rows], heads.end[rows], heads.quality[rows], int(first)))
+        return tuple(found)
+
+
+def _ranks(texts: Sequence[str]) -> np.ndarray:
+    """Place of each text in alphabetical order, so that it does not matter what was added first."""
+    return np.argsort(np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)).astype(np.int32)
+
+
+def default_memory() -> int:
+    """Half of the machine's memory, in bytes, or 4 GB where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return _DEFAULT_MEMORY
+
+
+def _score(embeddings: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
+    if len(centres) == 1:
+        np.matmul(embeddings, centres[0], out=out)
+    else:
+        for first in range(0, len(embeddings), _ROWS):
+            rows = slice(first, first + _ROWS)
+            np.max(embeddings[rows] @ centres.T, axis=1, out=out[rows])
+    np.clip(out, -1, 1, out=out)

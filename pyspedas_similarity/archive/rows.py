@@ -1,0 +1,241 @@
+"""Rows of an archive as arrays, their content hashes, and checksums that find every flipped bit.
+
+A checksum is the multilinear hash of Lemire and Kaser (2014, doi 10.1093/comjnl/bxt070): the sum over the 32-bit words
+of a row of word times weight, modulo 2^64. All weights are odd, so a change of any single word always shows; of several
+words it goes unseen with a probability of about 2^-32. It is as quick as the memory, which a hash per row is not.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..errors import ArchiveError
+from .identity import METRIC, Identity
+
+ID_BYTES = 16
+# Rows whose words are widened to 64 bits at once: they stay in the cache.
+_BLOCK = 512
+_UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Embedded samples.
+
+    Attributes
+    ----------
+    embeddings : numpy.ndarray of float32, shape (n, dimension)
+    start, end : numpy.ndarray of datetime64[ns], shape (n,)
+        When the sample began and ended.
+    source : numpy.ndarray of str objects, shape (n,)
+        The variable it came from.
+    site : numpy.ndarray of str objects, shape (n,)
+        Probe or station; '' where unknown.
+    quality : numpy.ndarray of int16, shape (n,)
+        0 is good; of camera frames the flag that `frame_quality` gives.
+    thumbnail : numpy.ndarray of bytes or None, shape (n,)
+        A small picture, for a gallery; None for none.
+    """
+
+    embeddings: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    source: np.ndarray
+    site: np.ndarray
+    quality: np.ndarray
+    thumbnail: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def take(self, chosen: np.ndarray) -> Rows:
+        """Some of them, by number or mask."""
+        return Rows(*(getattr(self, one.name)[chosen] for one in fields(Rows)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """Several one after another."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Rows)))
+
+
+def make_rows(
+    embeddings: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    source: object,
+    site: object = "",
+    quality: object = 0,
+    thumbnail: object = None,
+) -> Rows:
+    """Rows of what is there, in the types that are stored; a single value stands for all rows.
+
+    Parameters
+    ----------
+    embeddings : array, shape (n, dimension)
+        Unit length.
+    start, end : array of datetime64 or int64 (nanoseconds since 1970, UTC), shape (n,)
+    source, site, quality, thumbnail
+        Arrays of shape (n,), or one value.
+
+    Raises
+    ------
+    ArchiveError
+        If shapes or values do not go together.
+    """
+    array = np.ascontiguousarray(embeddings, np.float32)
+    if array.ndim != 2:
+        raise ArchiveError("embeddings", f"found the shape {array.shape}", "Give one row for each sample.")
+    n = len(array)
+    times = [np.asarray(one).astype("datetime64[ns]") for one in (start, end)]
+    objects = [_filled(one, n, object) for one in (source, site, thumbnail)]
+    rows = Rows(array, *times, *objects[:2], _filled(quality, n, np.int16), objects[2])
+    for one in fields(Rows):
+        if len(getattr(rows, one.name)) != n:
+            found = f"{len(getattr(rows, one.name))} values for {n} embeddings"
+            raise ArchiveError(one.name, found, "Give one for each embedding.")
+    return rows
+
+
+def check_rows(rows: Rows, identity: Identity) -> None:
+    """Refuse rows that an archive cannot keep or could not search.
+
+    Raises
+    ------
+    ArchiveError
+        Names the first thing that is wrong.
+    """
+    if rows.embeddings.shape[1] != identity.dimension:
+        found = f"{rows.embeddings.shape[1]} numbers each; the archive holds {identity.dimension}"
+        raise ArchiveError("embeddings", found, "Keep embeddings of each dimension in an archive of their own.")
+    if not np.isfinite(rows.embeddings).all():
+        raise ArchiveError("embeddings", "some are not finite", "Leave out samples that cannot be encoded.")
+    if identity.metric == METRIC and len(rows):
+        worst = float(np.abs(np.linalg.norm(rows.embeddings, axis=1) - 1).max())
+        if worst > _UNIT_TOLERANCE:
+            raise ArchiveError("embeddings", f"a length is off 1 by {worst:.3g}", "Divide each by its length.")
+    if np.isnat(rows.start).any() or np.isnat(rows.end).any() or (rows.end < rows.start).any():
+        raise ArchiveError("start, end", "some are no times, or end before they start", "Give start <= end.")
+    for name in ("source", "site"):
+        for one in set(getattr(rows, name).tolist()):
+            if not isinstance(one, str) or one != one.encode("utf-8", "replace").decode():
+                raise ArchiveError(name, f"found {one!r:.80}, which is no text in UTF-8", "Give texts.")
+    if not all(one is None or isinstance(one, bytes) for one in rows.thumbnail):
+        raise ArchiveError("thumbnail", "not all are bytes or None", "Give the bytes of a small picture, or None.")
+
+
+def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
+    """What stands for the content of each row: when, where, what was seen, and what made it.
+
+    Quality and thumbnail are not in it: they are words about a sample, not the sample.
+
+    Returns
+    -------
+    numpy.ndarray of 16 bytes ('S16'), shape (n,)
+        Read with ``view('V16')``, which keeps zeros at the end.
+    """
+    key = bytes.fromhex(identity.hash)
+    times = np.stack([rows.start.astype("<i8"), rows.end.astype("<i8")], axis=1)
+    embeddings = np.ascontiguousarray(rows.embeddings, "<f4")
+    begun: dict[tuple[str, str], hashlib.blake2b] = {}
+    found = bytearray()
+    for position, label in enumerate(zip(rows.source, rows.site, strict=True)):
+        if label not in begun:
+            texts = [text.encode() for text in label]
+            start = hashlib.blake2b(digest_size=ID_BYTES, key=key)
+            for text in texts:
+                start.update(len(text).to_bytes(8, "little") + text)
+            begun[label] = start
+        one = begun[label].copy()
+        one.update(times[position])
+        one.update(embeddings[position])
+        found += one.digest()
+    return np.frombuffer(bytes(found), f"S{ID_BYTES}")
+
+
+def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndarray:
+    """Checksum of everything in a row but embedding and thumbnail, so that times can be read without the rest.
+
+    Parameters
+    ----------
+    columns : sequence of numpy.ndarray, each of n rows
+        What it covers, in a fixed order; their bytes are cut into words of 32 bits.
+    identity : Identity
+        Rows of another archive do not pass.
+
+    Returns
+    -------
+    numpy.ndarray of uint64, shape (n,)
+    """
+    n = len(columns[0])
+    words = [np.ascontiguousarray(column).view("<u4").reshape(n, -1) for column in columns]
+    return _multilinear(np.concatenate(words, axis=1), "head", identity)
+
+
+def body_checksums(heads: np.ndarray, embeddings: np.ndarray, identity: Identity) -> np.ndarray:
+    """Checksum of an embedding and of the head it belongs to.
+
+    Parameters
+    ----------
+    heads : numpy.ndarray of uint64, shape (n,)
+        `head_checksums`.
+    embeddings : numpy.ndarray of float32, shape (n, dimension)
+    identity : Identity
+
+    Returns
+    -------
+    numpy.ndarray of uint64, shape (n,)
+    """
+    words = np.ascontiguousarray(embeddings, "<f4").view("<u4")
+    beside = np.ascontiguousarray(heads, "<u8").view("<u4").reshape(len(heads), 2)
+    return _multilinear(words, "embedding", identity) + _multilinear(beside, "beside", identity)
+
+
+def label_words(texts: Sequence[str]) -> np.ndarray:
+    """Two words for each text: its CRC-32 and its length in bytes; uint32, shape (n, 2)."""
+    encoded = [text.encode() for text in texts]
+    return np.array([(zlib.crc32(one), len(one)) for one in encoded], np.uint32).reshape(-1, 2)
+
+
+def thumbnail_sums(thumbnails: Sequence[bytes | None]) -> np.ndarray:
+    """Length and CRC-32 of each thumbnail in one number, -1 for none; int64, shape (n,)."""
+    return np.array([-1 if one is None else (len(one) << 32) | zlib.crc32(one) for one in thumbnails], np.int64)
+
+
+def coded(texts: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Numbers int32, and the texts they stand for."""
+    numbers: dict[str, int] = {}
+    codes = [numbers.setdefault(text, len(numbers)) for text in texts.tolist()]
+    return np.array(codes, np.int32), list(numbers)
+
+
+def _multilinear(words: np.ndarray, part: str, identity: Identity) -> np.ndarray:
+    weights = _weights(identity.hash, part, words.shape[1] + 1)
+    sums = np.empty(len(words), np.uint64)
+    for begin in range(0, len(words), _BLOCK):
+        block = words[begin : begin + _BLOCK].astype(np.uint64)
+        sums[begin : begin + _BLOCK] = np.einsum("ij,j->i", block, weights[1:])
+    return sums + weights[0]
+
+
+@functools.lru_cache(maxsize=32)
+def _weights(key: str, part: str, number: int) -> np.ndarray:
+    """Odd numbers that follow from the archive's identity: the same for ever, whatever numpy's generators become."""
+    drawn = hashlib.shake_256(f"{key} {part}".encode()).digest(8 * number)
+    return np.frombuffer(drawn, "<u8") | np.uint64(1)
+
+
+def _filled(values: object, n: int, dtype: type) -> np.ndarray:
+    array = np.empty(n, dtype)
+    if isinstance(values, (np.ndarray, list, tuple)):
+        if len(values) != n:
+            return np.asarray(values, dtype)
+        array[:] = values
+    else:
+        array[:] = [values] * n
+    return array

@@ -1,0 +1,209 @@
+"""Every record of an archive, damaged in turn: found, told, and repaired without losing an intact row."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyspedas_similarity.archive.durable import lease, read_record, write_record
+from pyspedas_similarity.archive.lance_store import LanceStore
+from pyspedas_similarity.archive.rows import body_checksums, head_checksums
+from pyspedas_similarity.archive.seals import manifest_path, seal_path
+from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, DamagedArchiveError
+
+_SPEC = importlib.util.spec_from_file_location(
+    "store_contract", Path(__file__).parents[1] / "contracts" / "test_store.py"
+)
+contract = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(contract)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = LanceStore.create(tmp_path / "archive", contract.IDENTITY)
+    for number in range(4):
+        made.append(contract.make(10 * number, 10))
+    return made
+
+
+def flip(path, at=None):
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2 if at is None else at] ^= 4
+    path.write_bytes(raw)
+
+
+def data_files(store):
+    return [store.rows_folder / "data" / name for name in store.snapshot().files()]
+
+
+@pytest.mark.parametrize("which", ["seal", "manifest"])
+@pytest.mark.parametrize("version", [5, 4])
+def test_a_damaged_record_of_a_version_is_told_and_mended(store, which, version):
+    path = seal_path(store.seals_folder, version) if which == "seal" else manifest_path(store.rows_folder, version)
+    flip(path)
+    with pytest.raises(DamagedArchiveError, match="repair"):
+        LanceStore(store.folder).heads(version)
+    report = LanceStore(store.folder).verify()
+    assert not report.sound and any(f"version {version}" in one for one in report.problems)
+    again = LanceStore(store.folder)
+    again.repair()
+    assert again.verify().sound
+    assert contract.contents(again) == contract.as_dictionary(contract.make(0, 40))
+    assert again.append(contract.make(40, 5)).added == 5
+
+
+def test_both_newest_lists_lost_are_written_again_from_the_files(store):
+    flip(manifest_path(store.rows_folder, 5))
+    manifest_path(store.rows_folder, 4).unlink()
+    LanceStore(store.folder).repair()
+    assert contract.contents(LanceStore(store.folder)) == contract.as_dictionary(contract.make(0, 40))
+
+
+def test_a_lost_list_of_a_restored_version_goes_back_as_well(store):
+    store.restore(3)
+    store.append(contract.make(40, 5))
+    flip(manifest_path(store.rows_folder, 6))
+    flip(manifest_path(store.rows_folder, 7))
+    LanceStore(store.folder).repair()
+    expected = contract.Rows.joined([contract.make(0, 20), contract.make(40, 5)])
+    assert contract.contents(LanceStore(store.folder)) == contract.as_dictionary(expected)
+
+
+def test_a_file_that_is_gone_or_cut_off_costs_its_rows_only(store):
+    files = data_files(store)
+    files[1].unlink()
+    files[2].write_bytes(files[2].read_bytes()[:1000])
+    again = LanceStore(store.folder)
+    report = again.verify()
+    assert (report.rows, report.damaged) == (20, 20)
+    heads = again.heads()
+    assert len(heads) == 20 and heads.damaged == 20
+    again.repair()
+    assert again.verify().sound
+    expected = contract.Rows.joined([contract.make(0, 10), contract.make(30, 10)])
+    assert contract.contents(again) == contract.as_dictionary(expected)
+    # What was lost can be added again.
+    assert again.append(contract.make(0, 40)).added == 20
+    assert contract.contents(again) == contract.as_dictionary(contract.make(0, 40))
+
+
+def test_one_record_of_what_made_the_rows_is_enough(store):
+    flip(store.folder / "archive.json")
+    again = LanceStore(store.folder)
+    assert again.identity == contract.IDENTITY
+    assert again.verify().problems == ("archive.json is not as it was written",)
+    again.repair()
+    assert again.verify().sound
+    flip(store.folder / "archive.json")
+    flip(store.folder / "archive.copy.json")
+    with pytest.raises(DamagedArchiveError):
+        LanceStore(store.folder)
+
+
+def test_nothing_readable_is_said_to_be_nothing_readable(store):
+    for version in range(1, 6):
+        flip(manifest_path(store.rows_folder, version))
+    with pytest.raises(DamagedArchiveError, match="no version"):
+        LanceStore(store.folder).repair()
+
+
+def test_a_version_that_was_never_acknowledged_is_not_seen_and_removed(store):
+    seal_path(store.seals_folder, 5).unlink()
+    again = LanceStore(store.folder)
+    assert again.latest() == 4
+    assert contract.contents(again) == contract.as_dictionary(contract.make(0, 30))
+    assert again.append(contract.make(50, 5)).version == 5
+    expected = contract.Rows.joined([contract.make(0, 30), contract.make(50, 5)])
+    assert contract.contents(again) == contract.as_dictionary(expected)
+
+
+def test_rows_of_another_archive_do_not_pass(store, tmp_path):
+    other = LanceStore.create(tmp_path / "other", contract.Identity("frame", "encoder-b", "recipe-a", 8))
+    other.append(contract.make(0, 10))
+    mine, theirs = data_files(store)[0], data_files(other)[0]
+    mine.write_bytes(theirs.read_bytes())
+    again = LanceStore(store.folder)
+    assert again.heads().damaged == 10 and len(again.heads()) == 30
+
+
+def test_a_full_lock_is_told_and_a_dead_holder_frees_it(store):
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.durable import lease\n"
+        "with lease(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    )
+    for name in ("maintenance.lock", "commit.lock"):
+        path = store.folder / "locks" / name
+        holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+        try:
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(BusyArchiveError, match="compacting"), lease(path, 0.1, "compacting"):
+                pass
+            if name == "maintenance.lock":
+                # Writers do not wait for maintenance; a second compaction does not wait for the first.
+                assert store.append(contract.make(100, 5)).added == 5
+                with pytest.raises(BusyArchiveError):
+                    store.compact()
+        finally:
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+        began = time.monotonic()
+        store.compact()
+        assert time.monotonic() - began < 20
+
+
+def test_records_are_found_to_be_damaged_at_every_bit(tmp_path):
+    path = tmp_path / "record"
+    write_record(path, {"a": 1, "b": ["å", None, 2.5]})
+    assert read_record(path) == {"a": 1, "b": ["å", None, 2.5]}
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        raw = bytearray(whole)
+        raw[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(raw)
+        with pytest.raises(DamagedArchiveError):
+            read_record(path)
+    for text in (b"", whole[:-1], whole + b"\n", whole * 2):
+        path.write_bytes(text)
+        with pytest.raises(DamagedArchiveError):
+            read_record(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["record"]
+
+
+def test_checksums_follow_the_formula_and_find_every_bit():
+    import hashlib
+
+    identity = contract.IDENTITY
+    embedding = contract.make(3, 1).embeddings
+
+    def weights(part, n):
+        drawn = hashlib.shake_256(f"{identity.hash} {part}".encode()).digest(8 * n)
+        return [int.from_bytes(drawn[8 * i : 8 * i + 8], "little") | 1 for i in range(n)]
+
+    words = np.frombuffer(embedding.tobytes(), "<u4")
+    first, *others = weights("embedding", 9)
+    one, two, three = weights("beside", 3)
+    head = 0x0123456789ABCDEF
+    expected = first + sum(w * int(x) for w, x in zip(others, words, strict=True))
+    expected += one + two * (head & 0xFFFFFFFF) + three * (head >> 32)
+    heads = np.array([head], np.uint64)
+    assert int(body_checksums(heads, embedding, identity)[0]) == expected % 2**64
+    seen = {expected % 2**64}
+    for bit in range(8 * embedding.nbytes):
+        raw = bytearray(embedding.tobytes())
+        raw[bit // 8] ^= 1 << bit % 8
+        seen.add(int(body_checksums(heads, np.frombuffer(bytes(raw), "<f4").reshape(1, 8), identity)[0]))
+    assert len(seen) == 1 + 8 * embedding.nbytes
+    assert head_checksums([heads], identity)[0] != head_checksums([heads + np.uint64(1)], identity)[0]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_told(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(ArchiveError, match="rights"):
+        LanceStore.create(tmp_path / "closed" / "archive", contract.IDENTITY)

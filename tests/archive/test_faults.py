@@ -1,0 +1,118 @@
+"""Short forms of tests/benchmarks/archive_faults.py, which has the long ones, one command each."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyspedas_similarity.archive import fragments
+
+_SPEC = importlib.util.spec_from_file_location(
+    "archive_faults", Path(__file__).parents[1] / "benchmarks" / "archive_faults.py"
+)
+faults = importlib.util.module_from_spec(_SPEC)
+sys.modules[_SPEC.name] = faults  # dataclasses look their module up there
+_SPEC.loader.exec_module(faults)
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills, limits and file descriptors of POSIX")
+
+
+def test_killed_writers_lose_nothing_acknowledged(tmp_path):
+    found = faults.kill(3, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["kills"] == 3 and found["acknowledged batches"] >= 3
+
+
+def test_killed_maintenance_changes_nothing(tmp_path):
+    found = faults.compaction(2, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["kills"] == 2
+
+
+def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
+    found = faults.power(8, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["losses of power after acknowledgement"] == 9 and found["losses of power at an fsync"] > 50
+
+
+def test_loss_of_power_is_noticed_where_a_file_is_not_synced(tmp_path, monkeypatch):
+    """The same test with one fsync too few: it has to fail, or it would show nothing."""
+    monkeypatch.setattr(fragments, "sync", lambda files: list(files))
+    assert not faults.power(3, 1, tmp_path)["as it should be"]
+
+
+def test_flipped_bits_are_found(tmp_path):
+    found = faults.bitflips(30, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["flips"] == 30 and found["rows told to be damaged"] > 0
+
+
+def test_flipped_bits_are_noticed_where_checksums_are_not_compared(tmp_path, monkeypatch):
+    """The judge of that test has to see rows that are silently wrong, or it would show nothing."""
+    store = faults.LanceStore.create(tmp_path / "archive", faults.IDENTITY)
+    store.append(faults.batch(0))
+    truth, _ = faults.contents(store)
+    like = faults.batch(0).embeddings[7]
+    answer = faults.search(store, like)
+    (file,) = (tmp_path / "archive" / "rows.lance" / "data").iterdir()
+    raw = bytearray(file.read_bytes())
+    raw[raw.find(faults.batch(0).embeddings[9].tobytes()) + 2] ^= 16
+    file.write_bytes(raw)
+    monkeypatch.setattr(fragments, "body_checksums", lambda heads, embeddings, identity: _Equal(len(heads)))
+    assert faults._after_flip(tmp_path / "archive", truth, like, answer)["silently wrong rows"] == 1
+
+
+class _Equal:
+    """Equal to anything."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __eq__(self, other: object):
+        return np.ones(self.n, bool)
+
+    __hash__ = None
+
+
+def test_writers_readers_and_compaction_at_once(tmp_path):
+    found = faults.writers(3, 1, tmp_path, number=3, readers=1)
+    assert found["as it should be"], found
+    assert found["commits"] == 9
+
+
+def test_a_full_disk_costs_only_the_batch(tmp_path):
+    found = faults.full(8, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["typed errors"] >= 3
+
+
+def test_mixing_is_refused(tmp_path):
+    found = faults.mixing(50, 1, tmp_path)
+    assert found["as it should be"], found
+
+
+def test_hostile_names_stay_inside_and_nothing_is_unpickled(tmp_path):
+    found = faults.hostile(45, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["kept"] == 44
+
+
+def test_no_socket_is_opened(tmp_path):
+    found = faults.offline(1, 1, tmp_path)
+    assert found["as it should be"], found
+
+
+def test_no_source_file_of_the_package_can_unpickle():
+    package = Path(__file__).parents[2] / "pyspedas_similarity"
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                modules = {getattr(node, "module", None), *(alias.name for alias in node.names)}
+                assert not modules & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}, path
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in ("torch.load", "pd.read_pickle"), path
+                for keyword in node.keywords:
+                    assert keyword.arg != "allow_pickle" or ast.unparse(keyword.value) == "False", path
