@@ -120,8 +120,9 @@ def find_similar(
         Spacecraft, or station of a camera, to load.
     encoder : str, path or Encoder, optional
         Name of an encoder that needs no training (``pyspedas-similarity info`` lists them; 'pca' and 'random' are
-        fitted to the searched data), folder of a saved one, or one from `train`. The default depends on the kind of
-        image.
+        fitted to the searched data), folder of a saved one, or one from `train`. 'shipped' takes the
+        one that comes with the package for this kind of image. The default is that one where it takes the images of the
+        instrument's own recipe (MMS electrons with field, windows), else 'hybrid' for frames, and 'pixels'.
     k : int, optional
         At most this many intervals for each variable, the best ones. Where no `threshold` is given, the default one is
         lowered until there are so many.

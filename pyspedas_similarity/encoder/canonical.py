@@ -134,12 +134,13 @@ def fit_canonical(
     }
     counts = {"n_samples": len(rows), "n_with_partners": int((partners >= 0).any(axis=1).sum())}
     words = (
-        f"{' and '.join(FEATURES)} of an image, projected on {dimension} directions that {len(rows)} images have in "
+        f"Statistics of an image ({', '.join(FEATURES)}) along {dimension} directions that {len(rows)} images have in "
+        "common with their partners."
     )
     card = replace(
         card,
         method=METHOD,
-        description=card.description or f"{words}in common with their partners.",
+        description=card.description or words,
         dimension=dimension,
         channels=channels,
         pixels=pixels,
