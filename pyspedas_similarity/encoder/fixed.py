@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ArgumentError
 from .cards import KINDS, Card
 from .resizing import averaging
-from .runtime import Encoder, unit_length
+from .runtime import Encoder, Transform, unit_length
 from .scattering import scattering_features
 
 METHOD = "fixed transform"
@@ -162,12 +162,17 @@ def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     the structure tensor's orientation (Bigun & Granlund 1987, ICCV); its double again tells one orientation from two
     crossed ones. Peakedness is <e^2>/<e>^2 of the gradient energy e, large where structure is rare.
     """
-    n, channels, pixels, _ = filled.shape
+    return each_channel(_describe, filled, measured)
+
+
+def each_channel(transform: Transform, filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """A transform of single-channel images and weights, both (m, pixels, pixels) float32, side by side: (n, length)."""
+    n, _, pixels, _ = filled.shape
     images = filled.reshape(-1, pixels, pixels).astype(np.float32, copy=False)
     weights = measured.reshape(images.shape).astype(np.float32)
     # A few at a time stay in the processor's cache.
-    parts = [_describe(images[first : first + 8], weights[first : first + 8]) for first in range(0, len(images), 8)]
-    return np.concatenate(parts).reshape(n, channels * len(FEATURE_NAMES))
+    parts = [transform(images[first : first + 8], weights[first : first + 8]) for first in range(0, len(images), 8)]
+    return np.concatenate(parts).reshape(n, -1)
 
 
 def _describe(images: np.ndarray, weights: np.ndarray) -> np.ndarray:

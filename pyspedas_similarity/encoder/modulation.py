@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .fixed import BAND_SIGMAS, REFERENCE_PIXELS, SIGMAS, filter_matrix, weighted_mean
+from .fixed import BAND_SIGMAS, REFERENCE_PIXELS, SIGMAS, each_channel, filter_matrix, weighted_mean
 
 AMPLITUDE_FLOOR = 1e-4
 """Added to mean gradients under a logarithm, so that an empty scale has a finite value."""
@@ -28,8 +28,6 @@ FEATURE_NAMES = tuple(
     )
 )
 
-_BLOCK = 8  # images at a time stay in the processor's cache
-
 
 def modulation_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Strength of gradients at four scales, and gradients of that strength at all coarser ones.
@@ -46,12 +44,7 @@ def modulation_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
         relative to the mean it modulates, so that contrast moves the first of a scale only. Angles as in
         `fixed.describe`.
     """
-    n, channels, pixels, _ = filled.shape
-    images = filled.reshape(-1, pixels, pixels).astype(np.float32, copy=False)
-    weights = measured.reshape(images.shape).astype(np.float32)
-    blocks = (slice(first, first + _BLOCK) for first in range(0, len(images), _BLOCK))
-    parts = [_modulation(images[block], weights[block]) for block in blocks]
-    return np.concatenate(parts).reshape(n, channels * len(FEATURE_NAMES))
+    return each_channel(_modulation, filled, measured)
 
 
 def _modulation(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
