@@ -50,6 +50,7 @@ FIXED, SHARE = "oriented", 0.75
 
 KNOWN_FAILURES = [
     "Trained on simulated frames alone, and tried on one real night of one station.",
+    "For an arc just before breakup half of what it finds on that night is no arc; 'hybrid' does better there.",
     "Hardly knows the same aurora from a neighbouring station: for that, take 'pixels' of frames put on a map.",
     "Frames of other kinds of cameras were not tried.",
 ]
