@@ -93,8 +93,10 @@ def train(chosen: argparse.Namespace) -> int:
 
     data = _data(chosen)
     keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
-    options = {"method": chosen.method, "backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
-    encoder = train_encoder(**data, load_keywords=keywords, **options)
+    options = {"method": chosen.method}
+    if chosen.method != "canonical":  # which has neither network nor chance
+        options |= {"backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
+    encoder = train_encoder(**data, load_keywords=keywords, lag=chosen.lag, **options)
     _say_saved(encoder, save_encoder(encoder, chosen.out, overwrite=chosen.overwrite))
     return FOUND
 
@@ -289,14 +291,15 @@ def _add_train(commands: Any) -> None:
     _add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
     parser.add_argument("--overwrite", action="store_true", help="replace an encoder that is there")
-    parser.add_argument("--method", default="simsiam")
+    parser.add_argument("--method", default="simsiam", help="or simclr, byol, vicreg, barlow_twins, canonical")
+    parser.add_argument("--lag", type=float, metavar="S", help="samples so many seconds apart show the same thing")
     parser.add_argument("--backbone", default="compact", help="compact or resnet18")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     shipped = parser.add_argument_group("or one of the encoders that come with the package, as it was trained")
     shipped.add_argument("--shipped", choices=("distributions", "windows", "frames"))
     shipped.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
-    shipped.add_argument("--quick", action="store_true", help="little data and two epochs, to try it")
+    shipped.add_argument("--quick", action="store_true", help="little data, to try it")
 
 
 def _add_archive(commands: Any) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from . import products, tplot
 from .archive.archive import Archive
 from .archived import Kept, open_kept
+from .encoder.cards import Card
 from .encoder.runtime import Encoder
 from .encoder.weights import load_encoder, save_encoder
 from .errors import ArgumentError, VariableError
@@ -39,6 +40,7 @@ from .tplot import Variable
 if TYPE_CHECKING:
     from astropy.table import QTable
 
+    from .encoder.canonical import CanonicalPlan
     from .encoder.training import TrainingPlan
 
 __all__ = ["encode", "find_similar", "intervals", "load_encoder", "save_encoder", "train"]
@@ -298,7 +300,7 @@ def train(
     trange: Any = None,
     instrument: str | None = None,
     probe: Any = None,
-    plan: TrainingPlan | None = None,
+    plan: TrainingPlan | CanonicalPlan | None = None,
     recipe: Recipe | None = None,
     name: str | None = None,
     progress: bool = True,
@@ -316,7 +318,7 @@ def train(
     ----------
     names, trange, instrument, probe, recipe, field, velocity
         As in `find_similar`; at least 16 samples that can be encoded, all of one kind.
-    plan : TrainingPlan, optional
+    plan : TrainingPlan or CanonicalPlan, optional
         All choices of training together.
     name : str, optional
         What to call the encoder; default the method and the first variable.
@@ -335,7 +337,9 @@ def train(
     **options
         Single choices of `TrainingPlan` instead of `plan`: ``method`` ('simsiam', 'simclr', 'byol', 'vicreg' or
         'barlow_twins'), ``backbone`` ('compact' or 'resnet18'), ``epochs``, ``batch_size``, ``seed``,
-        ``learning_rate``, ``views`` and others.
+        ``learning_rate``, ``views`` and others. With ``method='canonical'`` those of `CanonicalPlan`: no network is
+        trained, but the directions of fixed statistics on which partners agree are found, in one step. It needs `lag`
+        or `siblings`, and is how the encoders that come with the package were made.
 
     Returns
     -------
@@ -355,31 +359,52 @@ def train(
     `siblings` a fifth of the time covered is held out in whole stretches, and the epoch is kept whose embeddings find
     their partners there best; without, nothing says when to stop but the number of epochs and collapse.
     """
-    from .encoder import training
+    from .encoder import canonical, training
 
-    if plan is not None and options:
-        raise ArgumentError("plan", f"given beside {', '.join(options)}", "Give either a plan or single options.")
-    try:
-        plan = plan or training.TrainingPlan(**options)
-    except TypeError as error:
-        raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.training.TrainingPlan.") from error
+    plan = _training_plan(plan, options)
+    method = canonical.METHOD if isinstance(plan, canonical.CanonicalPlan) else plan.method
+    if method == canonical.METHOD and lag is None and not siblings:
+        raise ArgumentError("lag, siblings", "neither is given", f"Give one: {method!r} learns from partners alone.")
     # Any encoder without a recipe of its own: images are to be those of the instrument.
     choices = Choices(instrument, "pixels", recipe, {"field": field, "velocity": velocity}, progress)
     library = _library(names, trange, probe, dict(load_keywords or {}), choices)
     positives = _partners(library, None if lag is None else to_timedelta64(lag, "lag"), siblings)
+    groups = None if positives is None else _stretches(library.times)
+    recipe, name = library.recipe, name or f"{method}_{library.names[0]}"
+    if method == canonical.METHOD:
+        made_of = {"recipe": recipe.to_dict(), "recipe_hash": recipe.hash, "training": {"data": library.names}}
+        card = Card(name, recipe.kind, method, **made_of)
+        return canonical.fit_canonical(library.images, positives, card, plan, groups)
     return training.train(
         library.images,
-        kind=library.recipe.kind,
-        recipe=library.recipe.to_dict(),
-        recipe_hash=library.recipe.hash,
+        kind=recipe.kind,
+        recipe=recipe.to_dict(),
+        recipe_hash=recipe.hash,
         data=library.names,
         plan=plan,
-        name=name or f"{plan.method}_{library.names[0]}",
+        name=name,
         progress=progress,
         positives=positives,
-        groups=None if positives is None else _stretches(library.times),
+        groups=groups,
         checkpoint=checkpoint,
     )
+
+
+def _training_plan(plan: TrainingPlan | CanonicalPlan | None, options: dict[str, Any]) -> TrainingPlan | CanonicalPlan:
+    """The plan that was given, or one of single options."""
+    from .encoder import canonical, training
+
+    if plan is not None and options:
+        raise ArgumentError("plan", f"given beside {', '.join(options)}", "Give either a plan or single options.")
+    if plan is not None:
+        return plan
+    kind = training.TrainingPlan
+    if options.get("method") == canonical.METHOD:
+        kind, options = canonical.CanonicalPlan, {key: value for key, value in options.items() if key != "method"}
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ArgumentError("options", str(error), f"See {kind.__module__}.{kind.__name__}.") from error
 
 
 @dataclass(frozen=True, eq=False)
