@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,8 +109,6 @@ def fit_canonical(
     -----
     The same images give the same weights: there is no randomness in it, and nothing to stop early.
     """
-    from safetensors.numpy import save
-
     plan = plan or CanonicalPlan()
     library = make_library(images, positives, held_out=0.0)
     rows = library.training
@@ -119,32 +117,36 @@ def fit_canonical(
     partners = place[library.partners[rows]]
     labels = None if groups is None else np.asarray(groups)[rows]
     layer = fit_layer(_features_of(library.images, rows, card.kind), partners, plan, labels)
+    channels, pixels = library.images.shape[1:3]
+    counts = {"n_samples": len(rows), "n_with_partners": int((partners >= 0).any(axis=1).sum())}
+    card = replace(card, channels=channels, pixels=pixels, training=card.training | counts)
+    return _encoder_of(layer, plan, card)
+
+
+def _encoder_of(layer: Layer, plan: CanonicalPlan, card: Card) -> Encoder:
+    """A layer at work, its files and the rest of its card."""
+    from safetensors.numpy import save
+
     weights = {"mean": layer.mean.astype(np.float32), "projection": layer.projection.astype(np.float32)}
     files = {WEIGHTS: save(weights), NETWORK: _network(weights)}
-    channels, pixels = library.images.shape[1:3]
     width, dimension = layer.projection.shape
     record = {
         "features": list(FEATURES),
         "transform_version": TRANSFORM_VERSION,
         "width": width,
-        "components": plan.components,
-        "noise_floor": plan.noise_floor,
-        "group_noise": plan.group_noise,
+        **asdict(plan),
         "correlation": [round(float(each), 4) for each in layer.correlation],
     }
-    counts = {"n_samples": len(rows), "n_with_partners": int((partners >= 0).any(axis=1).sum())}
     words = (
-        f"Statistics of an image ({', '.join(FEATURES)}) along {dimension} directions that {len(rows)} images have in "
-        "common with their partners."
+        f"Statistics of an image ({', '.join(FEATURES)}) along {dimension} directions that "
+        f"{card.training['n_samples']} images have in common with their partners."
     )
     card = replace(
         card,
         method=METHOD,
         description=card.description or words,
         dimension=dimension,
-        channels=channels,
-        pixels=pixels,
-        training=card.training | counts | {_RECORD: record},
+        training=card.training | {_RECORD: record},
         weights_sha256=hashlib.sha256(files[WEIGHTS]).hexdigest(),
         onnx_sha256=hashlib.sha256(files[NETWORK]).hexdigest(),
     )
