@@ -7,7 +7,6 @@ correlations. It is what contrastive and non-contrastive training of a linear la
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .cards import NETWORK, WEIGHTS, Card
+from .cards import NETWORK, WEIGHTS, Card, with_checksums
 from .fixed import TRANSFORM_VERSION, describe, spectrum_features
 from .library import make_library
 from .modulation import modulation_features
@@ -147,9 +146,8 @@ def _encoder_of(layer: Layer, plan: CanonicalPlan, card: Card) -> Encoder:
         description=card.description or words,
         dimension=dimension,
         training=card.training | {_RECORD: record},
-        weights_sha256=hashlib.sha256(files[WEIGHTS]).hexdigest(),
-        onnx_sha256=hashlib.sha256(files[NETWORK]).hexdigest(),
     )
+    card = with_checksums(card, files)
     return Encoder(card, canonical_transform(card, files[NETWORK]), files)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..errors import EncoderError
@@ -142,6 +143,12 @@ class Card:
             return cls(**{name: found[name] for name in expected if name in found})
         except EncoderError as error:
             raise EncoderError(f"{source}: {error.subject}", error.found, error.remedy) from error
+
+
+def with_checksums(card: Card, files: Mapping[str, bytes]) -> Card:
+    """The card with the SHA-256 of its weights and network, which are among `files`."""
+    sums = {name: hashlib.sha256(files[name]).hexdigest() for name in (WEIGHTS, NETWORK)}
+    return replace(card, weights_sha256=sums[WEIGHTS], onnx_sha256=sums[NETWORK])
 
 
 def _checked(name: str, value: object, expected: type) -> Any:

@@ -7,15 +7,14 @@ segment; the card says to which.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, build_backbone
-from .cards import KINDS, Card
+from .cards import KINDS, Card, with_checksums
 from .fixed import FIXED, fixed_encoder
 from .resizing import averaging
 from .runtime import Encoder, fill, is_usable, network_transform
@@ -268,6 +267,5 @@ def _finished(card: Card, weights: dict[str, np.ndarray], onnx: bytes) -> Encode
     from safetensors.numpy import save
 
     files = {WEIGHTS: save(weights), NETWORK: onnx}
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    card = replace(card, weights_sha256=sums[WEIGHTS], onnx_sha256=sums[NETWORK])
+    card = with_checksums(card, files)
     return Encoder(card, network_transform(onnx, card), files)
