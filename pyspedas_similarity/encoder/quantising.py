@@ -7,7 +7,6 @@ a linear layer, costs next to no time and stays in float32: rounding it, too, lo
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
+from .cards import with_checksums
 from .fitted import spread_evenly
 from .runtime import Encoder, fill, read_network
 from .weights import NETWORK, WEIGHTS, assemble, no_weights, without_traces
@@ -218,7 +218,6 @@ def _quiet() -> Iterator[None]:
 def _finished(encoder: Encoder, onnx: bytes, n_calibration: int) -> Encoder:
     """The encoder around another network."""
     files = {WEIGHTS: no_weights(), NETWORK: onnx}
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     record = {"parent": encoder.hash, "n_calibration": n_calibration, "onnxruntime": version("onnxruntime")}
     card = replace(
         encoder.card,
@@ -226,7 +225,5 @@ def _finished(encoder: Encoder, onnx: bytes, n_calibration: int) -> Encoder:
         description=f"{encoder.card.description} Its convolutions in int8.".strip(),
         training=encoder.card.training | {RECORD: record},
         metrics={},  # the parent's, which do not hold for this one
-        weights_sha256=sums[WEIGHTS],
-        onnx_sha256=sums[NETWORK],
     )
-    return assemble(card, files)
+    return assemble(with_checksums(card, files), files)
