@@ -14,14 +14,18 @@ from .allsky import ewogram, frame_quality, keogram, load_asi
 from .classification import classify, fine_tune
 from .errors import SimilarityError
 from .filling import add, open_archive
+from .neighbourhood import clusters, duplicates, find_nearest, novelty
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [
     "SimilarityError",
     "add",
     "classify",
+    "clusters",
+    "duplicates",
     "encode",
     "ewogram",
+    "find_nearest",
     "find_similar",
     "fine_tune",
     "frame_quality",
@@ -29,6 +33,7 @@ __all__ = [
     "keogram",
     "load_asi",
     "load_encoder",
+    "novelty",
     "open_archive",
     "save_encoder",
     "train",

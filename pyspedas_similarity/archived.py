@@ -14,7 +14,8 @@ import numpy as np
 from . import products, tplot
 from .archive.archive import Archive
 from .archive.identity import Identity
-from .archive.index import Index, Series
+from .archive.index import Choice, Index, Series
+from .archive.store import Part
 from .errors import ArchiveError, ArgumentError, SeedError, VariableError
 from .imaging.recipe import recipe_from_dict
 from .pipeline import Choices, Plan, embed_seed, make_plan, prepare
@@ -25,6 +26,9 @@ from .times import Span, to_spans
 from .tplot import Variable
 
 logger = logging.getLogger(__name__)
+
+# Attribute of the variables that stand for series of an archive.
+_KEPT = "kept in an archive"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,8 @@ class Kept:
     searched : list of numpy.ndarray of bool, one for each series
         Samples that may be found: in the time range, and usable.
     choices : Choices
+    spans : tuple of Span or None
+        The time range.
     """
 
     archive: Archive
@@ -49,6 +55,20 @@ class Kept:
     variables: list[Variable]
     searched: list[np.ndarray]
     choices: Choices
+    spans: tuple[Span, ...] | None = None
+
+    @property
+    def choice(self) -> Choice | None:
+        """The rows that are searched, or None where that is all there are."""
+        mask = np.zeros(len(self.index), bool)
+        for series, searched in zip(self.series, self.searched, strict=True):
+            mask[series.first : series.first + len(series)] = searched
+        if mask.all():
+            return None
+        stretches = [self._stretch(*pair) for pair in zip(self.series, self.searched, strict=True)]
+        named = tuple((one.source, one.site) for one in self.series)
+        times = None if self.spans is None else tuple((one.start, one.end) for one in self.spans)
+        return Choice(mask, stretches, Part(named, times, self.choices.usable_only is not False, float(mask.mean())))
 
     def seeds(self, like: Any) -> list[Seed]:
         """What `like` stands for; bare times are looked up in the archive."""
@@ -56,7 +76,7 @@ class Kept:
         if any(getattr(one, "ndim", 0) >= 2 and one.dtype.kind in "fiu" for one in arrays):
             remedy = "Store it as a tplot variable and give ('name', time)."
             raise SeedError("like", "an array says nothing of the variable it belongs to", remedy)
-        return read_seeds(like, self.variables, open_other=lambda name: prepare(tplot.read(name), self._plan(name)))
+        return read_seeds(like, self.variables, open_other=self._other)
 
     def embedded(self, seed: Seed) -> np.ndarray:
         """Embeddings of a seed's samples, (n, dimension): those that are kept, or made of a loaded variable.
@@ -66,7 +86,7 @@ class Kept:
         SimilarityError
             If none can be made, or the encoder is not the archive's.
         """
-        if any(seed.samples.name == one.name for one in self.variables):
+        if _KEPT in seed.samples.attributes:
             found = self.index.embeddings(seed.samples.values)
         else:
             found = embed_seed(seed, self._plan(seed.samples.name))
@@ -97,6 +117,11 @@ class Kept:
             "versions": products.versions(),
             "reference": products.METHOD,
         }
+
+    def _other(self, name: str) -> Variable:
+        """A variable of the archive that is not searched, or a loaded one, for a seed."""
+        kept = {variable.name: variable for variable in _variables(self.index.series)}
+        return kept[name] if name in kept else prepare(tplot.read(name), self._plan(name))
 
     def _plan(self, name: str) -> Plan:
         return plan_like([tplot.read(name)], self.choices, self.archive)
@@ -144,7 +169,8 @@ def open_kept(
     if not kept:
         return None
     variables = _variables([series for series, _ in kept])
-    return Kept(archive, index, tuple(one for one, _ in kept), variables, [one for _, one in kept], choices)
+    series, searched = (list(column) for column in zip(*kept, strict=True))
+    return Kept(archive, index, tuple(series), variables, searched, choices, None if spans is None else tuple(spans))
 
 
 def as_archive(archive: Any) -> Archive:
@@ -237,6 +263,6 @@ def _variables(series: Sequence[Series]) -> list[Variable]:
     for one in series:
         name = one.source if sources.count(one.source) == 1 else f"{one.source}_{one.site}"
         key = "probe" if one.site[-1:].isdigit() else "site"
-        about = {"source": one.source, "station": {key: one.site} if one.site else {}}
+        about = {"source": one.source, "station": {key: one.site} if one.site else {}, _KEPT: True}
         found.append(Variable(name, one.start, one.first + np.arange(len(one)), {}, about))
     return found

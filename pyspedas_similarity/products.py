@@ -106,6 +106,20 @@ def scalar_series(
     return Product(Variable(name, source.times, values.astype(np.float64), {}, attributes, source.store), options)
 
 
+def novelty_series(source: Variable, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+    """How unlike all others each sample is, float64 (time): from 0, the same as another, to 2."""
+    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    options = {"ytitle": "novelty", "ysubtitle": "1 - cosine", "legend_names": [source.name]}
+    return Product(Variable(name, source.times, values, {}, attributes, source.store), options)
+
+
+def cluster_series(source: Variable, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+    """Number of the group of each sample, float64 (time), NaN for none."""
+    attributes = {"data_att": {"units": "", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
+    options = {"ytitle": "group", "symbols": True, "marker_size": 2, "legend_names": [source.name]}
+    return Product(Variable(name, source.times, values, {}, attributes, source.store), options)
+
+
 def flag_series(source: Variable, name: str, gate: Gate, provenance: Mapping[str, Any]) -> Product:
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())

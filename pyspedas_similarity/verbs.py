@@ -33,8 +33,8 @@ from .search.calibration import fit_background
 from .search.intervals import best_intervals, find_intervals, outside
 from .search.scoring import coherence_lag, default_threshold, similarity
 from .sources import tplot_variable
-from .sources.seeds import Seed, read_seeds
-from .times import Span, cadence, to_timedelta64
+from .sources.seeds import Seed, read_seeds, seed_records
+from .times import cadence, to_timedelta64
 from .tplot import Variable
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def find_similar(
     archive : Archive, str or Path, optional
         Search what `add` has kept there, and load and encode nothing. `names` are then the sources to search (globs
         allowed), `probe` their probes or sites, `trange` may be a list of time ranges, and bare times in `like` are
-        looked up in the archive; ``('name', time)`` may also name a loaded variable.
+        looked up in what is searched; ``('name', time)`` may also name another of its sources, or a loaded variable.
     fdr : float, optional
         In place of a threshold: of the intervals found in a variable, at most this share is expected to be background
         (Benjamini and Hochberg), judged by the background of the same variable. The table then has ``p_value`` and
@@ -509,7 +509,7 @@ def _scored_samples(opened: Opened, examples: _Examples) -> Iterator[_Scored]:
         usable_only = one.gate is not None and plan.choices.leaves_out(one.source)
         if usable_only:
             scores = np.where(one.gate.usable, scores, np.nan)
-        provenance = provenance_of(one.source, plan) | _seed_records(seeds, others)
+        provenance = provenance_of(one.source, plan) | seed_records(seeds, others)
         ranked = np.sort(scores[np.isfinite(scores)])
         yield _Scored(one.source, scores, ranked, seeds, provenance, one.gate, usable_only, plan.choices.active_only)
 
@@ -523,7 +523,7 @@ def _scored_archive(kept: Kept, examples: _Examples) -> Iterator[_Scored]:
     ranked = np.sort(ranked[np.isfinite(ranked)])
     for variable, scores in zip(kept.variables, found, strict=True):
         if np.isfinite(scores).any():
-            yield _Scored(variable, scores, ranked, seeds, kept.provenance_of(variable) | _seed_records(seeds, others))
+            yield _Scored(variable, scores, ranked, seeds, kept.provenance_of(variable) | seed_records(seeds, others))
         else:
             raise VariableError(variable.name, "all of its rows are damaged", "Repair the archive, or name others.")
 
@@ -597,14 +597,3 @@ def _store_results(results: list[_Result]) -> list[str]:
     if not names:
         return nothing_found("; ".join(result.note for result in results))
     return names
-
-
-def _seed_records(seeds: list[Seed], others: list[Seed]) -> dict[str, Any]:
-    record = {"seeds": [_seed_record(seed) for seed in seeds]}
-    return record | ({"unlike": [_seed_record(seed) for seed in others]} if others else {})
-
-
-def _seed_record(seed: Seed) -> dict[str, Any]:
-    span: Span | None = seed.span
-    times = {} if span is None else {"start": str(span.start), "end": str(span.end)}
-    return {"label": seed.label, "n_samples": len(seed.samples.times), **times}

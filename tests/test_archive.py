@@ -399,3 +399,15 @@ def test_what_passes_a_false_discovery_rate(archive):
             sim.find_similar("sky", like=times[102], fdr=wrong, errors="raise")
     with pytest.raises(ArgumentError, match="threshold"):
         sim.find_similar("sky", like=times[102], fdr=0.05, threshold=0.5, errors="raise")
+
+
+def test_a_seed_may_be_of_another_source_of_the_archive_than_is_searched(archive):
+    store("sky")
+    store("sky_2", made_up_sky(1))
+    sim.add(archive, ["sky", "sky_2"])
+    tplot_tools.del_data("*")
+    found = sim.find_similar(names="sky_2", archive=archive, like=("sky", str(TIMES[14])), k=2, errors="raise")
+    assert found == ["sky_2_similarity", "sky_2_similar"]
+    scores = pyspedas.get_data("sky_2_similarity").y
+    block = archive.index().embeddings(np.arange(180))
+    np.testing.assert_allclose(scores, block[90:] @ block[14], atol=1e-6)

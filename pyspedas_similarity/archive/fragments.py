@@ -215,6 +215,19 @@ def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) 
     return rows
 
 
+def read_some_embeddings(
+    fragment: LanceFragment, offsets: np.ndarray, checksums: np.ndarray, identity: Identity
+) -> np.ndarray:
+    """Embeddings of a data file, by their place in it and the checksums of their heads; NaN where damaged."""
+    found = np.full((len(offsets), identity.dimension), np.nan, np.float32)
+    with suppressed_damage():
+        batch = fragment.take(offsets.tolist(), columns=list(BODY)).combine_chunks().to_batches()[0]
+        embeddings, sums = _bodies_of(batch, identity.dimension)
+        intact = body_checksums(checksums, embeddings, identity) == sums
+        found[intact] = embeddings[intact]
+    return found
+
+
 def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, Rows]:
     """Which rows of a batch of all columns are intact, bool (n,), and all of them."""
     heads, sums = _head_arrays(batch), _column(batch, "thumbnail_sum")

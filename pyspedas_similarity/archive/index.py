@@ -1,4 +1,4 @@
-"""Scores of every row of one version, exact: one matrix product.
+"""Scores of every row of one version, exact: one matrix product; and its nearest rows, by the way that serves.
 
 Rows are put in order of source, site and time, so that the scores of a stretch of a series are a product over a stretch
 of memory, without a copy. What fits into memory is read once and kept; of what does not, blocks stream by at every
@@ -11,15 +11,25 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArchiveError
 from .identity import METRIC
-from .store import Store
+from .neighbours import LEAST_RECALL, GraphNear
+from .store import Part, Store
 
 logger = logging.getLogger(__name__)
 
+PRODUCT, GRAPH, INDEX = "product", "graph", "index"
+FEW_ROWS = 100_000
+"""Up to so many rows a product takes a few milliseconds, and nothing else is worth its trouble."""
+
+# Of more neighbours than this a graph or an index costs what a product does.
+_MOST_PROPOSED = 4096
+_FEW_OF = 100
+_UNKNOWN = object()  # whether the store has an index
 _DEFAULT_MEMORY = 4 * 2**30
 # Rows of several centres scored at once, so that their products do not take the memory of all rows.
 _ROWS = 2**16
@@ -49,6 +59,25 @@ class Series:
         return len(self.start)
 
 
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The rows that are searched, told in all ways that searches need.
+
+    Attributes
+    ----------
+    mask : numpy.ndarray of bool, shape (n,)
+        Of the rows of the index.
+    stretches : sequence of slice
+        That hold all of them.
+    part : Part
+        The same rows, as the store is told.
+    """
+
+    mask: np.ndarray
+    stretches: Sequence[slice]
+    part: Part
+
+
 class Index:
     """Answers from one version of a store.
 
@@ -64,6 +93,10 @@ class Index:
     ----------
     version : int
     series : tuple of Series
+    memory : int
+        Bytes that embeddings may take.
+    in_memory : bool
+        Whether they are kept there.
     damaged : int
         Rows that are not as they were written; they have no score.
 
@@ -89,12 +122,14 @@ class Index:
         self._position = np.empty_like(self._stored)
         self._position[self._stored] = np.arange(len(self._stored), dtype=self._stored.dtype)
         self.series = self._cut(self._stored)
-        limit = default_memory() if memory is None else memory
+        self.memory = default_memory() if memory is None else memory
         size = len(self) * store.identity.dimension * 4
-        self.in_memory = size <= limit
+        self.in_memory = size <= self.memory
         told = "kept in memory" if self.in_memory else "read from the disk at every search"
         logger.info("Archive, version %d: %d rows, %.3g GB, %s.", self.version, len(self), size / 1e9, told)
         self._block: np.ndarray | None = None
+        self._near: Any = _UNKNOWN
+        self._graph: GraphNear | None = None
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -136,20 +171,82 @@ class Index:
         self._tell(lost)
         return found
 
-    def embeddings(self, rows: np.ndarray) -> np.ndarray:
+    def embeddings(self, rows: np.ndarray | slice) -> np.ndarray:
         """Of these rows: float32, shape (n, dimension); NaN where damaged."""
-        if self.in_memory:
+        number = len(range(len(self))[rows]) if isinstance(rows, slice) else len(rows)
+        # A few are sooner read from the disk than all are loaded.
+        if self._block is not None or (self.in_memory and number > len(self) // _FEW_OF):
             return self._loaded()[rows]
-        return self._store.take(self._heads, self._stored[rows]).embeddings
+        return self._store.embeddings(self._heads, self._stored[rows])
 
-    def nearest(self, centre: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers and scores of the k rows of highest score, best first; fewer where there are not so many."""
-        scores = np.nan_to_num(self.scores(np.reshape(centre, (1, -1))), nan=-np.inf)
-        k = min(k, len(scores))
-        best = np.argpartition(-scores, k - 1)[:k] if k else np.zeros(0, np.int64)
-        best = best[np.lexsort((best, -scores[best]))]
-        best = best[np.isfinite(scores[best])]
-        return best, scores[best]
+    def nearest(self, centre: np.ndarray, k: int, chosen: Choice | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and scores of the k rows of highest score, best first; fewer where there are not so many.
+
+        By the `way` that serves; scores are exact whichever it is.
+
+        Parameters
+        ----------
+        centre : numpy.ndarray, shape (dimension,)
+            Of unit length.
+        k : int
+        chosen : Choice, optional
+            The rows to search; default all.
+        """
+        centre, way = np.ascontiguousarray(centre, np.float32), self.way(chosen, k)
+        if way == PRODUCT:
+            scores = self.scores(centre[None], None if chosen is None else chosen.stretches)
+            if chosen is not None:
+                scores[~chosen.mask] = np.nan
+            rows = np.flatnonzero(np.isfinite(scores))
+            rows = rows[np.argpartition(-scores[rows], k - 1)[:k]] if k < len(rows) else rows
+            found = scores[rows]
+        else:
+            rows = self._proposed(centre, k, chosen, way)
+            # The copy of few rows, and a product that is rounded as that of all rows is not: by some 1e-7.
+            found = np.clip(self.embeddings(rows) @ centre, -1, 1)
+            rows, found = rows[np.isfinite(found)], found[np.isfinite(found)]
+        best = np.lexsort((rows, -found))[:k]
+        return rows[best], found[best]
+
+    def way(self, chosen: Choice | None = None, k: int = 1) -> str:
+        """How `nearest` would search: 'product' (exact), 'graph' (in memory) or 'index' (on the disk).
+
+        The graph, where `prepare` has made one and all rows are searched; else the index, where one was built and more
+        than a hundred thousand rows are searched; else, and for thousands of neighbours, the product with every row.
+        """
+        if k > _MOST_PROPOSED:
+            return PRODUCT
+        if self._graph is not None and chosen is None:
+            return GRAPH
+        rows = len(self) if chosen is None else int(chosen.mask.sum())
+        if rows > FEW_ROWS:
+            if self._near is _UNKNOWN:
+                self._near = self._store.near(self._heads)
+            if self._near is not None:
+                return INDEX
+        return PRODUCT
+
+    def recall(self, way: str) -> float:
+        """Share of the ten nearest that a way finds, as measured when what it goes by was made."""
+        return {GRAPH: self._graph, INDEX: self._near}[way].recall if way in (GRAPH, INDEX) else 1.0
+
+    def prepare(self, seed: int = 0) -> float:
+        """Make a graph of all rows in memory, for many searches, and give its recall.
+
+        It takes a second copy of the embeddings and, for a million rows, minutes. Below a recall of 0.99 it is not
+        used, and a warning says so.
+        """
+        graph = GraphNear(self._loaded(), seed)
+        if graph.recall < LEAST_RECALL:
+            logger.warning("The graph finds %.3f of the nearest only; it is not used.", graph.recall)
+        else:
+            self._graph = graph
+        return graph.recall
+
+    def _proposed(self, centre: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
+        if way == GRAPH:
+            return self._graph.ask(centre, k)
+        return self._position[self._near.ask(centre, k, None if chosen is None else chosen.part)]
 
     def _loaded(self) -> np.ndarray:
         """All embeddings in the order of the rows; NaN where damaged."""

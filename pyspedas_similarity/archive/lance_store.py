@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-from . import maintenance, repair
+from . import lance_index, maintenance, repair
 from .durable import lease, make_folder, read_record, sync, sync_folder, write_record
 from .fragments import (
     FileHeads,
@@ -29,6 +29,7 @@ from .fragments import (
     read_embeddings,
     read_heads,
     read_rows,
+    read_some_embeddings,
     schema,
     to_arrow,
     write_files,
@@ -45,7 +46,7 @@ from .seals import (
     sealed_versions,
     write_seal,
 )
-from .store import Appended, Heads, Report, Version
+from .store import Appended, Heads, Near, Report, Version
 
 if TYPE_CHECKING:
     from lance import LanceDataset
@@ -96,11 +97,14 @@ class LanceStore:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.rows_folder, self.seals_folder = self.folder / "rows.lance", self.folder / "seals"
+        self.indexes_folder = self.folder / "indexes"
         self._identity = read_identity(self.folder)
         # By name of the data file, which never changes.
         self._heads: dict[str, FileHeads] = {}
         self._snapshot: Snapshot | None = None
         self._known: tuple[frozenset[str], np.ndarray] = (frozenset(), np.zeros(0, "S16"))
+        # Indexes whose files were seen to be as they were written.
+        self.checked_indexes: set[str] = set()
 
     @classmethod
     def create(cls, folder: str | Path, identity: Identity) -> LanceStore:
@@ -242,17 +246,42 @@ class LanceStore:
 
     def take(self, heads: Heads, chosen: Sequence[int] | np.ndarray) -> Rows:
         """Whole rows, thumbnails included, of these numbers in `heads`."""
-        chosen = np.asarray(chosen, np.int64)
-        fragments = {one.fragment_id: one for one in self.snapshot(heads.version).files().values()}
-        file, offset = heads.place[chosen] >> _OFFSET_BITS, heads.place[chosen] & ((1 << _OFFSET_BITS) - 1)
         parts, order = [self._no_rows()], []
-        for number in np.unique(file):
-            inside = np.flatnonzero(file == number)
-            offsets, back = np.unique(offset[inside], return_inverse=True)  # Lance takes ascending rows
-            parts.append(read_rows(fragments[number], offsets, self.identity).take(back))
+        for fragment, offsets, inside in self._located(heads, chosen):
+            ascending, back = np.unique(offsets, return_inverse=True)  # Lance takes ascending rows
+            parts.append(read_rows(fragment, ascending, self.identity).take(back))
             order.append(inside)
         back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
         return Rows.joined(parts).take(back)
+
+    def embeddings(self, heads: Heads, chosen: np.ndarray) -> np.ndarray:
+        """Embeddings of these numbers in `heads`: float32, (m, dimension); NaN where damaged."""
+        found = np.full((len(chosen), self.identity.dimension), np.nan, np.float32)
+        for fragment, offsets, inside in self._located(heads, chosen):
+            ascending, back = np.unique(offsets, return_inverse=True)
+            sums = np.empty(len(ascending), np.uint64)
+            sums[back] = heads.checksum[np.asarray(chosen)[inside]]
+            found[inside] = read_some_embeddings(fragment, ascending, sums, self.identity)[back]
+        return found
+
+    def _located(
+        self, heads: Heads, chosen: Sequence[int] | np.ndarray
+    ) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+        """File by file: the fragment, places in it, and which of the chosen these are."""
+        chosen = np.asarray(chosen, np.int64)
+        fragments = {one.fragment_id: one for one in self.snapshot(heads.version).files().values()}
+        file, offset = heads.place[chosen] >> _OFFSET_BITS, heads.place[chosen] & ((1 << _OFFSET_BITS) - 1)
+        for number in np.unique(file):
+            inside = np.flatnonzero(file == number)
+            yield fragments[number], offset[inside], inside
+
+    def build_index(self) -> float:
+        """Make what `near` needs, for the rows of now, and give its recall."""
+        return lance_index.build(self).recall
+
+    def near(self, heads: Heads) -> Near | None:
+        """What proposes neighbours, rows added since included; None where there is no index that can be trusted."""
+        return lance_index.near(self, heads)
 
     def restore(self, version: int) -> int:
         """Make a new version that holds what an older one held; its number."""

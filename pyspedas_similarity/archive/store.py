@@ -28,7 +28,7 @@ class Version:
     made : numpy.datetime64
         When, UTC.
     what : str
-        'create', 'append', 'compact', 'restore' or 'repair'.
+        'create', 'append', 'compact', 'restore', 'repair' or 'index'.
     rows : int
         Rows it holds.
     added : int
@@ -124,6 +124,39 @@ class Report:
         return not self.problems and not self.damaged
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of an archive.
+
+    Attributes
+    ----------
+    series : tuple of (str, str)
+        Source and site of each series in it.
+    spans : tuple of (numpy.datetime64, numpy.datetime64) or None
+        Rows that start in one of them, both ends included; None for all times.
+    usable_only : bool
+        Only rows of quality 0.
+    share : float
+        Of all rows, how many are in it: the fewer, the further away the nearest may lie.
+    """
+
+    series: tuple[tuple[str, str], ...]
+    spans: tuple[tuple[np.datetime64, np.datetime64], ...] | None = None
+    usable_only: bool = False
+    share: float = 1.0
+
+
+class Near(Protocol):
+    """Proposes rows that may be nearest; who asks ranks them by their embeddings."""
+
+    @property
+    def recall(self) -> float:
+        """Share of the ten nearest that are among its proposals for ten, as measured when it was made."""
+
+    def ask(self, centre: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+        """Numbers in the heads of proposals for the m nearest rows of a part, in no order; more than m where it can."""
+
+
 class Store(Protocol):
     """Keeps rows of one identity; see the module."""
 
@@ -151,6 +184,15 @@ class Store(Protocol):
 
     def take(self, heads: Heads, chosen: Sequence[int] | np.ndarray) -> Rows:
         """Whole rows, thumbnails included, of these numbers in `heads`; DamagedArchiveError if one is damaged."""
+
+    def embeddings(self, heads: Heads, chosen: np.ndarray) -> np.ndarray:
+        """Embeddings of these numbers in `heads`: float32, (m, dimension); NaN where damaged."""
+
+    def build_index(self) -> float:
+        """Make what `near` needs, for the rows of now, and give its recall; ArchiveError if there are too few rows."""
+
+    def near(self, heads: Heads) -> Near | None:
+        """What proposes neighbours, rows added since it was built included; None where that cannot be trusted."""
 
     def restore(self, version: int) -> int:
         """Make a new version that holds what an older one held; its number."""

@@ -74,14 +74,31 @@ def find_intervals(times: np.ndarray, scores: np.ndarray, threshold: float, gap:
         By descending score; of equal scores the earlier first.
     """
     hits = np.flatnonzero(scores >= threshold)  # False for NaN
-    gap = max(gap, _one_and_a_half(times))
-    runs = np.split(hits, np.flatnonzero(np.diff(times[hits]) > gap) + 1) if len(hits) else []
+    return join_hits(times[hits], sample_ends(times)[hits], scores[hits], max(gap, one_and_a_half(times)))
+
+
+def join_hits(times: np.ndarray, ends: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> Intervals:
+    """Join samples no further apart than a gap into intervals.
+
+    Parameters
+    ----------
+    times, ends : numpy.ndarray of datetime64[ns], shape (n,), ascending
+        Of the hits alone.
+    scores : numpy.ndarray, shape (n,)
+    gap : numpy.timedelta64
+
+    Returns
+    -------
+    Intervals
+        By descending score; of equal scores the earlier first.
+    """
+    runs = np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) > gap) + 1) if len(times) else []
     peaks = np.array([run[np.argmax(scores[run])] for run in runs], np.int64)
     order = np.argsort(-scores[peaks], kind="stable")
     first = np.array([runs[i][0] for i in order], np.int64)
     last = np.array([runs[i][-1] for i in order], np.int64)
     n_samples = np.array([len(runs[i]) for i in order], np.int64)
-    return Intervals(times[first], sample_ends(times)[last], times[peaks[order]], scores[peaks[order]], n_samples)
+    return Intervals(times[first], ends[last], times[peaks[order]], scores[peaks[order]], n_samples)
 
 
 def best_intervals(
@@ -114,8 +131,9 @@ def sample_ends(times: np.ndarray) -> np.ndarray:
     if step == np.timedelta64(0, "ns"):
         return times.copy()
     following = np.append(times[1:], times[-1:] + step)
-    return np.where(following - times > _one_and_a_half(times), times + step, following)
+    return np.where(following - times > one_and_a_half(times), times + step, following)
 
 
-def _one_and_a_half(times: np.ndarray) -> np.timedelta64:
+def one_and_a_half(times: np.ndarray) -> np.timedelta64:
+    """Of the cadence: what is further apart than this is apart by a gap."""
     return cadence(times) * 3 // 2

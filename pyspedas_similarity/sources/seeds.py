@@ -74,6 +74,18 @@ def read_seeds(
     return [_from_span(span, variables) for span in to_spans(like)]
 
 
+def seed_records(seeds: Sequence[Seed], others: Sequence[Seed] = ()) -> dict[str, Any]:
+    """What was looked for, and what not, in plain values for the provenance of a result."""
+    record = {"seeds": [_record(seed) for seed in seeds]}
+    return record | ({"unlike": [_record(seed) for seed in others]} if others else {})
+
+
+def _record(seed: Seed) -> dict[str, Any]:
+    span = seed.span
+    times = {} if span is None else {"start": str(span.start), "end": str(span.end)}
+    return {"label": seed.label, "n_samples": len(seed.samples.times), **times}
+
+
 def spans_of(like: Any) -> list[Span]:
     """The times and intervals in `like`, whatever variable they are of; arrays have none."""
     if like is None or _is_samples(like):

@@ -8,8 +8,30 @@ import numpy as np
 
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import Rows, check_rows, content_hashes
-from pyspedas_similarity.archive.store import Appended, Heads, Report, Version
+from pyspedas_similarity.archive.store import Appended, Heads, Part, Report, Version
 from pyspedas_similarity.errors import ArchiveError
+
+
+class Exact:
+    """Proposes the nearest themselves."""
+
+    recall = 1.0
+
+    def __init__(self, rows: Rows, heads: Heads) -> None:
+        self._rows, self._heads = rows, heads
+
+    def ask(self, centre: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+        scores = self._rows.embeddings @ centre
+        if part is not None:
+            pairs = zip(self._rows.source, self._rows.site, strict=True)
+            allowed = np.array([pair in part.series for pair in pairs])
+            if part.spans is not None:
+                allowed &= np.any([(self._rows.start >= a) & (self._rows.start <= b) for a, b in part.spans], axis=0)
+            if part.usable_only:
+                allowed &= self._rows.quality == 0
+            scores = np.where(allowed, scores, -np.inf)
+        best = np.argsort(-scores, kind="stable")[:m]
+        return best[np.isfinite(scores[best])]
 
 
 class MemoryStore:
@@ -22,6 +44,7 @@ class MemoryStore:
         rows = Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
         self._states = {1: rows}
         self._told = {1: Version(1, np.datetime64("now", "ns"), "create", 0)}
+        self._indexed = False
 
     def latest(self) -> int:
         return max(self._states)
@@ -73,6 +96,20 @@ class MemoryStore:
 
     def take(self, heads: Heads, chosen: np.ndarray) -> Rows:
         return self._state(heads.version).take(np.asarray(chosen, np.int64))
+
+    def embeddings(self, heads: Heads, chosen: np.ndarray) -> np.ndarray:
+        return self._state(heads.version).embeddings[np.asarray(chosen, np.int64)]
+
+    def build_index(self) -> float:
+        newest = self._states[self.latest()]
+        if len(newest) < 1000:
+            raise ArchiveError("index", f"it holds {len(newest)} rows", "Add more.")
+        self._make("index", newest)
+        self._indexed = True
+        return 1.0
+
+    def near(self, heads: Heads) -> Exact | None:
+        return Exact(self._state(heads.version), heads) if self._indexed else None
 
     def restore(self, version: int) -> int:
         self._make("restore", self._state(version))

@@ -242,3 +242,74 @@ def test_many_small_batches_and_large_ones(store):
     assert contents(store) == as_dictionary(rows)
     store.compact()
     assert contents(store) == as_dictionary(rows)
+
+
+@pytest.fixture
+def indexed(store):
+    """Two thousand rows and what proposes neighbours, which two hundred more came after."""
+    store.append(make(0, 2000))
+    assert store.build_index() >= 0.99
+    store.append(make(2000, 200))
+    return store
+
+
+def nearest(rows, allowed, centre, k=10):
+    return np.sort(np.where(allowed, rows.embeddings @ centre, -np.inf))[::-1][:k]
+
+
+def best_proposed(store, centre, part=None, k=10):
+    heads = store.heads()
+    numbers = store.near(heads).ask(centre, k, part)
+    assert len(np.unique(numbers)) == len(numbers)
+    return np.sort(store.embeddings(heads, numbers) @ centre)[::-1][:k], store.take(heads, numbers)
+
+
+def test_the_nearest_are_among_the_proposals_also_of_rows_that_came_later(indexed):
+    rows, shares = make(0, 2200), []
+    for number in (0, 999, *range(2000, 2100, 5)):
+        right = nearest(rows, True, rows.embeddings[number])
+        found, _ = best_proposed(indexed, rows.embeddings[number])
+        np.testing.assert_allclose(found[0], 1, rtol=1e-6)
+        shares.append((found >= right[-1] - 1e-6).mean())
+    assert np.mean(shares) >= 0.97  # of few queries; Lance draws the cells anew each time
+
+
+def test_proposals_are_of_the_part_asked_for_only(indexed):
+    from pyspedas_similarity.archive.store import Part
+
+    rows = make(0, 2200)
+    spans = ((rows.start[100], rows.start[1200]), (rows.start[2050], rows.start[2100]))
+    for names in (("it's; DROP TABLE rows --", ""), ("Kiruna å \U0001f30c\n", ""), ("", "mms1")):
+        allowed = (rows.source == names[0]) & (rows.site == names[1])
+        allowed &= np.any([(rows.start >= first) & (rows.start <= last) for first, last in spans], axis=0)
+        allowed &= rows.quality == 0
+        assert allowed.sum() >= 10
+        found, whole = best_proposed(indexed, rows.embeddings[3], Part((names,), spans, True, allowed.mean()))
+        np.testing.assert_allclose(found, nearest(rows, allowed, rows.embeddings[3]), atol=1e-6)
+        assert set(whole.source) == {names[0]} and set(whole.site) == {names[1]} and not whole.quality.any()
+
+
+def test_an_index_changes_no_row_and_outlives_maintenance(indexed):
+    assert contents(indexed) == as_dictionary(make(0, 2200))
+    assert [one.what for one in indexed.versions()] == ["create", "append", "index", "append"]
+    indexed.compact()
+    found, _ = best_proposed(indexed, make(7, 1).embeddings[0])
+    np.testing.assert_allclose(found[0], 1, rtol=1e-6)
+    indexed.restore(2)
+    assert contents(indexed) == as_dictionary(make(0, 2000))
+
+
+def test_too_few_rows_need_no_index(store):
+    store.append(make(0, 999))
+    with pytest.raises(ArchiveError, match="999 rows"):
+        store.build_index()
+    assert store.near(store.heads()) is None
+
+
+def test_embeddings_alone_are_those_of_the_rows(store):
+    store.append(make(0, 40))
+    store.append(make(40, 5))
+    heads = store.heads()
+    chosen = np.array([44, 3, 3, 0, 41])
+    np.testing.assert_array_equal(store.embeddings(heads, chosen), store.take(heads, chosen).embeddings)
+    assert store.embeddings(heads, np.zeros(0, int)).shape == (0, 8)

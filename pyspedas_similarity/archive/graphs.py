@@ -1,0 +1,92 @@
+"""Graphs of neighbours, kept on the disk: a cache that may be deleted, and is not used where it is damaged.
+
+<archive>/graphs/<hash>.json          what it was made of, and a hash of the numbers
+<archive>/graphs/<hash>.neighbours    int32, as numpy writes arrays; the scores are computed again
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DamagedArchiveError
+from .durable import make_folder, read_record, write_record
+from .neighbours import EXACT_ROWS, NeighbourGraph, make_graph, scored
+
+logger = logging.getLogger(__name__)
+
+
+def cached_graph(folder: Path, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighbourGraph:
+    """The graph of embeddings, from the disk where it was made before; small ones are computed every time.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the graphs of one archive; made where there is none. One that cannot be written to costs the cache alone.
+    embeddings, k, seed
+        As in `make_graph`.
+    """
+    if len(embeddings) <= EXACT_ROWS:
+        return make_graph(embeddings, k, seed)
+    made_of = hashlib.sha256(np.ascontiguousarray(embeddings)).hexdigest()
+    name = hashlib.sha256(f"{made_of} {k} {seed}".encode()).hexdigest()[:32]
+    found = _read(folder, name, (len(embeddings), k))
+    if found is None:
+        graph = make_graph(embeddings, k, seed)
+        try:
+            _write(folder, name, graph)
+        except OSError as error:
+            logger.info("The graph of neighbours is not kept: %s", error)
+        return graph
+    neighbours, recall = found
+    return scored(embeddings, neighbours, recall)
+
+
+def _read(folder: Path, name: str, shape: tuple[int, int]) -> tuple[np.ndarray, float] | None:
+    try:
+        record = read_record(folder / f"{name}.json")
+        with (folder / f"{name}.neighbours").open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != record["hash"]:
+                raise ValueError("its numbers are not as they were written")
+            file.seek(0)
+            neighbours = np.load(file, allow_pickle=False)
+        if neighbours.shape != shape or neighbours.dtype != np.int32:
+            raise ValueError(f"found {neighbours.dtype} of the shape {neighbours.shape}")
+        return neighbours, float(record["recall"])
+    except FileNotFoundError:
+        return None
+    except (DamagedArchiveError, OSError, ValueError, KeyError) as error:
+        logger.warning("A graph of neighbours is made anew: %s", error)
+        return None
+
+
+def _write(folder: Path, name: str, graph: NeighbourGraph) -> None:
+    """Put it there whole, and take away older ones, which are of what the archive held before."""
+    make_folder(folder)
+    temporary = folder / f".tmp{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        with temporary.open("xb") as file:
+            np.save(file, graph.neighbours, allow_pickle=False)
+        with temporary.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        os.replace(temporary, folder / f"{name}.neighbours")
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    write_record(folder / f"{name}.json", {"hash": found, "recall": graph.recall})
+    _forget_oldest(folder)
+
+
+def _forget_oldest(folder: Path, keep: int = 4) -> None:
+    records = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    for path in records[:-keep]:
+        for one in (path, path.with_suffix(".neighbours")):
+            with suppress(OSError):
+                one.unlink()

@@ -1,0 +1,319 @@
+"""Lance's own index of the rows: candidates for the nearest from the disk, to be ranked exactly by who asks.
+
+Rows are parted among cells around centres, and each is kept as one bit per number (RaBitQ, Gao & Long 2024,
+doi 10.1145/3654970), or as it is where their number is no multiple of eight. A search looks into the few cells nearest
+to what is asked, and, one by one, at all rows that came after the index was built. What it finds is a proposal: the
+caller takes the embeddings themselves, checked, and ranks by those, so that a score is never approximate, only a
+neighbour may be missed. How often is measured when the index is built, and kept with it:
+
+    <archive>/indexes/<uuid>.json          hashes of its files, which data files it covers, its recall
+    <archive>/rows.lance/_indices/<uuid>/  Lance's files
+
+An index whose files or record are not as they were written is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArchiveError, DamagedArchiveError
+from .durable import make_folder, read_record, sync, sync_folder, write_record
+from .fragments import failures_of_lance
+from .neighbours import LEAST_RECALL
+from .store import Heads, Near, Part
+
+if TYPE_CHECKING:
+    from lance import LanceDataset
+
+    from .lance_store import LanceStore, Snapshot
+
+logger = logging.getLogger(__name__)
+
+NAME = "near"
+FEWEST = 1000
+"""Rows; of fewer an index cannot be made, and need not."""
+
+# Enough for a standard error of the recall of 0.003 where it is 0.98, as the answers to one query hang together.
+_QUERIES, _K = 400, 10
+# Candidates for each one asked for: what one bit per number puts in the wrong order.
+_CANDIDATES, _MOST_CELLS = 10, 4096
+_CELLS_ASKED = (8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What is known of an index.
+
+    Attributes
+    ----------
+    uuid : str
+    kind : str
+        Lance's name of it.
+    rows : int
+        That it covers.
+    files : dict of str
+        Data file of each number of a fragment, as text, that it covers.
+    hashes : dict of str
+        SHA-256 of each of its own files.
+    cells : int
+        Looked into at every search; 0 where it was not measured.
+    recall : float
+        Share of the ten nearest that it found, of rows that `cells` was not chosen by.
+    n_queries : int
+        By how many that was measured.
+    """
+
+    uuid: str
+    kind: str
+    rows: int
+    files: dict[str, str]
+    hashes: dict[str, str]
+    cells: int = 0
+    recall: float = 0.0
+    n_queries: int = 0
+
+
+def build(store: LanceStore, seed: int = 0) -> Built:
+    """Make an index of all rows, in the place of an older one, and measure it.
+
+    Readers and writers go on meanwhile. What is added later is searched one by one until this is called again.
+
+    Raises
+    ------
+    ArchiveError
+        If there are too few rows, it cannot be written, or the archive was taken back to an older version meanwhile.
+    BusyArchiveError
+        If somebody else looks after the archive.
+    """
+    with store.maintaining():
+        snapshot = store.snapshot()
+        if snapshot.seal.rows < FEWEST:
+            found = f"it holds {snapshot.seal.rows} rows"
+            raise ArchiveError(
+                str(store.folder), found, f"An index needs {FEWEST}; fewer are searched exactly at once."
+            )
+        failed = ArchiveError(str(store.folder), "its index cannot be written (is the disk full?)", "Make room.")
+        with failures_of_lance(failed):
+            made = _made(snapshot.dataset, snapshot.seal.rows, store.identity.dimension)
+            built = _told(store, made, snapshot)
+        make_folder(store.indexes_folder)
+        write_record(_record_path(store, built.uuid), asdict(built))
+        _put_in_place(store, made, built)
+        measured = _measured(store, built, np.random.default_rng(seed))
+        write_record(_record_path(store, built.uuid), asdict(measured))
+        _forget_others(store)
+    logger.info("Index of %d rows: %d cells, recall %.3f.", measured.rows, measured.cells, measured.recall)
+    return measured
+
+
+def near(store: LanceStore, heads: Heads) -> Near | None:
+    """What proposes neighbours in a version; None where there is no index of it that can be trusted."""
+    snapshot = store.snapshot(heads.version)
+    built = _built(store, snapshot)
+    if built is None or built.recall < LEAST_RECALL:
+        if built is not None and built.cells:
+            logger.warning("The index finds %.3f of the nearest only; every search is exact.", built.recall)
+        return None
+    return LanceNear(snapshot.dataset, heads, built)
+
+
+class LanceNear:
+    """Proposes neighbours by an index; see `Near`."""
+
+    def __init__(self, dataset: LanceDataset, heads: Heads, built: Built) -> None:
+        self._dataset, self._heads, self._built = dataset, heads, built
+        self.recall = built.recall
+        order = np.argsort(heads.place, kind="stable")
+        self._order = order.astype(np.int32 if len(order) < 2**31 else np.int64)
+        self._places = heads.place if _ascends(order) else heads.place[order]
+
+    def ask(self, centre: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+        """Numbers in the heads of about the m nearest rows, in no order, and of more than m."""
+        # As many rows of a part are looked at as of the whole, which recall was measured on.
+        cells = self._built.cells if part is None else int(np.ceil(self._built.cells / max(part.share, 1e-6)))
+        nearest = {
+            "column": "embedding",
+            "q": np.ascontiguousarray(centre, np.float32),
+            "k": max(_CANDIDATES * m, 100),
+            "nprobes": min(cells, _MOST_CELLS),
+        }
+        options: dict[str, Any] = {"columns": [], "with_row_address": True, "disable_scoring_autoprojection": True}
+        if part is not None:
+            options |= {"filter": _expression(part), "prefilter": True}
+        failed = DamagedArchiveError("archive", "its index cannot be read", "Build it again.")
+        with failures_of_lance(failed):
+            found = self._dataset.scanner(nearest=nearest, **options).to_table()
+        places = found["_rowaddr"].to_numpy().astype(np.int64)
+        at = np.minimum(np.searchsorted(self._places, places), max(len(self._places) - 1, 0))
+        # Rows whose heads are damaged are in the index, and not in the heads.
+        return self._order[at[self._places[at] == places]] if len(self._places) else at[:0]
+
+
+def _made(dataset: LanceDataset, rows: int, dimension: int) -> Any:
+    """Lance's index of all fragments, written and of no version yet."""
+    cells = min(max(int(np.sqrt(rows) / 2), 1), _MOST_CELLS)
+    fragments = [one.fragment_id for one in dataset.get_fragments()]
+    kind = "IVF_FLAT" if dimension % 8 else "IVF_RQ"
+    options = {"metric": "dot", "name": NAME, "replace": True, "num_partitions": cells, "fragment_ids": fragments}
+    return dataset.create_index_uncommitted("embedding", kind, **options)
+
+
+def _told(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
+    """What is known of an index before it is measured; its files are on the disk when this returns."""
+    folder = _files_folder(store, made.uuid)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = {one.path: one.size_bytes for one in made.files or ()}
+    for path in files:
+        if sizes.get(path.name, path.stat().st_size) != path.stat().st_size:
+            raise OSError(f"{path.name} was cut off")
+    sync(files)
+    for one in (folder.parent, folder.parent.parent):
+        sync_folder(one)
+    covered = {str(one.fragment_id): name for name, one in snapshot.files().items()}
+    kind = "IVF_FLAT" if store.identity.dimension % 8 else "IVF_RQ"
+    return Built(made.uuid, kind, snapshot.seal.rows, covered, {path.name: _hash(path) for path in files})
+
+
+def _put_in_place(store: LanceStore, made: Any, built: Built) -> None:
+    """Make the version that has the index, in the place of an older one."""
+    import lance
+    from lance.dataset import Index
+
+    with store.committing() as newest:
+        if not _covers_only_what_is_there(built, newest):
+            found = "it was taken back to an older version while its index was built"
+            raise ArchiveError(str(store.folder), found, "Build it again.")
+        older = [
+            Index(one.uuid, NAME, [0], one.dataset_version_at_last_update, one.fragment_ids, one.index_version)
+            for one in _segments(newest.dataset)
+        ]
+        store.commit(lance.LanceOperation.CreateIndex([made], older), newest, "index", newest.seal.rows)
+
+
+def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
+    """The record of a version's index, when it and the files are as they were written."""
+    uuids = [one.uuid for one in _segments(snapshot.dataset)]
+    if len(uuids) != 1:
+        return None
+    if uuids[0] in store.checked_indexes:
+        return _read(store, uuids[0])
+    try:
+        built = _read(store, uuids[0])
+        folder = _files_folder(store, built.uuid)
+        whole = all(_hash(folder / name) == found for name, found in built.hashes.items())
+    except (DamagedArchiveError, OSError, TypeError):
+        whole = False
+    if not whole or not _covers_only_what_is_there(built, snapshot):
+        logger.warning("The index of %s is not as it was written and not used; build it again.", store.folder)
+        return None
+    store.checked_indexes.add(built.uuid)
+    return built
+
+
+def _segments(dataset: LanceDataset) -> list[Any]:
+    """What Lance knows of the index of a version: one segment, or none."""
+    return [segment for one in dataset.describe_indices() if one.name == NAME for segment in one.segments]
+
+
+def _read(store: LanceStore, uuid: str) -> Built:
+    return Built(**read_record(_record_path(store, uuid)))
+
+
+def _covers_only_what_is_there(built: Built, snapshot: Snapshot) -> bool:
+    """Whether no number of a fragment stands for another data file than when the index was built."""
+    numbers = {str(one.fragment_id): name for name, one in snapshot.files().items()}
+    return all(built.files.get(number, name) == name for number, name in numbers.items())
+
+
+def _measured(store: LanceStore, built: Built, rng: np.random.Generator) -> Built:
+    """With how many cells it has to look into, chosen by half of the queries and judged by the others."""
+    heads = store.heads()
+    asked = np.sort(rng.choice(len(heads), min(_QUERIES, len(heads)), replace=False))
+    queries = np.full((len(asked), store.identity.dimension), np.nan, np.float32)
+    for numbers, embeddings in store.blocks(heads):
+        inside = np.isin(asked, numbers)
+        queries[inside] = embeddings[np.searchsorted(numbers, asked[inside])]
+    queries = queries[np.isfinite(queries).all(axis=1)]
+    exact = _nearest_of_all(store, heads, queries)
+    dataset = store.snapshot().dataset
+    chosen, judged = slice(0, None, 2), slice(1, None, 2)
+    for cells in _CELLS_ASKED:
+        finder = LanceNear(dataset, heads, replace(built, cells=cells))
+        if _recall(store, heads, finder, queries[chosen], exact[chosen]) >= LEAST_RECALL:
+            recall = _recall(store, heads, finder, queries[judged], exact[judged])
+            if recall >= LEAST_RECALL:
+                break
+    else:
+        recall = _recall(store, heads, finder, queries[judged], exact[judged])
+    return replace(built, cells=cells, recall=recall, n_queries=len(queries[judged]))
+
+
+def _nearest_of_all(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.ndarray:
+    """Scores of the nearest rows of all, best first: float32, (queries, k)."""
+    best = np.full((len(queries), _K), -np.inf, np.float32)
+    for _, embeddings in store.blocks(heads):
+        best = -np.partition(-np.hstack([best, queries @ embeddings.T]), _K - 1, axis=1)[:, :_K]
+    return -np.sort(-best, axis=1)
+
+
+def _recall(store: LanceStore, heads: Heads, finder: Near, queries: np.ndarray, exact: np.ndarray) -> float:
+    """Share of the nearest that are found; rows of equal score stand for each other."""
+    shares = []
+    for query, right in zip(queries, exact, strict=True):
+        numbers = finder.ask(query, _K)
+        scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[:_K]
+        # As many of mine as reach the last of the right ones, up to rounding of two products in different order.
+        shares.append(np.mean(scores >= right[-1] - 1e-6) * len(scores) / len(right))
+    return float(np.mean(shares))
+
+
+def _expression(part: Part) -> Any:
+    """A part of an archive as a condition on its columns; names stay values, whatever is in them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    allowed = None
+    for series in part.series:
+        one = (pc.field("source") == pa.scalar(series[0])) & (pc.field("site") == pa.scalar(series[1]))
+        allowed = one if allowed is None else allowed | one
+    if part.spans is not None:
+        inside = None
+        for start, end in part.spans:
+            low, high = (int(time.astype("datetime64[ns]").astype(np.int64)) for time in (start, end))
+            one = (pc.field("start_ns") >= low) & (pc.field("start_ns") <= high)
+            inside = one if inside is None else inside | one
+        allowed = allowed & inside
+    return allowed & (pc.field("quality") == 0) if part.usable_only else allowed
+
+
+def _forget_others(store: LanceStore) -> None:
+    """Remove records of indexes that no version has any more."""
+    kept = {path.name for path in (store.rows_folder / "_indices").iterdir()}
+    for path in store.indexes_folder.glob("*.json"):
+        if path.stem not in kept:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _ascends(order: np.ndarray) -> bool:
+    return bool((np.diff(order) > 0).all())
+
+
+def _record_path(store: LanceStore, uuid: str) -> Path:
+    return store.indexes_folder / f"{uuid}.json"
+
+
+def _files_folder(store: LanceStore, uuid: str) -> Path:
+    return store.rows_folder / "_indices" / uuid
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
