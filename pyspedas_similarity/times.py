@@ -36,6 +36,9 @@ _TIME_STRING = re.compile(
     re.IGNORECASE,
 )
 
+# What numpy reads as fast as it comes: no zone, no leap second, a year that it cannot wrap.
+_PLAIN = re.compile(r"(?:1[789]|20|21)\d\d-\d\d-\d\d(?:[T/ ]\d\d(?::\d\d(?::[0-5]\d(?:\.\d{1,9})?)?)?)?")
+
 
 @dataclass(frozen=True)
 class Span:
@@ -87,6 +90,38 @@ def to_datetime64(value: Any) -> np.datetime64:
     if _is_astropy_time(value) and value.isscalar:
         return _from_astropy(value)
     raise TimeError(repr(value)[:80], f"{type(value).__name__} is not one time", TIME_FORMS)
+
+
+def to_times(values: Any) -> np.ndarray:
+    """Read many times as UTC.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of datetime64, astropy.time.Time, or iterable of what `to_datetime64` reads; shape (n,)
+
+    Returns
+    -------
+    numpy.ndarray of datetime64[ns], shape (n,)
+
+    Raises
+    ------
+    TimeError
+        As `to_datetime64`, for the first of them that cannot be read.
+    """
+    if _is_astropy_time(values) and values.ndim == 1:
+        return _from_astropy_array(values)
+    array = values if isinstance(values, np.ndarray) else None
+    if array is not None and array.dtype.kind == "M" and array.ndim == 1:
+        for extreme in (np.min(array), np.max(array)) if array.size else ():  # NaT where one of them is
+            _from_numpy(extreme)
+        return array.astype("datetime64[ns]")
+    values = list(values)
+    if values and all(isinstance(one, str) and _PLAIN.fullmatch(one) for one in values):
+        try:
+            return to_times(np.array([f"{one[:10]}T{one[11:] or '00'}" for one in values], "datetime64[ns]"))
+        except ValueError:  # found one by one below, to name it
+            pass
+    return np.array([to_datetime64(one) for one in values], "datetime64[ns]")
 
 
 def to_interval(value: Any) -> tuple[np.datetime64, np.datetime64]:
@@ -299,6 +334,21 @@ def _from_astropy(value: Time) -> np.datetime64:
         return np.datetime64(utc.to_value("datetime64"), "ns")
     except ValueError as error:
         raise _leap_second(value) from error
+
+
+def _from_astropy_array(values: Time) -> np.ndarray:
+    from astropy.time import ScaleValueError
+
+    try:
+        utc = values.utc
+        if np.any(utc.mask) or not values.size:
+            return np.array([_from_astropy(one) for one in values], "datetime64[ns]")
+        years = utc.ymdhms["year"]
+        if _FIRST_YEAR <= years.min() and years.max() <= _LAST_YEAR:
+            return utc.to_value("datetime64").astype("datetime64[ns]")
+    except (ScaleValueError, ValueError):  # named below
+        pass
+    return np.array([_from_astropy(one) for one in values], "datetime64[ns]")
 
 
 def _check_year(year: int, value: Any) -> None:

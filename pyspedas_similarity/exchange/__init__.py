@@ -1,0 +1,1 @@
+"""Tables and lists of intervals, as other programs write and read them."""

@@ -1,0 +1,100 @@
+"""Tables of intervals for astropy, pandas, TOPCAT and spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .flat import Column, flatten
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+# A spreadsheet takes a cell that begins so for a formula and runs it (CWE-1236).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_UCD = {"start": "time.start", "end": "time.end", "peak": "time.epoch", "source": "meta.dataset"}
+_PANDAS = {"time": "string", "text": "string", "number": "number", "integer": "integer"}
+
+
+def ecsv(table: QTable) -> str:
+    """ECSV, from which astropy reads the same table with its Times and its meta."""
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    return text.getvalue()
+
+
+def csv_text(table: QTable) -> str:
+    """CSV (RFC 4180): a line of names, times as ISO text, nothing where there is no value.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe before it. CSV has no place for provenance.
+    """
+    flat = flatten(table)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_harmless(name) for name in flat.names])
+    columns = [[_cell(value, column) for value in column.values] for column in flat.columns]
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def json_text(table: QTable) -> str:
+    """JSON that pandas reads with ``orient='table'``, with the provenance beside ``schema`` and ``data``."""
+    flat = flatten(table)
+    fields = [{"name": column.name, "type": _PANDAS[column.kind]} for column in flat.columns]
+    columns = [[_finite(value) for value in column.values] for column in flat.columns]
+    rows = [dict(zip(flat.names, row, strict=True)) for row in zip(*columns, strict=True)]
+    made = {"schema": {"fields": fields}, "data": rows, "provenance": flat.provenance, "time_scale": "utc"}
+    # Written out, '<' cannot end a script element where the file is put into a page.
+    return json.dumps(made, indent=1, allow_nan=False).replace("<", "\\u003c") + "\n"
+
+
+def votable(table: QTable) -> str:
+    """VOTable 1.4: times as ISO text with xtype 'timestamp' (IVOA DALI), the provenance in an INFO element."""
+    from astropy.io.votable import from_table
+    from astropy.io.votable.tree import Info
+    from astropy.table import Table
+
+    flat = flatten(table)
+    made = from_table(Table([_array(column) for column in flat.columns], names=flat.names))
+    made.version = "1.4"
+    resource = made.resources[0]
+    for field, column in zip(resource.tables[0].fields, flat.columns, strict=True):
+        field.ucd = _UCD.get(column.name)
+        if column.kind == "time":
+            field.xtype = "timestamp"
+        if column.unit:
+            field.unit = column.unit
+    resource.description = "Intervals of pyspedas-similarity. Times are UTC."
+    resource.infos.append(Info(name="provenance", value=flat.provenance_line()))
+    written = io.BytesIO()
+    made.to_xml(written)
+    return written.getvalue().decode("utf-8")
+
+
+def _cell(value: object, column: Column) -> str:
+    if value is None:
+        return ""
+    return repr(value) if column.kind == "number" else _harmless(value) if column.kind == "text" else str(value)
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _array(column: Column) -> np.ma.MaskedArray:
+    hidden = [value is None for value in column.values]
+    if column.kind in ("time", "text"):
+        texts = ["" if value is None else value for value in column.values]
+        plain = column.kind == "time" or all(text.isascii() for text in texts)
+        # Bytes become 'char', the type that DALI asks of a timestamp.
+        return np.array([text.encode() for text in texts] or np.empty(0, "S1")) if plain else np.array(texts)
+    dtype = float if column.kind == "number" else np.int64
+    return np.ma.array([0 if value is None else value for value in column.values], dtype=dtype, mask=hidden)
