@@ -11,9 +11,13 @@ from types import ModuleType
 import wrapt
 
 from .allsky import ewogram, frame_quality, keogram, load_asi
+from .bridges import to_tplot, to_xarray
 from .classification import classify, fine_tune
 from .errors import SimilarityError
+from .exports import export, time_list, time_ranges, to_timeseries
 from .filling import add, open_archive
+from .footprints import conjunctions
+from .joins import join_events, read_events
 from .neighbourhood import clusters, duplicates, find_nearest, novelty
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
@@ -22,20 +26,29 @@ __all__ = [
     "add",
     "classify",
     "clusters",
+    "conjunctions",
     "duplicates",
     "encode",
     "ewogram",
+    "export",
     "find_nearest",
     "find_similar",
     "fine_tune",
     "frame_quality",
     "intervals",
+    "join_events",
     "keogram",
     "load_asi",
     "load_encoder",
     "novelty",
     "open_archive",
+    "read_events",
     "save_encoder",
+    "time_list",
+    "time_ranges",
+    "to_timeseries",
+    "to_tplot",
+    "to_xarray",
     "train",
 ]
 

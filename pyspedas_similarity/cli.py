@@ -1,4 +1,4 @@
-"""The verbs from a shell: ``pyspedas-similarity demo | find | train | archive | bench | info``."""
+"""The verbs from a shell: ``pyspedas-similarity demo | find | export | join | train | archive | bench | info``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _EXAMPLES = """examples:
   pyspedas-similarity find --instrument mms_dis --probe 1 --trange 2020-11-19/23:34 2020-11-19/23:37 \\
       --like 2020-11-19/23:36:22
   pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found
+  pyspedas-similarity export found.ecsv found.xml
+  pyspedas-similarity join found.ecsv sitl_selections.csv --searched 2020-11-19/23:34 2020-11-19/23:37 --tolerance 5
   pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
   pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
@@ -82,6 +84,28 @@ def find(chosen: argparse.Namespace) -> int:
     table["score"].info.format = ".3f"
     print("\n".join(table.pformat(max_lines=-1, max_width=-1, show_unit=False)))
     return FOUND
+
+
+def export(chosen: argparse.Namespace) -> int:
+    """Write a table that find wrote in another form."""
+    from .exports import export as write
+
+    print(write(chosen.table, chosen.out, chosen.format, chosen.overwrite))
+    return FOUND
+
+
+def join(chosen: argparse.Namespace) -> int:
+    """Hold a table that find wrote against a list of events, print what is known, new and missed."""
+    from .exports import export as write
+    from .joins import join_events, summary_of
+
+    joined = join_events(chosen.table, chosen.events, chosen.tolerance, chosen.searched, columns=chosen.columns)
+    if chosen.out is not None:
+        write(joined, chosen.out, overwrite=chosen.overwrite)
+    columns = [name for name in ("status", "start", "end", "score", "event_start", "event") if name in joined.colnames]
+    print("\n".join(joined[columns].pformat(max_lines=-1, max_width=-1, show_unit=False)))
+    print(summary_of(joined))
+    return FOUND if len(joined) else NOTHING_FOUND
 
 
 def train(chosen: argparse.Namespace) -> int:
@@ -246,9 +270,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
-    commands = parser.add_subparsers(required=True, metavar="demo | find | train | archive | bench | info")
+    commands = parser.add_subparsers(
+        required=True, metavar="demo | find | export | join | train | archive | bench | info"
+    )
     _add_demo(commands)
     _add_find(commands)
+    _add_export(commands)
+    _add_join(commands)
     _add_train(commands)
     _add_archive(commands)
     _add_bench(commands)
@@ -284,6 +312,25 @@ def _add_find(commands: Any) -> None:
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
     parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv or .csv")
+
+
+def _add_export(commands: Any) -> None:
+    parser = _add(commands, "export", export, "Write a table of intervals for another program.")
+    parser.add_argument("table", type=Path, metavar="TABLE", help="that find wrote: .ecsv or .csv")
+    parser.add_argument("out", type=Path, metavar="FILE", help="ending in .ecsv, .csv, .xml or .json; or with --format")
+    parser.add_argument("--format", help="ecsv, csv, votable, json, time_list, idl, hpevent or autoplot")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+
+
+def _add_join(commands: Any) -> None:
+    parser = _add(commands, "join", join, "Hold a table of intervals against a list of events: known, new, missed.")
+    parser.add_argument("table", type=Path, metavar="TABLE", help="that find wrote: .ecsv or .csv")
+    parser.add_argument("events", type=Path, metavar="EVENTS", help=".ecsv, .csv, .xml, or text with times in a line")
+    parser.add_argument("--searched", nargs=2, metavar=("START", "END"), required=True, help="what find searched")
+    parser.add_argument("--tolerance", type=float, default=0.0, metavar="S", help="seconds, at both ends of events")
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="of the events' starts and ends")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
 
 
 def _add_train(commands: Any) -> None:

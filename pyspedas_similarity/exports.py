@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from . import products, tplot
 from .errors import ArgumentError, VariableError
 from .exchange import lists, tables
-from .exchange.flat import checked_intervals, flatten, no_intervals
-from .verbs import intervals
+from .exchange.flat import flatten
+from .results import result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -38,7 +38,7 @@ ENDINGS = {".ecsv": "ecsv", ".csv": "csv", ".xml": "votable", ".vot": "votable",
 
 
 def export(
-    found: str | Iterable[str] | Table, path: str | Path, format: str | None = None, overwrite: bool = False
+    found: str | Iterable[str] | Table | Path, path: str | Path, format: str | None = None, overwrite: bool = False
 ) -> Path:
     """Write a table of intervals to a file.
 
@@ -46,7 +46,7 @@ def export(
     ----------
     found : str, list of str, or astropy Table
         What `find_similar` or `classify` returned, or what `intervals` or `join_events` did; any table with columns
-        ``start`` and ``end``. An empty list gives a file without intervals.
+        ``start`` and ``end``, or the Path of its file. An empty list gives a file without intervals.
     path : str or Path
     format : str, optional
         By default what the ending of `path` says: .ecsv, .csv, .xml or .vot (VOTable), .json. Others are lists as text:
@@ -82,7 +82,7 @@ def export(
     """
     path = Path(path)
     format = _format_of(path, format)
-    table = _table(found)
+    table = result_table(found)
     texts = {path: FORMATS[format](table)}
     if format == "hpevent":
         texts[path.with_name(f"{path.stem}_description.txt")] = lists.hpevent_description(table)
@@ -108,7 +108,7 @@ def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
         Like ``['2020-11-19/23:36:20.123456789', '2020-11-19/23:36:25.000000000']``, UTC, in the order of the table.
         ``pyspedas.time_double`` cuts what comes after microseconds.
     """
-    return lists.pyspedas_times(flatten(_table(found)))
+    return lists.pyspedas_times(flatten(result_table(found)))
 
 
 def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:
@@ -126,7 +126,7 @@ def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:
     """
     from sunpy.time import TimeRange
 
-    table = _table(found)
+    table = result_table(found)
     return [TimeRange(start, end) for start, end in zip(table["start"], table["end"], strict=True)]
 
 
@@ -161,16 +161,6 @@ def to_timeseries(name: str) -> GenericTimeSeries:
     frame = xarray.Dataset({key: ("time", values) for key, values in columns.items()}, {"time": times}).to_dataframe()
     meta = {"similarity": json.dumps(variable.attributes.get(products.ATTRIBUTE, {}), default=str)}
     return series.TimeSeries(frame, meta, {key: _unit(variable.units) for key in columns})
-
-
-def _table(found: str | Iterable[str] | Table) -> QTable:
-    if hasattr(found, "colnames"):
-        return checked_intervals(found)
-    if not isinstance(found, str) and not isinstance(found, Iterable):
-        remedy = "Give what find_similar or intervals returned."
-        raise ArgumentError("found", f"{type(found).__name__} is no table of intervals", remedy)
-    names = found if isinstance(found, str) else list(found)
-    return checked_intervals(intervals(names) if names else no_intervals())
 
 
 def _format_of(path: Path, format: str | None) -> str:

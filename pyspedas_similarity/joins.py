@@ -1,9 +1,10 @@
-"""The verbs that hold matches against lists of events, and matches in space against matches on the ground."""
+"""The verbs that hold matches against lists of events: known, new, missed, and how much better than chance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,22 +12,19 @@ import numpy as np
 from . import products, tplot
 from .errors import ArgumentError, VariableError
 from .exchange.event_lists import event_table
-from .exchange.flat import checked_intervals, no_intervals
-from .imaging.sky import direction_of
+from .results import CARRIED, loaded, result_table, stretches_of
 from .search.enrichment import Counts, Enrichment, binomial, bootstrap
 from .search.intervals import outside, sample_ends
 from .search.overlap import Stretches, inside, merged, pairs, shared
-from .sources.themis_asi import STATIONS
-from .times import Span, cadence, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
+from .times import Span, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
 from .verbs import intervals
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
 
-__all__ = ["conjunctions", "join_events", "read_events"]
+__all__ = ["join_events", "read_events"]
 
 _SECOND = np.timedelta64(10**9, "ns")
-_CARRIED = ("peak", "score", "n_samples", "source", "probe", "site", "class")
 
 
 def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
@@ -56,14 +54,14 @@ def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
     >>> sitl = sim.read_events('sitl_selections.csv')  # doctest: +SKIP
     >>> jets = sitl[['jet' in tags for tags in sitl['label']]]  # doctest: +SKIP
     """
-    names = _loaded(events)
+    names = loaded(events)
     if names:
         events = intervals(names)
     return event_table(events, columns)
 
 
 def join_events(
-    found: str | Iterable[str] | Table,
+    found: str | Iterable[str] | Table | Path,
     events: Any,
     tolerance: Any = 0,
     searched: Any = None,
@@ -78,7 +76,7 @@ def join_events(
     Parameters
     ----------
     found : str, list of str, or astropy Table
-        What `find_similar` returned, or what `intervals` did.
+        What `find_similar` returned, or what `intervals` did, or the Path of a file of it.
     events : path, astropy Table, pandas DataFrame, list of [start, end], or what `find_similar` returned
         As in `read_events`. Events that share time become one.
     tolerance : seconds, timedelta or Quantity
@@ -106,7 +104,7 @@ def join_events(
         time with an event), 'new' or 'missed'; ``event_start``, ``event_end`` and ``event`` are those of the event that
         it shares most time with, masked where there is none, and ``overlap_s`` is that time. ``meta['join']`` has the
         numbers of each and the enrichment: the share of matches whose peak lies in an event, over the share of the
-        searched time that does. Events outside of what was searched do not count.
+        searched time that does. Neither events nor peaks outside of what was searched count for it.
 
     Raises
     ------
@@ -118,10 +116,10 @@ def join_events(
     Known is counted by overlap, for that is what one wants to look at; the enrichment by peaks, because a long match
     meets an event by chance more often than the base rate says.
     """
-    table = _matches(found)
+    table = result_table(found)
     listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
     stretches = _searched(found, searched)
-    matches = _stretches_of(table)
+    matches = stretches_of(table)
     best, overlap = _best_event(matches, listed.widened)
     missed = _missed(listed, matches, stretches)
     _check_confidence(confidence)
@@ -133,73 +131,16 @@ def join_events(
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
     joined = _joined(table, listed, best, overlap, missed)
-    joined.meta["join"] = _summary(joined, listed, stretches, enrichment) | {"tolerance_s": listed.tolerance / _SECOND}
+    joined.meta["join"] = _summary(joined, listed, stretches, enrichment)
     return joined
 
 
-def conjunctions(
-    space: str | Iterable[str] | Table,
-    ground: str | Iterable[str] | Table,
-    footprint: str | Sequence[str] | None = None,
-    station: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
-    height_km: float = 110.0,
-    min_elevation: float = 10.0,
-    tolerance: Any = 0,
-) -> QTable:
-    """The matches of a spacecraft during which a camera, or another instrument, has a match as well.
-
-    Parameters
-    ----------
-    space, ground : str, list of str, or astropy Table
-        What `find_similar` returned, or what `intervals` did.
-    footprint : str or pair of str, optional
-        A tplot variable (time, 2) with geodetic latitude and longitude, degrees, of the foot of the spacecraft's field
-        line, or one variable for each. With it, only the time is kept in which the station sees the footprint.
-        Mapping along field lines is for other packages: give their result.
-    station : (latitude, longitude), or mapping of site to that, optional
-        Of the camera, geodetic degrees. By default the ``site`` of `ground` is looked up among the THEMIS stations.
-    height_km : float
-        Of the light.
-    min_elevation : float
-        Degrees above the station's horizon at which the footprint is still seen.
-    tolerance : seconds, timedelta or Quantity
-        Matches on the ground are made so much longer at both ends.
-
-    Returns
-    -------
-    astropy.table.QTable
-        One row for each pair: ``start`` and ``end`` of the time that they share, ``space_`` and ``ground_`` with the
-        columns of each, and with `footprint` ``elevation`` and ``azimuth`` (degrees) where it stands highest. By start.
-
-    Raises
-    ------
-    SimilarityError
-        If the footprint cannot be read or the place of a station is not known.
-
-    Notes
-    -----
-    Between two samples the footprint goes along the great circle; where they are further apart than three cadences, or
-    before the first or after the last, it is not known and nothing is seen. A time counts as seen where one of these
-    is: the samples in the shared time, its start and its end.
-    """
-    tables = {"space": _matches(space), "ground": _matches(ground)}
-    wide = _stretches_of(tables["ground"]).widened(to_timedelta64(tolerance, "tolerance"))
-    order = np.argsort(wide.start, kind="stable")
-    rows, start, end = _pairs_of(_stretches_of(tables["space"]), Stretches(wide.start[order], wide.end[order]))
-    rows["ground"] = order[rows["ground"]]
-    view = None
-    if footprint is not None:
-        path = _Footprint.read(footprint)
-        places = _places(tables["ground"], station)
-        seen = [
-            _seen(path, places[row], (first, last), height_km, min_elevation)
-            for row, first, last in zip(rows["ground"], start, end, strict=True)
-        ]
-        keep = np.array([one is not None for one in seen], bool)
-        rows = {key: one[keep] for key, one in rows.items()}
-        view = [one for one in seen if one is not None]
-        start, end = (np.array([getattr(one, key) for one in view], "datetime64[ns]") for key in ("start", "end"))
-    return _conjunction_table(tables, rows, Stretches(start, end), view)
+def summary_of(joined: Table) -> str:
+    """What `join_events` found, in two lines."""
+    numbers = joined.meta["join"]
+    counted = ", ".join(f"{numbers[status]} {status}" for status in ("known", "new", "missed"))
+    events = f"{numbers['events_searched']} of {numbers['events']} events searched"
+    return f"{counted}; {events}, {numbers['searched_s']:g} s\n{Enrichment(**numbers['enrichment'])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,38 +167,17 @@ class _Events:
         return self.stretches.widened(self.tolerance)
 
 
-def _loaded(names: Any) -> list[str]:
-    """The names, where all of them are of loaded variables."""
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
-        return []
-    loaded = set(tplot.loaded_names())
-    return list(names) if loaded.issuperset(names) else []
-
-
-def _matches(found: Any) -> QTable:
-    if hasattr(found, "colnames"):
-        return checked_intervals(found)
-    if isinstance(found, (list, tuple)) and not found:
-        return no_intervals()
-    return checked_intervals(intervals(found))
-
-
-def _stretches_of(table: QTable) -> Stretches:
-    return Stretches(to_times(table["start"]), to_times(table["end"]))
-
-
 def _searched(found: Any, searched: Any) -> list[Stretches]:
     """What was searched of each variable, ascending and without overlap."""
-    if searched is None and not hasattr(found, "colnames"):
-        names = _loaded(found)
+    if searched is None:
+        names = loaded(found)
         series = [name for name in names if "intervals" not in tplot.read(name).attributes.get(products.ATTRIBUTE, {})]
         if series:
             return [_scored(name) for name in series]
     if searched is None:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
         raise ArgumentError("searched", "it is not known what was searched", remedy)
-    names = _loaded(searched)
+    names = loaded(searched)
     if names:
         return [_scored(name) for name in names]
     spans = to_spans(searched)
@@ -317,7 +237,9 @@ def _check_confidence(confidence: float) -> None:
 
 def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: np.timedelta64 | None) -> Counts:
     """What is counted in each stretch of the searched time, or in all of it together."""
-    peaks = to_times(table["peak"]) if "peak" in table.colnames else _middles(_stretches_of(table))
+    peaks = to_times(table["peak"]) if "peak" in table.colnames else _middles(stretches_of(table))
+    everywhere = Stretches(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
+    peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]
     union = merged(listed.widened, touching=True)[0]
     met = inside(peaks, union)
     if stretch is None:
@@ -367,7 +289,7 @@ def _joined(table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarra
     joined["status"] = status if len(status) else np.empty(0, "U6")
     for name in ("start", "end"):
         joined[name] = to_astropy(np.concatenate([to_times(table[name]), getattr(listed.stretches, name)[missed]]))
-    for name in (name for name in _CARRIED if name in table.colnames):
+    for name in (name for name in CARRIED if name in table.colnames):
         joined[name] = _extended(table[name], n)
     for name in ("start", "end"):
         joined[f"event_{name}"] = _where_known(getattr(listed.stretches, name), rows)
@@ -405,127 +327,5 @@ def _summary(joined: QTable, listed: _Events, searched: list[Stretches], enrichm
         "events_merged": len(listed.stretches),
         "events_searched": int(_reachable(listed, searched).sum()),
     }
-    return numbers | events | {"searched_s": sum(one.seconds for one in searched), "enrichment": enrichment.to_dict()}
-
-
-def _pairs_of(space: Stretches, ground: Stretches) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Rows of the pairs that share time, and what they share, by start; `ground` ascending by start."""
-    # Ends need not ascend, where a long interval holds a short one: by the furthest end so far none is passed over.
-    i, j = pairs(space, Stretches(ground.start, np.maximum.accumulate(ground.end)))
-    start, end = np.maximum(space.start[i], ground.start[j]), np.minimum(space.end[i], ground.end[j])
-    instant = (space.start[i] == space.end[i]) | (ground.start[j] == ground.end[j])
-    keep = (end > start) | ((end == start) & instant)
-    order = np.flatnonzero(keep)[np.argsort(start[keep], kind="stable")]
-    return {"space": i[order], "ground": j[order]}, start[order], end[order]
-
-
-@dataclass(frozen=True, eq=False)
-class _Footprint:
-    """Where the foot of the field line is: times (n,) and unit vectors (n, 3)."""
-
-    times: np.ndarray
-    towards: np.ndarray
-
-    @classmethod
-    def read(cls, names: str | Sequence[str]) -> _Footprint:
-        names = tplot.expand(names)
-        variables = [tplot.read(name) for name in names]
-        times = variables[0].times
-        shapes = [variable.values.shape for variable in variables]
-        fits = shapes == [(len(times), 2)] or shapes == [(len(times),)] * 2
-        if not fits or any(not np.array_equal(times, variable.times) for variable in variables):
-            remedy = "Give one variable (time, 2) with latitude and longitude, or one for each, at the same times."
-            raise VariableError(", ".join(names), f"found the shapes {shapes}", remedy)
-        latitude, longitude = variables[0].values.T if len(names) == 1 else [one.values for one in variables]
-        if not (np.abs(latitude[np.isfinite(latitude)]) <= 90).all() or (np.diff(times) <= np.timedelta64(0)).any():
-            raise VariableError(names[0], "its latitudes exceed 90 degrees or its times go back", "Check it.")
-        return cls(times, _unit_vectors(np.radians(latitude.astype(float)), np.radians(longitude.astype(float))))
-
-    def at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latitude and longitude in degrees, NaN where it is not known."""
-        if len(self.times) < 2:
-            known = np.isin(times, self.times)
-            towards = np.where(known[:, None], self.towards[:1], np.nan)
-        else:
-            before = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.times) - 2)
-            step = self.times[before + 1] - self.times[before]
-            part = ((times - self.times[before]) / step)[:, None]
-            towards = _along(self.towards[before], self.towards[before + 1], part)
-            known = (part[:, 0] >= 0) & (part[:, 0] <= 1) & (step <= 3 * cadence(self.times))
-            known |= np.isin(times, self.times)
-            towards = np.where(known[:, None], towards, np.nan)
-        return np.degrees(np.arcsin(np.clip(towards[:, 2], -1, 1))), np.degrees(
-            np.arctan2(towards[:, 1], towards[:, 0])
-        )
-
-
-@dataclass(frozen=True)
-class _View:
-    """When a footprint is seen, and where it stands highest."""
-
-    start: np.datetime64
-    end: np.datetime64
-    elevation: float
-    azimuth: float
-
-
-def _seen(
-    path: _Footprint, place: tuple[float, float], span: tuple[np.datetime64, np.datetime64], height: float, limit: float
-) -> _View | None:
-    between = path.times[(path.times > span[0]) & (path.times < span[1])]
-    times = np.unique(np.concatenate([np.array(span, "datetime64[ns]"), between]))
-    latitude, longitude = path.at(times)
-    azimuth, elevation = direction_of(latitude, longitude, height, place)
-    seen = np.flatnonzero(elevation >= limit)  # False for NaN
-    if not len(seen):
-        return None
-    best = seen[np.argmax(elevation[seen])]
-    return _View(times[seen[0]], times[seen[-1]], float(elevation[best]), float(azimuth[best]))
-
-
-def _unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    return np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], -1)
-
-
-def _along(one: np.ndarray, other: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Unit vectors on the great circle between two, a part of the way; where they are one, that one."""
-    angle = np.arccos(np.clip((one * other).sum(axis=-1, keepdims=True), -1, 1))
-    sine = np.where(angle > 1e-9, np.sin(angle), 1.0)
-    near = angle <= 1e-9
-    return np.where(near, one, (np.sin((1 - part) * angle) * one + np.sin(part * angle) * other) / sine)
-
-
-def _places(ground: QTable, station: Any) -> list[tuple[float, float]]:
-    """Latitude and longitude of the station of each match on the ground."""
-    if station is not None and not isinstance(station, Mapping):
-        if len(station) != 2 or not all(np.isfinite(station)) or abs(station[0]) > 90:
-            raise ArgumentError("station", f"found {station!r}", "Give latitude and longitude in degrees.")
-        return [tuple(station)] * len(ground)
-    known = STATIONS if station is None else station
-    if "site" not in ground.colnames:
-        raise ArgumentError("station", "the matches on the ground tell no site", "Give station=(latitude, longitude).")
-    unknown = sorted(set(map(str, ground["site"])) - set(known))
-    if unknown:
-        remedy = "Give station, a mapping of site to (latitude, longitude)."
-        raise ArgumentError("station", f"nothing is known of {', '.join(unknown)}", remedy)
-    return [tuple(known[str(site)]) for site in ground["site"]]
-
-
-def _conjunction_table(
-    tables: Mapping[str, QTable], rows: Mapping[str, np.ndarray], common: Stretches, view: list[_View] | None
-) -> QTable:
-    from astropy.table import QTable
-
-    made = QTable(meta={key: dict(table.meta) for key, table in tables.items()})
-    made["start"], made["end"] = to_astropy(common.start), to_astropy(common.end)
-    for key, name in _columns_of(tables):
-        made[f"{key}_{name}"] = tables[key][name][rows[key]]
-    if view is not None:
-        made["elevation"] = np.array([one.elevation for one in view], float)
-        made["azimuth"] = np.array([one.azimuth for one in view], float)
-    return made
-
-
-def _columns_of(tables: Mapping[str, QTable]) -> Iterator[tuple[str, str]]:
-    for key, table in tables.items():
-        yield from ((key, name) for name in ("start", "end", *_CARRIED) if name in table.colnames)
+    times = {"tolerance_s": float(listed.tolerance / _SECOND), "searched_s": sum(one.seconds for one in searched)}
+    return numbers | events | times | {"enrichment": enrichment.to_dict()}

@@ -29,7 +29,6 @@ IMPORT_NAMES = {
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
     "pynndescent",  # for the archive's index, which follows
-    "sunpy",  # its time ranges are read without importing it
 }
 
 

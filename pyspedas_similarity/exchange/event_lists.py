@@ -45,7 +45,7 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
         If it cannot be read, has no such columns, or an event ends before it starts.
     """
     if isinstance(events, Path) or (isinstance(events, str) and _is_file(events)):
-        return _of_table(*_from_file(Path(events)), columns)
+        return _of_table(table_of_file(Path(events)), str(events), columns)
     if hasattr(events, "colnames"):
         return _of_table(events, "table", columns)
     if hasattr(events, "iloc") and hasattr(events, "columns"):
@@ -69,7 +69,14 @@ def _is_empty(events: Any) -> bool:
     )
 
 
-def _from_file(path: Path) -> tuple[Table, str]:
+def table_of_file(path: Path) -> Table:
+    """The table in a file: ECSV, CSV, VOTable, or text with a start and an end, or one time, in a line.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not there or cannot be read.
+    """
     from astropy.table import QTable, Table
 
     if not path.is_file():
@@ -77,9 +84,9 @@ def _from_file(path: Path) -> tuple[Table, str]:
     format = _FORMATS.get(path.suffix.lower())
     try:
         if format is None:
-            return _from_lines(path), str(path)
+            return _from_lines(path)
         kind = QTable if format == "ascii.ecsv" else Table
-        return kind.read(path, format=format, **({"guess": False} if format == "ascii.csv" else {})), str(path)
+        return kind.read(path, format=format, **({"guess": False} if format == "ascii.csv" else {}))
     except (ValueError, OSError, IndexError, KeyError, TypeError) as error:
         raise ArgumentError(f"file {path}", f"not readable ({str(error)[:200]})", _FORMS) from error
 

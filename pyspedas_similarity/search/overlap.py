@@ -69,20 +69,21 @@ def pairs(one: Stretches, other: Stretches) -> tuple[np.ndarray, np.ndarray]:
     one : Stretches, of length n
         In any order.
     other : Stretches, of length m
-        Starts and ends ascending.
+        Starts ascending.
 
     Returns
     -------
     i, j : numpy.ndarray of int64, shape (k,)
         Rows of `one` and of `other`, ascending.
     """
-    first = np.searchsorted(other.end, one.start, side="left")
+    first = np.searchsorted(np.maximum.accumulate(other.end), one.start, side="left")
     after = np.maximum(np.searchsorted(other.start, one.end, side="right"), first)
     i = np.repeat(np.arange(len(one)), after - first)
     j = np.arange(len(i)) - np.repeat(np.cumsum(after - first) - (after - first), after - first) + first[i]
     strict = (one.start[i] < other.end[j]) & (other.start[j] < one.end[i])
+    closed = (one.start[i] <= other.end[j]) & (other.start[j] <= one.end[i])
     instant = (one.start[i] == one.end[i]) | (other.start[j] == other.end[j])
-    keep = strict | instant
+    keep = strict | (closed & instant)
     return i[keep], j[keep]
 
 
@@ -101,7 +102,7 @@ def inside(times: np.ndarray, stretches: Stretches) -> np.ndarray:
 
 
 def _touching_only(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Of ascending intervals from the second on: whether it begins where an earlier one ends, and both have a length."""
+    """Of ascending intervals but the first: whether it begins where earlier ones end, and both have a length."""
     has_length = end > start
     before = start[0] - np.timedelta64(1, "ns")
     reached = np.maximum.accumulate(np.where(has_length, end, before))[:-1]
