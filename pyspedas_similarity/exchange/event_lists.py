@@ -20,6 +20,8 @@ _ENDS = ("end", "endtime", "timeend", "tend", "stop", "stoptime", "timestop", "e
 _INSTANTS = ("time", "timeutc", "timetag", "datetime", "date", "epoch", "utc", "peak", "timepeak")
 _LABELS = ("label", "event", "tags", "class", "kind", "type", "description", "region", "source", "name")
 _FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".xml": "votable", ".vot": "votable"}
+# A spreadsheet may write a mark of byte order first.
+_AS_CSV = {"guess": False, "encoding": "utf-8-sig"}
 _FORMS = "Give a table with start and end (or time), a file (.ecsv, .csv, .xml, .txt), or a list of [start, end]."
 
 
@@ -86,7 +88,7 @@ def table_of_file(path: Path) -> Table:
         if format is None:
             return _from_lines(path)
         kind = QTable if format == "ascii.ecsv" else Table
-        return kind.read(path, format=format, **({"guess": False} if format == "ascii.csv" else {}))
+        return kind.read(path, format=format, **(_AS_CSV if format == "ascii.csv" else {}))
     except (ValueError, OSError, IndexError, KeyError, TypeError) as error:
         raise ArgumentError(f"file {path}", f"not readable ({str(error)[:200]})", _FORMS) from error
 
