@@ -178,6 +178,13 @@ def test_page_on_archives_runs():
     assert len(names["table"]) == 3 and len(names["archive"].versions()) == 3
 
 
+def test_page_on_results_runs():
+    names = run_page("results")
+    assert {"found.ecsv", "found.xml", "found.txt"} == {path.name for path in names["folder"].iterdir()}
+    assert names["joined"]["status"].tolist()[-1] == "missed" and "known" in names["joined"]["status"]
+    assert names["enrichment"]["value"] > 1 and len(names["ranges"]) == len(names["pairs"]) > 1
+
+
 def test_tour_runs_and_finds_what_it_says(capsys):
     names = run_page("tour")
     assert names["truth"][0] == "jet"

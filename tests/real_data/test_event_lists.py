@@ -1,7 +1,7 @@
 """The lists of events as they come: SITL selections and published encounters with electron diffusion regions."""
 
-import numpy as np
 import pytest
+from astropy.table import Table
 
 import pyspedas_similarity as sim
 
@@ -29,19 +29,14 @@ def test_encounters_are_instants_and_lie_in_selections(real_data):
     assert sum(within) > 0 and joined.meta["join"]["known"] == sum(within)
 
 
-def test_selections_with_an_encounter_are_found_with_a_tolerance(real_data):
-    """Selections of one day as matches: which hold the encounters of 2015-10-16, if there are selections then."""
-    encounters = real_data("mms/edr_encounters.csv")
+def test_an_encounter_is_met_with_a_tolerance(real_data):
     day = ["2015-10-16", "2015-10-17"]
-    inside = [[t, t + np.timedelta64(1, "s")] for t in np.array(["2015-10-16T13:07:02"], "M8[ns]")]
-    from astropy.table import Table
-
-    table = Table({"start": [one[0] for one in inside], "end": [one[1] for one in inside]})
-    joined = sim.join_events(table, encounters, tolerance=2, searched=day)
+    second = Table({"start": ["2015-10-16T13:07:02"], "end": ["2015-10-16T13:07:03"]})
+    joined = sim.join_events(second, real_data("mms/edr_encounters.csv"), tolerance=2, searched=day)
     assert joined["status"].tolist() == ["known", "missed"]
-    assert joined["event"].tolist()[0].startswith("dayside magnetopause")
+    assert joined["event"][0] == "dayside magnetopause"
     numbers = joined.meta["join"]
     assert numbers["events_searched"] == 2 and numbers["searched_s"] == 86400
-    # Two encounters of 4 s each in a day; the match's middle lies in one.
+    # Two encounters, 4 s each, in a day; the middle of the match lies in one.
     assert numbers["enrichment"]["base_rate"] == pytest.approx(8 / 86400)
     assert numbers["enrichment"]["value"] == pytest.approx(86400 / 8)
