@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -186,9 +188,35 @@ def test_idl_text_has_fixed_columns(tmp_path):
     assert [one[0] for one in words] == [text.replace("T", "/") for text in START[:4]]
     assert [float(one[3]) for one in words] == table()["score"][:4].tolist()
     assert [one[6] for one in words] == ["mms1", "-", "@SUM(A1)", "-1+1"]
-    assert words[1][7] == "nan" or words[1][7] == "NaN"
+    assert words[1][7] == "NaN"
     # A double of unix time, as time_double gives it, is good to a quarter of a microsecond at these dates.
     assert np.spacing(1.6e9) == pytest.approx(2.4e-7, rel=0.01)
+
+
+GDL = """
+types = [7L, 7, 7, 5, 14, 7, 7, 5]
+names = ['first', 'last', 'peak', 'score', 'n', 'source', 'probe', 'p']
+template = {VERSION: 1.0, DATASTART: 0L, DELIMITER: 32B, MISSINGVALUE: !VALUES.F_NAN, COMMENTSYMBOL: ';', $
+  FIELDCOUNT: 8L, FIELDTYPES: types, FIELDNAMES: names, FIELDLOCATIONS: lindgen(8), FIELDGROUPS: lindgen(8)}
+d = read_ascii('PATH', template=template)
+for i = 0, n_elements(d.n) - 1 do print, d.first[i], d.last[i], d.score[i], d.n[i], d.p[i], $
+  format='("row ", A, " ", A, " ", E25.17, " ", I0, " ", E25.17)'
+exit
+"""
+
+
+@pytest.mark.skipif(shutil.which("gdl") is None, reason="GDL, the free IDL, is not installed")
+def test_idl_text_by_read_ascii(tmp_path):
+    path = sim.export(table([0, 1, 2, 3]), tmp_path / "found.dat", "idl")
+    script = tmp_path / "read.pro"
+    script.write_text(GDL.replace("PATH", str(path)))
+    run = subprocess.run(["gdl", "-q", str(script)], capture_output=True, text=True, timeout=120, check=True)
+    rows = [line.split()[1:] for line in run.stdout.splitlines() if line.startswith("row ")]
+    assert [row[0].replace("/", "T") for row in rows] == START[:4]
+    assert [row[1].replace("/", "T") for row in rows] == END[:4]
+    assert [float(row[2]) for row in rows] == table()["score"][:4].tolist()
+    assert [int(row[3]) for row in rows] == [1, 2, 3, 4]
+    assert [float(row[4]) for row in rows][2:] == [1e-300, 0.0] and np.isnan(float(rows[1][4]))
 
 
 def test_hpevent_tables_come_with_their_description(tmp_path):

@@ -109,7 +109,7 @@ def _words(column: Column, between: str, after: str) -> list[str]:
         return [_NO_TEXT if one is None else one.replace("T", between) + after for one in column.values]
     if column.kind == "text":
         return [_PARTS.sub("_", one or "") or _NO_TEXT for one in column.values]
-    return ["NaN" if one is None else repr(one) for one in column.values]
+    return ["NaN" if one is None or one != one else repr(one) for one in column.values]
 
 
 def _padded(column: Column) -> list[str]:
