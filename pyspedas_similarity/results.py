@@ -10,6 +10,7 @@ from . import tplot
 from .errors import ArgumentError
 from .exchange.event_lists import table_of_file
 from .exchange.flat import checked_intervals, no_intervals
+from .products import CALIBRATED
 from .search.overlap import Stretches
 from .times import to_times
 from .verbs import intervals
@@ -17,7 +18,7 @@ from .verbs import intervals
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-CARRIED = ("peak", "score", "n_samples", "source", "probe", "site", "class")
+CARRIED = ("peak", "score", "n_samples", "source", "probe", "site", "class", *CALIBRATED)
 """Columns of a table of intervals that go along into tables made of it."""
 
 

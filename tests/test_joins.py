@@ -250,6 +250,26 @@ def test_instants_and_named_columns():
         sim.read_events(table, columns=["whence"])
 
 
+def test_lines_with_one_time_and_with_two_are_not_guessed_at(tmp_path):
+    path = tmp_path / "events.txt"
+    path.write_text("2020-01-01/00:01:40 2020-01-01/00:03:20\n2020-01-01T00:15\n")
+    with pytest.raises(ArgumentError, match="one time in '2020-01-01T00:15' and two in others"):
+        sim.read_events(path)
+    path.write_text("2020-01-01T00:15 a jet\n")
+    assert seconds_of(sim.read_events(path)["end"]) == [900]
+    path.write_text("# nothing\n")
+    assert len(sim.read_events(path)) == 0
+    with pytest.raises(TimeError, match="not a time"):
+        sim.read_events("x" * 5000)  # no name of a file
+
+
+def test_what_was_calibrated_goes_along():
+    table = matches(MATCH)
+    table["p_value"] = [0.01]
+    joined = sim.join_events(table, EVENTS, searched=SEARCHED)
+    assert joined["p_value"][0] == 0.01 and joined["p_value"].mask.tolist() == [False] + [True] * 4
+
+
 def test_the_callers_tables_stay_as_they_were():
     table, events = matches([(1, 2, 1)]), Table({"begin": [str(at(1))], "stop": [str(at(3))]})
     before = repr(table), repr(events)

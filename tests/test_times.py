@@ -20,6 +20,7 @@ from pyspedas_similarity.times import (
     to_interval,
     to_spans,
     to_timedelta64,
+    to_times,
 )
 
 BEFORE = np.datetime64("2016-12-31T23:59:59.999999999", "ns")
@@ -179,3 +180,51 @@ def test_cadence_is_the_median_step():
     times = np.array([0, 3, 6, 9, 60, 63], "datetime64[s]").astype("datetime64[ns]")
     assert cadence(times) == np.timedelta64(3, "s")
     assert cadence(times[:1]) == np.timedelta64(0, "ns")
+
+
+MANY = np.array([*LEAP, np.datetime64("1701-02-03T04:05:06.000000007", "ns"), np.datetime64("2199-12-31", "ns")])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        MANY,
+        MANY.tolist()[:0],
+        [str(one) for one in MANY],
+        np.array([str(one).replace("T", "/") for one in MANY]),
+        [f"{one}Z" for one in MANY],
+        Time([str(one) for one in MANY], scale="utc", precision=9).tai,
+        [pd.Timestamp(one) for one in MANY],
+        ["2020-01-02", "2020-01-02/03", "2020-01-02 03:04", "2020-01-02T03:04:05.6"],
+    ],
+    ids=["datetime64", "none", "text", "pyspedas", "zone", "TAI", "pandas", "short"],
+)
+def test_many_times_are_read_like_one(values):
+    found = to_times(values)
+    assert found.dtype == "datetime64[ns]"
+    assert found.tolist() == np.array([to_datetime64(one) for one in values], "datetime64[ns]").tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["2020-01-01", "2020-02-30"], "2020-02-30"),
+        (["2016-12-31T23:59:60.5"], "leap second"),
+        (Time(["2016-12-31T23:59:59", "2016-12-31T23:59:60.5"]), "leap second"),
+        (Time(["2020-01-01", "2999-01-01"]), "too far"),
+        (Time(["2020-01-01"], scale="local"), "has no UTC"),
+        (np.array(["2020-01-01", "NaT"], "datetime64[s]"), "not a time"),
+        (np.array(["2020-01-01", "2999-01-01"], "datetime64[s]"), "too far"),
+        (["2020-01-01", None], "not one time"),
+    ],
+)
+def test_one_of_many_that_is_no_time_is_named(values, says):
+    with pytest.raises(TimeError, match=says):
+        to_times(values)
+
+
+def test_a_masked_time_among_many_is_refused():
+    times = Time(["2020-01-01", "2020-01-02"])
+    times[1] = np.ma.masked
+    with pytest.raises(TimeError, match="masked"):
+        to_times(times)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
 
 
 def _is_file(text: str) -> bool:
-    return Path(text).suffix.lower() in (*_FORMATS, ".txt", ".dat") or Path(text).is_file()
+    return Path(text).suffix.lower() in (*_FORMATS, ".txt", ".dat") or os.path.isfile(text)
 
 
 def _is_empty(events: Any) -> bool:
@@ -101,8 +102,11 @@ def _from_lines(path: Path) -> Table:
     rows = [words for words in lines if words and not words[0].startswith(("#", ";"))]
     if not rows:
         return Table({"start": np.empty(0, "U1"), "end": np.empty(0, "U1")})
-    two = all(len(words) > 1 and words[1][:4].isdigit() and "-" in words[1] for words in rows)
-    return Table({"start": [words[0] for words in rows], "end": [words[int(two)] for words in rows]})
+    pairs = [len(words) > 1 and words[1][:4].isdigit() and "-" in words[1] for words in rows]
+    if any(pairs) and not all(pairs):
+        odd = " ".join(rows[pairs.index(False)])[:80]
+        raise ArgumentError(f"file {path}", f"one time in {odd!r} and two in others", "Give two in each line.")
+    return Table({"start": [words[0] for words in rows], "end": [words[int(pairs[0])] for words in rows]})
 
 
 def _of_table(table: Table, subject: str, columns: Sequence[str] | None) -> QTable:
