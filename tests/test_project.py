@@ -28,7 +28,6 @@ IMPORT_NAMES = {
 }  # where a distribution's module is called otherwise
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
-    "pynndescent",  # for the archive's index, which follows
 }
 
 
