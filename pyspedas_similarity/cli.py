@@ -73,9 +73,12 @@ def find(chosen: argparse.Namespace) -> int:
     rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
     if chosen.exclude is not None:
         rules["exclude"] = chosen.exclude
-    if chosen.archive is not None:
-        rules["archive"] = chosen.archive
-    names = find_similar(like=_like(chosen.like), errors="raise", **_data(chosen), **rules)
+    if chosen.nearest:
+        names = _find_nearest(chosen)
+    else:
+        if chosen.archive is not None:
+            rules["archive"] = chosen.archive
+        names = find_similar(like=_like(chosen.like), errors="raise", **_data(chosen), **rules)
     if not names:
         return NOTHING_FOUND
     table = intervals(names)
@@ -84,6 +87,21 @@ def find(chosen: argparse.Namespace) -> int:
     table["score"].info.format = ".3f"
     print("\n".join(table.pformat(max_lines=-1, max_width=-1, show_unit=False)))
     return FOUND
+
+
+def _find_nearest(chosen: argparse.Namespace) -> list[str]:
+    from .errors import ArgumentError
+    from .neighbourhood import find_nearest
+
+    data = _data(chosen)
+    asked = {"--threshold": chosen.threshold, "--encoder": chosen.encoder, "--instrument": data.pop("instrument", None)}
+    unused = [name for name, value in asked.items() if value is not None]
+    if chosen.archive is None or unused:
+        found = f"given with {', '.join(unused)}" if unused else "given without --archive"
+        raise ArgumentError("--nearest", found, "It takes --archive, --like, -k, --probe, --trange and --exclude.")
+    part = {key: data[key] for key in ("trange", "probe") if key in data}
+    rules = {} if chosen.exclude is None else {"exclude": chosen.exclude}
+    return find_nearest(chosen.archive, _like(chosen.like), chosen.k or 10, **part, **rules, errors="raise")
 
 
 def export(chosen: argparse.Namespace) -> int:
@@ -200,6 +218,16 @@ def archive_compact(chosen: argparse.Namespace) -> int:
     return FOUND
 
 
+def archive_index(chosen: argparse.Namespace) -> int:
+    """Build an index on the disk for quick searches of the nearest."""
+    from .archive.neighbours import LEAST_RECALL
+    from .filling import open_archive
+
+    recall = open_archive(chosen.archive).build_index()
+    print(f"recall {recall:.3f}" + ("" if recall >= LEAST_RECALL else f", below {LEAST_RECALL}: it is not used"))
+    return FOUND
+
+
 def archive_restore(chosen: argparse.Namespace) -> int:
     """Go back to a version."""
     from .filling import open_archive
@@ -307,6 +335,9 @@ def _add_find(commands: Any) -> None:
         "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
     )
     parser.add_argument("--archive", type=Path, metavar="FOLDER", help="search what is kept there; nothing is loaded")
+    parser.add_argument(
+        "--nearest", action="store_true", help="the k nearest of an archive only; quick where it is large"
+    )
     parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
     parser.add_argument("-k", type=int, help="how many intervals at most")
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
@@ -359,6 +390,7 @@ def _add_archive(commands: Any) -> None:
         ("verify", archive_verify, "Read everything and tell what is damaged."),
         ("repair", archive_repair, "Leave out what is damaged and keep all the rest."),
         ("compact", archive_compact, "Join small files."),
+        ("index", archive_index, "Build an index on the disk, for find --nearest in large archives."),
         ("restore", archive_restore, "Make a new version that holds what an older one held."),
         ("export", archive_export, "Write it to one Parquet file."),
         ("import", archive_import, "Add what such a file holds."),

@@ -124,6 +124,20 @@ def near(store: LanceStore, heads: Heads) -> Near | None:
     return LanceNear(snapshot.dataset, heads, built)
 
 
+def is_damaged(store: LanceStore, snapshot: Snapshot) -> bool:
+    """Whether a version has an index that is not as it was written."""
+    return bool(_segments(snapshot.dataset)) and not _is_whole(store, snapshot)
+
+
+def drop(store: LanceStore) -> None:
+    """Make a version without an index, under the lock of commits; the rows stay as they are."""
+    import lance
+
+    newest = store.snapshot()
+    operation = lance.LanceOperation.CreateIndex([], _as_indexes(newest.dataset))
+    store.commit(operation, newest, "index", newest.seal.rows)
+
+
 class LanceNear:
     """Proposes neighbours by an index; see `Near`."""
 
@@ -184,37 +198,48 @@ def _told(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
 def _put_in_place(store: LanceStore, made: Any, built: Built) -> None:
     """Make the version that has the index, in the place of an older one."""
     import lance
-    from lance.dataset import Index
 
     with store.committing() as newest:
         if not _covers_only_what_is_there(built, newest):
             found = "it was taken back to an older version while its index was built"
             raise ArchiveError(str(store.folder), found, "Build it again.")
-        older = [
-            Index(one.uuid, NAME, [0], one.dataset_version_at_last_update, one.fragment_ids, one.index_version)
-            for one in _segments(newest.dataset)
-        ]
-        store.commit(lance.LanceOperation.CreateIndex([made], older), newest, "index", newest.seal.rows)
+        operation = lance.LanceOperation.CreateIndex([made], _as_indexes(newest.dataset))
+        store.commit(operation, newest, "index", newest.seal.rows)
 
 
 def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
     """The record of a version's index, when it and the files are as they were written."""
-    uuids = [one.uuid for one in _segments(snapshot.dataset)]
-    if len(uuids) != 1:
+    if not _segments(snapshot.dataset):
         return None
-    if uuids[0] in store.checked_indexes:
-        return _read(store, uuids[0])
-    try:
-        built = _read(store, uuids[0])
-        folder = _files_folder(store, built.uuid)
-        whole = all(_hash(folder / name) == found for name, found in built.hashes.items())
-    except (DamagedArchiveError, OSError, TypeError):
-        whole = False
-    if not whole or not _covers_only_what_is_there(built, snapshot):
+    if not _is_whole(store, snapshot):
         logger.warning("The index of %s is not as it was written and not used; build it again.", store.folder)
         return None
-    store.checked_indexes.add(built.uuid)
-    return built
+    return _read(store, _segments(snapshot.dataset)[0].uuid)
+
+
+def _is_whole(store: LanceStore, snapshot: Snapshot) -> bool:
+    """Whether a version's index is as it was written; its files are read once by each store."""
+    uuids = [one.uuid for one in _segments(snapshot.dataset)]
+    try:
+        built = _read(store, *uuids)
+        if built.uuid not in store.checked_indexes:
+            folder = _files_folder(store, built.uuid)
+            if any(_hash(folder / name) != found for name, found in built.hashes.items()):
+                return False
+            store.checked_indexes.add(built.uuid)
+    except (DamagedArchiveError, OSError, TypeError):
+        return False
+    return _covers_only_what_is_there(built, snapshot)
+
+
+def _as_indexes(dataset: LanceDataset) -> list[Any]:
+    """The index of a version, as Lance wants to be told what to give up."""
+    from lance.dataset import Index
+
+    return [
+        Index(one.uuid, NAME, [0], one.dataset_version_at_last_update, one.fragment_ids, one.index_version)
+        for one in _segments(dataset)
+    ]
 
 
 def _segments(dataset: LanceDataset) -> list[Any]:

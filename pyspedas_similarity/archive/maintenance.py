@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
+from . import lance_index
 from .durable import read_record, sync_folder
 from .fragments import (
     COLUMNS,
@@ -108,6 +109,7 @@ def verify(store: LanceStore) -> Report:
         if here < rows:
             problems.append(f"{name}: {rows - here} of {rows} rows are damaged")
         intact += here
+    problems += ["its index is damaged and not used"] if lance_index.is_damaged(store, snapshot) else []
     doubled = intact - len(np.unique(np.concatenate(ids)))
     problems += [f"{doubled} rows are kept twice"] if doubled else []
     return Report(snapshot.version, intact, snapshot.seal.rows - intact, tuple(problems))

@@ -3,6 +3,7 @@
 seal damaged             its list of files is not: the version is read, and sealed again if all of its rows are whole
 list of files damaged    the version before is taken, and the files that the seal says were added since
 rows damaged             their file is written again without them
+index damaged            it is given up, and can be built again
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import ArchiveError, DamagedArchiveError
+from . import lance_index
 from .durable import sync_folder
 from .fragments import failures_of_lance, read_heads
 from .maintenance import bad_identity, exchange, intact_rows, verify, write_intact
@@ -54,6 +56,8 @@ def repair(store: LanceStore) -> Report:
         for seal in (one for one in lost if one.version > trusted[-1]):
             _replay(store, seal)
         _leave_out_damaged(store)
+        if lance_index.is_damaged(store, store.snapshot()):
+            lance_index.drop(store)
     return before
 
 

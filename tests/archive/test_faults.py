@@ -32,6 +32,12 @@ def test_killed_maintenance_changes_nothing(tmp_path):
     assert found["kills"] == 2
 
 
+def test_killed_building_of_an_index_changes_nothing(tmp_path):
+    found = faults.index(4, 1, tmp_path)
+    assert found["as it should be"], found
+    assert found["kills"] == 4
+
+
 def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
     found = faults.power(8, 1, tmp_path)
     assert found["as it should be"], found

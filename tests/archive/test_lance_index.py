@@ -70,6 +70,9 @@ def test_a_damaged_index_is_not_used_and_can_be_built_again(store, which, caplog
     with caplog.at_level(logging.WARNING):
         assert near(store) is None
     assert "build it again" in caplog.text
+    assert again(store).verify().problems == ("its index is damaged and not used",)
+    again(store).repair()
+    assert again(store).verify().sound and near(store) is None
     assert contract.contents(again(store)) == contract.as_dictionary(contract.make(0, ROWS))
     again(store).build_index()
     assert near(store).recall >= 0.99

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/archive_faults.py kill        200 kill -9 while batches are appended, each retried blindly
     python tests/benchmarks/archive_faults.py compaction  30 kill -9 while files are joined and old versions given up
+    python tests/benchmarks/archive_faults.py index       30 kill -9 while an index is built
     python tests/benchmarks/archive_faults.py power       loss of power at every fsync and at every acknowledgement
     python tests/benchmarks/archive_faults.py bitflips    1,000 single-bit flips over all files
     python tests/benchmarks/archive_faults.py writers     8 writers x 50 commits, 2 readers, 1 that compacts
@@ -32,13 +33,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
-from pyspedas_similarity.archive import durable
+from pyspedas_similarity.archive import durable, lance_index
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.lance_store import LanceStore
+from pyspedas_similarity.archive.neighbours import LEAST_RECALL
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
 from pyspedas_similarity.errors import ArchiveError, MixingError, SimilarityError
 
@@ -186,6 +189,60 @@ def _after_compaction(store: LanceStore, truth: dict, like: np.ndarray, answer: 
     return found
 
 
+def index(n: int, seed: int, folder: Path) -> dict:
+    """Kill the building of an index at any moment, the first or one that takes the place of another."""
+    rng, found = random.Random(seed), Counter()
+    template = folder / "template"
+    store = LanceStore.create(template, IDENTITY)
+    for number in range(24):
+        store.append(batch(number))
+    truth, _ = contents(store)
+    like = batch(3).embeddings[7]
+    answer = search(store, like)
+    with Nursery(folder) as nursery:
+        for turn in range(n):
+            if turn == n // 2:
+                store.build_index()
+            archive = folder / f"turn{turn}"
+            shutil.copytree(template, archive)
+            with nursery.worker("index", archive, 0) as worker:
+                worker.stdout.readline()
+                time.sleep(rng.uniform(0, 0.25))
+                worker.kill()
+            found["kills"] += 1
+            found.update(_after_index(LanceStore(archive), truth, like, answer))
+            shutil.rmtree(archive)
+    bad = [key for key in found if "differ" in key or key.startswith(("not ", "proposals"))]
+    return _judged(found, bad, True)
+
+
+def _after_index(store: LanceStore, truth: dict, like: np.ndarray, answer: tuple) -> Counter:
+    found: Counter = Counter()
+    near = store.near(store.heads())
+    found[f"kills that left {'no index' if near is None else 'a measured index'}"] += 1
+    there, damaged = contents(store)
+    found["rows that differ"] += len(dict(there.items() ^ truth.items())) + damaged
+    found["answers that differ"] += not all(
+        np.array_equal(*pair) for pair in zip(search(store, like), answer, strict=True)
+    )
+    if near is not None:
+        found["proposals without the nearest"] += not _proposes_the_first(store, near, like, answer)
+    found["not sound"] += not store.verify().sound
+    found["not built the next time"] += store.build_index() < LEAST_RECALL or store.near(store.heads()) is None
+    found["rows that differ after it"] += contents(store)[0] != truth
+    return found
+
+
+def _proposes_the_first(store: LanceStore, near: object, like: np.ndarray, answer: tuple) -> bool:
+    heads = store.heads()
+    return answer[0][0] in heads.start[near.ask(like, 10)]
+
+
+def _index_of_few_rows() -> contextlib.AbstractContextManager:
+    """Of so few it is of no use, but can be lost and damaged like a large one."""
+    return mock.patch.object(lance_index, "FEWEST", 100)
+
+
 class Disk:
     """What of a folder would be there after a loss of power, by the fsync calls that Python made.
 
@@ -254,11 +311,13 @@ def power(n: int, seed: int, folder: Path) -> dict:
             return
         found[f"wrong {when}"] += there not in allowed or damaged > 0
 
-    with disk.watched():
+    with disk.watched(), _index_of_few_rows():
         store = LanceStore.create(root, IDENTITY)
         lose([{}], "after acknowledgement")
         for turn in range(n):
-            what = "append" if turn < 3 else rng.choice(["append", "append", "append", "compact", "restore", "forget"])
+            every = ["append", "append", "append", "compact", "restore", "forget", "index"]
+            what = "append" if turn < 3 else rng.choice(every)
+            what = "append" if what == "index" and len(before) < lance_index.FEWEST else what
             if what == "append":
                 after = before | dictionary(batch(turn))
             elif what == "restore":
@@ -274,6 +333,9 @@ def power(n: int, seed: int, folder: Path) -> dict:
                 number = store.restore(version)
             elif what == "compact":
                 number = store.compact()
+            elif what == "index":
+                store.build_index()
+                number = store.latest()
             else:
                 store.forget(4)
                 number = store.latest()
@@ -296,6 +358,8 @@ def bitflips(n: int, seed: int, folder: Path) -> dict:
     for number in range(6):
         store.append(batch(number))
     store.compact(3 * BATCH)
+    with _index_of_few_rows():
+        store.build_index()
     store.append(batch(6))
     found: Counter = Counter()
     for first in range(0, n, 50):
@@ -527,6 +591,13 @@ def _work_compact(archive: Path, _: int) -> None:
     print("done", flush=True)
 
 
+def _work_index(archive: Path, _: int) -> None:
+    store = LanceStore(archive)
+    print("start", flush=True)
+    store.build_index()
+    print("done", flush=True)
+
+
 def _numbers_of_writers(number: int, n: int) -> list[int]:
     return [*range(number * n), *range(_SHARED, _SHARED + n)]
 
@@ -593,6 +664,14 @@ def _after_flip(archive: Path, truth: dict, like: np.ndarray, answer: tuple) -> 
             scores[: keep.sum()], answer[1][keep]
         )
         found["silently wrong answers"] += not same
+        store = LanceStore(archive)
+        heads = store.heads()
+        near = store.near(heads)
+        if near is None:
+            found["index not used"] += 1
+        elif damaged == 0:
+            proposed = heads.start[near.ask(like, 10)]
+            found["silently wrong answers of the index"] += not set(answer[0]) <= set(proposed)
     except SimilarityError:
         outcome = "refused with a typed error"
     except Exception as error:
@@ -731,6 +810,7 @@ def _bytes(value: object) -> bytes:
 TESTS = {
     "kill": (kill, 200),
     "compaction": (compaction, 30),
+    "index": (index, 30),
     "power": (power, 60),
     "bitflips": (bitflips, 1000),
     "writers": (writers, 50),
