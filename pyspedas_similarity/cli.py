@@ -68,8 +68,12 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
+    from .exports import export as write
+    from .exports import format_of
     from .verbs import find_similar, intervals
 
+    if chosen.out is not None:
+        format_of(chosen.out)  # before what may take long
     rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
     if chosen.exclude is not None:
         rules["exclude"] = chosen.exclude
@@ -83,7 +87,7 @@ def find(chosen: argparse.Namespace) -> int:
         return NOTHING_FOUND
     table = intervals(names)
     if chosen.out is not None:
-        _write(table, chosen.out)
+        write(table, chosen.out, overwrite=True)
     table["score"].info.format = ".3f"
     print("\n".join(table.pformat(max_lines=-1, max_width=-1, show_unit=False)))
     return FOUND
@@ -342,7 +346,7 @@ def _add_find(commands: Any) -> None:
     parser.add_argument("-k", type=int, help="how many intervals at most")
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
     parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv or .csv")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
 
 
 def _add_export(commands: Any) -> None:
@@ -483,18 +487,6 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
 
 def _like(times: list[str]) -> Any:
     return times[0] if len(times) == 1 else times
-
-
-def _write(table: Any, path: Path) -> None:
-    formats = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
-    if path.suffix not in formats:
-        raise ArgumentError(
-            f"--out {path}", f"found the ending {path.suffix!r}", "Give a name ending in .ecsv or .csv."
-        )
-    try:
-        table.write(path, format=formats[path.suffix], overwrite=True)
-    except OSError as error:
-        raise ArgumentError(f"--out {path}", f"it cannot be written ({error})", "Give another place.") from error
 
 
 def _version(package: str) -> str:

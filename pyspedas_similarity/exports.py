@@ -81,7 +81,7 @@ def export(
     about 0.2 microseconds. A time inside a leap second is kept by astropy alone; the text is right in every format.
     """
     path = Path(path)
-    format = _format_of(path, format)
+    format = format_of(path, format)
     table = result_table(found)
     texts = {path: FORMATS[format](table)}
     if format == "hpevent":
@@ -163,7 +163,8 @@ def to_timeseries(name: str) -> GenericTimeSeries:
     return series.TimeSeries(frame, meta, {key: _unit(variable.units) for key in columns})
 
 
-def _format_of(path: Path, format: str | None) -> str:
+def format_of(path: Path, format: str | None = None) -> str:
+    """The format that a name or an ending stands for; ArgumentError where there is none."""
     chosen = ENDINGS.get(path.suffix.lower()) if format is None else format
     if chosen in FORMATS:
         return chosen

@@ -54,6 +54,36 @@ def test_bad_input_is_one_line_and_status_two(arguments, says, capsys):
     assert says in error and error.startswith("pyspedas-similarity: ") and error.count("\n") == 1
 
 
+def test_an_archive_is_filled_searched_and_moved(tmp_path, capsys):
+    folder, file = str(tmp_path / "kept"), str(tmp_path / "all.parquet")
+
+    def run(*arguments):
+        status = cli.main([str(one) for one in arguments])
+        return status, capsys.readouterr().out
+
+    data = ["--instrument", "simulated_asi", "--trange", *TRANGE]
+    assert run("archive", "add", folder, *data) == (cli.FOUND, "version 2: 80 added, 0 there already, 0 left out\n")
+    assert run("archive", "add", folder, *data)[1] == "version 2: 0 added, 80 there already, 0 left out\n"
+    like = ["--like", "2020-01-02/06:01:00", "--exclude", "6", "-k", "2"]
+    whole, nearest = run("find", "--archive", folder, *like), run("find", "--archive", folder, "--nearest", *like)
+    assert whole[0] == nearest[0] == cli.FOUND
+    best = [printed.splitlines()[1].split()[2:4] for _, printed in (whole, nearest)]
+    assert best[0] == best[1]  # peak and score of the best interval
+    assert cli.main(["archive", "index", folder]) == cli.BAD_INPUT
+    assert "80 rows" in capsys.readouterr().err
+    assert run("archive", "verify", folder) == (cli.FOUND, "version 2: 80 samples intact, 0 damaged\n")
+    assert "80 samples" in run("archive", "info", folder, "--versions")[1]
+    assert run("archive", "compact", folder, "--keep", "1")[0] == cli.FOUND
+    assert run("archive", "export", folder, file)[0] == cli.FOUND
+    assert run("archive", "import", tmp_path / "other", file)[1] == "version 2: 80 added, 0 there already\n"
+
+
+@pytest.mark.parametrize("wrong", [["--threshold", "0.5", "--archive", "x"], []])
+def test_the_nearest_are_of_an_archive(wrong, capsys):
+    assert cli.main(["find", "--nearest", "--like", "2020-01-02/06:01:00", *wrong]) == cli.BAD_INPUT
+    assert "--nearest: given with" in capsys.readouterr().err
+
+
 def test_an_interrupt_ends_quietly(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
