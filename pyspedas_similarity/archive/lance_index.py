@@ -281,21 +281,22 @@ def _measured(store: LanceStore, built: Built, rng: np.random.Generator) -> Buil
 
 
 def _nearest_of_all(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.ndarray:
-    """Scores of the nearest rows of all, best first: float32, (queries, k)."""
-    best = np.full((len(queries), _K), -np.inf, np.float32)
+    """Scores of the nearest rows of all but the row that asks, best first: float32, (queries, k)."""
+    best = np.full((len(queries), _K + 1), -np.inf, np.float32)
     for _, embeddings in store.blocks(heads):
-        best = -np.partition(-np.hstack([best, queries @ embeddings.T]), _K - 1, axis=1)[:, :_K]
-    return -np.sort(-best, axis=1)
+        best = -np.partition(-np.hstack([best, queries @ embeddings.T]), _K, axis=1)[:, : _K + 1]
+    return -np.sort(-best, axis=1)[:, 1:]
 
 
 def _recall(store: LanceStore, heads: Heads, finder: Near, queries: np.ndarray, exact: np.ndarray) -> float:
-    """Share of the nearest that are found; rows of equal score stand for each other."""
+    """Share of the nearest others that are found; rows of equal score stand for each other."""
     shares = []
     for query, right in zip(queries, exact, strict=True):
         numbers = finder.ask(query, _K)
-        scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[:_K]
+        # The row that asks is found by any index, and is not counted.
+        scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[1 : _K + 1]
         # As many of mine as reach the last of the right ones, up to rounding of two products in different order.
-        shares.append(np.mean(scores >= right[-1] - 1e-6) * len(scores) / len(right))
+        shares.append((scores >= right[-1] - 1e-6).sum() / len(right))
     return float(np.mean(shares))
 
 

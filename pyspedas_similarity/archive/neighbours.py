@@ -159,7 +159,8 @@ class GraphNear:
 
     def _measured(self, vectors: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
         asked = rng.choice(len(vectors), min(_QUERIES, len(vectors)), replace=False)
-        right = _best_scores(vectors, asked, _K)
+        # The row that asks is found by any graph, and is not counted.
+        right = _best_scores(vectors, asked, _K + 1)[:, 1:]
         half = len(asked) // 2
         for stray in _STRAYS:
             self._stray = stray
@@ -169,8 +170,8 @@ class GraphNear:
         return stray, float(np.mean(shares[half:]))
 
     def _share(self, vectors: np.ndarray, row: int, best: np.ndarray) -> float:
-        found = self._descent.query(vectors[row][None], _K, epsilon=self._stray)[0][0]
-        scores = vectors[found[found >= 0]] @ vectors[row]
+        found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._stray)[0][0]
+        scores = vectors[found[(found >= 0) & (found != row)]] @ vectors[row]
         return float((scores >= best[-1] - 1e-6).sum() / len(best))
 
 
