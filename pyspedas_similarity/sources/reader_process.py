@@ -1,0 +1,141 @@
+"""The process that reads files which may be broken or hostile: started by `isolation`, imported by nobody.
+
+It gets one question a line, as JSON, and answers with the length of a JSON text, that text, and the bytes of the arrays
+that are named in it. It may take a bounded amount of memory and time; where it needs more, it ends, and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Let allocations beyond fail here, where the platform can."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    except (OSError, ValueError):  # macOS refuses what is below its present size
+        return
+
+
+def limit_seconds(seconds: float) -> None:
+    """End this process when it has computed for so long; 0 takes the limit back."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def inflated(packed: bytes) -> bytes:
+    """A gzip stream that expands to what its last four bytes say, and not more."""
+    held = int.from_bytes(packed[-4:], "little")
+    inflate = zlib.decompressobj(31)
+    values = inflate.decompress(packed, held + 1)
+    if len(values) != held or not inflate.eof:
+        raise ValueError(f"a block expands to something else than {held} bytes")
+    return values
+
+
+class Reader:
+    """Reads one file after another; keeps the last one open."""
+
+    def __init__(self) -> None:
+        import cdflib.cdfread
+
+        cdflib.cdfread.gzip_inflate = inflated  # which expands without a limit
+        self._opened: tuple[str, Any] | None = None
+
+    def cdf(self, path: str, identity: list[int], method: str, arguments: list, keywords: dict) -> Any:
+        """What a method of ``cdflib.CDF`` gives."""
+        import cdflib
+
+        if self._opened is None or self._opened[0] != path:
+            self._opened = (path, cdflib.CDF(path))
+        file = self._opened[1]
+        try:
+            _check(os.fstat(file._f.fileno()), identity)
+            return getattr(file, method)(*arguments, **keywords)
+        except BaseException:
+            self._opened = None
+            raise
+
+    def sav(self, path: str, identity: list[int], variable: str, keys: list[str]) -> dict[str, Any]:
+        """Some fields of a structure in an IDL save file."""
+        import warnings
+
+        from scipy.io import readsav
+
+        _check(Path(path).stat(), identity)
+        warnings.simplefilter("ignore")  # 'Not able to verify number of bytes from header', of every real file
+        record = readsav(path)[variable][0]
+        return {key: record[key] for key in keys}
+
+
+def _check(about: os.stat_result, identity: list[int]) -> None:
+    if [about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns] != identity:
+        raise ValueError("the file was changed while it was read")
+
+
+def packed(value: Any, arrays: list[Any]) -> Any:
+    """A value as JSON takes it; arrays go into a list."""
+    import numpy as np
+
+    if isinstance(value, (np.ndarray, np.generic)):
+        if value.dtype.kind not in "biufcUS":
+            raise TypeError(f"there are values of type {value.dtype}")
+        arrays.append(np.ascontiguousarray(value))
+        return {"array": [value.dtype.str, list(value.shape)]}
+    if isinstance(value, bytes):
+        return {"bytes": value.decode("latin-1")}
+    if dataclasses.is_dataclass(value):
+        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        return {"fields": [[key, packed(one, arrays)] for key, one in fields.items()]}
+    if isinstance(value, dict):
+        return {"dict": [[str(key), packed(one, arrays)] for key, one in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {"list": [packed(one, arrays) for one in value]}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def answer(out: BinaryIO, made: Callable[[], Any]) -> None:
+    """Write what is made, or the error that comes of it."""
+    arrays: list[Any] = []
+    try:
+        text = json.dumps({"value": packed(made(), arrays)})
+    except Exception as error:  # a broken file leads its reader to nearly every exception there is
+        arrays, text = [], json.dumps({"error": f"{type(error).__name__}: {error}"[:500]})
+    head = text.encode()
+    out.write(len(head).to_bytes(8, "big") + head)
+    for array in arrays:
+        out.write(memoryview(array.reshape(-1).view("u1")) if array.size and array.itemsize else b"")
+    out.flush()
+
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    limit_memory(int(sys.argv[1]))
+    questions, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=2**20)
+    os.dup2(2, 1)  # whatever prints does not disturb the answers
+    reader = Reader()
+    for line in questions:
+        question = json.loads(line)
+        limit_seconds(question["seconds"])
+        answer(out, lambda question=question: getattr(reader, question["reader"])(*question["arguments"]))
+        limit_seconds(0)
+
+
+if __name__ == "__main__":
+    main()
