@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +20,11 @@ import numpy as np
 from ..errors import LoadError
 from ..imaging.sky import View
 from ..tplot import Variable
-from .segments import is_whole
+from .isolation import IsolatedCdf, read_sav
 
-# An hour of full frames every 3 s is 157 MB, a day of thumbnails 59 MB, a minute of a raw stream 2.6 MB.
-_MOST_BYTES, _MOST_STREAM_BYTES, _MOST_SKYMAP_BYTES = 2**30, 2**28, 2**26
+# An hour of full frames every 3 s is 157 MB, a day of thumbnails 59 MB, a minute of a raw stream 2.6 MB, of the largest
+# camera of that archive 10 MB. A stream is three times in memory while it is read.
+_MOST_BYTES, _MOST_STREAM_BYTES, _MOST_SKYMAP_BYTES = 2**30, 2**26, 2**26
 _SMALLEST_SIDE, _LARGEST_SIDE = 8, 4096
 # Frames that cdflib is asked for at once: it needs several times the memory of what it reads.
 _BLOCK = 128
@@ -38,6 +38,7 @@ _REQUEST = "Image request start"
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: UTC)?\s*")
 
 _MAPS = ("azimuth", "elevation", "map_latitude", "map_longitude")
+_ABOUT = ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")
 _DEGREES = {"azimuth": (0, 360), "elevation": (-90, 90), "map_latitude": (-90, 90), "map_longitude": (-360, 360)}
 
 # How the frames of both forms lie, as a frame's attributes tell it. CDF: shown by the stars of Gakona,
@@ -99,15 +100,12 @@ class FrameFile:
     """
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
-        import cdflib
-
         self.path = Path(path)
-        if not is_whole(self.path):
-            found = "this is not a whole CDF file" if self.path.is_file() else "there is no such file"
-            raise LoadError(str(path), found, _AGAIN)
+        if not self.path.is_file():
+            raise LoadError(str(path), "there is no such file", _AGAIN)
         with _reading(self.path, "CDF"):
-            self._cdf = cdflib.CDF(str(path))
-            self._there = list(self._cdf.cdf_info().zVariables)
+            self._cdf = IsolatedCdf(path)
+            self._there = self._cdf.names
             self.name = self._choose(name)
             count, self.shape = self._sizes()
             if self._records(f"{self.name}_time") != count:
@@ -278,7 +276,7 @@ def read_skymap(path: str | Path) -> Skymap:
     record = _idl_record(path)
     try:
         arrays = {key: np.array(record[f"full_{key}"], np.float32) for key in (*_MAPS, "map_altitude")}
-        about = [record[key] for key in ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")]
+        about = [record[key] for key in _ABOUT]
         site, imager = (value.decode("ascii") if isinstance(value, bytes) else str(value) for value in about[:2])
         latitude, longitude = float(about[2]), (float(about[3]) + 180) % 360 - 180
     except (KeyError, ValueError, TypeError) as error:
@@ -422,18 +420,13 @@ def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
 
 
 def _idl_record(path: Path) -> Any:
-    """The structure 'skymap' of an IDL save file."""
-    from scipy.io import readsav
-
+    """The fields of the structure 'skymap' of an IDL save file that are used."""
     with _reading(path, "IDL save file"):
         head = path.read_bytes()[:4] if path.stat().st_size <= _MOST_SKYMAP_BYTES else b""
         if head != b"SR\x00\x04":
             found = "this is no uncompressed IDL save file" if head else f"it has {path.stat().st_size} bytes"
             raise LoadError(str(path), found, "Give a file such as themis_skymap_gako_20110305.sav.")
-        with warnings.catch_warnings():
-            # What scipy says of every one of these files, 'Not able to verify number of bytes from header'.
-            warnings.simplefilter("ignore", UserWarning)
-            return readsav(str(path))["skymap"][0]
+        return read_sav(path, "skymap", [*(f"full_{key}" for key in (*_MAPS, "map_altitude")), *_ABOUT])
 
 
 def _check_skymap(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

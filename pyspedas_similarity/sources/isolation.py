@@ -100,7 +100,8 @@ def _asked(path: Path, reader: str, arguments: list[Any], seconds: float) -> Any
     with _lock:
         found = _process().ask(question, _PATIENCE + 10 * seconds)
     if "error" in found:
-        raise LoadError(str(path), f"not readable ({found['error']})", "Remove the file and load again.")
+        form = {"cdf": "CDF", "sav": "IDL save file"}[reader]
+        raise LoadError(str(path), f"not readable as {form} ({found['error']})", "Remove the file and load again.")
     return found["value"]
 
 
@@ -182,7 +183,7 @@ class _Process:
         pairs = {key: self._unpacked(one) for key, one in content}
         return SimpleNamespace(**pairs) if kind == "fields" else pairs
 
-    def _array(self, form: str, shape: list[int]) -> Any:
+    def _array(self, form: str, shape: list[int], axes: list[int]) -> Any:
         if not _DTYPE.fullmatch(form) or any(type(size) is not int or size < 0 for size in shape):
             raise ValueError(f"answers with {form[:40]} {shape[:9]}")
         dtype = np.dtype(form)
@@ -191,7 +192,7 @@ class _Process:
         values = np.empty(shape, dtype)
         if values.nbytes:
             self._exactly(memoryview(values.reshape(-1).view("u1")))
-        return values if shape else values[()]
+        return np.transpose(values, np.argsort(axes)) if shape else values[()]
 
 
 _lock = threading.Lock()
@@ -202,12 +203,22 @@ def _process() -> _Process:
     """The reader of this process, started where there is none."""
     if not _running or not _running[0].runs:
         if _running and _running[0].owner == os.getpid():
-            _running[0].end()
-        _running[:] = [_Process()]
+            _running.pop(0).end()
+        _running.insert(0, _Process())  # before that of the process which this one was forked from
     return _running[0]
+
+
+def _forked() -> None:
+    """Another thread of the process that this one was forked from may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)
 
 
 @atexit.register
 def _stop() -> None:
     if _running and _running[0].owner == os.getpid():
-        _running.pop().end()
+        _running.pop(0).end()

@@ -15,6 +15,7 @@ from .. import tplot
 from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
+from .isolation import IsolatedCdf
 from .segments import DataFile, FileTree, Product, Segment, Tally, after, concatenate, join
 from .tplot_variable import select
 
@@ -272,18 +273,16 @@ class _Reader:
         return found
 
     def _read(self, file: DataFile, names: Mapping[str, str]) -> dict[str, Variable]:
-        """The named variables of a file, through pyspedas."""
-        from pyspedas.projects.mms.fgm_tools.mms_fgm_remove_flags import mms_fgm_remove_flags
-        from pyspedas.tplot_tools import cdf_to_tplot
-
-        path = self.tree.fetch(file)
-        rate = self.station.field_rate
-        flags = f"mms{self.station.probe}_fgm_flag_{rate}_l2"
-        with tplot.preserved(), _reading(path):
-            brought = cdf_to_tplot([str(path)], varnames=[*names.values(), flags])
-            if flags in brought:
-                mms_fgm_remove_flags(self.station.probe, rate, "l2", "fgm")
-            return {key: tplot.read(name) for key, name in names.items() if name in brought}
+        """The named variables of a file."""
+        wanted = list(names.values())
+        opened = _SamplesFile(self.tree.fetch(file), wanted)
+        rows = np.arange(len(opened.times))
+        found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
+        flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
+        if flags not in opened.names:
+            return found
+        bad = opened.variable(flags, rows).values != 0
+        return {key: _without(variable, bad) for key, variable in found.items()}
 
     def _near(self, beside: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:
         ends = [times[0] - self.station.margin, times[-1] + self.station.margin]
@@ -291,43 +290,47 @@ class _Reader:
         return {key: part for key, part in parts.items() if _covers(part.times, times)}
 
 
-class _DistributionFile:
-    """An open file of distributions, of which some samples at a time are read.
+class _SamplesFile:
+    """An open file of variables that share their times, of which some samples at a time are read.
 
-    pyspedas's ``cdf_to_tplot`` reads whole files. Its reader, cdflib, is asked here for some records, and what comes is
-    what ``cdf_to_tplot`` would have brought of them.
+    pyspedas's ``cdf_to_tplot`` reads whole files, in this process. Its reader, cdflib, is asked here for some records,
+    in a process of its own, and what comes is what ``cdf_to_tplot`` would have brought of them.
     """
 
-    def __init__(self, path: Path, station: _Station) -> None:
+    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
         import cdflib
 
-        self.path, self.station = path, station
+        self.path = path
         with _reading(path):
-            self._cdf = cdflib.CDF(str(path))
-            stamps = np.atleast_1d(self._cdf.varget(self._cdf.varattsget(station.name("dist"))["DEPEND_0"]))
+            self._cdf = IsolatedCdf(path)
+            self.names = self._cdf.names
+            there = [name for name in wanted if name in self.names]
+            if not there:
+                raise LoadError(str(path), f"it does not hold {', '.join(wanted)}", "Remove the file and load again.")
+            stamps = np.atleast_1d(self._cdf.varget(self._cdf.varattsget(there[0])["DEPEND_0"]))
             times = cdflib.cdfepoch.to_datetime(stamps) if stamps.size else stamps
             self.times = np.atleast_1d(times).astype("datetime64[ns]")
 
-    def segment(self, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
-        """Some of its samples, with what was measured beside them and their errors and flags."""
-        names = {"error": self.station.name("disterr"), "flags": self.station.name("errorflags")}
-        with _reading(self.path):
-            there = self._cdf.cdf_info().zVariables
-            own = {key: self._variable(name, rows) for key, name in names.items() if name in there}
-            return Segment(self._variable(self.station.name("dist"), rows), {**beside, **own})
+    def variable(self, name: str, rows: np.ndarray) -> Variable:
+        """Some samples of a variable, NaN where it has its fill value.
 
-    def _variable(self, name: str, rows: np.ndarray) -> Variable:
-        about = self._cdf.varattsget(name)
-        values = self._records(name, rows)
-        if values.dtype.kind == "f" and "FILLVAL" in about:
-            values[values == about["FILLVAL"]] = np.nan
-        values.flags.writeable = False
-        axes = {f"v{k}": about[f"DEPEND_{k}"] for k in (1, 2, 3) if f"DEPEND_{k}" in about}
-        coordinates = {key: self._records(axis, rows) for key, axis in axes.items()}
-        units = str(about.get("UNITS", "")).split(">")[0].rstrip()
-        file = {"VATT": about, "GATT": self._cdf.globalattsget(), "FILENAME": str(self.path)}
-        attributes = {"CDF": file, "data_att": {"units": units, "coord_sys": ""}}
-        return Variable(name, self.times[rows], values, coordinates, attributes)
+        Raises
+        ------
+        LoadError
+            If they cannot be read.
+        """
+        with _reading(self.path):
+            about = self._cdf.varattsget(name)
+            values = self._records(name, rows)
+            if values.dtype.kind == "f" and "FILLVAL" in about:
+                values[values == about["FILLVAL"]] = np.nan
+            values.flags.writeable = False
+            axes = {f"v{k}": about[f"DEPEND_{k}"] for k in (1, 2, 3) if f"DEPEND_{k}" in about}
+            coordinates = {key: self._records(axis, rows) for key, axis in axes.items()}
+            units = str(about.get("UNITS", "")).split(">")[0].rstrip()
+            file = {"VATT": about, "GATT": self._cdf.globalattsget(), "FILENAME": str(self.path)}
+            attributes = {"CDF": file, "data_att": {"units": units, "coord_sys": ""}}
+            return Variable(name, self.times[rows], values, coordinates, attributes)
 
     def _records(self, name: str, rows: np.ndarray) -> np.ndarray:
         info = self._cdf.varinq(name)
@@ -337,6 +340,28 @@ class _DistributionFile:
         records = self._cdf.varget(name, startrec=first, endrec=last)
         records = np.reshape(records, (last - first + 1, *info.Dim_Sizes))
         return records if len(rows) == len(records) else records[rows - first]
+
+
+class _DistributionFile(_SamplesFile):
+    """An open file of distributions."""
+
+    def __init__(self, path: Path, station: _Station) -> None:
+        super().__init__(path, [station.name("dist")])
+        self.station = station
+
+    def segment(self, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
+        """Some of its samples, with what was measured beside them and their errors and flags."""
+        names = {"error": self.station.name("disterr"), "flags": self.station.name("errorflags")}
+        own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
+        return Segment(self.variable(self.station.name("dist"), rows), {**beside, **own})
+
+
+def _without(variable: Variable, bad: np.ndarray) -> Variable:
+    """The same with NaN for the samples that FGM flags."""
+    values = variable.values.copy()
+    values[bad] = np.nan
+    values.flags.writeable = False
+    return replace(variable, values=values)
 
 
 def _covers(beside: np.ndarray, times: np.ndarray) -> bool:
@@ -353,6 +378,8 @@ def _reading(path: Path) -> Iterator[None]:
     """Make a LoadError of whatever a broken file leads its reader to: nearly every exception there is."""
     try:
         yield
+    except LoadError:
+        raise
     except Exception as error:
         found = f"not readable as CDF ({type(error).__name__}: {error})"
         raise LoadError(str(path), found, "Remove the file and load again.") from error

@@ -54,14 +54,15 @@ class Reader:
         import cdflib.cdfread
 
         cdflib.cdfread.gzip_inflate = inflated  # which expands without a limit
-        self._opened: tuple[str, Any] | None = None
+        self._opened: tuple[tuple, Any] | None = None
 
     def cdf(self, path: str, identity: list[int], method: str, arguments: list, keywords: dict) -> Any:
         """What a method of ``cdflib.CDF`` gives."""
         import cdflib
 
-        if self._opened is None or self._opened[0] != path:
-            self._opened = (path, cdflib.CDF(path))
+        key = (path, *identity)
+        if self._opened is None or self._opened[0] != key:
+            self._opened = (key, cdflib.CDF(path))
         file = self._opened[1]
         try:
             _check(os.fstat(file._f.fileno()), identity)
@@ -94,8 +95,11 @@ def packed(value: Any, arrays: list[Any]) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         if value.dtype.kind not in "biufcUS":
             raise TypeError(f"there are values of type {value.dtype}")
-        arrays.append(np.ascontiguousarray(value))
-        return {"array": [value.dtype.str, list(value.shape)]}
+        # Column-major files come as turned views: sent as they lie, they need not be copied, and are the same there.
+        axes = sorted(range(value.ndim), key=lambda axis: -value.strides[axis])
+        lying = np.transpose(value, axes)
+        arrays.append(np.ascontiguousarray(lying))
+        return {"array": [value.dtype.str, list(lying.shape), axes]}
     if isinstance(value, bytes):
         return {"bytes": value.decode("latin-1")}
     if dataclasses.is_dataclass(value):

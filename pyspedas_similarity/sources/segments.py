@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import LoadError
 from ..tplot import Variable
+from .cdf_records import is_whole
 
 if TYPE_CHECKING:
     import requests
@@ -34,7 +35,6 @@ _TIMEOUT_S = (10, 60)
 _MOST_LISTS = 12
 _MOST_NAMED = 10
 _SECOND = np.timedelta64(1, "s")
-_CDF3 = bytes.fromhex("cdf300010000ffff")
 
 
 @dataclass(frozen=True)
@@ -244,25 +244,6 @@ class FileTree:
             self._failures += 1
             found = f"the server does not answer: {type(error).__name__}"
         return LoadError(url, found or hint or "what the server sends is not a whole CDF file", "Try again later.")
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a file is a CDF that has the length which it says it has.
-
-    A CDF that was cut off still opens, because its directory comes first. The length is ``eof`` in its global
-    descriptor record (CDF Internal Format Description 3.9, section 2.2); a checksum may follow.
-    """
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(28)
-        if head[:8] != _CDF3:  # of CDF 2 and files compressed as a whole, only whether they open is known
-            from pyspedas.utilities.download import check_downloaded_file
-
-            return bool(check_downloaded_file(str(path)))
-        file.seek(int.from_bytes(head[20:28], "big") + 36)
-        length = int.from_bytes(file.read(8), "big")
-    return 0 < length <= path.stat().st_size
 
 
 def join(segments: Iterable[Segment]) -> Segment:

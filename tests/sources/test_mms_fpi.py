@@ -15,7 +15,8 @@ import pytest
 from pyspedas_similarity.errors import ArgumentError, LoadError, TimeError
 from pyspedas_similarity.sources import mms_fpi
 from pyspedas_similarity.sources import segments as pieces
-from pyspedas_similarity.sources.segments import after, concatenate, is_whole, join
+from pyspedas_similarity.sources.cdf_records import is_whole
+from pyspedas_similarity.sources.segments import after, concatenate, join
 from pyspedas_similarity.tplot import Variable
 
 START = np.datetime64("2020-01-31T23:59:50", "ns")  # the range crosses midnight and the end of a month
@@ -351,7 +352,7 @@ def test_bytes_that_are_wrong_inside_a_file_lose_only_that_segment(settings, cap
     kept = np.concatenate([events[0].times, events[2].times])
     np.testing.assert_array_equal(times_of(collected(span(*events), no_update=True)), kept)
     (warning,) = warnings_of(caplog)
-    assert f"{stamp_of(events[1])} (" in warning and "not readable as CDF" in warning
+    assert f"{stamp_of(events[1])} (" in warning and "is of kind 0" in warning
 
 
 def test_a_field_that_cannot_be_had_leaves_the_distributions(server, caplog):
