@@ -1,0 +1,210 @@
+"""What becomes of files, downloads and weights that are broken or hostile, each by one command that prints what it found.
+
+    python tests/benchmarks/source_faults.py mutations   10,000 damaged CDF, PGM and SAV files through the sources
+
+`-n` changes the number, `--seed` what is drawn. Exit status 1 where something was not as it should be.
+tests/sources/test_faults.py runs a short form of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import importlib.util
+import logging
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyspedas_similarity.errors import SimilarityError
+from pyspedas_similarity.sources import asi_files, isolation, mms_fpi, themis_asi
+
+MOST_SECONDS, MOST_MEMORY_MB = 2.0, 1000
+
+
+def _tool(name: str) -> Any:
+    """A module of tests/, which is not on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+hostile, fpi_files, archive_server = _tool("hostile_files"), _tool("fpi_files"), _tool("archive_server")
+
+FRAMES_RANGE = [hostile.FIRST, hostile.FIRST + np.timedelta64(1, "h")]
+FPI_RANGE = [hostile.START, hostile.START + np.timedelta64(10, "s")]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A good file, how it is damaged, and what reads it."""
+
+    path: Path
+    content: bytes
+    damage: Callable[[bytes, random.Random], bytes]
+    read: Callable[[], Any]
+
+
+def mutations(n: int, seed: int, folder: Path) -> dict:
+    """Read damaged files one after another; the process that asks lives, and hears of one family of errors."""
+    rng, found, slowest = random.Random(seed), Counter(), 0.0
+    with _settings(folder):
+        forms = {**_simulated(folder), **_real(folder)}
+        for form in forms.values():
+            form.read()  # what cannot be read before shows nothing; and imports take their time now
+        for number in range(n):
+            # The real files are larger: one of them for every forty small ones.
+            names = [name for name in forms if name.startswith("real") == (number % 40 == 39)] or list(forms)
+            name = rng.choice(names)
+            form = forms[name]
+            form.path.write_bytes(form.damage(form.content, rng))
+            began = time.monotonic()
+            outcome = _outcome(form.read)
+            took = time.monotonic() - began
+            slowest = max(slowest, took)
+            found[f"{name}: {outcome}"] += 1
+            found["longer than 2 s"] += took > MOST_SECONDS
+            found["other errors"] += outcome.startswith("other error")
+            form.path.write_bytes(form.content)
+        for form in forms.values():
+            form.read()
+    found["files"] = n
+    memory = {"MB at most, here": _peak(resource.RUSAGE_SELF), "MB at most, the reader": _peak_of_reader()}
+    good = max(memory.values()) < MOST_MEMORY_MB
+    told = dict(sorted(found.items())) | {"slowest, s": round(slowest, 2)} | memory
+    return _judged(Counter(told), ("longer than 2 s", "other errors"), good)
+
+
+def _outcome(read: Callable[[], Any]) -> str:
+    try:
+        read()
+    except SimilarityError:
+        return "refused"
+    except Exception as error:
+        return f"other error {type(error).__name__}: {error}"[:150]
+    return "read"
+
+
+def _simulated(folder: Path) -> dict[str, Form]:
+    plain, packed = hostile.mutated, hostile.mutated_packed
+    path = hostile.write_frames(hostile.frames_path(folder), hostile.frames())
+    forms = {"frames": Form(path, path.read_bytes(), plain, _read_frames)}
+    for path in fpi_files.write_tree(folder, hostile.event()):
+        kind = "field" if "fgm" in path.name else path.name.split("_")[4].removeprefix("des-")
+        forms[f"fpi {kind}"] = Form(path, path.read_bytes(), plain, _read_fpi)
+    for name, content, damage, read in (
+        ("stream.pgm", hostile.stream(), plain, asi_files.read_stream),
+        ("stream.pgm.gz", gzip.compress(hostile.stream()), packed, asi_files.read_stream),
+        ("skymap.sav", hostile.skymap(), plain, asi_files.read_skymap),
+    ):
+        forms[name] = _placed(folder / name, content, damage, read)
+    return forms
+
+
+def _real(folder: Path) -> dict[str, Form]:
+    """Real files, where there are any; they are damaged in memory and only lie in a temporary folder."""
+    data = Path(os.environ.get("PYSPEDAS_SIMILARITY_DATA", "/nowhere"))
+    forms = {}
+    for name, damage, read in (
+        ("asi/thg_l1_ast_gako_20110505_v01.cdf", hostile.mutated, asi_files.read_cdf),
+        ("asi/20140310_0600_gill_themis19_full.pgm.gz", hostile.mutated_packed, asi_files.read_stream),
+        ("asi/themis_skymap_gako_20110305.sav", hostile.mutated, asi_files.read_skymap),
+        ("mms/mms1_fgm_brst_l2_20201119233633_v5.270.0.cdf", hostile.mutated, _read_field),
+    ):
+        if (data / name).is_file():
+            path = folder / "real" / Path(name).name
+            forms[f"real {path.suffix}, {path.name[:12]}"] = _placed(path, (data / name).read_bytes(), damage, read)
+    return forms
+
+
+def _placed(path: Path, content: bytes, damage: Callable, read: Callable[[Path], Any]) -> Form:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return Form(path, content, damage, lambda: read(path))
+
+
+def _read_frames() -> list:
+    return list(themis_asi.segments(FRAMES_RANGE, "gako", no_update=True))
+
+
+def _read_fpi() -> list:
+    return list(mms_fpi.segments_electrons(FPI_RANGE, no_update=True))
+
+
+def _read_field(path: Path) -> Any:
+    name = "mms1_fgm_b_dmpa_brst_l2"
+    opened = mms_fpi._SamplesFile(path, [name])
+    return opened.variable(name, np.arange(len(opened.times)))
+
+
+@contextlib.contextmanager
+def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[None]:
+    """pyspedas's settings for a tree of our own, for the time being; what its loggers say is not printed."""
+    from pyspedas.projects.mms.mms_load_data_spdf import CONFIG as MMS
+    from pyspedas.projects.themis.config import CONFIG as THEMIS
+
+    before = [dict(MMS), dict(THEMIS)]
+    logging.disable(logging.CRITICAL)
+    try:
+        for config in (MMS, THEMIS):
+            config.update(local_data_dir=str(local), remote_data_dir=remote, no_download=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        for config, values in zip((MMS, THEMIS), before, strict=True):
+            config.update(values)
+
+
+def _peak(who: int) -> int:
+    """Most memory of this process, or of those that it started and that have ended, MB."""
+    return resource.getrusage(who).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _peak_of_reader() -> int:
+    """Most memory of any reader: those that were ended, and the one that runs, which is ended now."""
+    isolation._stop()
+    return _peak(resource.RUSAGE_CHILDREN)
+
+
+def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
+    return dict(found) | {"as it should be": bool(otherwise and not any(found[key] for key in bad))}
+
+
+TESTS = {
+    "mutations": (mutations, 10_000),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("test", choices=TESTS)
+    parser.add_argument("-n", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    test, number = TESTS[chosen.test]
+    with tempfile.TemporaryDirectory(prefix="source-faults-") as folder:
+        began = time.monotonic()
+        found = test(chosen.n or number, chosen.seed, Path(folder).resolve())
+    print(f"{chosen.test} (n={chosen.n or number}, seed={chosen.seed}), {time.monotonic() - began:.0f} s")
+    for key, value in found.items():
+        print(f"  {key}: {value}")
+    return 0 if found["as it should be"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
