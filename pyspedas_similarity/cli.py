@@ -478,9 +478,13 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
         raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
     from pyspedas.tplot_tools import cdf_to_tplot
 
+    from .sources.cdf_records import check_cdf
+
+    for file in files:
+        check_cdf(file, contents=True)
     try:
         cdf_to_tplot([str(file) for file in files], varnames=[variable])
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
         raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
     return variable
 

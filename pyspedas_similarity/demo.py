@@ -18,6 +18,8 @@ from .imaging.recipe import recipe_from_dict
 from .products import ATTRIBUTE
 from .show.gallery import plot_gallery
 from .show.series import plot_score
+from .sources.cdf_records import check_cdf
+from .sources.npz_files import read_npz
 from .sources.registry import INSTRUMENTS
 from .sources.seeds import read_seeds
 from .tplot import Variable
@@ -138,9 +140,10 @@ def _real_cases(data: Path) -> list[Case]:
     for file in (_SHOCK_FILE, _MOVIE_FILE):
         if not (data / file).is_file():
             raise ArgumentError(f"--data {data}", f"there is no file {file}", "Give the folder with the real files.")
+    check_cdf(data / _SHOCK_FILE, contents=True)
     cdf_to_tplot([str(data / _SHOCK_FILE)], varnames=["mms1_dis_dist_brst"])
-    with np.load(data / _MOVIE_FILE, allow_pickle=False) as movie:
-        tplot.write(Variable("thg_asf_fsmi", movie["times"], movie["frames"]))
+    movie = read_npz(data / _MOVIE_FILE)
+    tplot.write(Variable("thg_asf_fsmi", movie["times"], movie["frames"]))
     shock, movie_name = "mms1_dis_dist_brst", "thg_asf_fsmi"
     return [
         Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00", {"threshold": 0.95}),

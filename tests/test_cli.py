@@ -42,7 +42,7 @@ def test_nothing_found_is_status_one():
         (["find", "--like", "2020-01-01"], "nothing to search"),
         (["find", "--cdf", "missing.cdf", "--variable", "x", "--like", "2020-01-01"], "there is no file"),
         (["find", "--cdf", "missing.cdf", "--like", "2020-01-01"], "--variable"),
-        (["find", "--cdf", __file__, "--variable", "x", "--like", "2020-01-01"], "not readable"),
+        (["find", "--cdf", __file__, "--variable", "x", "--like", "2020-01-01"], "not a whole CDF"),
         (["demo", "--data", "/nowhere"], "there is no file"),
         (["demo", "--out", "/dev/null/x"], "cannot be written"),
         (["info", "/nowhere"], "/nowhere"),

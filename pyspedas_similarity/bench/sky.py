@@ -13,6 +13,7 @@ from ..imaging.background import running_background
 from ..imaging.recipe import FrameRecipe
 from ..imaging.sky import View
 from ..simulate.allsky import simulate_nights, station_places
+from ..sources.npz_files import read_npz
 from .tasks import DataSet, Rule, Task, both, file_in, marked, neither, others, same, spread, within
 
 STATIONS = ("fsmi", "fsim")
@@ -240,8 +241,8 @@ def make_movie(data: Path) -> DataSet:
         Where the file is not there.
     """
     path = file_in(data, MOVIE_FILE)
-    with np.load(path, allow_pickle=False) as movie:
-        frames, times = movie["frames"], movie["times"].astype("datetime64[ns]")
+    movie = read_npz(path)
+    frames, times = movie["frames"], movie["times"].astype("datetime64[ns]")
     episode = episodes_at(times)
     rows = np.flatnonzero(episode >= 0)
     frames, times, episode = frames[rows], times[rows], episode[rows]

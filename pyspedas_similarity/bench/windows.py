@@ -10,6 +10,7 @@ import numpy as np
 
 from ..imaging.recipe import Recipe, WindowRecipe
 from ..imaging.windows import window_images
+from ..sources.npz_files import read_npz
 from .tasks import DataSet, LeftOut, Task, file_in, neither, others, same, within
 
 REDUCED_FILE = "mms/mms_des_reduced_events_01_10.npz"
@@ -87,8 +88,7 @@ def make_reduced(data: Path) -> DataSet:
         Where the file is not there.
     """
     path = file_in(data, REDUCED_FILE)
-    with np.load(path, allow_pickle=False) as file:
-        windows = cut_windows(dict(file))
+    windows = cut_windows(read_npz(path))
 
     def draw(recipe: Recipe) -> np.ndarray:
         return window_images(windows.values, windows.times, windows.velocity_km_s, recipe)

@@ -55,6 +55,7 @@ _MOST_DIMENSIONS = 10
 _MOST_BYTES, _MOST_BLOCK_BYTES = 2**33, 2**29
 # Deflate packs no more than 1032 to 1. Distributions of thin plasma, nearly all zeros, reach some tens.
 _MOST_EXPANSION, _UNSUSPECTED_BYTES = 400, 2**25
+_AGAIN = "Remove the file and load again."
 _PART, _CHUNK = 2**16, 2**20
 
 
@@ -103,6 +104,11 @@ def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
             return _Walk(path, file, identity_of(path)).summary(contents)
     except (OSError, struct.error, UnicodeDecodeError, zlib.error) as error:
         raise _refusal(path, f"{type(error).__name__}: {error}") from error
+
+
+def may_expand(packed_bytes: int, expanded_bytes: int) -> bool:
+    """Whether so many bytes of a file may hold so many bytes of values."""
+    return expanded_bytes <= min(_MOST_BYTES, max(_UNSUSPECTED_BYTES, _MOST_EXPANSION * packed_bytes))
 
 
 def identity_of(path: str | Path) -> tuple[int, ...]:
@@ -169,8 +175,9 @@ class _Walk:
         """Flags, and place and fields of the global descriptor record."""
         magic = self.file.read(8)
         if magic not in (_CDF3, _CDF2):
-            packed = magic[:4] in (_CDF3[:4], _CDF2[:4])
-            raise self._wrong("it is compressed as a whole" if packed else "it does not begin as one")
+            if magic[:4] in (_CDF3[:4], _CDF2[:4]):
+                raise self._wrong("it is compressed as a whole", "Write it again with compressed variables.")
+            raise self._wrong("it does not begin as one")
         if magic == _CDF2:
             self._word, self._name_bytes = "i", 64
         place, *_, flags = self._record(8, _CDR)[:5]
@@ -332,7 +339,7 @@ class _Walk:
 
     def _check_expansion(self) -> None:
         held = max(self._expanded, sum(held for _, _, held in self._blocks))
-        if held > _MOST_BYTES or held > max(_UNSUSPECTED_BYTES, _MOST_EXPANSION * self.size):
+        if not may_expand(self.size, held):
             raise self._wrong(f"{self.size} bytes say that they expand to {held}")
 
     def _inflate(self, at: int, packed: int, held: int) -> None:
@@ -359,9 +366,9 @@ class _Walk:
         if digest.digest() != self._bytes(end, _CHECKSUM_BYTES):
             raise self._wrong("its checksum is of another content")
 
-    def _wrong(self, what: str) -> LoadError:
-        return _refusal(self.path, what)
+    def _wrong(self, what: str, remedy: str = _AGAIN) -> LoadError:
+        return _refusal(self.path, what, remedy)
 
 
-def _refusal(path: Path, what: str) -> LoadError:
-    return LoadError(str(path), f"this is not a whole CDF file ({what})", "Remove the file and load again.")
+def _refusal(path: Path, what: str, remedy: str = _AGAIN) -> LoadError:
+    return LoadError(str(path), f"this is not a whole CDF file ({what})", remedy)

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ArgumentError
 from ..times import to_interval
 from ..tplot import loaded_names
+from .checked_loading import load_checked
 
 
 def load(
@@ -35,6 +36,8 @@ def load(
     ------
     ArgumentError
         For a probe that does not exist, or a suffix.
+    LoadError
+        If a file is not a whole CDF.
     """
     probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
     if not probes or any(one not in ("a", "b") for one in probes):
@@ -46,7 +49,7 @@ def load(
     trange = [str(time) for time in to_interval(trange)]
     names = []
     for one in probes:
-        made = elfin.epd(trange=trange, probe=one, level="l2", fullspin=fullspin, **keywords)
+        made = load_checked(elfin.epd, trange=trange, probe=one, level="l2", fullspin=fullspin, **keywords)
         # What it names are the spectrograms that it makes of this one.
         wanted = f"el{one}_pef_{'fs' if fullspin else 'hs'}_Epat_nflux"
         names += [wanted] if made and wanted in loaded_names() else []

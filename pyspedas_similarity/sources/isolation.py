@@ -26,7 +26,7 @@ from .cdf_records import check_cdf, identity_of
 
 _SCRIPT = Path(__file__).with_name("reader_process.py")
 # A part of a file of distributions takes 0.4 GB to read, and Python with numpy and scipy some 0.3 GB of addresses.
-_MOST_MEMORY = 2**30
+_MOST_MEMORY = 10**9
 # Seconds of computing: some for any file, and what reading takes on a machine ten times slower than ours.
 _LEAST_SECONDS, _BYTES_A_SECOND = 1.0, 2e7
 # Waiting for a disk or for other work on the machine is no computing; only who waits for ever is ended.

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ArgumentError
 from ..times import to_interval
 from ..tplot import loaded_names
+from .checked_loading import load_checked
 
 
 def load_electrons(trange: Any, probe: str | Sequence[str] = "a", **keywords: Any) -> list[str]:
@@ -42,6 +43,8 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
     ------
     ArgumentError
         For a probe that does not exist.
+    LoadError
+        If a file is not a whole CDF.
     """
     probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
     if not probes or any(one not in ("a", "b") for one in probes):
@@ -53,6 +56,6 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
     names = []
     for one in probes:  # one at a time: the loader would give both the same names
         prefix = f"rbsp{one}_hope_"
-        found = rbsp.hope(trange=trange, probe=one, prefix=prefix, suffix=suffix, **options)
-        names += [name for name in found or [] if name == f"{prefix}{flux}{suffix}" and name in loaded_names()]
+        found = load_checked(rbsp.hope, trange=trange, probe=one, prefix=prefix, suffix=suffix, **options)
+        names += [name for name in found if name == f"{prefix}{flux}{suffix}" and name in loaded_names()]
     return names

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import gzip
+import hashlib
 import importlib.util
 import logging
 import os
@@ -30,6 +32,8 @@ import numpy as np
 
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.sources import asi_files, isolation, mms_fpi, themis_asi
+from pyspedas_similarity.sources.segments import Segment
+from pyspedas_similarity.tplot import Variable
 
 MOST_SECONDS, MOST_MEMORY_MB = 2.0, 1000
 
@@ -61,41 +65,84 @@ class Form:
 def mutations(n: int, seed: int, folder: Path) -> dict:
     """Read damaged files one after another; the process that asks lives, and hears of one family of errors."""
     rng, found, slowest = random.Random(seed), Counter(), 0.0
-    with _settings(folder):
+    readers = _Readers()
+    with _settings(folder) as told:
         forms = {**_simulated(folder), **_real(folder)}
-        for form in forms.values():
-            form.read()  # what cannot be read before shows nothing; and imports take their time now
+        # What cannot be read before shows nothing; and imports take their time now.
+        good = {name: _fingerprint(form.read()) for name, form in forms.items()}
         for number in range(n):
             # The real files are larger: one of them for every forty small ones.
             names = [name for name in forms if name.startswith("real") == (number % 40 == 39)] or list(forms)
             name = rng.choice(names)
             form = forms[name]
             form.path.write_bytes(form.damage(form.content, rng))
+            told.clear()
             began = time.monotonic()
-            outcome = _outcome(form.read)
+            outcome = _outcome(form.read, good[name], told)
             took = time.monotonic() - began
             slowest = max(slowest, took)
             found[f"{name}: {outcome}"] += 1
             found["longer than 2 s"] += took > MOST_SECONDS
             found["other errors"] += outcome.startswith("other error")
+            readers.look()
             form.path.write_bytes(form.content)
-        for form in forms.values():
-            form.read()
-    found["files"] = n
-    memory = {"MB at most, here": _peak(resource.RUSAGE_SELF), "MB at most, the reader": _peak_of_reader()}
-    good = max(memory.values()) < MOST_MEMORY_MB
+        alive = all(_fingerprint(form.read()) == good[name] for name, form in forms.items())
+    found["files"], found["readers that were ended or ended"] = n, readers.ended
+    memory = {"MB at most, here": _peak(), "MB at most, a reader that lived": readers.peak}
     told = dict(sorted(found.items())) | {"slowest, s": round(slowest, 2)} | memory
-    return _judged(Counter(told), ("longer than 2 s", "other errors"), good)
+    return _judged(Counter(told), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MOST_MEMORY_MB)
 
 
-def _outcome(read: Callable[[], Any]) -> str:
+def _outcome(read: Callable[[], Any], good: str, told: list) -> str:
     try:
-        read()
+        found = _fingerprint(read())
     except SimilarityError:
         return "refused"
     except Exception as error:
         return f"other error {type(error).__name__}: {error}"[:150]
-    return "read"
+    if found == good:
+        return "read as before"
+    return "read in part, and told" if told else "read with other values"
+
+
+def _fingerprint(value: Any) -> str:
+    """Of all arrays in what a source gave."""
+    digest = hashlib.sha256()
+
+    def take(part: Any) -> None:
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        elif isinstance(part, (list, tuple)):
+            for each in part:
+                take(each)
+        elif isinstance(part, dict):
+            take([part[key] for key in sorted(part)])
+        elif isinstance(part, Segment):
+            take([part.distribution, dict(part.companions)])
+        elif isinstance(part, Variable):
+            take([part.times, part.values, dict(part.coordinates)])
+        elif dataclasses.is_dataclass(part):
+            take([getattr(part, each.name) for each in dataclasses.fields(part)])
+
+    take(value)
+    return digest.hexdigest()
+
+
+class _Readers:
+    """What is seen from outside of the processes that read."""
+
+    def __init__(self) -> None:
+        self.peak, self.ended, self._last = 0, 0, 0
+
+    def look(self) -> None:
+        """Most memory of the one that runs, MB (on Linux), and whether it is another one."""
+        process = isolation._running[0]._process if isolation._running else None
+        now = process.pid if process and process.poll() is None else 0
+        self.ended += self._last not in (0, now)
+        self._last = now
+        with contextlib.suppress(OSError):
+            about = Path(f"/proc/{now}/status").read_text()
+            self.peak = max(self.peak, int(about.split("VmHWM:")[1].split()[0]) // 2**10)
 
 
 def _simulated(folder: Path) -> dict[str, Form]:
@@ -151,34 +198,34 @@ def _read_field(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[None]:
-    """pyspedas's settings for a tree of our own, for the time being; what its loggers say is not printed."""
+def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[list[str]]:
+    """pyspedas's settings for a tree of our own, for the time being; what loggers say is kept, not printed."""
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG as MMS
     from pyspedas.projects.themis.config import CONFIG as THEMIS
 
     before = [dict(MMS), dict(THEMIS)]
-    logging.disable(logging.CRITICAL)
+    told: list[str] = []
+    ears = logging.Handler(logging.WARNING)
+    ears.emit = lambda record: told.append(record.getMessage())
+    ours = logging.getLogger("pyspedas_similarity")
+    ours.addHandler(ears)
+    ours.propagate = False
     try:
         for config in (MMS, THEMIS):
             config.update(local_data_dir=str(local), remote_data_dir=remote, no_download=False)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            yield
+            yield told
     finally:
-        logging.disable(logging.NOTSET)
+        ours.removeHandler(ears)
+        ours.propagate = True
         for config, values in zip((MMS, THEMIS), before, strict=True):
             config.update(values)
 
 
-def _peak(who: int) -> int:
-    """Most memory of this process, or of those that it started and that have ended, MB."""
-    return resource.getrusage(who).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _peak_of_reader() -> int:
-    """Most memory of any reader: those that were ended, and the one that runs, which is ended now."""
-    isolation._stop()
-    return _peak(resource.RUSAGE_CHILDREN)
+def _peak() -> int:
+    """Most memory of this process, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _judged(found: Counter, bad: object, otherwise: bool) -> dict:

@@ -13,6 +13,7 @@ from ...errors import ArgumentError
 from ...imaging.recipe import WindowRecipe
 from ...imaging.windows import window_images
 from ...simulate.fpi import DES, SimulatedPass, simulate_event
+from ...sources.npz_files import read_npz
 from ..tasks import LeftOut
 from ..windows import CADENCE_S, LENGTH, REDUCED_FILE, cut_windows, make_reduced, make_regions
 from .images import SEED_STEP, Library, joined
@@ -69,8 +70,7 @@ def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Lib
 def reduced(data: Path) -> Library:
     """Windows of reduced electron distributions, the siblings' at the same time as partners."""
     dataset = make_reduced(data)
-    with np.load(data / REDUCED_FILE, allow_pickle=False) as file:
-        windows = cut_windows(dict(file))
+    windows = cut_windows(read_npz(data / REDUCED_FILE))
     return Library(
         dataset.draw(dataset.recipe),
         same_time(windows.middle, windows.spacecraft, np.timedelta64(240, "ms")),
