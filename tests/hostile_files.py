@@ -76,7 +76,7 @@ def stream(n: int = 4, size: int = 16) -> bytes:
     """Frames as the cameras of Calgary send them: binary PGM, one after another."""
     parts = []
     for number, frame in enumerate(frames(n, size)):
-        text = f'P5\n#"Project unique ID" THEMIS\n#"Site unique ID" gill\n#"Imager unique ID" themis19\n'
+        text = 'P5\n#"Project unique ID" THEMIS\n#"Site unique ID" gill\n#"Imager unique ID" themis19\n'
         text += f'#"Image request start" 2014-03-10 06:00:{3 * number:02}.063119 UTC\n{size} {size}\n65535\n'
         parts.append(text.encode() + frame.astype(">u2").tobytes())
     return b"".join(parts)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            return _Walk(path, file, identity_of(path)).summary(contents)
+            return _Walk(path, file, _identity(os.fstat(file.fileno()))).summary(contents)
     except (OSError, struct.error, UnicodeDecodeError, zlib.error) as error:
         raise _refusal(path, f"{type(error).__name__}: {error}") from error
 
@@ -113,25 +114,11 @@ def may_expand(packed_bytes: int, expanded_bytes: int) -> bool:
 
 def identity_of(path: str | Path) -> tuple[int, ...]:
     """What changes when a file is swapped for another or written to."""
-    about = Path(path).stat()
+    return _identity(Path(path).stat())
+
+
+def _identity(about: os.stat_result) -> tuple[int, ...]:
     return (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
-
-
-def is_whole(path: str | Path) -> bool:
-    """Whether a file is a CDF that has the length which it says it has.
-
-    A CDF that was cut off still opens, because its directory comes first. The length is ``eof`` in its global
-    descriptor record (section 2.2); a checksum may follow.
-    """
-    path = Path(path)
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            _Walk(path, file, identity_of(path)).head()
-    except (OSError, struct.error, LoadError):
-        return False
-    return True
 
 
 @dataclass
@@ -153,7 +140,7 @@ class _Walk:
         return self.identity[2]
 
     def summary(self, contents: bool) -> CdfSummary:
-        flags, directory = self.head()
+        flags, directory = self._head()
         r_first, z_first, first_attribute, end, r_count, attributes, _, r_dimensions, z_count, *_ = directory[1:]
         sizes = self._r_sizes(directory[0], r_dimensions)
         names = [
@@ -171,7 +158,7 @@ class _Walk:
                 self._check_sum(end)
         return CdfSummary(tuple(names), self._expanded, self.identity)
 
-    def head(self) -> tuple[int, tuple[int, ...]]:
+    def _head(self) -> tuple[int, tuple[int, ...]]:
         """Flags, and place and fields of the global descriptor record."""
         magic = self.file.read(8)
         if magic not in (_CDF3, _CDF2):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import LoadError
-from .cdf_records import check_cdf
+from .cdf_records import check_cdf, identity_of
 
 
 def load_checked(loader: Callable[..., Any], **options: Any) -> list[str]:
@@ -30,11 +30,13 @@ def load_checked(loader: Callable[..., Any], **options: Any) -> list[str]:
         If a file is not whole, names it, and none is read; or if they cannot be read.
     """
     files = loader(**(options | {"downloadonly": True})) or []
-    for path in files:
-        check_cdf(path, contents=True)
+    checked = {path: check_cdf(path, contents=True).identity for path in files}
     again = options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
     try:
-        return loader(**again) or []
+        names = loader(**again) or []
     except Exception as error:  # values that are wrong lead loaders to nearly every exception there is
         found = f"not readable ({type(error).__name__}: {error})"
         raise LoadError(", ".join(map(str, files)) or "files", found, "Remove it and load again.") from error
+    if changed := [path for path, identity in checked.items() if identity_of(path) != identity]:
+        raise LoadError(str(changed[0]), "it was changed while it was read", "Load again.")
+    return names

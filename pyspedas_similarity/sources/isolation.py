@@ -114,9 +114,7 @@ class _Process:
         command = [sys.executable or "python", "-P", str(_SCRIPT), str(_MOST_MEMORY)]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
         try:
-            self._process = subprocess.Popen(
-                command, stdin=pipe, stdout=pipe, stderr=nowhere, env=os.environ | threads
-            )
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=os.environ | threads)
         except OSError as error:
             found = f"the process that reads files cannot be started ({error})"
             raise LoadError(" ".join(command[:1]), found, "Run this in an installation of Python.") from error

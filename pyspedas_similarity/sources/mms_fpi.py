@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from logging import getLogger
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ _MOST_SAMPLES = 1024
 _LONGEST = {"brst": np.timedelta64(10, "m"), "fast": np.timedelta64(130, "m"), "srvy": np.timedelta64(25, "h")}
 # Fields and moments from before and after a segment, so that they can be interpolated to its first and last sample.
 _MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
+# The first sample may come a moment before the second in a file's name, or some seconds after it.
+_SLACK = np.timedelta64(1, "m")
 _SDC = "the SDC loader may ask for a password at the terminal"
 
 
@@ -232,7 +234,7 @@ class _Reader:
         for file in self.tree.files(self.station.fpi("dist"), start, end):
             what = f"mms{self.station.probe} {self.station.sensor} {file.start.astype('datetime64[s]')}"
             try:
-                opened = _DistributionFile(self.tree.fetch(file), self.station)
+                opened = self._opened(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
             except LoadError as error:
                 self.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
@@ -247,7 +249,7 @@ class _Reader:
                 near = self._near(beside, times[part])
                 # Nothing here may hold a segment once it is given away: the next would come beside it in memory.
                 try:
-                    yield opened.segment(part, near)
+                    yield opened.segment(self.station, part, near)
                 except LoadError as error:
                     self.tally.lost[what] = f"{error.subject}: {error.found}"
                     break
@@ -262,7 +264,7 @@ class _Reader:
             parts = []
             for file in self.tree.files(product, start - margin, end + margin):
                 try:
-                    used[file.name] = self._kept.get(file.name) or self._read(file, names)
+                    used[file.name] = self._kept.get(file.name) or self._read(file, names, product)
                     parts.append(used[file.name])
                 except LoadError as error:
                     if file.name in needed:
@@ -272,10 +274,16 @@ class _Reader:
         self._kept = used
         return found
 
-    def _read(self, file: DataFile, names: Mapping[str, str]) -> dict[str, Variable]:
+    def _opened(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
+        """A file that is here, or is now, with the samples that its name tells."""
+        # Burst files begin in the second that is in their names, others may wait for the first data.
+        latest = _SLACK if product.daily else product.longest
+        within = (file.start - _SLACK, file.start + latest)
+        return kind(self.tree.fetch(file, lambda path: kind(path, wanted, within)), wanted, within)
+
+    def _read(self, file: DataFile, names: Mapping[str, str], product: Product) -> dict[str, Variable]:
         """The named variables of a file."""
-        wanted = list(names.values())
-        opened = _SamplesFile(self.tree.fetch(file), wanted)
+        opened = self._opened(_SamplesFile, product, file, list(names.values()))
         rows = np.arange(len(opened.times))
         found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
         flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
@@ -297,7 +305,7 @@ class _SamplesFile:
     in a process of its own, and what comes is what ``cdf_to_tplot`` would have brought of them.
     """
 
-    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
+    def __init__(self, path: Path, wanted: Sequence[str], within: tuple[np.datetime64, np.datetime64]) -> None:
         import cdflib
 
         self.path = path
@@ -310,6 +318,9 @@ class _SamplesFile:
             stamps = np.atleast_1d(self._cdf.varget(self._cdf.varattsget(there[0])["DEPEND_0"]))
             times = cdflib.cdfepoch.to_datetime(stamps) if stamps.size else stamps
             self.times = np.atleast_1d(times).astype("datetime64[ns]")
+        if len(self.times) and not within[0] <= self.times[0] <= within[1]:
+            found = f"its samples begin at {self.times[0]}, which is not the time in its name"
+            raise LoadError(str(path), found, "Remove the file and load again.")
 
     def variable(self, name: str, rows: np.ndarray) -> Variable:
         """Some samples of a variable, NaN where it has its fill value.
@@ -345,15 +356,14 @@ class _SamplesFile:
 class _DistributionFile(_SamplesFile):
     """An open file of distributions."""
 
-    def __init__(self, path: Path, station: _Station) -> None:
-        super().__init__(path, [station.name("dist")])
-        self.station = station
-
-    def segment(self, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
+    def segment(self, station: _Station, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
         """Some of its samples, with what was measured beside them and their errors and flags."""
-        names = {"error": self.station.name("disterr"), "flags": self.station.name("errorflags")}
+        names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
         own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
-        return Segment(self.variable(self.station.name("dist"), rows), {**beside, **own})
+        return Segment(self.variable(station.name("dist"), rows), {**beside, **own})
+
+
+_File = TypeVar("_File", bound=_SamplesFile)
 
 
 def _without(variable: Variable, bad: np.ndarray) -> Variable:

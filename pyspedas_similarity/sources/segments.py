@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 
 from ..errors import LoadError
 from ..tplot import Variable
-from .cdf_records import is_whole
+from .cdf_records import check_cdf
 
 if TYPE_CHECKING:
     import requests
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 _MOST_FAILURES = 5
 _RETRIES, _BACKOFF_S = 2, 1.0
 _TIMEOUT_S = (10, 60)
+# A file may take as long as a slow line needs, but not for ever.
+_PATIENCE_S, _FEWEST_BYTES_A_SECOND = 120, 2000
+_MOST_FILE_BYTES, _MOST_LIST_BYTES, _PART_BYTES = 2**32, 2**24, 2**18
+_MOST_REDIRECTS = 5
+_LATER = "Try again later."
 # Months of lists kept: of three kinds of file, the present month and the one before, and some to spare.
 _MOST_LISTS = 12
 _MOST_NAMED = 10
@@ -140,37 +147,38 @@ class FileTree:
         if before is not None:
             yield before
 
-    def fetch(self, file: DataFile) -> Path:
+    def fetch(self, file: DataFile, fits: Callable[[Path], object] = check_cdf) -> Path:
         """Make sure that a file is here, whole.
+
+        Parameters
+        ----------
+        file : DataFile
+        fits : callable
+            Raises a LoadError for a file that has come under this name and is another one.
 
         Raises
         ------
         LoadError
             If it is not, and cannot be had.
         """
-        if is_whole(file.path):
+        try:
+            check_cdf(file.path)
             return file.path
-        if file.url is None:
-            raise LoadError(str(file.path), "this is not a whole CDF file", "Remove it and load again.")
+        except LoadError:
+            if file.url is None:
+                raise
         self._check_server(file.url)
-        import requests
-        from pyspedas.utilities.download import download
-
         file.path.parent.mkdir(parents=True, exist_ok=True)
         # In a folder of its own: what is whole is then moved in one step, and nothing that is there already is touched.
         with tempfile.TemporaryDirectory(prefix=".download-", dir=file.path.parent) as fresh:
-            where = {"local_path": fresh, "local_file": file.name, "no_wildcards": True}
-            try:
-                # headers: its default is one dictionary for all calls, in which a failed one leaves If-Modified-Since.
-                download(remote_file=file.url, headers={}, session=self._session, **where)
-            except (requests.RequestException, OSError) as error:
-                raise self._failure(file.url, type(error).__name__) from error
-            # What it returns says nothing: the names of files that were cut off twice are there as well.
             arrived = Path(fresh, file.name)
-            if not is_whole(arrived):
-                raise self._failure(file.url)
+            self._download(file.url, arrived)
+            try:
+                check_cdf(arrived, contents=True)
+                fits(arrived)
+            except LoadError as error:
+                raise LoadError(file.url, f"what the server sends is wrong: {error.found}", _LATER) from error
             arrived.replace(file.path)
-        self._failures = 0
         return file.path
 
     def close(self) -> None:
@@ -206,25 +214,15 @@ class FileTree:
     def _names_at_server(self, product: Product, month: str, pattern: re.Pattern[str]) -> Iterable[str]:
         if self._session is None:
             return []
-        import requests
-
         url = f"{self.remote}/{product.folder}/{month}/"
         try:
             self._check_server(url)
-            answer = self._session.get(url, timeout=_TIMEOUT_S)
-            self._failures = 0
-            if answer.status_code == requests.codes.not_found:  # a month without data has no folder
-                return []
-            answer.raise_for_status()
-            return [match.group() for match in pattern.finditer(answer.text)]
-        except requests.HTTPError:
-            why = f"HTTP status {answer.status_code}"
-        except requests.RequestException as error:
-            self._failures += 1
-            why = f"the server does not answer: {type(error).__name__}"
+            text = b"".join(self._received(url, _MOST_LIST_BYTES)).decode("utf-8", "replace")
+            return [match.group() for match in pattern.finditer(text)]
+        except _AbsentError:  # a month without data has no folder
+            return []
         except LoadError as error:
-            why = error.found
-        self.tally.lost[f"list of {product.stem} of {month.replace('/', '-')}"] = why
+            self.tally.lost[f"list of {product.stem} of {month.replace('/', '-')}"] = error.found
         return []
 
     def _check_server(self, url: str) -> None:
@@ -232,18 +230,70 @@ class FileTree:
             found = f"not asked for, because the server failed {self._failures} times in a row"
             raise LoadError(url, found, "Try again later, or with no_update=True on local files.")
 
-    def _failure(self, url: str, hint: str = "") -> LoadError:
-        """What was wrong with a download. pyspedas logs that and goes on, so the server is asked once more."""
-        import requests
+    def _download(self, url: str, path: Path) -> None:
+        """Write what is at an address; once more where it ends too early."""
+        for once_more in (True, False):
+            try:
+                with path.open("wb") as file:
+                    for part in self._received(url, _MOST_FILE_BYTES):
+                        file.write(part)
+                return
+            except _CutError:
+                if not once_more:
+                    raise
+            except OSError as error:
+                raise LoadError(str(path.parent), f"it cannot be written ({error})", "Make room for it.") from error
 
+    def _received(self, url: str, most_bytes: int) -> Iterator[bytes]:
+        """What is at an address, in parts; a server that sends too little, too slowly or too much is left."""
+        import requests
+        import urllib3
+
+        began, received = time.monotonic(), 0
         try:
             with self._session.get(url, stream=True, timeout=_TIMEOUT_S) as answer:
                 self._failures = 0
-                found = f"HTTP status {answer.status_code}" if answer.status_code != requests.codes.ok else ""
-        except requests.RequestException as error:
-            self._failures += 1
-            found = f"the server does not answer: {type(error).__name__}"
-        return LoadError(url, found or hint or "what the server sends is not a whole CDF file", "Try again later.")
+                _check_status(url, answer.status_code)
+                # Not iter_content: it waits until a part is full, however slowly it comes.
+                while part := answer.raw.read1(_PART_BYTES, decode_content=True):
+                    received += len(part)
+                    patience = _PATIENCE_S + received / _FEWEST_BYTES_A_SECOND
+                    if received > most_bytes or time.monotonic() - began > patience:
+                        why = "is too long" if received > most_bytes else "comes too slowly"
+                        raise LoadError(url, f"what the server sends {why}: {received} bytes until now", _LATER)
+                    yield part
+                _check_length(url, answer.headers, received)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._failure(url, error, received) from error
+
+    def _failure(self, url: str, error: Exception, received: int) -> LoadError:
+        """A server that did not answer, or not to the end."""
+        self._failures += 1
+        if received:
+            return _CutError(url, f"what the server sends is not a whole CDF file: {received} bytes came", _LATER)
+        return LoadError(url, f"the server does not answer: {type(error).__name__}", _LATER)
+
+
+class _AbsentError(LoadError):
+    """There is nothing at an address."""
+
+
+class _CutError(LoadError):
+    """What came from an address ended too early."""
+
+
+def _check_status(url: str, status: int) -> None:
+    import requests
+
+    if status != requests.codes.ok:
+        kind = _AbsentError if status == requests.codes.not_found else LoadError
+        raise kind(url, f"HTTP status {status}", _LATER)
+
+
+def _check_length(url: str, headers: Mapping[str, str], received: int) -> None:
+    told = headers.get("Content-Length", "")
+    if told.isdecimal() and "Content-Encoding" not in headers and int(told) != received:
+        raise _CutError(url, f"what the server sends is not a whole CDF file: {received} of {told} bytes", _LATER)
 
 
 def join(segments: Iterable[Segment]) -> Segment:
@@ -298,8 +348,24 @@ def _session() -> requests.Session:
             backoff_factor=_BACKOFF_S,
             status_forcelist=(429, 500, 502, 503, 504),
             raise_on_status=False,
+            respect_retry_after_header=False,  # which may ask to wait for days
         )
+    session.hooks["response"].append(_stay_there)
+    session.max_redirects = _MOST_REDIRECTS
     return session
+
+
+def _stay_there(answer: requests.Response, **_: Any) -> None:
+    """Follow a server to another of its places, but not to another server, nor from https to http."""
+    if not answer.is_redirect:
+        return
+    here, there = urlsplit(answer.url), urlsplit(urljoin(answer.url, answer.headers["Location"]))
+    if (there.hostname, there.port or here.port) != (here.hostname, here.port) or there.scheme not in (
+        here.scheme,
+        "https",
+    ):
+        answer.close()
+        raise LoadError(answer.url, f"the server sends elsewhere, to {there.netloc[:80]}", _LATER)
 
 
 def _months(start: np.datetime64, end: np.datetime64) -> list[str]:

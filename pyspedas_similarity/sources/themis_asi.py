@@ -293,7 +293,7 @@ def _fetched(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[Da
     product = Product(f"thg/l1/asi/{site}", stem, request.length - _MOMENT, daily=False)
     for file in tree.files(product, request.start, max(request.start, request.end - _MOMENT)):
         try:
-            path = tree.fetch(file)
+            path = tree.fetch(file, lambda path, file=file: _theirs(FrameFile(path, request.name(site)), file, request))
         except LoadError as error:
             tree.tally.lost[file.name] = error.found
             continue
@@ -339,17 +339,24 @@ def _check_size(opened: FrameFile, shape: tuple[int, int] | None) -> None:
 def _rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None, tally: Tally) -> np.ndarray:
     """Which frames are wanted; those with times that cannot be theirs are counted as lost."""
     times = opened.times
-    theirs = (times >= file.start - _SLACK) & (times < file.start + request.length + _SLACK)
-    ascending = np.flatnonzero(theirs)[after(times[theirs], last)]
-    if len(times) and not len(ascending):
-        found = f"none of its {len(times)} times is of the time in its name and later than those before"
-        raise LoadError(str(opened.path), found, "Remove the file and load again.")
+    ascending = _theirs(opened, file, request, last)
     if len(ascending) < len(times):
         count = len(times) - len(ascending)
         tally.lost[f"{count} of {len(times)} frames of {file.name}"] = "their times are missing, wrong or go back"
     if not request.time_clip:
         return ascending
     return ascending[(times[ascending] >= request.start) & (times[ascending] <= request.end)]
+
+
+def _theirs(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None = None) -> np.ndarray:
+    """Which frames are of the time in the file's name, and later than all before."""
+    times = opened.times
+    theirs = (times >= file.start - _SLACK) & (times < file.start + request.length + _SLACK)
+    ascending = np.flatnonzero(theirs)[after(times[theirs], last)]
+    if len(times) and not len(ascending):
+        found = f"none of its {len(times)} times is of the time in its name and later than those before"
+        raise LoadError(str(opened.path), found, "Remove the file and load again.")
+    return ascending
 
 
 def _segment(opened: FrameFile, rows: np.ndarray, request: Request) -> Segment:

@@ -1,4 +1,4 @@
-"""What becomes of files, downloads and weights that are broken or hostile, each by one command that prints what it found.
+"""What becomes of broken and hostile files, downloads and weights, each by one command that prints what it found.
 
     python tests/benchmarks/source_faults.py mutations   10,000 damaged CDF, PGM and SAV files through the sources
 
@@ -193,7 +193,7 @@ def _read_fpi() -> list:
 
 def _read_field(path: Path) -> Any:
     name = "mms1_fgm_b_dmpa_brst_l2"
-    opened = mms_fpi._SamplesFile(path, [name])
+    opened = mms_fpi._SamplesFile(path, [name], (np.datetime64("2020-11-19", "ns"), np.datetime64("2020-11-20", "ns")))
     return opened.variable(name, np.arange(len(opened.times)))
 
 
