@@ -11,8 +11,12 @@ No camera and no spacecraft saw what is in them.
 from __future__ import annotations
 
 import gzip
+import io
+import pickle
 import random
 import struct
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,8 +28,8 @@ EXTREMES = (0, 1, -1, 2**31 - 1, -(2**31), 2**16, 2**30)
 
 
 def frames(n: int = 6, size: int = 16, seed: int = 0) -> np.ndarray:
-    """Simulated noise: uint16, (n, size, size)."""
-    return np.random.default_rng(seed).integers(2000, 60000, (n, size, size)).astype(np.uint16)
+    """Simulated noise that can be compressed: uint16, (n, size, size)."""
+    return np.random.default_rng(seed).integers(2000, 2128, (n, size, size)).astype(np.uint16)
 
 
 def write_frames(path: Path, values: np.ndarray, start: np.datetime64 = FIRST, site: str = "gako") -> Path:
@@ -59,7 +63,7 @@ def event(n: int = 12, shape: tuple[int, int, int] = (4, 2, 8), start: np.dateti
     times = start + np.arange(n) * np.timedelta64(30, "ms")
     second, (azimuth, polar, energy) = np.timedelta64(1, "s"), shape
     field_times = np.arange(times[0] - second, times[-1] + second, np.timedelta64(8, "ms"))
-    distribution = rng.uniform(1e-28, 1e-26, (n, *shape)).astype(np.float32)
+    distribution = (rng.integers(0, 3, (n, *shape)) * 1e-27).astype(np.float32)  # compressible, as counts are
     return SimpleNamespace(
         times=times, species="electron", data_rate="brst", probe="1", seed=0,
         azimuth=rng.uniform(0, 360, (n, azimuth)), polar=np.linspace(5, 175, polar),
@@ -146,3 +150,158 @@ def mutated_packed(content: bytes, rng: random.Random) -> bytes:
     if rng.random() < 0.5:
         return mutated(content, rng)
     return gzip.compress(mutated(gzip.decompress(content), rng), 1)
+
+
+@dataclass(frozen=True)
+class CdfPlaces:
+    """Offsets of some records in a CDF of version 3 that `write_frames` wrote."""
+
+    directory: int
+    variable: int
+    index: int
+    block: int
+    attribute: int
+
+    @classmethod
+    def of(cls, content: bytes) -> CdfPlaces:
+        """Of the first variable."""
+        directory = _number(content, 20)
+        variable = _number(content, directory + 20)
+        index = _number(content, variable + 28)
+        entries = _number(content, index + 20, 4)
+        return cls(
+            directory, variable, index, _number(content, index + 28 + 8 * entries), _number(content, directory + 28)
+        )
+
+
+def _number(content: bytes, at: int, size: int = 8) -> int:
+    return int.from_bytes(content[at : at + size], "big")
+
+
+def _changed(content: bytes, *changes: tuple[int, str, int]) -> bytes:
+    raw = bytearray(content)
+    for at, form, value in changes:
+        struct.pack_into(">" + form, raw, at, value)
+    return bytes(raw)
+
+
+def cdf_bombs(folder: Path) -> dict[str, bytes]:
+    """CDF files of all-sky frames that make a reader take 256 MB or more, or walk for ever."""
+    small = write_frames(folder / "small.cdf", frames(1)).read_bytes()
+    at = CdfPlaces.of(small)
+    records = 2**28 // 512
+    bombs = {
+        "2 kB that say 256 MB": _changed(small, (at.variable + 24, "i", records)),
+        "2 kB whose block says 256 MB": _changed(
+            small,
+            (at.variable + 24, "i", records),
+            (at.index + 28 + 4 * _number(small, at.index + 20, 4), "i", records),
+        ),
+        "2 kB with 256 MB of absent records": _changed(
+            small, (at.variable + 24, "i", records), (at.variable + 48, "i", 1)
+        ),
+        "frames of 2^31 rows": _changed(small, (at.variable + 344, "i", 2**31 - 1)),
+        "2^31 dimensions": _changed(small, (at.variable + 340, "i", 2**31 - 1)),
+        "2^31 variables": _changed(small, (at.directory + 60, "i", 2**31 - 1)),
+        "2^31 variables in a circle": _changed(
+            small, (at.directory + 60, "i", 2**31 - 1), (at.variable + 12, "q", at.variable)
+        ),
+        "2^31 attributes in a circle": _changed(
+            small, (at.directory + 48, "i", 2**31 - 1), (at.attribute + 12, "q", at.attribute)
+        ),
+        "an index that follows itself": _changed(small, (at.index + 12, "q", at.index)),
+        "an index in itself": _changed(small, (at.index + 28 + 8 * _number(small, at.index + 20, 4), "q", at.index)),
+        "an index of 2^31 entries": _changed(small, (at.index + 20, "i", 2**31 - 1), (at.index + 24, "i", 2**31 - 1)),
+        "a block of 2^62 bytes": _changed(small, (at.block, "q", 2**62)),
+        "a block of -1 bytes": _changed(small, (at.block, "q", -1)),
+    }
+    zeros = write_frames(folder / "zeros.cdf", np.zeros((2048, 256, 256), np.uint16)).read_bytes()
+    bombs["256 MB in one block"] = zeros
+    block = CdfPlaces.of(zeros).block
+    length = block + 24 + _number(zeros, block + 16) - 4
+    claims = _changed(zeros, (CdfPlaces.of(zeros).variable + 24, "i", 0))
+    bombs["256 MB in a block that says 128 kB"] = claims[:length] + struct.pack("<I", 2**17) + claims[length + 4 :]
+    packed = gzip.compress(bytes(2**28), 9)
+    bombs["256 MB, compressed as a whole"] = (
+        bytes.fromhex("cdf30001cccc0001")
+        + struct.pack(">qiqqi", 32 + len(packed), 10, 32 + 8 + len(packed), 2**28, 0)
+        + packed
+        + struct.pack(">qiiiii", 28, 11, 5, 0, 1, 9)
+    )
+    return bombs
+
+
+def stream_bombs() -> dict[str, bytes]:
+    """Raw streams that expand to 256 MB or more."""
+    head = stream(1)[: stream(1).index(b"16 16")]
+    zeros = gzip.compress(bytes(2**28), 9)
+    large = head + b"4096 4096\n65535\n" + bytes(2**25)
+    return {
+        "256 MB of zeros": zeros,
+        "ten times 256 MB": zeros * 10,
+        "frames of 32 MB": gzip.compress(large, 9) * 10,
+        "a frame that says 20 GB": gzip.compress(head + b"99999 99999\n65535\n", 9),
+        "a frame that says 32 MB": gzip.compress(head + b"4096 4096\n65535\n", 9),
+        "a header of 256 MB": gzip.compress(b"P5\n" + b"#" * 2**28, 9),
+        "a million frames of 8 x 8": gzip.compress((head + b"8 8\n255\n" + bytes(64)) * 10**6, 1),
+    }
+
+
+def sav_bombs() -> dict[str, bytes]:
+    """IDL save files that make a reader take gigabytes, or walk for ever."""
+    good = skymap()
+    rows = good.index(struct.pack(">8i", 8, 0, 0, 1, 1, 0, 0, 8)) + 12
+    first = good.index(struct.pack(">8i", 8, 0, 1024, 256, 2, 0, 0, 8))
+    texts = struct.pack(">iIIi", 2, 2**20, 0, 0) + _text("SKYMAP") + struct.pack(">2i", 7, 4) + _array((2**31 - 1,), 0)
+    circle = struct.pack(">iIIiii", 16, 48, 0, 0, 1, 0) + struct.pack(">4i", 10, 0, 7, 1)
+    start = len(b"SR\x00\x04")
+    pointer = struct.pack(">iIIi", 2, start + 48 + 44, 0, 0) + _text("SKYMAP") + struct.pack(">4i", 10, 0, 7, 1)
+    end = struct.pack(">iIIi", 6, 0, 0, 0)
+    return {
+        "compressed, 256 MB": b"SR\x00\x06" + struct.pack(">iIIi", 2, 2**19, 0, 0) + gzip.compress(bytes(2**28), 9),
+        "2^31 structures": _changed(good, (rows, "i", 2**31 - 1)),
+        "10^6 structures": _changed(good, (rows, "i", 10**6)),
+        "an array of 2^31 bytes": _changed(good, (first + 8, "i", 2**31 - 1)),
+        "an array of -1 bytes": _changed(good, (first + 8, "i", -1)),
+        "2^31 texts": good[:4] + texts + struct.pack(">i", 7) + bytes(2**16),
+        "a record that follows itself": _changed(good, (8, "I", 4)),
+        "2^31 tags": good.replace(struct.pack(">3i", 0, 9, 0), struct.pack(">3i", 0, 2**31 - 1, 0), 1),
+        "a pointer to itself": good[:4] + circle.ljust(44, b"\0") + pointer + end,
+    }
+
+
+def good_npz() -> bytes:
+    """Simulated frames as arrays of NumPy."""
+    out = io.BytesIO()
+    np.savez_compressed(out, frames=frames())
+    return out.getvalue()
+
+
+def npz_bombs() -> dict[str, bytes]:
+    """Files of NumPy arrays that expand to 256 MB or more, or hold what has to be unpickled."""
+
+    def packed(**members: bytes) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for name, content in members.items():
+                archive.writestr(f"{name}.npy", content)
+        return out.getvalue()
+
+    def array(shape: str, content: bytes, form: str = "<f4") -> bytes:
+        head = f"{{'descr': '{form}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+        return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + content
+
+    zeros = array("(67108864,)", bytes(2**28))
+    told = bytearray(packed(frames=zeros))
+    directory = told.rindex(b"PK\x01\x02")
+    struct.pack_into("<I", told, directory + 24, 1000)  # the size when expanded, in the directory alone
+    return {
+        "256 MB of zeros": packed(frames=zeros),
+        "256 MB that say 1 kB": bytes(told),
+        "40 times 16 MB": packed(**{f"a{k}": array("(4194304,)", bytes(2**24)) for k in range(40)}),
+        "a head that says 16 GB": packed(frames=array("(4294967296,)", b"")),
+        "a head of negative size": packed(frames=array("(-4,)", b"")),
+        "a head that is code": packed(frames=array("(__import__('os').system('true'),)", b"")),
+        "objects": packed(frames=array("(1,)", pickle.dumps([print]), "|O")),
+        "a pickle": pickle.dumps({"frames": 1}),
+    }

@@ -421,12 +421,8 @@ def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
 
 def _idl_record(path: Path) -> Any:
     """The fields of the structure 'skymap' of an IDL save file that are used."""
-    with _reading(path, "IDL save file"):
-        head = path.read_bytes()[:4] if path.stat().st_size <= _MOST_SKYMAP_BYTES else b""
-        if head != b"SR\x00\x04":
-            found = "this is no uncompressed IDL save file" if head else f"it has {path.stat().st_size} bytes"
-            raise LoadError(str(path), found, "Give a file such as themis_skymap_gako_20110305.sav.")
-        return read_sav(path, "skymap", [*(f"full_{key}" for key in (*_MAPS, "map_altitude")), *_ABOUT])
+    keys = [*(f"full_{key}" for key in (*_MAPS, "map_altitude")), *_ABOUT]
+    return read_sav(path, "skymap", keys, _MOST_SKYMAP_BYTES)
 
 
 def _check_skymap(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

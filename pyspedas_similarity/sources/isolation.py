@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import LoadError
-from .cdf_records import check_cdf, identity_of
+from .cdf_records import check_cdf
+from .sav_records import check_sav
 
 _SCRIPT = Path(__file__).with_name("reader_process.py")
-# A part of a file of distributions takes 0.4 GB to read, and Python with numpy and scipy some 0.3 GB of addresses.
-_MOST_MEMORY = 10**9
+# Of the process as a whole, and for one file beyond what is used already: cdflib and scipy copy what they read.
+_MOST_MEMORY, _LEAST_MEMORY, _COPIES = 10**9, 2**26, 8
 # Seconds of computing: some for any file, and what reading takes on a machine ten times slower than ours.
 _LEAST_SECONDS, _BYTES_A_SECOND = 1.0, 2e7
 # Waiting for a disk or for other work on the machine is no computing; only who waits for ever is ended.
-_PATIENCE = 30
+_PATIENCE_S = 30
 _MOST_HEAD = 2**26
 _DTYPE = re.compile(r"[<>|]([biufc](?:1|2|4|8|16)|[US]\d{1,7})")
 
@@ -76,13 +77,12 @@ class IsolatedCdf:
         return self._ask("varget", name, **records)
 
     def _ask(self, method: str, *arguments: Any, **keywords: Any) -> Any:
-        seconds = _LEAST_SECONDS + self._summary.expanded_bytes / _BYTES_A_SECOND
         question = [str(self.path), self._summary.identity, method, arguments, keywords]
-        return _asked(self.path, "cdf", question, seconds)
+        return _asked(self.path, "cdf", question, self._summary.expanded_bytes)
 
 
-def read_sav(path: Path, variable: str, keys: list[str]) -> dict[str, Any]:
-    """Some fields of a structure in an IDL save file.
+def read_sav(path: Path, variable: str, keys: list[str], most_bytes: int) -> dict[str, Any]:
+    """Some fields of a structure in an IDL save file of at most so many bytes.
 
     Raises
     ------
@@ -90,15 +90,16 @@ def read_sav(path: Path, variable: str, keys: list[str]) -> dict[str, Any]:
         If they cannot be read.
     """
     path = path.absolute()
-    identity = identity_of(path)
-    seconds = _LEAST_SECONDS + identity[2] / _BYTES_A_SECOND
-    return _asked(path, "sav", [str(path), identity, variable, keys], seconds)
+    identity = check_sav(path, most_bytes)
+    return _asked(path, "sav", [str(path), identity, variable, keys], identity[2])
 
 
-def _asked(path: Path, reader: str, arguments: list[Any], seconds: float) -> Any:
-    question = {"reader": reader, "arguments": arguments, "seconds": seconds}
+def _asked(path: Path, reader: str, arguments: list[Any], size: int) -> Any:
+    """What a reader answers for a file of so many bytes of values."""
+    limits = {"seconds": _LEAST_SECONDS + size / _BYTES_A_SECOND, "bytes": _LEAST_MEMORY + _COPIES * size}
+    question = {"reader": reader, "arguments": arguments, **limits}
     with _lock:
-        found = _process().ask(question, _PATIENCE + 10 * seconds)
+        found = _process().ask(question, _PATIENCE_S + 10 * limits["seconds"])
     if "error" in found:
         form = {"cdf": "CDF", "sav": "IDL save file"}[reader]
         raise LoadError(str(path), f"not readable as {form} ({found['error']})", "Remove the file and load again.")

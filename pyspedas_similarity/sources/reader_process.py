@@ -17,18 +17,26 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 
-def limit_memory(most_bytes: int) -> None:
-    """Let allocations beyond fail here, where the platform can."""
+def limit_memory(most_bytes: int, more_bytes: int) -> None:
+    """Let allocations fail that go beyond a limit, or beyond what is used now and so much more; where that can be."""
     try:
         import resource
     except ImportError:  # not on Windows
         return
+    most = min(most_bytes, _used_bytes() + more_bytes)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
     except (OSError, ValueError):  # macOS refuses what is below its present size
         return
+
+
+def _used_bytes() -> int:
+    """Addresses in use, where the platform tells; else 0."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 2**30
 
 
 def limit_seconds(seconds: float) -> None:
@@ -52,6 +60,7 @@ class Reader:
 
     def __init__(self) -> None:
         import cdflib.cdfread
+        import scipy.io  # noqa: F401  # now, so that a limit for a small file is not spent on it
 
         cdflib.cdfread.gzip_inflate = inflated  # which expands without a limit
         self._opened: tuple[tuple, Any] | None = None
@@ -130,13 +139,15 @@ def answer(out: BinaryIO, made: Callable[[], Any]) -> None:
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    limit_memory(int(sys.argv[1]))
+    most_bytes = int(sys.argv[1])
+    limit_memory(most_bytes, most_bytes)
     questions, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=2**20)
     os.dup2(2, 1)  # whatever prints does not disturb the answers
     reader = Reader()
     for line in questions:
         question = json.loads(line)
         limit_seconds(question["seconds"])
+        limit_memory(most_bytes, question["bytes"])
         answer(out, lambda question=question: getattr(reader, question["reader"])(*question["arguments"]))
         limit_seconds(0)
 

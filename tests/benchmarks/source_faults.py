@@ -1,6 +1,7 @@
 """What becomes of broken and hostile files, downloads and weights, each by one command that prints what it found.
 
     python tests/benchmarks/source_faults.py mutations   10,000 damaged CDF, PGM and SAV files through the sources
+    python tests/benchmarks/source_faults.py bombs       small files that expand to 256 MB, or have no end
 
 `-n` changes the number, `--seed` what is drawn. Exit status 1 where something was not as it should be.
 tests/sources/test_faults.py runs a short form of each.
@@ -14,12 +15,15 @@ import dataclasses
 import gzip
 import hashlib
 import importlib.util
+import json
 import logging
 import os
 import random
 import resource
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import Counter
@@ -32,16 +36,18 @@ import numpy as np
 
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.sources import asi_files, isolation, mms_fpi, themis_asi
+from pyspedas_similarity.sources.npz_files import read_npz
 from pyspedas_similarity.sources.segments import Segment
 from pyspedas_similarity.tplot import Variable
 
-MOST_SECONDS, MOST_MEMORY_MB = 2.0, 1000
+MOST_SECONDS, MOST_MEMORY_MB, MOST_BOMB_MB = 2.0, 1000, 256
 
 
 def _tool(name: str) -> Any:
     """A module of tests/, which is not on the path."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
 
@@ -145,6 +151,82 @@ class _Readers:
             self.peak = max(self.peak, int(about.split("VmHWM:")[1].split()[0]) // 2**10)
 
 
+def bombs(n: int, seed: int, folder: Path) -> dict:
+    """Each in a process of its own, whose memory beyond that of a good file of the same form is told."""
+    found: Counter = Counter()
+    (folder / "made").mkdir()
+    kinds = {
+        "cdf": hostile.cdf_bombs(folder / "made"), "pgm": hostile.stream_bombs(), "sav": hostile.sav_bombs(),
+        "npz": hostile.npz_bombs(),
+    }  # fmt: skip
+    good = {
+        "cdf": (folder / "made" / "small.cdf").read_bytes(), "pgm": gzip.compress(hostile.stream()),
+        "sav": hostile.skymap(), "npz": hostile.good_npz(),
+    }  # fmt: skip
+    most = {f"{kind}: most MB beyond a good file": 0 for kind in kinds}
+    for kind, files in kinds.items():
+        usual = _read_alone(good[kind], kind, folder)
+        found["good files that were not read"] += usual["outcome"] != "read"
+        for name, content in files.items():
+            one = _read_alone(content, kind, folder)
+            found["bombs"] += 1
+            found["refused"] += one["outcome"] == "refused"
+            beyond = one["MB"] - usual["MB"]
+            key = f"{kind}: most MB beyond a good file"
+            most[key] = max(most[key], beyond)
+            found["slowest, s"] = max(found["slowest, s"], one["s"])
+            if one["outcome"] != "refused" or beyond >= MOST_BOMB_MB or one["s"] > MOST_SECONDS:
+                found[f"{kind}, {name}: {one}"] += 1
+                found["not as they should be"] += 1
+    bad = ("not as they should be", "good files that were not read")
+    return _judged(found | Counter(most), bad, found["bombs"] == found["refused"])
+
+
+def _read_alone(content: bytes, kind: str, folder: Path) -> dict:
+    """What a process that reads this says: outcome, seconds, and its memory and its reader's together."""
+    path = folder / f"file.{kind}"
+    path.write_bytes(content)
+    command = [sys.executable, str(Path(__file__).resolve()), "_read", kind, str(path)]
+    quiet = os.environ | {"OMP_NUM_THREADS": "1"}
+    out = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=120, check=False)
+    return json.loads(out.stdout) if out.stdout else {"outcome": f"died: {out.returncode}", "MB": 0, "s": 0}
+
+
+def _work_read(kind: str, path: str) -> None:
+    read = {"cdf": asi_files.read_cdf, "pgm": asi_files.read_stream, "sav": asi_files.read_skymap, "npz": read_npz}
+    isolation._process()
+    readers, began = _Readers(), time.monotonic()
+    watch = _Watch(readers)
+    outcome = "read"
+    try:
+        read[kind](path)
+    except SimilarityError:
+        outcome = "refused"
+    except Exception as error:
+        outcome = f"other error {type(error).__name__}: {error}"[:150]
+    took = time.monotonic() - began
+    watch.stop()
+    print(json.dumps({"outcome": outcome, "MB": _peak() + readers.peak, "s": round(took, 2)}))
+
+
+class _Watch(threading.Thread):
+    """Looks at the reader every few milliseconds: one that is ended tells nothing afterwards."""
+
+    def __init__(self, readers: _Readers) -> None:
+        super().__init__(daemon=True)
+        self._readers, self._over = readers, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(0.002):
+            self._readers.look()
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+        self._readers.look()
+
+
 def _simulated(folder: Path) -> dict[str, Form]:
     plain, packed = hostile.mutated, hostile.mutated_packed
     path = hostile.write_frames(hostile.frames_path(folder), hostile.frames())
@@ -234,10 +316,14 @@ def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
 
 TESTS = {
     "mutations": (mutations, 10_000),
+    "bombs": (bombs, 1),
 }
 
 
 def main() -> int:
+    if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
+        globals()["_work" + sys.argv[1]](*sys.argv[2:])
+        return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("test", choices=TESTS)
     parser.add_argument("-n", type=int)
