@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class ArchiveServer:
         Names of files of which only half is sent, and of files that are listed but not there.
     busy : dict of str to int
         How often a file is refused with HTTP status 503 before it is given.
+    answers : dict of str to callable
+        By the name of a file or folder, what answers instead: it gets the request handler and the path of the file.
     killed_at : str or None
         The server dies while it sends the first file with this in its name.
     """
@@ -44,6 +47,7 @@ class ArchiveServer:
         self.cut: set[str] = set()
         self.missing: set[str] = set()
         self.busy: dict[str, int] = {}
+        self.answers: dict[str, Callable[[SimpleHTTPRequestHandler, Path], None]] = {}
         self.killed_at: str | None = None
         self._port = 0
         self.start()
@@ -82,7 +86,9 @@ class _Handler(SimpleHTTPRequestHandler):
         archive, path = self.archive, Path(self.translate_path(self.path))
         archive.asked.append(path.name)
         dies = archive.killed_at is not None and archive.killed_at in path.name
-        if path.name in archive.missing:
+        if path.name in archive.answers:
+            archive.answers[path.name](self, path)
+        elif path.name in archive.missing:
             self.send_error(404)
         elif archive.busy.get(path.name, 0) > 0:
             archive.busy[path.name] -= 1

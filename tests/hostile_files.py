@@ -10,15 +10,19 @@ No camera and no spacecraft saw what is in them.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import pickle
 import random
 import struct
+import time
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -305,3 +309,191 @@ def npz_bombs() -> dict[str, bytes]:
         "objects": packed(frames=array("(1,)", pickle.dumps([print]), "|O")),
         "a pickle": pickle.dumps({"frames": 1}),
     }
+
+
+def sent(change: Callable = lambda content: content, length: int = 0, kind: str = "", encoding: str = "") -> Callable:
+    """Answer with a changed file, and a length, kind or encoding that may be wrong."""
+
+    def answer(request: Any, path: Path) -> None:
+        content = change(path.read_bytes() if path.is_file() else b"")
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content) + length))
+        request.send_header("Content-Type", kind or "application/x-cdf")
+        if encoding:
+            request.send_header("Content-Encoding", encoding)
+        request.end_headers()
+        with contextlib.suppress(OSError):  # who asked has had enough
+            request.wfile.write(content)
+
+    return answer
+
+
+def cut(share: float, length: bool = True) -> Callable:
+    """Answer with the first part of a file."""
+
+    def answer(request: Any, path: Path) -> None:
+        content = path.read_bytes()
+        request.send_response(200)
+        if length:
+            request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[: int(share * len(content))])
+
+    return answer
+
+
+def chunked(share: float, end: bool) -> Callable:
+    """Answer with the first part of a file in chunks, with or without the one that ends them."""
+
+    def answer(request: Any, path: Path) -> None:
+        content = path.read_bytes()
+        request.protocol_version = "HTTP/1.1"
+        request.close_connection = True
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        part = content[: int(share * len(content))]
+        request.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) + (b"0\r\n\r\n" if end else b""))
+
+    return answer
+
+
+def endless(request: Any, _: Path) -> None:
+    """Answer with zeros until nobody listens."""
+    request.send_response(200)
+    request.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            request.wfile.write(bytes(2**16))
+
+
+def stalled(part: str) -> Callable:
+    """Answer up to some part, and then not, or one byte at a time, for three seconds."""
+
+    def answer(request: Any, path: Path) -> None:
+        content, until = path.read_bytes() if path.is_file() else bytes(1000), time.monotonic() + 3
+        if part == "in the head":
+            request.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Le")
+        elif part != "no answer":
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(content)))
+            request.end_headers()
+        if part == "in the middle":
+            request.wfile.write(content[: len(content) // 2])
+        with contextlib.suppress(OSError):
+            for byte in content:
+                if time.monotonic() > until:
+                    break
+                if part == "byte by byte":
+                    request.wfile.write(bytes([byte]))
+                time.sleep(0.02)
+
+    return answer
+
+
+def refused(status: int, headers: dict[str, str] | None = None) -> Callable:
+    """Answer with a status and a page."""
+
+    def answer(request: Any, _: Path) -> None:
+        request.send_response(status)
+        for name, value in (headers or {}).items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(b"<html>No.</html>")
+
+    return answer
+
+
+def redirected(place: str) -> Callable:
+    """Answer with another address."""
+
+    def answer(request: Any, path: Path) -> None:
+        request.send_response(302)
+        request.send_header("Location", place.format(name=path.name, port=request.server.server_address[1]))
+        request.end_headers()
+
+    return answer
+
+
+def moved(change: Callable) -> Callable:
+    """The server keeps the file, or another, at another place of its own, and says so."""
+
+    def prepare(server: Any, path: Path, _: Path) -> None:
+        there = server.root / "elsewhere"
+        there.mkdir()
+        (there / "moved.cdf").write_bytes(change(path.read_bytes()))
+        server.answers[path.name] = redirected("/elsewhere/moved.cdf")
+
+    return prepare
+
+
+def listed(*names: str) -> Callable:
+    """Answer with a page of links."""
+    return sent(lambda _: "".join(f"<a href='{name}'>{name}</a>" for name in names).encode())
+
+
+def damages() -> dict[str, Callable]:
+    """Ways to change what the records of a CDF tell, or what they hold."""
+
+    def at(place: Callable[[CdfPlaces], int], form: str, value: int) -> Callable:
+        return lambda content: _changed(content, (place(CdfPlaces.of(content)), form, value))
+
+    def in_block(content: bytes) -> bytes:
+        place = CdfPlaces.of(content).block + 60
+        return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+    return {
+        "more than there are": at(lambda one: one.variable + 24, "i", 10**6),
+        "a block that is elsewhere": at(lambda one: one.index + 28, "i", 3),
+        "a block that is damaged": in_block,
+        "a circle of variables": lambda content: _changed(
+            content, (CdfPlaces.of(content).variable + 12, "q", CdfPlaces.of(content).variable)
+        ),
+        "zeros in the middle": lambda content: (
+            content[: len(content) // 3] + bytes(len(content) // 3) + content[len(content) // 3 * 2 :]
+        ),
+        "of another type": at(lambda one: one.variable + 20, "i", 99),
+    }
+
+
+def left_half(_: Any, path: Path, here: Path) -> None:
+    """Half of the file is here, from an attempt of long ago."""
+    here.parent.mkdir(parents=True)
+    content = path.read_bytes()
+    here.write_bytes(content[: len(content) // 2])
+
+
+def left_half_alone(server: Any, path: Path, here: Path) -> None:
+    """The same, and the server fails."""
+    left_half(server, path, here)
+    server.answers[path.name] = refused(500)
+
+
+def left_download(_: Any, path: Path, here: Path) -> None:
+    """The folder of a download is here, with half of a file in it."""
+    fresh = here.parent / ".download-abc"
+    fresh.mkdir(parents=True)
+    (fresh / "earlier").touch()
+    (fresh / here.name).write_bytes(path.read_bytes()[:1000])
+
+
+def swapped(isolation: Any, other: bytes) -> Callable:
+    """The file is exchanged, once, right after it was checked to be read."""
+
+    @contextlib.contextmanager
+    def prepare(_: Any, path: Path, here: Path) -> Iterator[None]:
+        check = isolation.check_cdf
+
+        def check_and_swap(given: Path) -> Any:
+            found = check(given)
+            Path(given).with_name("fresh").write_bytes(other)
+            Path(given).with_name("fresh").replace(given)
+            return found
+
+        isolation.check_cdf = check_and_swap
+        try:
+            yield
+        finally:
+            isolation.check_cdf = check
+
+    return prepare

@@ -141,6 +141,7 @@ class _Walk:
 
     def summary(self, contents: bool) -> CdfSummary:
         flags, directory = self._head()
+        has_sum = flags & _MD5 == _MD5
         r_first, z_first, first_attribute, end, r_count, attributes, _, r_dimensions, z_count, *_ = directory[1:]
         sizes = self._r_sizes(directory[0], r_dimensions)
         names = [
@@ -154,7 +155,7 @@ class _Walk:
         if contents:
             for block in self._blocks:
                 self._inflate(*block)
-            if flags & _MD5 == _MD5:
+            if has_sum:
                 self._check_sum(end)
         return CdfSummary(tuple(names), self._expanded, self.identity)
 
@@ -171,7 +172,7 @@ class _Walk:
         if not flags & _SINGLE_FILE:
             raise self._wrong("its variables are in other files")
         fields = self._record(place, _GDR)
-        if not self.size - _CHECKSUM_BYTES <= fields[3] <= self.size:
+        if self.size != fields[3] + (_CHECKSUM_BYTES if flags & _MD5 == _MD5 else 0):
             raise self._wrong(f"it has {self.size} bytes and says {fields[3]}")
         return flags, (place, *fields)
 

@@ -29,7 +29,7 @@ _SCRIPT = Path(__file__).with_name("reader_process.py")
 # Of the process as a whole, and for one file beyond what is used already: cdflib and scipy copy what they read.
 _MOST_MEMORY, _LEAST_MEMORY, _COPIES = 10**9, 2**26, 8
 # Seconds of computing: some for any file, and what reading takes on a machine ten times slower than ours.
-_LEAST_SECONDS, _BYTES_A_SECOND = 1.0, 2e7
+_LEAST_SECONDS, _BYTES_A_SECOND = 0.5, 2e7
 # Waiting for a disk or for other work on the machine is no computing; only who waits for ever is ended.
 _PATIENCE_S = 30
 _MOST_HEAD = 2**26

@@ -201,14 +201,14 @@ class FileTree:
         there = set(self._names_at_server(product, month, pattern))
         newest: dict[str, tuple[tuple[int, ...], str]] = {}
         for name in {*here, *there}:
-            if match := pattern.fullmatch(name):
+            if (match := pattern.fullmatch(name)) and start_of(match[1]) is not None:
                 stamp, *version = match.groups()
                 newest[stamp] = max(newest.get(stamp, ((), "")), (tuple(map(int, version)), name))
         files = []
         for stamp, (_, name) in sorted(newest.items()):
             path = here.get(name, folder / (stamp[6:8] if product.daily else "") / name)
             url = f"{self.remote}/{product.folder}/{month}/{name}" if name in there else None
-            files.append(DataFile(_start(stamp), name, path, url))
+            files.append(DataFile(start_of(stamp), name, path, url))
         return files
 
     def _names_at_server(self, product: Product, month: str, pattern: re.Pattern[str]) -> Iterable[str]:
@@ -344,7 +344,7 @@ def _session() -> requests.Session:
     for adapter in session.adapters.values():
         adapter.max_retries = adapter.max_retries.new(
             total=_RETRIES,
-            read=None,
+            read=0,  # a server that stalls would stall again
             backoff_factor=_BACKOFF_S,
             status_forcelist=(429, 500, 502, 503, 504),
             raise_on_status=False,
@@ -373,6 +373,10 @@ def _months(start: np.datetime64, end: np.datetime64) -> list[str]:
     return [str(month).replace("-", "/") for month in months]
 
 
-def _start(stamp: str) -> np.datetime64:
+def start_of(stamp: str) -> np.datetime64 | None:
+    """The time of the digits in a file's name, such as 20151016130524 or 2011013122; None where it is none."""
     day, time = stamp[:8], stamp[8:].ljust(6, "0")
-    return np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}", "ns")
+    try:
+        return np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}", "ns")
+    except ValueError:
+        return None

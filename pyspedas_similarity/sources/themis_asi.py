@@ -24,7 +24,7 @@ from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import FrameFile, Skymap, read_skymap
-from .segments import DataFile, FileTree, Product, Segment, Tally, after, join
+from .segments import DataFile, FileTree, Product, Segment, Tally, after, join, start_of
 
 logger = getLogger(__name__)
 
@@ -253,17 +253,13 @@ class _FrameTree(FileTree):
         there = set(self._names_at_server(product, month, pattern))
         newest = {}
         for name in sorted({path.name for path in folder.glob("*.cdf")} | there):  # v02 comes after v01
-            if match := pattern.fullmatch(name):
+            if (match := pattern.fullmatch(name)) and start_of(match[1]) is not None:
                 newest[match[1]] = name
         remote = f"{self.remote}/{product.folder}/{month}/"
         return [
-            DataFile(_start(stamp), name, folder / name, remote + name if name in there else None)
+            DataFile(start_of(stamp), name, folder / name, remote + name if name in there else None)
             for stamp, name in sorted(newest.items())
         ]
-
-
-def _start(stamp: str) -> np.datetime64:
-    return np.datetime64(f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[8:] or '00'}:00", "ns")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/source_faults.py mutations   10,000 damaged CDF, PGM and SAV files through the sources
     python tests/benchmarks/source_faults.py bombs       small files that expand to 256 MB, or have no end
+    python tests/benchmarks/source_faults.py downloads   more than 50 ways in which a server on loopback can fail
 
 `-n` changes the number, `--seed` what is drawn. Exit status 1 where something was not as it should be.
 tests/sources/test_faults.py runs a short form of each.
@@ -34,8 +35,9 @@ from typing import Any
 
 import numpy as np
 
+from pyspedas_similarity.allsky import load_asi
 from pyspedas_similarity.errors import SimilarityError
-from pyspedas_similarity.sources import asi_files, isolation, mms_fpi, themis_asi
+from pyspedas_similarity.sources import asi_files, isolation, mms_fpi, segments, themis_asi
 from pyspedas_similarity.sources.npz_files import read_npz
 from pyspedas_similarity.sources.segments import Segment
 from pyspedas_similarity.tplot import Variable
@@ -227,6 +229,154 @@ class _Watch(threading.Thread):
         self._readers.look()
 
 
+def downloads(n: int, seed: int, folder: Path) -> dict:
+    """Ask a server that does something wrong; then what it left here without it; then once more when it is well."""
+    found: Counter = Counter()
+    cases = list(_download_cases(folder).items())
+    connections: list[tuple] = []
+    sys.addaudithook(lambda event, arguments: connections.append(arguments[1]) if event == "socket.connect" else None)
+    with _short_waits():
+        for number, (name, (prepare, good)) in enumerate(cases[:n] if n > 1 else cases):
+            one = _downloaded(prepare, folder / f"case{number}")
+            found["cases"] += 1
+            found["requests"] += one["requests"]
+            found["slowest, s"] = max(found["slowest, s"], one["s"])
+            wrong = [
+                *(["not loaded" if good else "kept or loaded"] if one["loaded"] != good else []),
+                *(["not told"] if not good and not one["told"] else []),
+                *(["left something as good"] if one["offline"] != good or one["left"] else []),
+                *(["does not come afterwards"] if not one["afterwards"] else []),
+                *(["too many requests or too long"] if one["requests"] > 12 or one["s"] > 10 else []),
+                *([one["other error"]] if one["other error"] else []),
+            ]
+            found["came all the same, as it should"] += good and not wrong
+            found["refused and told"] += not good and not wrong
+            if wrong:
+                found[f"{name}: {', '.join(wrong)}"] += 1
+                found["not as they should be"] += 1
+    found["connections to other machines"] = sum(address[0] not in ("127.0.0.1", "::1") for address in connections)
+    return _judged(found, ("not as they should be", "connections to other machines"), found["cases"] > 0)
+
+
+def _downloaded(prepare: Callable, folder: Path) -> dict:
+    """What became of one case."""
+    (folder / "served").mkdir(parents=True)
+    (folder / "local").mkdir()
+    one = {"other error": "", "told": False}
+    path = hostile.write_frames(hostile.frames_path(folder / "served"), hostile.frames())
+    with archive_server.ArchiveServer(folder / "served") as server, _settings(folder / "local", server.url) as told:
+        with prepare(server, path, hostile.frames_path(folder / "local")) or contextlib.nullcontext():
+            began = time.monotonic()
+            one["loaded"] = _same_frames(one, no_update=False)
+            one["s"], one["requests"] = round(time.monotonic() - began, 2), len(server.asked)
+            one["told"] |= bool(told)
+        one["offline"] = _same_frames(dict(one), no_update=True)
+        one["left"] = [str(path) for path in (folder / "local").rglob(".download-*") if not (path / "earlier").exists()]
+        server.answers.clear()
+        server.busy.clear()
+        hostile.write_frames(path, hostile.frames())
+        one["afterwards"] = _same_frames(dict(one), no_update=False)
+    return one
+
+
+def _same_frames(one: dict, no_update: bool) -> bool:
+    """Whether the frames came as they are; what came otherwise is noted."""
+    try:
+        found = load_asi(FRAMES_RANGE, "gako", no_update=no_update, notplot=True)
+    except Exception as error:
+        one["other error"] = f"{type(error).__name__}: {error}"[:150]
+        return False
+    if found and not np.array_equal(found["thg_asf_gako"]["y"], hostile.frames()):
+        one["other error"] = "other frames came"
+    return bool(found)
+
+
+@contextlib.contextmanager
+def _short_waits() -> Iterator[None]:
+    short = {"_TIMEOUT_S": (0.5, 0.5), "_PATIENCE_S": 1.0, "_BACKOFF_S": 0.0, "_MOST_FILE_BYTES": 2**22}
+    before = {name: getattr(segments, name) for name in short}
+    try:
+        for name, value in short.items():
+            setattr(segments, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(segments, name, value)
+
+
+def _download_cases(folder: Path) -> dict[str, tuple[Callable, bool]]:
+    """What is done to server and tree before, and whether the frames are to come all the same."""
+    (folder / "other").mkdir()
+    other = hostile.write_frames(folder / "other" / "fsmi.cdf", hostile.frames(), site="fsmi").read_bytes()
+    later = hostile.FIRST + np.timedelta64(2, "h")
+    hour = hostile.write_frames(folder / "other" / "hour.cdf", hostile.frames(), later).read_bytes()
+    small = hostile.write_frames(folder / "other" / "small.cdf", hostile.frames()[:, :4, :4].copy()).read_bytes()
+    page = b"<html><body>Please log in: <a href='x.cdf'>here</a></body></html>"
+    cases: dict[str, tuple[Callable, bool]] = {}
+
+    def answered(name: str, answer: Callable, good: bool = False) -> None:
+        cases[name] = (lambda server, path, here: server.answers.update({path.name: answer}), good)
+
+    def prepared(name: str, prepare: Callable, good: bool = False) -> None:
+        cases[name] = (prepare, good)
+
+    for share in (0.0, 0.001, 0.01, 0.25, 0.5, 0.75, 0.99, 0.9999):
+        answered(f"cut at {share:.2%}", hostile.cut(share))
+        answered(f"cut at {share:.2%}, no length told", hostile.cut(share, length=False))
+    answered("cut between chunks", hostile.chunked(0.5, end=False))
+    answered("whole in chunks", hostile.chunked(1.0, end=True), good=True)
+    answered("half in whole chunks", hostile.chunked(0.5, end=True))
+    answered("a length that is too short", hostile.sent(length=-100))
+    answered("a length that is too long", hostile.sent(length=100))
+    answered("another kind of content told", hostile.sent(kind="text/html"), good=True)
+    answered("bytes behind the end", hostile.sent(lambda content: content + bytes(8)))
+    for name, content in (
+        ("a page with status 200", page), ("nothing", b""), ("one byte", b"\xcd"), ("JSON", b'{"error": 1}'),
+        ("zip", b"PK\x03\x04" + bytes(500)), ("netCDF", b"CDF\x01" + bytes(500)),
+        ("another station's file", other), ("another hour's file", hour), ("frames of 4 x 4", small),
+        ("frames of a raw stream", hostile.stream()),
+    ):  # fmt: skip
+        answered(name, hostile.sent(lambda _, content=content: content))
+    answered("gzip of the file", hostile.sent(gzip.compress))
+    answered("gzip that is told", hostile.sent(gzip.compress, encoding="gzip"), good=True)
+    answered("gzip that is told and is none", hostile.sent(encoding="gzip"))
+    answered(
+        "gzip that is told and expands to 64 MB", hostile.sent(lambda _: gzip.compress(bytes(2**26)), encoding="gzip")
+    )
+    answered("without end", hostile.endless)
+    for part in ("no answer", "in the head", "after the head", "in the middle", "byte by byte"):
+        answered(f"stalled: {part}", hostile.stalled(part))
+    for status in (401, 403, 404, 410, 500, 502, 503):
+        answered(f"status {status}", hostile.refused(status))
+    answered("status 503 that asks to wait for a day", hostile.refused(503, {"Retry-After": "86400"}))
+    prepared("status 503 twice", lambda server, path, here: server.busy.update({path.name: 2}), good=True)
+    answered("sent to itself", hostile.redirected("{name}"))
+    answered("sent to another host", hostile.redirected("http://localhost:{port}/copy/{name}"))
+    answered("sent to another port", hostile.redirected("http://127.0.0.1:9/{name}"))
+    answered("sent to a file", hostile.redirected("file:///etc/hostname"))
+    prepared("sent to another place", hostile.moved(lambda content: content), good=True)
+    prepared("sent to another station's file", hostile.moved(lambda _: other))
+    prepared("sent to a page", hostile.moved(lambda _: page))
+    for name, damage in hostile.damages().items():
+        answered(f"records: {name}", hostile.sent(damage))
+    prepared("half a file left here", hostile.left_half, good=True)
+    prepared("half a file left here, and the server fails", hostile.left_half_alone)
+    prepared("a download left by a process that died", hostile.left_download, good=True)
+    prepared("swapped after it was checked", hostile.swapped(isolation, other))
+    answered_list = {
+        "list: a page": hostile.sent(lambda _: page), "list: without end": hostile.endless,
+        "list: status 500": hostile.refused(500), "list: stalled": hostile.stalled("in the middle"),
+        "list: impossible dates": hostile.listed("thg_l1_asf_gako_2011013199_v01.cdf", "thg_l1_asf_gako_20119901_v01.cdf"),
+        "list: places elsewhere": hostile.listed("../../../thg_l1_asf_gako_2011013122_v99.cdf/..%2f..%2fx.cdf"),
+    }  # fmt: skip
+    for name, answer in answered_list.items():
+        cases[name] = (
+            lambda server, path, here, answer=answer: server.answers.update({path.parent.name: answer}),
+            False,
+        )
+    return cases
+
+
 def _simulated(folder: Path) -> dict[str, Form]:
     plain, packed = hostile.mutated, hostile.mutated_packed
     path = hostile.write_frames(hostile.frames_path(folder), hostile.frames())
@@ -289,9 +439,9 @@ def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[list
     told: list[str] = []
     ears = logging.Handler(logging.WARNING)
     ears.emit = lambda record: told.append(record.getMessage())
-    ours = logging.getLogger("pyspedas_similarity")
+    ours, theirs = logging.getLogger("pyspedas_similarity"), logging.getLogger("urllib3")
     ours.addHandler(ears)
-    ours.propagate = False
+    ours.propagate = theirs.propagate = False
     try:
         for config in (MMS, THEMIS):
             config.update(local_data_dir=str(local), remote_data_dir=remote, no_download=False)
@@ -300,7 +450,7 @@ def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[list
             yield told
     finally:
         ours.removeHandler(ears)
-        ours.propagate = True
+        ours.propagate = theirs.propagate = True
         for config, values in zip((MMS, THEMIS), before, strict=True):
             config.update(values)
 
@@ -317,6 +467,7 @@ def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
 TESTS = {
     "mutations": (mutations, 10_000),
     "bombs": (bombs, 1),
+    "downloads": (downloads, 1),
 }
 
 
