@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from ..errors import EncoderError
@@ -15,6 +16,9 @@ CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 NETWORK = "encoder.onnx"
 """The files of a saved encoder."""
+
+MOST_FILE_BYTES, MOST_CARD_BYTES = 2**30, 2**24
+"""A network of 250 million numbers, and a card: more is read of no file."""
 
 KINDS = ("distribution", "frame", "spectrum", "window")
 
@@ -143,6 +147,27 @@ class Card:
             return cls(**{name: found[name] for name in expected if name in found})
         except EncoderError as error:
             raise EncoderError(f"{source}: {error.subject}", error.found, error.remedy) from error
+
+
+def read_file(path: Path, most_bytes: int = MOST_FILE_BYTES) -> bytes:
+    """A file of an encoder.
+
+    Raises
+    ------
+    EncoderError
+        It cannot be read, is no file but a device or a pipe, which have no end, or is too long.
+    """
+    try:
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise EncoderError(str(path), "no file but a device or a pipe", "Restore the folder.")
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1) if path.stat().st_size <= most_bytes else b""
+            size = len(content) or path.stat().st_size
+    except OSError as error:
+        raise EncoderError(str(path), f"cannot be read ({error.strerror})", "Restore the folder.") from error
+    if size > most_bytes:
+        raise EncoderError(str(path), f"{size} bytes, more than {most_bytes >> 20} MiB", "Restore the folder.")
+    return content
 
 
 def with_checksums(card: Card, files: Mapping[str, bytes]) -> Card:

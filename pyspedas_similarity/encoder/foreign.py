@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .cards import Card
+from .cards import Card, read_file
 from .resizing import resizing
 from .runtime import Encoder, messages, network_transform, open_session, read_network
 from .weights import NETWORK, WEIGHTS, no_weights
@@ -124,10 +124,7 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
         that are not finite, takes another input, or mixes the images of a batch.
     """
     path, takes = Path(path), takes or ForeignInput()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EncoderError(str(path), f"cannot be read ({error.strerror})", "Give an ONNX file.") from error
+    content = read_file(path)
     model = read_network(content, str(path))
     _check_operators(model, str(path))
     takes = _settled(model, recipe.shape, takes, str(path))

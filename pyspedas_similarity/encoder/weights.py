@@ -23,7 +23,7 @@ from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, build_backbone
 from .canonical import METHOD as CANONICAL_METHOD
 from .canonical import canonical_transform
-from .cards import CARD, NETWORK, WEIGHTS, Card
+from .cards import CARD, MOST_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
 from .hybrid import METHOD as HYBRID_METHOD
@@ -147,13 +147,13 @@ def load_encoder(folder: str | Path) -> Encoder:
     """
     folder = Path(folder)
     try:
-        text = _read(folder / CARD).decode()
+        text = read_file(folder / CARD, MOST_CARD_BYTES).decode()
     except UnicodeDecodeError as error:
         raise EncoderError(str(folder / CARD), "not a text", "Restore the file or train again.") from error
     card = Card.from_json(text, str(folder / CARD))
     if card.method == FIXED_METHOD:
         return _load_fixed(card, folder)
-    files = {name: _read(folder / name) for name in (WEIGHTS, NETWORK)}
+    files = {name: read_file(folder / name) for name in (WEIGHTS, NETWORK)}
     for name, expected in ((WEIGHTS, card.weights_sha256), (NETWORK, card.onnx_sha256)):
         if _sha256(files[name]) != expected:
             raise EncoderError(str(folder / name), "not the file its card speaks of", "Restore the folder.")
@@ -299,13 +299,6 @@ def _write_through(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise EncoderError(str(path), f"cannot be read ({error.strerror})", "Restore the folder.") from error
 
 
 def _sha256(content: bytes) -> str:

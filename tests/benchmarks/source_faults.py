@@ -3,6 +3,7 @@
     python tests/benchmarks/source_faults.py mutations   10,000 damaged CDF, PGM and SAV files through the sources
     python tests/benchmarks/source_faults.py bombs       small files that expand to 256 MB, or have no end
     python tests/benchmarks/source_faults.py downloads   more than 50 ways in which a server on loopback can fail
+    python tests/benchmarks/source_faults.py weights     hostile weights, cards, networks, archives and exports
 
 `-n` changes the number, `--seed` what is drawn. Exit status 1 where something was not as it should be.
 tests/sources/test_faults.py runs a short form of each.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import gzip
 import hashlib
 import importlib.util
@@ -21,6 +23,7 @@ import logging
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,12 +52,13 @@ def _tool(name: str) -> Any:
     """A module of tests/, which is not on the path."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
+    sys.modules[spec.name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
 
 
 hostile, fpi_files, archive_server = _tool("hostile_files"), _tool("fpi_files"), _tool("archive_server")
+hostile_weights, archive_faults = _tool("hostile_weights"), _tool("benchmarks/archive_faults")
 
 FRAMES_RANGE = [hostile.FIRST, hostile.FIRST + np.timedelta64(1, "h")]
 FPI_RANGE = [hostile.START, hostile.START + np.timedelta64(10, "s")]
@@ -366,7 +370,9 @@ def _download_cases(folder: Path) -> dict[str, tuple[Callable, bool]]:
     answered_list = {
         "list: a page": hostile.sent(lambda _: page), "list: without end": hostile.endless,
         "list: status 500": hostile.refused(500), "list: stalled": hostile.stalled("in the middle"),
-        "list: impossible dates": hostile.listed("thg_l1_asf_gako_2011013199_v01.cdf", "thg_l1_asf_gako_20119901_v01.cdf"),
+        "list: impossible dates": hostile.listed(
+            "thg_l1_asf_gako_2011013199_v01.cdf", "thg_l1_asf_gako_20119901_v01.cdf"
+        ),
         "list: places elsewhere": hostile.listed("../../../thg_l1_asf_gako_2011013122_v99.cdf/..%2f..%2fx.cdf"),
     }  # fmt: skip
     for name, answer in answered_list.items():
@@ -375,6 +381,157 @@ def _download_cases(folder: Path) -> dict[str, tuple[Callable, bool]]:
             False,
         )
     return cases
+
+
+# What nothing that reads may do. Modules that are imported are executed, too: they are told by the names of their files.
+ALARMS = (
+    "pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
+    "subprocess.Popen", "socket.connect", "socket.bind", "ctypes.dlopen", "marshal.loads", "shutil.rmtree",
+    "urllib.Request", "code.__new__",
+)  # fmt: skip
+
+
+class _Alarm:
+    """Notes what an audit hook hears of while it listens, and which files are opened to be written."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.listens = False
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple) -> None:
+        if not self.listens:
+            return
+        if event in ALARMS:
+            # The reader's process is started by its script and nothing else.
+            ours = event == "subprocess.Popen" and str(isolation._SCRIPT) in map(str, arguments[1])
+            if not ours:
+                self.heard.append(f"{event} {str(arguments)[:80]}")
+        elif event in ("exec", "compile"):
+            name = str(getattr(arguments[0], "co_filename", arguments[-1]))
+            if not name.startswith(("<frozen", "/")) and not _is_a_library_that_writes_functions():
+                self.heard.append(f"{event} {name[:80]}")
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        self.heard.clear()
+        self.listens = True
+        try:
+            yield self.heard
+        finally:
+            self.listens = False
+
+
+def _is_a_library_that_writes_functions() -> bool:
+    """Whether it is dataclasses, namedtuple and their like, which write functions of names in source code."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if Path(frame.f_code.co_filename).name in ("dataclasses.py", "enum.py", "_bootstrap_external>", "_make.py"):
+            return True
+        if frame.f_code.co_filename.endswith("collections/__init__.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def weights(n: int, seed: int, folder: Path) -> dict:
+    """Load each in one process that listens to what it does; what dies, hangs or eats memory is told by name."""
+    command = [sys.executable, str(Path(__file__).resolve()), "_weights", str(folder)]
+    quiet = os.environ | {"OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
+    out = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=900, check=False)
+    found: Counter = Counter({"things that were run": 0, "files that appeared elsewhere": 0, "not refused": 0})
+    for line in out.stdout.splitlines():
+        one = json.loads(line)
+        found["hostile files"] += 1
+        found["refused"] += one["outcome"] == "refused"
+        found["things that were run"] += len(one["heard"])
+        found["files that appeared elsewhere"] += one["sprung"]
+        found["slowest, s"] = max(found["slowest, s"], one["s"])
+        found["MB at most"] = max(found["MB at most"], one["MB"])
+        if one["outcome"] != "refused" or one["heard"] or one["sprung"] or one["s"] > 2 * MOST_SECONDS:
+            found["not refused"] += 1
+            found[f"{one['name']}: {one['outcome']}, {one['heard']}, {one['s']} s"] += 1
+    found["died"] = int(out.returncode != 0)
+    if out.returncode:
+        found[out.stderr[-300:]] = 1
+    bad = ("things that were run", "files that appeared elsewhere", "not refused", "died")
+    return _judged(found, bad, found["hostile files"] >= 20 and found["MB at most"] < MOST_MEMORY_MB)
+
+
+def _work_weights(place: str) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))  # a bomb that works ends this process, not the machine
+    template, alarm = Path(place) / "good", _Alarm()
+    loads = _good_files(template)
+    for load in loads.values():
+        load(template)  # good files go through, and imports are done
+    for number, (name, load, prepare) in enumerate(_weight_cases(loads)):
+        folder = Path(place) / f"case{number}"
+        shutil.copytree(template, folder)
+        prepare(folder)
+        began = time.monotonic()
+        with alarm.listening() as heard, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                load(folder)
+                outcome = "loaded"
+            except SimilarityError:
+                outcome = "refused"
+            except BaseException as error:
+                outcome = f"other error {type(error).__name__}: {error}"[:150]
+        told = {"name": name, "outcome": outcome, "heard": list(heard), "s": round(time.monotonic() - began, 2)}
+        print(json.dumps(told | {"sprung": (folder / "sprung").exists(), "MB": _peak()}), flush=True)
+        shutil.rmtree(folder)
+
+
+def _good_files(folder: Path) -> dict[str, Callable[[Path], Any]]:
+    """Make good files of every form in a folder, and give what loads each."""
+    from pyspedas_similarity.archive.archive import Archive
+    from pyspedas_similarity.archive.portable import export_archive, import_archive
+    from pyspedas_similarity.encoder import shipped
+    from pyspedas_similarity.encoder.foreign import import_onnx
+    from pyspedas_similarity.encoder.weights import load_encoder
+    from pyspedas_similarity.imaging.recipe import FrameRecipe
+
+    shutil.copytree(shipped.FOLDER / "windows", folder / "encoder")
+    (folder / "network.onnx").write_bytes(hostile_weights.network().SerializeToString())
+    archive = Archive(folder / "archive")
+    for number in range(2):
+        archive.begin(archive_faults.IDENTITY).append(archive_faults.batch(number))
+    export_archive(archive, folder / "rows.parquet")
+
+    def search(at: Path) -> None:
+        opened = Archive(at / "archive")
+        opened.index()
+        if not opened.verify().sound:
+            raise SimilarityError(str(at), "it is damaged", "Repair it.")
+
+    return {
+        "encoder": lambda at: load_encoder(at / "encoder"),
+        "network": lambda at: import_onnx(at / "network.onnx", FrameRecipe(pixels=16)),
+        "archive": search,
+        "export": lambda at: import_archive(Archive(at / "again"), at / "rows.parquet"),
+    }
+
+
+def _weight_cases(loads: dict[str, Callable]) -> Iterator[tuple[str, Callable, Callable[[Path], Any]]]:
+    import onnx
+
+    for name, prepare in hostile_weights.weight_cases().items():
+        yield name, loads["encoder"], prepare
+    for name, change in hostile_weights.network_cases().items():
+
+        def prepare(at: Path, change: Callable = change, into: str = "") -> None:
+            path = at / into / ("encoder.onnx" if into else "network.onnx")
+            made = change(onnx.load_model_from_string(path.read_bytes()))
+            content = made if isinstance(made, bytes) else made.SerializeToString()
+            hostile_weights.rewrite(at, "encoder.onnx", content) if into else path.write_bytes(content)
+
+        yield f"foreign network: {name}", loads["network"], prepare
+        yield f"network: {name}", loads["encoder"], functools.partial(prepare, into="encoder")
+    for name, prepare in hostile_weights.archive_cases().items():
+        yield f"archive: {name}", loads["archive"], prepare
+    for name, prepare in hostile_weights.export_cases().items():
+        yield name, loads["export"], prepare
 
 
 def _simulated(folder: Path) -> dict[str, Form]:
@@ -468,6 +625,7 @@ TESTS = {
     "mutations": (mutations, 10_000),
     "bombs": (bombs, 1),
     "downloads": (downloads, 1),
+    "weights": (weights, 1),
 }
 
 
