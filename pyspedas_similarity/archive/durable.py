@@ -78,7 +78,7 @@ def read_record(path: Path) -> dict[str, Any]:
         raise damaged
     try:
         record = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged from error
     if not isinstance(record, dict):
         raise damaged

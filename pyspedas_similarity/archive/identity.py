@@ -13,6 +13,9 @@ from ..errors import ArchiveError, MixingError
 FORMAT_VERSION = 1
 METRIC = "cosine"
 
+# A row of more is longer than anything that is embedded here.
+_MOST_DIMENSIONS = 2**20
+
 _COMPARED = ("kind", "encoder", "recipe", "dimension", "metric", "format_version")
 _REMEDY = {
     "format_version": "Export it with the version of this package that wrote it and import it with this one.",
@@ -50,7 +53,7 @@ class Identity:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or self.dimension < 1:
+        if type(self.dimension) is not int or not 1 <= self.dimension <= _MOST_DIMENSIONS:
             raise ArchiveError("dimension", f"found {self.dimension!r}", "Give the length of an embedding.")
         for name in ("kind", "encoder", "recipe", "metric"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
@@ -95,7 +98,7 @@ class Identity:
         MixingError
             If it is of a layout that this version of the package does not read.
         """
-        version = record.get("format_version")
+        version = record.get("format_version") if isinstance(record, Mapping) else None
         if version != FORMAT_VERSION:
             found = f"its layout is version {version!r}; this version of the package reads {FORMAT_VERSION}"
             raise MixingError(where, found, _REMEDY["format_version"])

@@ -273,7 +273,7 @@ class Index:
         source, site = heads.source[order], heads.site[order]
         starts = np.flatnonzero((np.diff(source, prepend=-1) != 0) | (np.diff(site, prepend=-1) != 0))
         found = []
-        for first, last in zip(starts, np.append(starts[1:], len(order)), strict=True):
+        for first, last in zip(starts, np.append(starts, len(order))[1:], strict=True):
             rows = order[first:last]
             labels = heads.sources[source[first]], heads.sites[site[first]]
             found.append(Series(*labels, heads.start[rows], heads.end[rows], heads.quality[rows], int(first)))

@@ -13,7 +13,8 @@ writer, who holds the lock and so knows that its maker is gone, removes it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from .durable import read_record, write_record
 from .store import Version
 
 _REPAIR = "Run pyspedas-similarity archive repair."
+# No path: a seal names files of this archive only.
+_FILE = re.compile(r"\w[\w.-]*")
 _LAST_VERSION = 2**64 - 1
 
 
@@ -57,6 +60,16 @@ class Seal:
     manifest: str
     identity: str
     origin: int = 0
+
+    def check(self) -> None:
+        """TypeError or ValueError if a field is not what it is called; the checksum only tells who wrote it whole."""
+        for one in fields(self):
+            if type(getattr(self, one.name)) is not {"str": str, "int": int}.get(str(one.type), tuple):
+                raise TypeError(f"{one.name} is {getattr(self, one.name)!r:.40}")
+        for name in self.files:
+            if not isinstance(name, str) or not _FILE.fullmatch(name):
+                raise ValueError(f"a file is called {name!r:.40}")
+        np.datetime64(self.made, "ns")
 
     @property
     def told(self) -> Version:
@@ -101,9 +114,11 @@ def read_seal(folder: Path, version: int) -> Seal:
         found = f"there is no version {version}; there are {len(known)}, the newest is {max(known, default=0)}"
         raise ArchiveError(str(folder.parent), found, "See pyspedas-similarity archive info.") from error
     try:
-        return Seal(**{**record, "files": tuple(record["files"])})
-    except (TypeError, KeyError) as error:
+        seal = Seal(**{**record, "files": tuple(record["files"])})
+        seal.check()
+    except (TypeError, KeyError, ValueError) as error:
         raise DamagedArchiveError(str(path), f"it is no seal ({error})", _REPAIR) from error
+    return seal
 
 
 def manifest_path(rows: Path, version: int) -> Path:

@@ -20,6 +20,9 @@ NETWORK = "encoder.onnx"
 MOST_FILE_BYTES, MOST_CARD_BYTES = 2**30, 2**24
 """A network of 250 million numbers, and a card: more is read of no file."""
 
+MOST_SIZE = 2**20
+"""Of images and embeddings; what a card says is allocated."""
+
 KINDS = ("distribution", "frame", "spectrum", "window")
 
 # Words about an encoder may be mended later; they change no embedding, so they do not change the hash.
@@ -97,6 +100,9 @@ class Card:
             )
         if self.kind not in KINDS:
             raise EncoderError("kind", f"{self.kind!r}", f"Use one of {', '.join(KINDS)}.")
+        if max(self.dimension, self.channels, self.pixels) > MOST_SIZE:
+            found = f"{self.dimension}, {self.channels}, {self.pixels}"
+            raise EncoderError("dimension, channels, pixels", found, f"Give at most {MOST_SIZE}.")
         if not self.name:
             raise EncoderError("name", "an empty name", "Give the encoder a name.")
 

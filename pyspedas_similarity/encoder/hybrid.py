@@ -102,6 +102,7 @@ def _record(card: Card) -> dict:
         and all(type(record.get(name)) is kind for name, kind in types.items())
         and record["fixed"] in FIXED
         and 0 < record["share"] < 1
+        and record["method"] != METHOD  # which would have parts without end
     )
     if not sound:
         raise EncoderError(f"encoder {card.name}", f"{record!r:.80} as its parts", "Restore the card.")

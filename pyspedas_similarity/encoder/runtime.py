@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From filled images and where they were measured, both (n, channels, pixels, pixels), to features (n, dimension)."""
 
+REPEATING = ("Loop", "Scan", "SequenceMap")
+"""Operators of ONNX that may go on for ever; no encoder of images needs them."""
+
 SMALLEST_NORM = 1e-12
 
 PIXELS_AT_ONCE, MOST_AT_ONCE = 2**18, 256
@@ -193,7 +196,14 @@ def run_network(onnx: bytes, shapes: Sequence[tuple[int, ...]], source: str) -> 
     if found != list(shapes) or any(port.type != "tensor(float)" for port in ports):
         raise EncoderError(source, f"a network of shapes {found}, the card says {list(shapes)}", "Restore the folder.")
     name = ports[0].name
-    return lambda values: session.run(None, {name: values})[0]
+
+    def run(values: np.ndarray) -> np.ndarray:
+        try:
+            return session.run(None, {name: values})[0]
+        except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
+            raise EncoderError(source, f"it fails ({str(error)[:200]})", "Restore the file or train again.") from error
+
+    return run
 
 
 def open_session(onnx: bytes, source: str) -> InferenceSession:
@@ -228,12 +238,15 @@ def read_network(onnx: bytes, source: str) -> ModelProto:
         Not a network, one that names other files, or one that holds numbers that are not finite.
     """
     from google.protobuf.message import DecodeError
-    from onnx import TensorProto, load_model_from_string, numpy_helper
+    from onnx import NodeProto, TensorProto, load_model_from_string, numpy_helper
 
     try:
         model = load_model_from_string(onnx)
     except (DecodeError, ValueError) as error:
         raise EncoderError(source, "not an ONNX network", "Restore the file or train again.") from error
+    for node in messages(model, NodeProto):
+        if node.op_type in REPEATING:
+            raise EncoderError(source, f"an operator that repeats others, {node.op_type}", "Export it without loops.")
     for tensor in messages(model, TensorProto):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise EncoderError(
@@ -241,7 +254,7 @@ def read_network(onnx: bytes, source: str) -> ModelProto:
             )
         try:
             values = numpy_helper.to_array(tensor)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # types and sizes that do not exist lead onnx to nearly every exception there is
             raise EncoderError(source, f"tensor {tensor.name!r} is damaged ({error})", "Restore the file.") from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise EncoderError(source, f"tensor {tensor.name!r} is not finite", "Restore the file or train again.")
