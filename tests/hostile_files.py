@@ -189,8 +189,8 @@ def _changed(content: bytes, *changes: tuple[int, str, int]) -> bytes:
     return bytes(raw)
 
 
-def cdf_bombs(folder: Path) -> dict[str, bytes]:
-    """CDF files of all-sky frames that make a reader take 256 MB or more, or walk for ever."""
+def cdf_bombs(folder: Path) -> dict[str, bytes | Callable[[], bytes]]:
+    """CDF files of all-sky frames that make a reader take 256 MB or more, or walk for ever; large ones when called."""
     small = write_frames(folder / "small.cdf", frames(1)).read_bytes()
     at = CdfPlaces.of(small)
     records = 2**28 // 512
@@ -219,35 +219,41 @@ def cdf_bombs(folder: Path) -> dict[str, bytes]:
         "a block of 2^62 bytes": _changed(small, (at.block, "q", 2**62)),
         "a block of -1 bytes": _changed(small, (at.block, "q", -1)),
     }
-    zeros = write_frames(folder / "zeros.cdf", np.zeros((2048, 256, 256), np.uint16)).read_bytes()
-    bombs["256 MB in one block"] = zeros
-    block = CdfPlaces.of(zeros).block
-    length = block + 24 + _number(zeros, block + 16) - 4
-    claims = _changed(zeros, (CdfPlaces.of(zeros).variable + 24, "i", 0))
-    bombs["256 MB in a block that says 128 kB"] = claims[:length] + struct.pack("<I", 2**17) + claims[length + 4 :]
+    return bombs | {
+        "256 MB in one block": lambda: _zeros(folder),
+        "256 MB in a block that says 128 kB": lambda: _says_less(_zeros(folder)),
+        "256 MB, compressed as a whole": _compressed_as_a_whole,
+    }
+
+
+def _zeros(folder: Path) -> bytes:
+    return write_frames(folder / "zeros.cdf", np.zeros((2048, 256, 256), np.uint16)).read_bytes()
+
+
+def _says_less(zeros: bytes) -> bytes:
+    at = CdfPlaces.of(zeros)
+    end = at.block + 24 + _number(zeros, at.block + 16) - 4
+    one = _changed(zeros, (at.variable + 24, "i", 0))
+    return one[:end] + struct.pack("<I", 2**17) + one[end + 4 :]
+
+
+def _compressed_as_a_whole() -> bytes:
     packed = gzip.compress(bytes(2**28), 9)
-    bombs["256 MB, compressed as a whole"] = (
-        bytes.fromhex("cdf30001cccc0001")
-        + struct.pack(">qiqqi", 32 + len(packed), 10, 32 + 8 + len(packed), 2**28, 0)
-        + packed
-        + struct.pack(">qiiiii", 28, 11, 5, 0, 1, 9)
-    )
-    return bombs
+    head = struct.pack(">qiqqi", 32 + len(packed), 10, 40 + len(packed), 2**28, 0)
+    return bytes.fromhex("cdf30001cccc0001") + head + packed + struct.pack(">qiiiii", 28, 11, 5, 0, 1, 9)
 
 
-def stream_bombs() -> dict[str, bytes]:
-    """Raw streams that expand to 256 MB or more."""
+def stream_bombs() -> dict[str, Callable[[], bytes]]:
+    """Raw streams that expand to 256 MB or more, when called."""
     head = stream(1)[: stream(1).index(b"16 16")]
-    zeros = gzip.compress(bytes(2**28), 9)
-    large = head + b"4096 4096\n65535\n" + bytes(2**25)
     return {
-        "256 MB of zeros": zeros,
-        "ten times 256 MB": zeros * 10,
-        "frames of 32 MB": gzip.compress(large, 9) * 10,
-        "a frame that says 20 GB": gzip.compress(head + b"99999 99999\n65535\n", 9),
-        "a frame that says 32 MB": gzip.compress(head + b"4096 4096\n65535\n", 9),
-        "a header of 256 MB": gzip.compress(b"P5\n" + b"#" * 2**28, 9),
-        "a million frames of 8 x 8": gzip.compress((head + b"8 8\n255\n" + bytes(64)) * 10**6, 1),
+        "256 MB of zeros": lambda: gzip.compress(bytes(2**28), 9),
+        "ten times 256 MB": lambda: gzip.compress(bytes(2**28), 9) * 10,
+        "frames of 32 MB": lambda: gzip.compress(head + b"4096 4096\n65535\n" + bytes(2**25), 9) * 10,
+        "a frame that says 20 GB": lambda: gzip.compress(head + b"99999 99999\n65535\n", 9),
+        "a frame that says 32 MB": lambda: gzip.compress(head + b"4096 4096\n65535\n", 9),
+        "a header of 256 MB": lambda: gzip.compress(b"P5\n" + b"#" * 2**28, 9),
+        "a million frames of 8 x 8": lambda: gzip.compress((head + b"8 8\n255\n" + bytes(64)) * 10**6, 1),
     }
 
 
@@ -281,8 +287,8 @@ def good_npz() -> bytes:
     return out.getvalue()
 
 
-def npz_bombs() -> dict[str, bytes]:
-    """Files of NumPy arrays that expand to 256 MB or more, or hold what has to be unpickled."""
+def npz_bombs() -> dict[str, bytes | Callable[[], bytes]]:
+    """Files of NumPy arrays that expand to 256 MB or more, or hold what has to be unpickled; large ones when called."""
 
     def packed(**members: bytes) -> bytes:
         out = io.BytesIO()
@@ -295,14 +301,19 @@ def npz_bombs() -> dict[str, bytes]:
         head = f"{{'descr': '{form}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
         return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + content
 
-    zeros = array("(67108864,)", bytes(2**28))
-    told = bytearray(packed(frames=zeros))
-    directory = told.rindex(b"PK\x01\x02")
-    struct.pack_into("<I", told, directory + 24, 1000)  # the size when expanded, in the directory alone
+    def zeros() -> bytes:
+        return packed(frames=array("(67108864,)", bytes(2**28)))
+
+    def says_less() -> bytes:
+        told = bytearray(zeros())
+        directory = told.rindex(b"PK\x01\x02")
+        struct.pack_into("<I", told, directory + 24, 1000)  # the size when expanded, in the directory alone
+        return bytes(told)
+
     return {
-        "256 MB of zeros": packed(frames=zeros),
-        "256 MB that say 1 kB": bytes(told),
-        "40 times 16 MB": packed(**{f"a{k}": array("(4194304,)", bytes(2**24)) for k in range(40)}),
+        "256 MB of zeros": zeros,
+        "256 MB that say 1 kB": says_less,
+        "40 times 16 MB": lambda: packed(**{f"a{k}": array("(4194304,)", bytes(2**24)) for k in range(40)}),
         "a head that says 16 GB": packed(frames=array("(4294967296,)", b"")),
         "a head of negative size": packed(frames=array("(-4,)", b"")),
         "a head that is code": packed(frames=array("(__import__('os').system('true'),)", b"")),

@@ -178,7 +178,7 @@ def bombs(n: int, seed: int, folder: Path) -> dict:
         usual = _read_alone(good[kind], kind, folder)
         found["good files that were not read"] += usual["outcome"] != "read"
         for name, content in files.items():
-            one = _read_alone(content, kind, folder)
+            one = _read_alone(content() if callable(content) else content, kind, folder)
             found["bombs"] += 1
             found["refused"] += one["outcome"] == "refused"
             beyond = one["MB"] - usual["MB"]

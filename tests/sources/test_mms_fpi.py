@@ -324,6 +324,20 @@ def test_files_that_are_cut_off_are_not_kept(server, settings, caplog):
     np.testing.assert_array_equal(times_of(collected(span(*events))), np.concatenate([e.times for e in events]))
 
 
+def test_files_of_others_are_not_kept(server, settings, caplog):
+    """One has the samples of another time, one those of another spacecraft."""
+    events = five_events(server)
+    paths = files_below(server.root)
+    paths[1].write_bytes(paths[2].read_bytes())
+    (elsewhere, *_) = fpi_files.write_tree(server.root.parent / "other", events[3], probe="2")
+    paths[3].write_bytes(elsewhere.read_bytes())
+    kept = np.concatenate([events[k].times for k in (0, 2, 4)])
+    np.testing.assert_array_equal(times_of(collected(span(*events))), kept)
+    (warning,) = warnings_of(caplog)
+    assert "its samples begin at 2020-02-01T00:09:50" in warning and "it does not hold mms1_des_dist_brst" in warning
+    assert {path.name for path in files_below(settings["local_data_dir"])} == {paths[k].name for k in (0, 2, 4)}
+
+
 def test_a_broken_file_here_is_told_or_replaced(server, settings, caplog):
     events = five_events(server)
     collected(span(*events))
