@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import LoadError, SimilarityError
-from pyspedas_similarity.sources import asi_files, cdf_records, isolation, segments
+from pyspedas_similarity.sources import asi_files, cdf_records, isolation
 from pyspedas_similarity.sources.cdf_records import check_cdf
 from pyspedas_similarity.sources.checked_loading import load_checked
 from pyspedas_similarity.sources.npz_files import read_npz
@@ -70,12 +70,14 @@ def test_downloads_that_go_wrong_are_not_kept(tmp_path):
 
 
 @posix
-def test_downloads_are_noticed_where_they_are_not_checked(tmp_path, monkeypatch):
-    """The judge of that test has to see what is kept, or it would show nothing."""
-    monkeypatch.setattr(faults, "_download_cases", lambda folder: {"moved": (hostile.moved(lambda _: b"x"), False)})
-    monkeypatch.setattr(segments, "check_cdf", lambda *_, **__: None)
-    monkeypatch.setattr(faults, "_same_frames", lambda one, no_update: True)
-    assert not faults.downloads(1, 1, tmp_path)["as it should be"]
+def test_a_download_that_is_kept_is_noticed(tmp_path, monkeypatch):
+    """The judge of that test has to see what comes and stays: frames of the right station and time with other counts."""
+    other = hostile.write_frames(tmp_path / "other.cdf", hostile.frames(seed=1)).read_bytes()
+    monkeypatch.setattr(faults, "_download_cases", lambda folder: {"other": (hostile.moved(lambda _: other), False)})
+    found = faults.downloads(1, 1, tmp_path)
+    (told,) = [key for key in found if key.startswith("other: ")]
+    assert "kept or loaded" in told and "left something as good" in told and "other frames came" in told
+    assert not found["as it should be"]
 
 
 @posix
