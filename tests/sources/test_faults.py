@@ -71,7 +71,7 @@ def test_downloads_that_go_wrong_are_not_kept(tmp_path):
 
 @posix
 def test_a_download_that_is_kept_is_noticed(tmp_path, monkeypatch):
-    """The judge of that test has to see what comes and stays: frames of the right station and time with other counts."""
+    """The judge of that test has to see what comes and stays: right station and time, other counts."""
     other = hostile.write_frames(tmp_path / "other.cdf", hostile.frames(seed=1)).read_bytes()
     monkeypatch.setattr(faults, "_download_cases", lambda folder: {"other": (hostile.moved(lambda _: other), False)})
     found = faults.downloads(1, 1, tmp_path)
