@@ -50,14 +50,15 @@ def cached_graph(folder: Path, embeddings: np.ndarray, k: int, seed: int = 0) ->
 
 def _read(folder: Path, name: str, shape: tuple[int, int]) -> tuple[np.ndarray, float] | None:
     try:
-        record = read_record(folder / f"{name}.json")
-        with (folder / f"{name}.neighbours").open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != record["hash"]:
-                raise ValueError("its numbers are not as they were written")
-            file.seek(0)
-            neighbours = np.load(file, allow_pickle=False)
-        if neighbours.shape != shape or neighbours.dtype != np.int32:
-            raise ValueError(f"found {neighbours.dtype} of the shape {neighbours.shape}")
+        record, path = read_record(folder / f"{name}.json"), folder / f"{name}.neighbours"
+        if path.stat().st_size != 4 * shape[0] * shape[1]:
+            raise ValueError(f"it has {path.stat().st_size} bytes")
+        raw = path.read_bytes()
+        if hashlib.sha256(raw).hexdigest() != record["hash"]:
+            raise ValueError("its numbers are not as they were written")
+        neighbours = np.frombuffer(raw, "<i4").reshape(shape)
+        if neighbours.min() < -1 or neighbours.max() >= shape[0]:
+            raise ValueError("it names rows that are not there")
         return neighbours, float(record["recall"])
     except FileNotFoundError:
         return None
@@ -69,18 +70,17 @@ def _read(folder: Path, name: str, shape: tuple[int, int]) -> tuple[np.ndarray, 
 def _write(folder: Path, name: str, graph: NeighbourGraph) -> None:
     """Put it there whole, and take away older ones, which are of what the archive held before."""
     make_folder(folder)
+    raw = np.ascontiguousarray(graph.neighbours, "<i4").tobytes()
     temporary = folder / f".tmp{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        with temporary.open("xb") as file:
-            np.save(file, graph.neighbours, allow_pickle=False)
-        with temporary.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        temporary.write_bytes(raw)
         os.replace(temporary, folder / f"{name}.neighbours")
     except OSError:
         with suppress(OSError):
             temporary.unlink()
         raise
-    write_record(folder / f"{name}.json", {"hash": found, "recall": graph.recall})
+    record = {"hash": hashlib.sha256(raw).hexdigest(), "recall": graph.recall}
+    write_record(folder / f"{name}.json", record)
     _forget_oldest(folder)
 
 

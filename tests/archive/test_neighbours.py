@@ -1,11 +1,13 @@
 """The graph of neighbours beside all products, its cache, and searches along it."""
 
+import hashlib
 import logging
 
 import numpy as np
 import pytest
 
 from pyspedas_similarity.archive import graphs, neighbours
+from pyspedas_similarity.archive.durable import write_record
 from pyspedas_similarity.archive.graphs import cached_graph
 from pyspedas_similarity.archive.neighbours import GraphNear, make_graph, nearest_others
 from pyspedas_similarity.errors import ArgumentError
@@ -111,6 +113,25 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, monkeyp
         graph = cached_graph(tmp_path / "file" / "graphs", unit(50), 3)
     np.testing.assert_array_equal(graph.neighbours, right(unit(50), 3)[0])
     assert "not kept" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", ["short", "out of range", "no recall"])
+def test_a_graph_that_cannot_be_is_made_anew(tmp_path, monkeypatch, caplog, wrong):
+    monkeypatch.setattr(graphs, "EXACT_ROWS", 10)
+    right_one = cached_graph(tmp_path, unit(50), 3)
+    (path,) = tmp_path.glob("*.neighbours")
+    (record,) = tmp_path.glob("*.json")
+    if wrong == "short":
+        path.write_bytes(path.read_bytes()[:-4])
+    else:
+        numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, "<i4").tobytes()
+        path.write_bytes(numbers)
+        told = {"hash": hashlib.sha256(numbers).hexdigest()} | ({"recall": 1} if wrong == "out of range" else {})
+        write_record(record, told)
+    with caplog.at_level(logging.WARNING):
+        again = cached_graph(tmp_path, unit(50), 3)
+    assert "made anew" in caplog.text
+    np.testing.assert_array_equal(again.neighbours, right_one.neighbours)
 
 
 def test_a_walk_along_the_graph_proposes_the_nearest(clouds):
