@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-from . import lance_index, maintenance, repair
+from . import lance_index, maintenance, repair, staging
 from .durable import lease, make_folder, read_record, sync, sync_folder, write_record
 from .fragments import (
     FileHeads,
@@ -46,7 +46,7 @@ from .seals import (
     sealed_versions,
     write_seal,
 )
-from .store import Appended, Heads, Near, Report, Version
+from .store import Appended, Heads, Near, Report, Staged, Version
 
 if TYPE_CHECKING:
     from lance import LanceDataset
@@ -191,14 +191,14 @@ class LanceStore:
         ids = content_hashes(rows, self.identity)
         fresh = np.sort(np.unique(ids, return_index=True)[1])
         for _ in range(_ATTEMPTS):
-            fresh = fresh[~self._is_known(ids[fresh])]
+            fresh = fresh[~self.is_known(ids[fresh])]
             if not len(fresh):
                 return Appended(self.latest(), 0, len(rows))
             with writing(self.folder):
                 written = self._write(rows.take(fresh), ids[fresh])
             try:
                 with self.committing():
-                    if not self._is_known(ids[fresh]).any():
+                    if not self.is_known(ids[fresh]).any():
                         version = self.commit_append(written, len(fresh))
                         return Appended(version, len(fresh), len(rows) - len(fresh))
             except BaseException:
@@ -207,6 +207,18 @@ class LanceStore:
             self.discard(written)
         found = f"others added some of the same rows, {_ATTEMPTS} times in a row"
         raise BusyArchiveError(str(self.folder), found, "Try again, with one writer for the same data.")
+
+    def stage(self, rows: Rows, job: str) -> Staged:
+        """Write rows that belong to no version yet, for a job; they outlast a loss of power then."""
+        return staging.stage(self, rows, job)
+
+    def adopt(self, staged: Sequence[Staged]) -> Appended:
+        """Make one version that holds staged rows as well; what is there already is kept once."""
+        return staging.adopt(self, staged)
+
+    def unstage(self, job: str) -> None:
+        """Give up what was staged for a job and not adopted."""
+        staging.unstage(self, job)
 
     def heads(self, version: int | None = None) -> Heads:
         """The intact rows of a version, or of the newest, without their embeddings."""
@@ -328,6 +340,13 @@ class LanceStore:
         operation = lance.LanceOperation.Append(written)
         return self.commit(operation, newest, "append", newest.seal.rows + rows, rows, names_of(written))
 
+    def fragments_of(self, names: Sequence[str]) -> list[FragmentMetadata]:
+        """Data files that lie among the archive's and that no version names yet, as they can be committed."""
+        from lance.fragment import LanceFragment
+
+        dataset = self.snapshot().dataset
+        return [LanceFragment.create_from_file(name, dataset, 0) for name in names]
+
     def commit(
         self,
         operation: Any,
@@ -397,7 +416,7 @@ class LanceStore:
         table = to_arrow(rows, ids, self.identity)
         return write_files(self.rows_folder, table, table.schema, ROWS_PER_FILE)
 
-    def _is_known(self, ids: np.ndarray) -> np.ndarray:
+    def is_known(self, ids: np.ndarray) -> np.ndarray:
         """Which rows the newest version has already: bool, shape (n,)."""
         files = self.snapshot().files()
         seen, known = self._known
