@@ -64,3 +64,7 @@ class MixingError(ArchiveError):
 
 class BusyArchiveError(ArchiveError):
     """Somebody else holds the lock of an archive for too long."""
+
+
+class WorkerError(SimilarityError):
+    """A worker of a cluster failed, or there is none."""

@@ -291,13 +291,14 @@ def embed_segments(segments: Iterator[Segment], choices: Choices) -> tuple[Plan 
     return plan, [_joined(found) for found in parts.values()], list(templates.values())
 
 
-def prepared_segments(segments: Iterator[Segment], choices: Choices) -> Iterator[tuple[Plan, Variable]]:
-    """The plan, which the first segment settles, and the samples of one segment after another.
+def prepared_segments(
+    segments: Iterator[Segment], choices: Choices, plan: Plan | None = None
+) -> Iterator[tuple[Plan, Variable]]:
+    """The plan, which the first segment settles if none is given, and the samples of one segment after another.
 
     Nothing here holds a segment while the next one is read; who takes the samples should not either. After the last
     one, one warning for each variable tells of gaps in what its images need.
     """
-    plan = None
     gaps: dict[str, Gaps] = {}
     for segment in segments:
         plan = plan or make_plan([segment.distribution], choices, "field" in segment.companions)

@@ -16,7 +16,7 @@ from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .isolation import IsolatedCdf
-from .segments import DataFile, FileTree, Product, Segment, Tally, after, concatenate, join
+from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, concatenate, join
 from .tplot_variable import select
 
 logger = getLogger(__name__)
@@ -47,6 +47,16 @@ def segments_electrons(
     return segments("des", trange, probe, data_rate, **keywords)
 
 
+def pieces_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
+    """Files of DIS; see `pieces`."""
+    return pieces("dis", trange, probe, **keywords)
+
+
+def pieces_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
+    """Files of DES; see `pieces`."""
+    return pieces("des", trange, probe, **keywords)
+
+
 def load_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
     """Load DIS distributions; see `load`."""
     return load("dis", trange, probe, **keywords)
@@ -64,6 +74,7 @@ def segments(
     data_rate: str = "brst",
     no_update: bool = False,
     spdf: bool | None = None,
+    piece: Piece | None = None,
 ) -> Iterator[Segment]:
     """Distributions with magnetic field and moments, one segment after another.
 
@@ -82,6 +93,8 @@ def segments(
         from its ``remote_data_dir`` (SPDF) and kept.
     spdf : bool, optional
         False is refused unless with `no_update`.
+    piece : Piece, optional
+        Only this file of the range, of its spacecraft, from where it says.
 
     Yields
     ------
@@ -102,16 +115,24 @@ def segments(
     -----
     Of what could not be had, once, at the end, by the logger of this module. Times without data are no loss.
     """
-    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
-    if not probes or any(one not in ("1", "2", "3", "4") for one in probes):
-        raise ArgumentError("probe", f"found {probe!r}", "Give one or more of 1, 2, 3, 4.")
-    if data_rate not in ("brst", "fast"):
-        raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
-    if spdf is False and not no_update:
-        remedy = "Leave it out; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
-        raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
-    stations = [_Station(one, sensor, data_rate) for one in dict.fromkeys(probes)]
-    return _walk(stations, to_interval(trange), no_update)
+    stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
+    return _walk(stations, to_interval(trange), no_update, piece)
+
+
+def pieces(
+    sensor: str,
+    trange: Any,
+    probe: str | int | Sequence[str | int] = "1",
+    data_rate: str = "brst",
+    no_update: bool = False,
+    spdf: bool | None = None,
+) -> Iterator[Piece]:
+    """The files of distributions that `segments` goes through; nothing is fetched.
+
+    What it gives for each as ``piece`` is what it gives without, one after another, but that samples which are in two
+    files come with both.
+    """
+    return _listed(_stations(sensor, probe, data_rate, no_update, spdf), to_interval(trange), no_update)
 
 
 def load(
@@ -195,12 +216,49 @@ class _Station:
         return [(self.fpi("moms"), moments), (self.fgm(), magnetic)]
 
 
-def _walk(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Segment]:
+def _stations(
+    sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
+) -> list[_Station]:
+    """What is wanted, checked."""
+    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
+    if not probes or any(one not in ("1", "2", "3", "4") for one in probes):
+        raise ArgumentError("probe", f"found {probe!r}", "Give one or more of 1, 2, 3, 4.")
+    if data_rate not in ("brst", "fast"):
+        raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
+    if spdf is False and not no_update:
+        remedy = "Leave it out; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
+        raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
+    return [_Station(one, sensor, data_rate) for one in dict.fromkeys(probes)]
+
+
+def _roots(no_update: bool) -> tuple[str, str | None]:
+    """Where files are here, and at the server, if it may be asked."""
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG  # which sets remote_data_dir
 
+    return CONFIG["local_data_dir"], None if no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
+
+
+def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
+    local, remote = _roots(no_update)
+    tree = FileTree(Path(local), remote, Tally())
+    try:
+        for station in stations:
+            product = station.fpi("dist")
+            for file in tree.files(product, *span):
+                name, end = station.name("dist"), file.start + product.longest
+                yield Piece(name, station.probe, file.start, end, file.name, str(Path(local).absolute()), remote)
+    finally:
+        tree.close()
+        if tree.tally.lost:
+            logger.warning("Not all files of MMS %s are known: %s.", _seconds(*span), tree.tally)
+
+
+def _walk(
+    stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
+) -> Iterator[Segment]:
     tally = Tally()
-    remote = None if no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
-    tree = FileTree(Path(CONFIG["local_data_dir"]), remote, tally)
+    local, remote = _roots(no_update) if piece is None else (piece.local, piece.remote)
+    tree = FileTree(Path(local), remote, tally, piece and piece.name)
     try:
         for station in stations:
             yield from _Reader(tree, station, tally).segments(*span)

@@ -15,7 +15,7 @@ from ..imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, SpectrumRe
 from ..simulate import allsky, fpi
 from ..tplot import Variable
 from . import elfin_epd, mms_fpi, rbsp_hope, themis_asi
-from .segments import Segment
+from .segments import Piece, Segment
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Instrument:
     segments : callable or None
         ``segments(trange, probe=..., **keywords) -> iterator of Segment``: the same data piece by piece, for ranges of
         any length. Preferred to `load` where it is there.
+    pieces : callable or None
+        ``pieces(trange, probe=..., **keywords) -> iterator of Piece``: the files that `segments` goes through, each of
+        which it reads by itself with ``piece=``. With `segments` only.
     gated : bool
         Whether its frames are those of an all-sky camera, of which only the usable ones are searched unless told
         otherwise.
@@ -47,6 +50,7 @@ class Instrument:
     variables: str
     station: str
     segments: Callable[..., Iterator[Segment]] | None = None
+    pieces: Callable[..., Iterator[Piece]] | None = None
     gated: bool = False
 
 
@@ -80,12 +84,33 @@ _SIMULATED, _SIMULATED_PROBE = r"(?:simulated_asf_)?(?P<site>[a-z]{4,9})", r"(?P
 _RBSP, _ELFIN_PROBE = r"(?P<probe>rbsp[ab])_", r"(?P<probe>el[ab])_"
 
 INSTRUMENTS = {
-    "mms_dis": Instrument("MMS FPI ions", mms_fpi.load_ions, _IONS, "mms?_dis_dist_*", _MMS, mms_fpi.segments_ions),
+    "mms_dis": Instrument(
+        "MMS FPI ions",
+        mms_fpi.load_ions,
+        _IONS,
+        "mms?_dis_dist_*",
+        _MMS,
+        mms_fpi.segments_ions,
+        mms_fpi.pieces_ions,
+    ),
     "mms_des": Instrument(
-        "MMS FPI electrons", mms_fpi.load_electrons, ELECTRONS, "mms?_des_dist_*", _MMS, mms_fpi.segments_electrons
+        "MMS FPI electrons",
+        mms_fpi.load_electrons,
+        ELECTRONS,
+        "mms?_des_dist_*",
+        _MMS,
+        mms_fpi.segments_electrons,
+        mms_fpi.pieces_electrons,
     ),
     "themis_asi": Instrument(
-        "THEMIS all-sky imagers", themis_asi.load, _FRAMES, "thg_as[ft]_????*", _THEMIS, themis_asi.segments, gated=True
+        "THEMIS all-sky imagers",
+        themis_asi.load,
+        _FRAMES,
+        "thg_as[ft]_????*",
+        _THEMIS,
+        themis_asi.segments,
+        themis_asi.pieces,
+        gated=True,
     ),
     "rbsp_hope_electrons": Instrument(
         "Van Allen Probes HOPE electrons", rbsp_hope.load_electrons, _HOPE, "rbsp?_*hope*_FEDU*", _RBSP

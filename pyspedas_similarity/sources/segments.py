@@ -62,6 +62,35 @@ class Segment:
     companions: Mapping[str, Variable]
 
 
+@dataclass(frozen=True)
+class Piece:
+    """One file of a time range, to be read by itself, here or on another machine.
+
+    Attributes
+    ----------
+    source : str
+        The variable it holds.
+    probe : str
+        Spacecraft or station.
+    start, end : numpy.datetime64
+        Its samples lie between them, to a minute or two.
+    name : str
+        Of the file.
+    local : str
+        Root of the archive here; every machine has to see the same under this path.
+    remote : str or None
+        Root of the archive at the server, if it may be asked.
+    """
+
+    source: str
+    probe: str
+    start: np.datetime64
+    end: np.datetime64
+    name: str
+    local: str
+    remote: str | None
+
+
 @dataclass
 class Tally:
     """What came and what could not be had, with the reasons."""
@@ -117,9 +146,12 @@ class FileTree:
         Address of the server's root; None to use only what is here.
     tally : Tally
         Takes the lists that could not be had.
+    only : str, optional
+        Name of a file: of its kind there is no other then.
     """
 
-    def __init__(self, local: Path, remote: str | None, tally: Tally) -> None:
+    def __init__(self, local: Path, remote: str | None, tally: Tally, only: str | None = None) -> None:
+        self.only = only
         self.local = local
         self.remote = remote.rstrip("/") if remote else None
         self.tally = tally
@@ -132,6 +164,16 @@ class FileTree:
 
         Names tell when a file starts, in whole seconds, not when it ends: the last one before `start` is among them.
         """
+        if self.only is None or not self.only.startswith(product.stem + "_"):
+            yield from self._all(product, start, end)
+            return
+        file = next((one for one in self._all(product, start, end) if one.name == self.only), None)
+        if file is None:
+            self.tally.lost[self.only] = f"it is not below {self.local}, which every worker has to see"
+        else:
+            yield file
+
+    def _all(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
         earliest, before = start - product.longest, None
         for month in _months(earliest, end):
             for file in self._list(product, month):

@@ -24,7 +24,7 @@ from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import FrameFile, Skymap, read_skymap
-from .segments import DataFile, FileTree, Product, Segment, Tally, after, join, start_of
+from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, join, start_of
 
 logger = getLogger(__name__)
 
@@ -160,9 +160,29 @@ def segments(
     site: str | Sequence[str] = "",
     datatype: str = "asf",
     no_update: bool = False,
+    piece: Piece | None = None,
 ) -> Iterator[Segment]:
-    """Frames file by file, as `hours`, with the station under either name; there are no companions."""
-    return _walk(Request.read(trange, _either(probe, site), datatype, no_update=no_update))
+    """Frames file by file, as `hours`, with the station under either name; there are no companions.
+
+    With `piece`, only this file of the range, of its station, from where it says.
+    """
+    station = _either(probe, site) if piece is None else piece.probe
+    return _walk(Request.read(trange, station, datatype, no_update=no_update), piece)
+
+
+def pieces(
+    trange: Any,
+    probe: str | Sequence[str] = "",
+    site: str | Sequence[str] = "",
+    datatype: str = "asf",
+    no_update: bool = False,
+) -> Iterator[Piece]:
+    """The files that `segments` goes through; nothing is fetched.
+
+    What it gives for each as ``piece`` is what it gives without, one after another, but that frames of another size
+    than those before are not told, and frames that are in two files come with both.
+    """
+    return _listed(Request.read(trange, _either(probe, site), datatype, no_update=no_update))
 
 
 def load(
@@ -262,14 +282,33 @@ class _FrameTree(FileTree):
         ]
 
 
-@contextmanager
-def _tree(request: Request) -> Iterator[_FrameTree]:
-    """The tree of a request, that tells at the end what could not be had; also where the caller stops early."""
+def _roots(request: Request) -> tuple[str, str | None]:
+    """Where files are here, and at the server, if it may be asked."""
     from pyspedas.projects.themis.config import CONFIG
 
+    return CONFIG["local_data_dir"], None if request.no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
+
+
+def _listed(request: Request) -> Iterator[Piece]:
+    local, remote = _roots(request)
+    tree = _FrameTree(Path(local), remote, Tally())
+    try:
+        for site in request.sites:
+            for file in _wanted(tree, request, site):
+                name, end = request.name(site), file.start + request.length
+                yield Piece(name, site, file.start, end, file.name, str(Path(local).absolute()), remote)
+    finally:
+        tree.close()
+        if tree.tally.lost:
+            logger.warning("Not all files of %s are known: %s.", request, tree.tally)
+
+
+@contextmanager
+def _tree(request: Request, piece: Piece | None = None) -> Iterator[_FrameTree]:
+    """The tree of a request, that tells at the end what could not be had; also where the caller stops early."""
     tally = Tally()
-    remote = None if request.no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
-    tree = _FrameTree(Path(CONFIG["local_data_dir"]), remote, tally)
+    local, remote = _roots(request) if piece is None else (piece.local, piece.remote)
+    tree = _FrameTree(Path(local), remote, tally, piece and piece.name)
     try:
         yield tree
         if tally.lost and not tally.loaded:
@@ -282,12 +321,17 @@ def _tree(request: Request) -> Iterator[_FrameTree]:
             logger.warning("Could not load all of %s: %s. The rest was.", request, tally)
 
 
-def _fetched(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
-    """The files of a site that are here, or are now."""
+def _wanted(tree: _FrameTree, request: Request, site: str) -> Iterator[DataFile]:
+    """The files of a site that there are."""
     stem = f"thg_l1_{request.datatype}_{site}"
     # A nanosecond less: a file ends where the next one begins, and a range that ends there needs no next one.
     product = Product(f"thg/l1/asi/{site}", stem, request.length - _MOMENT, daily=False)
-    for file in tree.files(product, request.start, max(request.start, request.end - _MOMENT)):
+    return tree.files(product, request.start, max(request.start, request.end - _MOMENT))
+
+
+def _fetched(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
+    """The files of a site that are here, or are now."""
+    for file in _wanted(tree, request, site):
         try:
             path = tree.fetch(file, lambda path, file=file: _theirs(FrameFile(path, request.name(site)), file, request))
         except LoadError as error:
@@ -304,8 +348,8 @@ def _frames(request: Request) -> Iterator[Variable]:
         del frames
 
 
-def _walk(request: Request) -> Iterator[Segment]:
-    with _tree(request) as tree:
+def _walk(request: Request, piece: Piece | None = None) -> Iterator[Segment]:
+    with _tree(request, piece) as tree:
         for site in request.sites:
             last, shape = None, None
             for file, path in _fetched(tree, request, site):
