@@ -1,28 +1,33 @@
-"""Public functions that keep embeddings: `open_archive` and `add`."""
+"""Public functions that keep embeddings: `open_archive` and `add`, alone or with the workers of a cluster."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .archive.archive import Archive
-from .archive.rows import Rows, make_rows
+from .archive.rows import Rows
+from .archive.store import Staged
 from .archived import as_archive, identity_of, with_encoder_of
+from .batches import in_batches, marks_of, rows_of
 from .encoder.runtime import Encoder
-from .errors import BusyArchiveError, DamagedArchiveError
-from .imaging.gate import Gate
+from .errors import BusyArchiveError, DamagedArchiveError, LoadError, SimilarityError
 from .imaging.recipe import Recipe
-from .opening import load_variables, open_segments, within
-from .pipeline import Choices, Plan, judged, make_plan, new_embeddings, prepare, prepared_segments, progress_bar
-from .search.intervals import sample_ends
-from .sources.registry import station_of
+from .opening import load_variables, open_pieces, open_segments, within
+from .pipeline import Choices, Plan, make_plan, prepare, prepared_segments, progress_bar
+from .spreading import ArrayTask, Done, FileTask, Spread, array_tasks, check_client, file_tasks
+from .times import to_interval
 from .tplot import Variable
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +35,9 @@ logger = logging.getLogger(__name__)
 _BATCH = 4096
 # Small files slow down opening and reading; so many of them are joined.
 _MOST_BATCHES = 64
+# What workers staged is joined by one commit: at most so many rows, and not less often than that.
+_COMMIT_ROWS, _COMMIT_S = 2**16, 30.0
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ def add(
     field: str | None = None,
     velocity: str | None = None,
     progress: bool = True,
+    client: Client | None = None,
     **load_keywords: Any,
 ) -> Added:
     """Embed samples and keep them.
@@ -116,6 +125,9 @@ def add(
         As in `find_similar`; default the archive's own, where it is one that has a name.
     progress : bool
         Show a progress bar, in a terminal, on anything over two seconds.
+    client : dask.distributed.Client, optional
+        Let its workers load and encode. They have to see the folder of the archive, and that of the data, under the
+        same paths, and need this package with its extra ``scale``.
     **load_keywords
         Keywords of the instrument's loader.
 
@@ -128,6 +140,8 @@ def add(
     ------
     MixingError
         If these samples would be embedded by another encoder or recipe than those in the archive.
+    WorkerError
+        If a task fails on a worker or kills one after the other; it names the file or the time.
     SimilarityError
         For bad input, or where the archive cannot be written.
 
@@ -139,11 +153,24 @@ def add(
 
     Camera frames of registered all-sky cameras are kept whatever their state, with the flag of `frame_quality`;
     ``find_similar(archive=...)`` leaves out those that are not usable unless told otherwise.
+
+    With a client, the first segment is loaded here to settle encoder and recipe. Then each task is one file of an
+    instrument with segments; of other instruments and of `names`, which are loaded here, some 16 MB of samples that are
+    sent to a worker. A few tasks for each worker exist at a time. What came back is committed together, in the order of
+    the tasks, every half a minute or 65,536 samples: what is lost when the caller dies. The rows are those that are
+    made without a client, to the last bit where libraries and processors are the same. A worker does one task at a
+    time, however many threads it has, in the memory that `add` takes by itself. What dead workers left is removed.
     """
     archive = as_archive(archive)
     archive.check_writable()
+    if client is not None:
+        check_client(client)
     choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, usable_only=None)
     filling = _Filling(archive, with_encoder_of(choices, archive))
+    if client is not None:
+        _spread(client, filling, (names, trange, filling.choices.instrument, probe, load_keywords))
+        filling.tidy()
+        return filling.told()
     batches = filling.batches(_samples(names, trange, probe, load_keywords, filling.choices))
     with closing(batches):
         for plan, rows in batches:
@@ -166,12 +193,45 @@ def _samples(
         yield from ((plan, part) for part in within([prepare(one, plan) for one in loaded], trange))
 
 
+def _spread(client: Client, filling: _Filling, data: tuple[Any, Any, str | None, Any, dict[str, Any]]) -> None:
+    """Let workers add what `data`, the arguments of `open_segments`, means."""
+    tasks: Iterator[FileTask | ArrayTask]
+    pieces = open_pieces(*data)
+    if pieces is not None:
+        plan = _plan_of_first(open_segments(*data), filling)
+        if plan is None:
+            return
+        tasks = file_tasks(pieces, to_interval(data[1]), data[4], filling.known)
+    else:
+        loaded = load_variables(*data)
+        if not loaded:
+            return
+        plan = make_plan(loaded, filling.choices)
+        parts = within([prepare(one, plan) for one in loaded], data[1])
+        for part in parts:
+            filling.check(plan, part)
+        tasks = (task for part in parts for task in array_tasks(part, plan, filling.wanted(part)))
+    with Spread(client, filling.archive, plan, _BATCH) as spread, closing(spread.results(tasks)) as results:
+        filling.join(plan, results)
+
+
+def _plan_of_first(segments: Iterator[Any], filling: _Filling) -> Plan | None:
+    """The plan that the first segment settles; None where there is none."""
+    with closing(segments), closing(prepared_segments(segments, filling.choices)) as prepared:
+        for plan, samples in prepared:
+            filling.check(plan, samples)
+            return plan
+    return None
+
+
 class _Filling:
     """Counts, and knows what is in the archive."""
 
     def __init__(self, archive: Archive, choices: Choices) -> None:
         self.archive, self.choices = archive, choices
         self._added = self._skipped = self._left_out = self._batches = 0
+        self._files = 0
+        self._held: list[Staged] = []
         self._there: dict[str, np.ndarray] | None = None
 
     def told(self) -> Added:
@@ -184,12 +244,11 @@ class _Filling:
         bar = None
         try:
             for plan, samples in pieces:
-                self._check(plan, samples)
+                self.check(plan, samples)
                 bar = progress_bar(plan, desc="adding") if bar is None else bar
-                wanted = ~np.isin(samples.times.astype(np.int64), self._known(samples.name))
-                self._skipped += int((~wanted).sum())
+                wanted = self.wanted(samples)
                 if wanted.any():
-                    for rows in _joined(_rows(samples, plan, wanted)):
+                    for rows in in_batches(rows_of(samples, plan, wanted, marks_of(samples, plan)), _BATCH):
                         yield plan, rows
                         bar.update(len(rows))
                 del samples
@@ -208,25 +267,74 @@ class _Filling:
             self._skipped += appended.skipped
             self._batches += appended.added > 0
 
+    def join(self, plan: Plan, results: Iterator[Done]) -> None:
+        """Make durable what workers staged, some of it at a time."""
+        rows, last, lost, warnings = 0, time.monotonic(), {}, []
+        with progress_bar(plan, desc="adding") as bar:
+            try:
+                for done in results:
+                    self._held += done.staged
+                    self._skipped += done.skipped
+                    self._left_out += done.left_out
+                    warnings += done.warnings
+                    lost |= {done.label: done.lost} if done.lost else {}
+                    rows += done.rows
+                    bar.update(done.rows + done.left_out)
+                    if rows >= _COMMIT_ROWS or time.monotonic() - last >= _COMMIT_S:
+                        self._adopt()
+                        rows, last = 0, time.monotonic()
+            except SimilarityError:
+                self._adopt()  # what came before stays, as it does without workers
+                raise
+        self._adopt()
+        self._tell(warnings, lost)
+
+    def _adopt(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            appended = self.archive.store.adopt(held)
+            self._added += appended.added
+            self._skipped += appended.skipped
+            self._files += len(held)
+            self._batches += appended.added > 0
+
+    def _tell(self, warnings: list[str], lost: dict[str, str]) -> None:
+        """What workers warned of, and which files could not be had; LoadError where that is all of them."""
+        if lost and not (self._added or self._skipped or self._left_out):
+            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_TOLD])
+            raise LoadError(str(self.archive.path), f"nothing could be loaded: {named}", "Look whether workers see it.")
+        told = list(dict.fromkeys([*warnings, *(f"{label}: {why}" for label, why in lost.items())]))
+        for one in told[:_MOST_TOLD]:
+            logger.warning("%s", one)
+        if len(told) > _MOST_TOLD:
+            logger.warning("Workers warned of %d things more.", len(told) - _MOST_TOLD)
+
     def tidy(self) -> None:
         """Join small files where there are many."""
         if not self._batches:
             return
+        many = self._files >= _MOST_BATCHES
         since = [one.what for one in self.archive.versions()]
         since = since[len(since) - since[::-1].index("compact") :] if "compact" in since else since
-        if since.count("append") >= _MOST_BATCHES:
+        if many or since.count("append") >= _MOST_BATCHES:
             try:
                 self.archive.compact()
             except (BusyArchiveError, DamagedArchiveError) as error:
                 logger.warning("Small files stay as they are: %s", error)
 
-    def _check(self, plan: Plan, samples: Variable) -> None:
+    def wanted(self, samples: Variable) -> np.ndarray:
+        """Which samples are not there yet, bool (n,); the others are counted."""
+        wanted = ~np.isin(samples.times.astype(np.int64), self.known(samples.name))
+        self._skipped += int((~wanted).sum())
+        return wanted
+
+    def check(self, plan: Plan, samples: Variable) -> None:
         """Refuse to mix before anything is encoded."""
         if self.archive.begun:
             there = self.archive.identity
             there.check(identity_of(plan, there.dimension), str(self.archive.path))
 
-    def _known(self, source: str) -> np.ndarray:
+    def known(self, source: str) -> np.ndarray:
         """Start times, in nanoseconds, of the samples of a source that were there when this began."""
         if self._there is None:
             self._there = {}
@@ -235,30 +343,3 @@ class _Filling:
                 starts = heads.start.astype(np.int64)
                 self._there = {name: starts[heads.source == code] for code, name in enumerate(heads.sources)}
         return self._there.get(source, np.zeros(0, np.int64))
-
-
-def _rows(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[Rows]:
-    """The wanted samples as rows, NaN where they cannot be encoded."""
-    gate = judged(samples, plan)
-    ends, place = sample_ends(samples.times), station_of(samples)
-    site = next((text for text in place.values() if text), "")
-    for inside, embeddings in new_embeddings(samples, plan, wanted):
-        chosen = np.flatnonzero(wanted[inside]) + inside.start
-        found = embeddings[wanted[inside]]
-        yield make_rows(found, samples.times[chosen], ends[chosen], samples.name, site, _flags(gate, chosen))
-
-
-def _flags(gate: Gate | None, chosen: np.ndarray) -> np.ndarray:
-    return np.zeros(len(chosen), np.int16) if gate is None else gate.flag[chosen].astype(np.int16)
-
-
-def _joined(parts: Iterator[Rows]) -> Iterator[Rows]:
-    """Batches of some thousands of rows."""
-    held: list[Rows] = []
-    for part in parts:
-        held.append(part)
-        if sum(len(one) for one in held) >= _BATCH:
-            yield Rows.joined(held)
-            held = []
-    if held:
-        yield Rows.joined(held)

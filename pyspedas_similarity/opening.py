@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from .errors import ArgumentError, VariableError
 from .pipeline import Choices, Embedded, Plan, embed, embed_segments, make_plan, prepare
 from .sources import tplot_variable
 from .sources.registry import instrument_named, station_of
+from .sources.segments import Piece, Segment
 from .times import to_interval
 from .tplot import Variable
 
@@ -60,6 +61,21 @@ def open_segments(names: Any, trange: Any, instrument: str | None, probe: Any, k
     if source.segments is None:
         return None
     return _call(source.segments, instrument, trange, probe, keywords)
+
+
+def open_pieces(
+    names: Any, trange: Any, instrument: str | None, probe: Any, keywords: dict[str, Any]
+) -> Iterator[Piece] | None:
+    """The files that `open_segments` goes through, or None where it gives none."""
+    if names is not None or instrument is None or trange is None:
+        return None
+    source = instrument_named(instrument)
+    return None if source.pieces is None else _call(source.pieces, instrument, trange, probe, keywords)
+
+
+def open_piece(instrument: str, trange: Any, piece: Piece, keywords: Mapping[str, Any]) -> Iterator[Segment]:
+    """The segments of one of these files."""
+    return _call(instrument_named(instrument).segments, instrument, trange, None, {**keywords, "piece": piece})
 
 
 def _call(loader: Callable[..., Any], instrument: str, trange: Any, probe: Any, keywords: dict[str, Any]) -> Any:
