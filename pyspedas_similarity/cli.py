@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -166,9 +167,35 @@ def archive_add(chosen: argparse.Namespace) -> int:
     """Embed samples and keep them."""
     from .filling import add
 
-    added = add(chosen.archive, encoder=chosen.encoder, **_data(chosen))
+    with _workers(chosen) as client:
+        added = add(chosen.archive, encoder=chosen.encoder, client=client, **_data(chosen))
     print(f"version {added.version}: {added.added} added, {added.skipped} there already, {added.left_out} left out")
     return FOUND
+
+
+@contextmanager
+def _workers(chosen: argparse.Namespace) -> Iterator[Any]:
+    """A client of the cluster that is asked for, or of one of this machine; None where there is none."""
+    if chosen.scheduler is None and chosen.workers is None:
+        yield None
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ArgumentError("--workers", f"{error}", "Install pyspedas-similarity[scale].") from error
+    with ExitStack() as stack:
+        if chosen.scheduler is None:
+            options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+            cluster = stack.enter_context(LocalCluster(n_workers=chosen.workers, **options))
+            client = stack.enter_context(Client(cluster))
+            client.run(logging.disable, logging.NOTSET if chosen.verbose else logging.INFO)
+        else:
+            try:
+                client = stack.enter_context(Client(chosen.scheduler))
+            except (OSError, ValueError) as error:
+                remedy = "Give the address that dask scheduler tells."
+                raise ArgumentError("--scheduler", f"{chosen.scheduler} does not answer ({error})", remedy) from error
+        yield client
 
 
 def archive_info(chosen: argparse.Namespace) -> int:
@@ -404,6 +431,11 @@ def _add_archive(commands: Any) -> None:
         if name == "add":
             _add_data(one)
             one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")
+            where = one.add_mutually_exclusive_group()
+            where.add_argument(
+                "--workers", type=_positive, metavar="N", help="as many processes of this machine share it"
+            )
+            where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers share it")
         if name in ("info", "export"):
             one.add_argument("--version", type=int, help="an older state; default the newest")
         if name == "info":
@@ -487,6 +519,13 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
     except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
         raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
     return variable
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _like(times: list[str]) -> Any:

@@ -49,6 +49,7 @@ _SENT_BYTES = 2**24
 # How long to look away while a task runs, and how long a cluster may have no worker at all.
 _LOOK_S, _PATIENCE_S = 5.0, 60.0
 _SLACK = np.timedelta64(2, "m")
+_EVER = int(np.iinfo(np.int64).min)
 # What images need of the attributes of a variable; the rest need not travel.
 _NEEDED = ("data_att", "skymap", "disc", "background")
 _EXTRA = "Install pyspedas-similarity[scale], here and where the workers run."
@@ -98,6 +99,8 @@ class FileTask:
         Of the instrument's loader.
     there : numpy.ndarray of int64
         Start times in nanoseconds of its samples that are in the archive.
+    after : int
+        Only samples later than this, in nanoseconds: those before are in another file.
     """
 
     label: str
@@ -105,6 +108,7 @@ class FileTask:
     piece: Piece
     keywords: Mapping[str, Any]
     there: np.ndarray
+    after: int = _EVER
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +143,8 @@ class Done:
     warnings : tuple of str
     lost : str
         Why nothing could be loaded; '' where it could.
+    first, last : int
+        Start times of the samples of a file, in nanoseconds; the smallest integer where there are none.
     """
 
     label: str
@@ -148,6 +154,8 @@ class Done:
     left_out: int
     warnings: tuple[str, ...]
     lost: str
+    first: int = _EVER
+    last: int = _EVER
 
 
 def check_client(client: Any) -> None:
@@ -234,7 +242,7 @@ class Spread:
         name, recipe = secrets.token_hex(8), plan.recipe
         common = {"settings": recipe.to_dict(), "instrument": plan.choices.instrument, "batch": batch}
         self.job = Job(str(self._folder), name, plan.encoder.hash, recipe.hash, **common)
-        self._encoder = plan.encoder
+        self._encoder, self._submitted = plan.encoder, 0
 
     def __enter__(self) -> Spread:
         save_encoder(self._encoder, _encoder_folder(self.job))
@@ -251,26 +259,40 @@ class Spread:
         SimilarityError
             What a task raised, with its label; WorkerError where workers die of it or there are none.
         """
-        waiting: deque[tuple[str, Future]] = deque()
+        waiting: deque[tuple[FileTask | ArrayTask, Future]] = deque()
+        reached: dict[str, int] = {}
         try:
-            for number, task in enumerate(tasks):
+            for task in tasks:
                 while len(waiting) >= _AHEAD * max(len(self.client.nthreads()), 1):
-                    yield self._result(*waiting[0])
-                    waiting.popleft()
-                waiting.append((task.label, self._submit(task, number)))
+                    yield self._oldest(waiting, reached)
+                waiting.append((task, self._submit(task)))
             while waiting:
-                yield self._result(*waiting[0])
-                waiting.popleft()
+                yield self._oldest(waiting, reached)
         finally:
             if waiting and self.client.status == "running":
                 self.client.cancel([future for _, future in waiting])
 
-    def _submit(self, task: FileTask | ArrayTask, number: int) -> Future:
+    def _oldest(self, waiting: deque[tuple[FileTask | ArrayTask, Future]], reached: dict[str, int]) -> Done:
+        """The result of the oldest task, done again where its file begins before the last one ended."""
+        task, future = waiting[0]
+        done = self._result(task.label, future)
+        if isinstance(task, FileTask):
+            last = reached.get(task.piece.source, _EVER)
+            if _EVER < done.first <= last:
+                waiting[0] = (replace(task, after=last), self._submit(replace(task, after=last)))
+                done = self._result(task.label, waiting[0][1])
+            reached[task.piece.source] = max(last, done.last)
+        waiting.popleft()
+        return done
+
+    def _submit(self, task: FileTask | ArrayTask) -> Future:
         import dask
 
+        self._submitted += 1
+        key = f"similarity-{self.job.name}-{self._submitted}"
         # Dask warns of what is sent with a task; here its size is bounded, and no worker has it.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-            return self.client.submit(work, self.job, task, key=f"similarity-{self.job.name}-{number}", pure=False)
+            return self.client.submit(work, self.job, task, key=key, pure=False)
 
     def _result(self, label: str, future: Future) -> Done:
         self._wait(label, future)
@@ -307,7 +329,7 @@ def _checked(record: Any, label: str) -> Done:
 
 def work(job: Job, task: FileTask | ArrayTask) -> dict[str, Any]:
     """Do a task on a worker; the fields of `Done` in plain values."""
-    lost, staged, counts = "", [], {"rows": 0, "skipped": 0, "left_out": 0}
+    lost, staged, counts = "", [], {"rows": 0, "skipped": 0, "left_out": 0, "first": _EVER, "last": _EVER}
     with _ONE_TASK, _warnings() as warnings:
         plan = _plan(job)
         parts = _of_array(task, plan) if isinstance(task, ArrayTask) else _of_file(task, plan, counts)
@@ -338,8 +360,13 @@ def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any
     """Rows of a file, without those that are there; segments are let go one by one."""
     segments = open_piece(plan.choices.instrument, task.trange, task.piece, task.keywords)
     for _, samples in prepared_segments(segments, plan.choices, plan):
-        wanted = ~np.isin(samples.times.astype(np.int64), task.there)
-        counts["skipped"] += int((~wanted).sum())
+        starts = samples.times.astype(np.int64)
+        later = starts > task.after
+        wanted = later & ~np.isin(starts, task.there)
+        counts["skipped"] += int((later & ~wanted).sum())
+        if later.any():
+            counts["first"] = int(starts[later][0]) if counts["first"] == _EVER else counts["first"]
+            counts["last"] = int(starts[-1])
         if wanted.any():
             yield from rows_of(samples, plan, wanted, marks_of(samples, plan))
         del samples
