@@ -10,6 +10,7 @@
     python tests/benchmarks/archive_faults.py mixing      50 pairs of encoder, recipe, dimension, kind and metric
     python tests/benchmarks/archive_faults.py hostile     100 hostile names, filters and paths; nothing is unpickled
     python tests/benchmarks/archive_faults.py offline     import and search open no socket
+    python tests/benchmarks/archive_faults.py dask        kill -9 of workers that fill an archive from simulated files
 
 `-n` changes the number, `--seed` the points. Exit status 1 where something was not as it should be.
 tests/archive/test_faults.py runs a short form of each.
@@ -496,6 +497,119 @@ def offline(n: int, seed: int, folder: Path) -> dict:
     return _judged(found, ("sockets", "names looked up", "processes that died"), found["rows"] == BATCH)
 
 
+def spread(n: int, seed: int, folder: Path) -> dict:
+    """Kill one of two Dask workers at any moment of `n` fillings of an archive from simulated files."""
+    import logging
+
+    logging.disable(logging.WARNING)  # pyspedas tells every file it opens, Dask every worker it loses
+    rng, found, data = random.Random(seed), Counter(), _simulated_files(folder / "data")
+    for name in ("first", "serial"):  # the first imports
+        found["seconds alone"] = _fill(folder / name, data)
+    truth = _everything(folder / "serial")
+    found["samples"] = len(truth)
+    for number in (1, 2):
+        with _cluster(number) as client:
+            _fill(folder / f"warm{number}", data, client)
+            found[f"seconds with {number} worker{'s'[: number - 1]}"] = _fill(folder / f"timed{number}", data, client)
+            found["not the same without kills"] += _everything(folder / f"timed{number}") != truth
+    for turn in range(n):
+        with _cluster(2) as client:
+            _fill(folder / f"warm{turn}", data | {"trange": [str(START), str(START + np.timedelta64(15, "s"))]}, client)
+            moment = rng.uniform(0, found["seconds with 2 workers"])
+            with _killing(client, moment, folder / f"turn{turn}", found):
+                _fill(folder / f"turn{turn}", data, client)
+        found.update(_after_kill(folder / f"turn{turn}", truth))
+    bad = [key for key in found if key.startswith(("not ", "rows ", "left"))]
+    return _judged(found, bad, found["kills while it had a task"] > 0)
+
+
+def _simulated_files(root: Path) -> dict:
+    """Twelve files of simulated electrons in the layout of the MMS archive, and the arguments that add them."""
+    import importlib.util
+
+    from pyspedas.projects.mms.mms_load_data_spdf import CONFIG
+
+    from pyspedas_similarity.simulate.fpi import simulate_event
+
+    spec = importlib.util.spec_from_file_location("fpi_files", Path(__file__).parents[1] / "fpi_files.py")
+    fpi_files = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fpi_files)
+    fpi_files.write_tree(root, simulate_event(3, start=START + np.timedelta64(10, "s"), duration_s=48.0), segments=12)
+    CONFIG["local_data_dir"] = str(root)
+    return {"instrument": "mms_des", "trange": [str(START), str(START + np.timedelta64(60, "s"))], "no_update": True}
+
+
+@contextlib.contextmanager
+def _cluster(number: int) -> Iterator[object]:
+    """A client of so many workers, in processes of their own."""
+    import logging
+
+    from distributed import Client, LocalCluster
+
+    quiet = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=number, **quiet) as cluster, Client(cluster) as client:
+        client.run(logging.disable, logging.WARNING)
+        yield client
+
+
+def _fill(archive: Path, data: dict, client: object = None) -> float:
+    """Seconds that it takes."""
+    import pyspedas_similarity as sim
+
+    began = time.monotonic()
+    sim.add(archive, client=client, progress=False, **data)
+    return round(time.monotonic() - began, 1)
+
+
+def _everything(archive: Path) -> dict:
+    """Source and start time -> all that is kept of a sample, as bytes."""
+    store = LanceStore(archive)
+    heads = store.heads()
+    rows = store.take(heads, np.arange(len(heads)))
+    kept = zip(rows.source, rows.start.astype(np.int64), heads.ids.view("V16"), dictionary_values(rows), strict=True)
+    found = [((source, int(start)), bytes(key) + value) for source, start, key, value in kept]
+    if len(dict(found)) != len(found):
+        raise AssertionError("a sample is there twice")
+    return dict(found)
+
+
+@contextlib.contextmanager
+def _killing(client: object, moment: float, archive: Path, found: Counter) -> Iterator[None]:
+    """Kill one of the workers a moment after work began."""
+    import threading
+
+    address, process = next(iter(client.run(os.getpid).items()))
+
+    def kill_one() -> None:
+        time.sleep(moment)
+        found["kills while it had a task"] += bool(client.processing([address]).get(address))
+        found["kills after something was staged"] += any(archive.glob("staged/*/data/*.lance"))
+        os.kill(process, signal.SIGKILL)
+        found["kills"] += 1
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.join()
+
+
+def _after_kill(archive: Path, truth: dict) -> dict:
+    found: Counter = Counter()
+    there = _everything(archive)
+    found["rows lost or too many"] = len(there.keys() ^ truth.keys())
+    found["rows with other bits"] = sum(there.get(key) not in (None, value) for key, value in truth.items())
+    found["left behind"] = (archive / "staged").exists()
+    store = LanceStore(archive)
+    listed = set(store.snapshot().files())
+    found["left files of no version"] = len(
+        {path.name for path in (archive / "rows.lance" / "data").iterdir()} - listed
+    )
+    found["not sound"] = not store.verify().sound
+    return dict(found)
+
+
 def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
     return dict(found) | {"as it should be": bool(otherwise and not any(found[key] for key in bad))}
 
@@ -818,6 +932,7 @@ TESTS = {
     "mixing": (mixing, 50),
     "hostile": (hostile, 100),
     "offline": (offline, 1),
+    "dask": (spread, 12),
 }
 
 
