@@ -26,6 +26,7 @@ IMPORT_NAMES = {
     "pylance": "lance",
     "scikit-learn": "sklearn",
 }  # where a distribution's module is called otherwise
+EXTRA = {"scale": {"dask", "distributed"}}  # what an extra brings
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
 }
@@ -98,7 +99,10 @@ def test_dependencies_are_what_the_package_imports():
     assert declared >= NOT_IMPORTED
     needed = {IMPORT_NAMES.get(name, name) for name in declared - NOT_IMPORTED}
     third_party = imported_modules() - sys.stdlib_module_names - {PACKAGE.name}
-    assert third_party == needed
+    assert third_party - EXTRA["scale"] == needed and third_party >= EXTRA["scale"]
+    assert [entry.split(">")[0] for entry in PYPROJECT["project"]["optional-dependencies"]["scale"]] == [
+        "dask[distributed]"
+    ]
 
 
 def imported_modules() -> set[str]:

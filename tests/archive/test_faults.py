@@ -1,7 +1,9 @@
 """Short forms of tests/benchmarks/archive_faults.py, which has the long ones, one command each."""
 
 import ast
+import contextlib
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 
@@ -109,6 +111,26 @@ def test_hostile_names_stay_inside_and_nothing_is_unpickled(tmp_path):
 def test_no_socket_is_opened(tmp_path):
     found = faults.offline(1, 1, tmp_path)
     assert found["as it should be"], found
+
+
+def test_a_killed_worker_of_a_cluster_costs_nothing(tmp_path, monkeypatch):
+    from pyspedas.projects.mms.mms_load_data_spdf import CONFIG
+
+    monkeypatch.setitem(CONFIG, "local_data_dir", CONFIG["local_data_dir"])  # so that it is taken back
+    with _log_as_before():
+        found = faults.spread(1, 1, tmp_path)
+    # Where the kill falls is chance here; tests/test_spreading.py kills when a worker has a task.
+    assert {key: value for key, value in found.items() if key.startswith(("not ", "rows ", "left")) and value} == {}
+    assert found["kills"] == 1 and found["samples"] == 1600
+
+
+@contextlib.contextmanager
+def _log_as_before():
+    level = logging.root.manager.disable
+    try:
+        yield
+    finally:
+        logging.disable(level)
 
 
 def test_no_source_file_of_the_package_can_unpickle():
