@@ -346,10 +346,14 @@ def work(job: Job, task: FileTask | ArrayTask) -> dict[str, Any]:
 
 
 def _staged(job: Job, plan: Plan, rows: Any) -> dict[str, Any]:
-    if not _encoder_folder(job).exists():
-        raise WorkerError(job.archive, "the caller has gone away", "Add again.")
-    store = Archive(job.archive).begin(identity_of(plan, rows.embeddings.shape[1]))
-    return asdict(store.stage(rows, job.name))
+    """Write rows; WorkerError, and nothing is left, where the caller has gone away before or meanwhile."""
+    if _encoder_folder(job).exists():
+        store = Archive(job.archive).begin(identity_of(plan, rows.embeddings.shape[1]))
+        staged = store.stage(rows, job.name)
+        if _encoder_folder(job).exists():
+            return asdict(staged)
+        clear(Path(job.archive), job.name)
+    raise WorkerError(job.archive, "the caller has gone away", "Add again.")
 
 
 def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:

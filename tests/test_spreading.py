@@ -20,10 +20,14 @@ from pyspedas import tplot_tools
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli, filling, spreading
+from pyspedas_similarity.archive.lance_store import LanceStore
+from pyspedas_similarity.encoder.shipped import shipped_encoder
+from pyspedas_similarity.encoder.weights import save_encoder
 from pyspedas_similarity.errors import (
     ArchiveError,
     ArgumentError,
     DamagedArchiveError,
+    EncoderError,
     LoadError,
     MixingError,
     VariableError,
@@ -33,6 +37,7 @@ from pyspedas_similarity.imaging.gate import FLAGS
 from pyspedas_similarity.imaging.recipe import DistributionRecipe
 from pyspedas_similarity.simulate.allsky import simulate_night
 from pyspedas_similarity.simulate.fpi import simulate_event, store
+from pyspedas_similarity.sources import mms_fpi
 
 START = np.datetime64("2020-01-01T00:00:10", "ns")
 RANGE = ["2020-01-01", "2020-01-02"]
@@ -412,7 +417,31 @@ def test_a_cluster_that_loses_its_last_worker_is_not_waited_for_for_ever(mms, tm
         monkeypatch.setattr(spreading.Spread, "_submit", last_one_goes)
         with pytest.raises(WorkerError, match="no worker for 1 s"):
             sim.add(tmp_path / "kept", client=client, **MMS)
-    assert not (tmp_path / "kept" / "staged").exists()
+    assert len(sim.open_archive(tmp_path / "kept")) == 0
+
+
+def test_a_worker_whose_caller_goes_away_meanwhile_leaves_nothing(mms, tmp_path, monkeypatch):
+    pieces = mms_fpi.pieces_electrons(RANGE, "1", no_update=True)
+    (task, *_) = spreading.file_tasks(pieces, RANGE, {"no_update": True}, lambda source: np.zeros(0, np.int64))
+    serial = sim.open_archive(mms / "serial").identity
+    job = spreading.Job(
+        str(tmp_path), "0123abcd", serial.encoder, serial.recipe, serial.settings, MMS["instrument"], 4096
+    )
+    with pytest.raises(EncoderError):  # it never was there
+        spreading.work(job, task)
+    encoder = spreading._encoder_folder(job)
+    save_encoder(shipped_encoder(serial.card["name"]), encoder)
+    assert spreading.work(job, task)["rows"] == 67
+    stage = LanceStore.stage
+
+    def goes_away(self, *told):
+        shutil.rmtree(encoder)
+        return stage(self, *told)
+
+    monkeypatch.setattr(LanceStore, "stage", goes_away)
+    with pytest.raises(WorkerError, match="the caller has gone away"):
+        spreading.work(job, task)
+    assert not (tmp_path / "staged").exists() and len(sim.open_archive(tmp_path)) == 0
 
 
 def test_from_a_shell(client, tmp_path, capsys):
