@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from .overview import Overview, overview
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Of the colour-blind safe palette of Okabe and Ito (2008).
 SEED_COLOUR = "#D55E00"
@@ -37,23 +39,50 @@ def plot_score(source: Variable, series: Variable, bars: Variable, path: Path, t
     Path
         Where it was written.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    _draw_overview(upper, source.times, overview(source))
     record = bars.attributes[ATTRIBUTE]
-    lower.plot(series.times, series.values, color="black", linewidth=0.8)
-    lower.axhline(record["threshold"], color="0.5", linestyle=":", linewidth=1, label="threshold")
-    lower.set_ylabel("similarity\n(cosine)")
-    for panel in (upper, lower):
-        _mark(panel, record)
-    lower.set_xlabel("UTC")
-    lower.set_xlim(source.times[0], source.times[-1])
-    lower.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize="small", borderpad=0)
-    upper.set_title(title or source.name, loc="left", fontsize="medium")
+    figure = score_figure(series.times, series.values, record, (source.times, overview(source)), title or source.name)
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def score_figure(
+    times: np.ndarray,
+    scores: np.ndarray,
+    record: Mapping[str, Any],
+    above: tuple[np.ndarray, Overview] | None = None,
+    title: str = "",
+) -> Figure:
+    """The score against time with seeds and intervals, below an overview where there is one.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+    scores : numpy.ndarray, shape (n,)
+    record : mapping
+        Provenance, with ``intervals``.
+    above : (times, Overview), optional
+    title : str
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 5.5 if above else 2.8), layout="constrained")
+    panels = figure.subplots(1 + bool(above), 1, sharex=True, height_ratios=(3, 2) if above else (1,), squeeze=False)
+    upper, lower = panels[0, 0], panels[-1, 0]
+    if above:
+        _draw_overview(upper, *above)
+    lower.plot(times, scores, color="black", linewidth=0.8)
+    if np.isfinite(record["threshold"]):
+        lower.axhline(record["threshold"], color="0.5", linestyle=":", linewidth=1, label="threshold")
+    lower.set_ylabel("similarity\n(cosine)")
+    for panel in panels[:, 0]:
+        _mark(panel, record)
+    lower.set_xlabel("UTC")
+    lower.set_xlim(times[0], times[-1])
+    if lower.get_legend_handles_labels()[0]:
+        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 3, "frameon": False, "borderpad": 0}
+        lower.legend(fontsize="small", **place)
+    upper.set_title(title, loc="left", fontsize="medium")
+    return figure
 
 
 def _draw_overview(panel: Axes, times: np.ndarray, drawn: Overview) -> None:
@@ -77,15 +106,24 @@ def _draw_overview(panel: Axes, times: np.ndarray, drawn: Overview) -> None:
         panel.invert_yaxis()  # row 0 of a frame is its top
 
 
-def _mark(panel: Axes, record: dict) -> None:
+def _mark(panel: Axes, record: Mapping[str, Any]) -> None:
     found = record["intervals"]
-    spans = zip(found["start_ns"], found["end_ns"], strict=True)
-    for i, (start, end) in enumerate(spans):
-        label = "similar" if i == 0 else None
-        times = np.array([start, end], "datetime64[ns]")
-        panel.axvspan(*times, ymin=0, ymax=0.04, color=MATCH_COLOUR, linewidth=1, label=label)
-        panel.axvspan(*times, color=MATCH_COLOUR, alpha=0.18, linewidth=0)
+    starts, ends = (date_numbers(found[key]) for key in ("start_ns", "end_ns"))
+    if len(starts):
+        # One collection for all: thousands of patches would take seconds to draw.
+        spans = np.stack([starts, ends - starts], axis=1)
+        foot = {"color": MATCH_COLOUR, "linewidth": 1, "label": "similar"}
+        panel.broken_barh(spans, (0, 0.04), transform=panel.get_xaxis_transform(), **foot)
+        behind = {"color": MATCH_COLOUR, "alpha": 0.18, "linewidth": 0}
+        panel.broken_barh(spans, (0, 1), transform=panel.get_xaxis_transform(), **behind)
     seeds = [seed for seed in record["seeds"] if "start" in seed and seed["label"].startswith(record["source"] + " ")]
     for i, seed in enumerate(seeds):
         times = np.array([seed["start"], seed["end"]], "datetime64[ns]")
         panel.axvspan(*times, color=SEED_COLOUR, linewidth=1.5, label="seed" if i == 0 else None)
+
+
+def date_numbers(nanoseconds: Any) -> np.ndarray:
+    """Matplotlib's numbers for times, float64, shape (n,)."""
+    from matplotlib.dates import date2num
+
+    return date2num(np.asarray(nanoseconds, np.int64).astype("datetime64[ns]"))

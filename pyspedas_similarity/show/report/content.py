@@ -1,0 +1,199 @@
+"""What a page tells, apart from how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...products import CALIBRATED
+
+LABELS = {
+    "peak": "peak (UTC)",
+    "score": "score",
+    "duration": "duration (s)",
+    "start": "start (UTC)",
+    "end": "end (UTC)",
+    "n_samples": "samples",
+    "p_value": "p-value",
+    "share_higher": "share higher",
+    "source": "source",
+    "probe": "probe",
+    "site": "site",
+}
+"""Columns in the order of the table, those that tell most first: a phone shows three of them."""
+
+NUMBERS = ("score", "duration", "n_samples", *CALIBRATED)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One variable that was searched.
+
+    Attributes
+    ----------
+    record : mapping
+        Its provenance, without the intervals.
+    intervals : mapping of str to list
+        ``start_ns``, ``end_ns``, ``peak_ns``, ``score``, ``n_samples`` and what is known beside; empty lists where
+        nothing was found.
+    times : numpy.ndarray of datetime64[ns], shape (n,), or None
+        Of the scores; None where the series of scores is not loaded.
+    scores : numpy.ndarray, shape (n,), or None
+        NaN where a sample was not searched.
+    """
+
+    record: Mapping[str, Any]
+    intervals: Mapping[str, Sequence[Any]]
+    times: np.ndarray | None = None
+    scores: np.ndarray | None = None
+
+    @property
+    def source(self) -> str:
+        """Name of the variable."""
+        return str(self.record["source"])
+
+    @property
+    def searched(self) -> int | None:
+        """How many samples have a score."""
+        return None if self.scores is None else int(np.isfinite(self.scores).sum())
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture: the bytes of a PNG file, and what is to be seen in words."""
+
+    png: bytes
+    alt: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One place in the gallery: a seed, or a match with the number of its row.
+
+    `missing` says why there is no picture.
+    """
+
+    title: str
+    when: str
+    row: int | None = None
+    score: str = ""
+    pictures: tuple[Picture, ...] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """Places of samples on a plane.
+
+    Attributes
+    ----------
+    places : numpy.ndarray, shape (n, 2)
+    kind : list of {'seed', 'match', 'other'}, length n
+    text : list of str, length n
+        What hovering tells.
+    row : list of int, length n
+        Of the table; -1 for none.
+    method : str
+    """
+
+    places: np.ndarray
+    kind: Sequence[str]
+    text: Sequence[str]
+    row: Sequence[int]
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything on a page.
+
+    Attributes
+    ----------
+    title : str
+    made : str
+        When, UTC.
+    results : tuple of Result
+    methods : tuple of str
+        Paragraphs for a methods section.
+    table : Table
+    cards : tuple of Card
+    notes : mapping of str to tuple of str
+        What is missing or was left out, under 'gallery', 'plots', 'map'.
+    plots : tuple of Picture
+    map : Map or None
+    versions : mapping of str to str
+    """
+
+    title: str
+    made: str
+    results: tuple[Result, ...]
+    methods: tuple[str, ...]
+    table: Table
+    cards: tuple[Card, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    plots: tuple[Picture, ...] = ()
+    map: Map | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The matches, best first, as text that is the same on the page and in what is exported.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Of `LABELS`.
+    rows : tuple of tuple of str
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> list[str]:
+        """The values of one column."""
+        place = self.columns.index(name)
+        return [row[place] for row in self.rows]
+
+
+def table_of(results: Sequence[Result]) -> Table:
+    """The intervals of all results together, best first; of equal scores in the order of the results.
+
+    Columns that nothing is known for are left out.
+    """
+    rows = [row for result in results for row in _rows(result)]
+    rows.sort(key=lambda row: -float(row["score"]))
+    kept = tuple(name for name in LABELS if name not in ("probe", "site", *CALIBRATED) or any(map(_has(name), rows)))
+    return Table(kept, tuple(tuple(row.get(name, "") for name in kept) for row in rows))
+
+
+def _has(name: str) -> Any:
+    return lambda row: bool(row.get(name, ""))
+
+
+def _rows(result: Result) -> list[dict[str, str]]:
+    found = result.intervals
+    station = result.record.get("station") or {}
+    beside = {key: found[key] for key in CALIBRATED if key in found}
+    rows = []
+    for number, score in enumerate(found.get("score", ())):
+        start, end, peak = (int(found[f"{key}_ns"][number]) for key in ("start", "end", "peak"))
+        row = {"start": time_text(start), "end": time_text(end), "peak": time_text(peak)}
+        row |= {"score": repr(float(score)), "duration": repr((end - start) / 1e9)}
+        row |= {"n_samples": str(int(found["n_samples"][number])), "source": result.source}
+        row |= {key: str(value) for key, value in station.items()}
+        row |= {key: repr(float(values[number])) for key, values in beside.items()}
+        rows.append(row)
+    return rows
+
+
+def time_text(nanoseconds: int) -> str:
+    """ISO 8601 to the nanosecond, UTC."""
+    return str(np.datetime64(nanoseconds, "ns"))

@@ -1,0 +1,86 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import ArgumentError
+
+
+def check_place(path: Any, endings: tuple[str, ...], overwrite: bool) -> Path:
+    """The path of a file that is to be written, before the work for it is done.
+
+    Parameters
+    ----------
+    path : str or Path
+    endings : tuple of str
+        One of which its name has.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be written there.
+    """
+    if not isinstance(path, (str, Path)) or not str(path) or "\0" in str(path):
+        raise ArgumentError("path", f"found {path!r:.80}", "Give the name of a file.")
+    place = Path(path)
+    if place.suffix.lower() not in endings:
+        raise ArgumentError(f"path {place}", f"found the ending {place.suffix!r}", f"Give one in {endings[0]}.")
+    if not place.parent.is_dir():
+        raise ArgumentError(f"path {place}", f"there is no folder {place.parent}", "Make it, or give another place.")
+    if place.is_dir():
+        raise ArgumentError(f"path {place}", "it is a folder", "Give the name of a file in it.")
+    if place.exists() and not overwrite:
+        raise _is_there(place)
+    if not os.access(place.parent, os.W_OK):
+        raise ArgumentError(f"path {place}", "its folder cannot be written", "Give another place.")
+    return place
+
+
+def write_whole(path: Path, content: bytes, overwrite: bool) -> None:
+    """Write a file beside its place, bring it to the disk, then give it its name.
+
+    Whatever interrupts this, an older file stays as it was until the new one is whole.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be written, or one came there meanwhile and `overwrite` is False.
+    """
+    temporary = path.parent / f".{path.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _take_name(temporary, path)
+    except OSError as error:
+        raise ArgumentError(f"path {path}", f"it cannot be written ({error})", "Give another place.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _take_name(temporary: Path, path: Path) -> None:
+    """Rename, but never over a file that is there."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise _is_there(path) from error
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise _is_there(path) from None
+        os.replace(temporary, path)
+
+
+def _is_there(path: Path) -> ArgumentError:
+    return ArgumentError(f"path {path}", "it is there already", "Give another name, or overwrite=True.")
