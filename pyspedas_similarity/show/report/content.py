@@ -83,6 +83,7 @@ class Card:
     score: str = ""
     pictures: tuple[Picture, ...] = ()
     missing: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,7 +63,8 @@ def histogram(result: Result) -> Picture:
     if len(found):
         style = {"color": MATCH_COLOUR, "marker": "v", "linestyle": "none", "markersize": 7, "clip_on": False}
         panel.plot(found, np.full(len(found), 0.97), transform=panel.get_xaxis_transform(), label="matches", **style)
-    panel.legend(loc="upper left", fontsize="small", frameon=False)
+    place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 3, "frameon": False, "borderpad": 0}
+    panel.legend(fontsize="small", **place)
     middle = float(np.median(known))
     alt = f"Histogram of {count(len(known), 'score')} of {result.source}, from {known.min():.3f} to {known.max():.3f}"
     return Picture(png(figure), f"{alt}, median {middle:.3f}.", f"{result.source}: how the scores are spread.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...products import METHOD
 from .content import Result
 
+# Behind a time of day: zeros that tell nothing.
+_ZEROS = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*?)0+(?!\d)")
 SOFTWARE = "pyspedas-similarity developers, pyspedas-similarity"
 
 
@@ -25,7 +28,12 @@ def methods_text(results: Sequence[Result], versions: Mapping[str, str]) -> tupl
         return ("No interval was found, and no record of a search was given.",)
     record = results[0].record
     first = " ".join((_what(record, versions), _score(record)))
-    return (first, *(_searched(result) for result in results), _software(versions))
+    return tuple(tidy(one) for one in (first, *(_searched(result) for result in results), _software(versions)))
+
+
+def tidy(text: str) -> str:
+    """Times without the zeros at their ends."""
+    return _ZEROS.sub(lambda found: found[1] + found[2].rstrip("."), text)
 
 
 def citation(versions: Mapping[str, str]) -> tuple[str, ...]:
