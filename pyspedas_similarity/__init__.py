@@ -19,9 +19,12 @@ from .filling import add, open_archive
 from .footprints import conjunctions
 from .joins import join_events, read_events
 from .neighbourhood import clusters, duplicates, find_nearest, novelty
+from .reporting import report
+from .reviewing import Review, resume_review, review
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [
+    "Review",
     "SimilarityError",
     "add",
     "classify",
@@ -43,6 +46,9 @@ __all__ = [
     "novelty",
     "open_archive",
     "read_events",
+    "report",
+    "resume_review",
+    "review",
     "save_encoder",
     "time_list",
     "time_ranges",

@@ -1,4 +1,4 @@
-"""The verbs from a shell: ``pyspedas-similarity demo | find | export | join | train | archive | bench | info``."""
+"""The verbs from a shell: ``pyspedas-similarity demo | find | report | review | export | join | train | archive | ...``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from . import cli_case_study
+from .cli_data import add_data, data_of, like_of
 from .errors import ArgumentError, SimilarityError
 
 FOUND, NOTHING_FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -22,6 +24,8 @@ _EXAMPLES = """examples:
   pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found
   pyspedas-similarity export found.ecsv found.xml
   pyspedas-similarity join found.ecsv sitl_selections.csv --searched 2020-11-19/23:34 2020-11-19/23:37 --tolerance 5
+  pyspedas-similarity report --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out page.html
+  pyspedas-similarity review --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out list.ecsv
   pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
   pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
@@ -83,7 +87,7 @@ def find(chosen: argparse.Namespace) -> int:
     else:
         if chosen.archive is not None:
             rules["archive"] = chosen.archive
-        names = find_similar(like=_like(chosen.like), errors="raise", **_data(chosen), **rules)
+        names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
     if not names:
         return NOTHING_FOUND
     table = intervals(names)
@@ -95,10 +99,9 @@ def find(chosen: argparse.Namespace) -> int:
 
 
 def _find_nearest(chosen: argparse.Namespace) -> list[str]:
-    from .errors import ArgumentError
     from .neighbourhood import find_nearest
 
-    data = _data(chosen)
+    data = data_of(chosen)
     asked = {"--threshold": chosen.threshold, "--encoder": chosen.encoder, "--instrument": data.pop("instrument", None)}
     unused = [name for name, value in asked.items() if value is not None]
     if chosen.archive is None or unused:
@@ -106,7 +109,7 @@ def _find_nearest(chosen: argparse.Namespace) -> list[str]:
         raise ArgumentError("--nearest", found, "It takes --archive, --like, -k, --probe, --trange and --exclude.")
     part = {key: data[key] for key in ("trange", "probe") if key in data}
     rules = {} if chosen.exclude is None else {"exclude": chosen.exclude}
-    return find_nearest(chosen.archive, _like(chosen.like), chosen.k or 10, **part, **rules, errors="raise")
+    return find_nearest(chosen.archive, like_of(chosen.like), chosen.k or 10, **part, **rules, errors="raise")
 
 
 def export(chosen: argparse.Namespace) -> int:
@@ -138,7 +141,7 @@ def train(chosen: argparse.Namespace) -> int:
     from .verbs import save_encoder
     from .verbs import train as train_encoder
 
-    data = _data(chosen)
+    data = data_of(chosen)
     keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
     options = {"method": chosen.method}
     if chosen.method != "canonical":  # which has neither network nor chance
@@ -168,7 +171,7 @@ def archive_add(chosen: argparse.Namespace) -> int:
     from .filling import add
 
     with _workers(chosen) as client:
-        added = add(chosen.archive, encoder=chosen.encoder, client=client, **_data(chosen))
+        added = add(chosen.archive, encoder=chosen.encoder, client=client, **data_of(chosen))
     print(f"version {added.version}: {added.added} added, {added.skipped} there already, {added.left_out} left out")
     return FOUND
 
@@ -330,10 +333,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
     commands = parser.add_subparsers(
-        required=True, metavar="demo | find | export | join | train | archive | bench | info"
+        required=True, metavar="demo | find | report | review | export | join | train | ..."
     )
     _add_demo(commands)
     _add_find(commands)
+    cli_case_study.add_commands(commands, _add)
     _add_export(commands)
     _add_join(commands)
     _add_train(commands)
@@ -361,7 +365,7 @@ def _add_demo(commands: Any) -> None:
 
 def _add_find(commands: Any) -> None:
     parser = _add(commands, "find", find, "Find the intervals like a seed and print them.")
-    _add_data(parser)
+    add_data(parser)
     parser.add_argument(
         "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
     )
@@ -397,7 +401,7 @@ def _add_join(commands: Any) -> None:
 
 def _add_train(commands: Any) -> None:
     parser = _add(commands, "train", train, "Train an encoder on data by self-supervision and save it.")
-    _add_data(parser)
+    add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
     parser.add_argument("--overwrite", action="store_true", help="replace an encoder that is there")
     parser.add_argument("--method", default="simsiam", help="or simclr, byol, vicreg, barlow_twins, canonical")
@@ -429,7 +433,7 @@ def _add_archive(commands: Any) -> None:
         one = _add(under, name, command, about)
         one.add_argument("archive", type=Path, metavar="FOLDER")
         if name == "add":
-            _add_data(one)
+            add_data(one)
             one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")
             where = one.add_mutually_exclusive_group()
             where.add_argument(
@@ -476,60 +480,11 @@ def _add_info(commands: Any) -> None:
     parser.add_argument("encoder", nargs="?", type=Path, help="folder of a saved encoder")
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    loading = parser.add_argument_group("what to load, through pyspedas")
-    loading.add_argument("--instrument", help="see info")
-    loading.add_argument("--trange", nargs=2, metavar=("START", "END"))
-    loading.add_argument("--probe", help="spacecraft, or station of a camera")
-    loading.add_argument("--data-rate", help="brst or fast")
-    loading.add_argument("--no-update", action="store_true", help="use local files only")
-    files = parser.add_argument_group("or which files")
-    files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE")
-    files.add_argument("--variable", help="the variable in them")
-
-
-def _data(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that say what to search or to train on."""
-    if chosen.cdf is not None:
-        return {
-            "names": _read_cdf(chosen.cdf, chosen.variable),
-            "trange": chosen.trange,
-            "instrument": chosen.instrument,
-        }
-    data = {"instrument": chosen.instrument, "trange": chosen.trange, "probe": chosen.probe}
-    if chosen.data_rate is not None:
-        data["data_rate"] = chosen.data_rate
-    return data | ({"no_update": True} if chosen.no_update else {})
-
-
-def _read_cdf(files: list[Path], variable: str | None) -> str:
-    if variable is None:
-        raise ArgumentError("--variable", "it is missing beside --cdf", "Name the variable in the files.")
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
-    from pyspedas.tplot_tools import cdf_to_tplot
-
-    from .sources.cdf_records import check_cdf
-
-    for file in files:
-        check_cdf(file, contents=True)
-    try:
-        cdf_to_tplot([str(file) for file in files], varnames=[variable])
-    except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
-        raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
-    return variable
-
-
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
-
-
-def _like(times: list[str]) -> Any:
-    return times[0] if len(times) == 1 else times
 
 
 def _version(package: str) -> str:

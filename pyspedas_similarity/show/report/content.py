@@ -43,17 +43,28 @@ class Result:
         Of the scores; None where the series of scores is not loaded.
     scores : numpy.ndarray, shape (n,), or None
         NaN where a sample was not searched.
+    name : str
+        Of the variable, as seeds name it: that of the source, to which an archive may add the site.
     """
 
     record: Mapping[str, Any]
     intervals: Mapping[str, Sequence[Any]]
     times: np.ndarray | None = None
     scores: np.ndarray | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.source)
 
     @property
     def source(self) -> str:
-        """Name of the variable."""
+        """What was measured: the name of the variable it came from."""
         return str(self.record["source"])
+
+    def has(self, seed: Mapping[str, Any]) -> bool:
+        """Whether a seed of the provenance lies in this variable."""
+        return str(seed.get("label", "")).startswith(self.name + " ")
 
     @property
     def searched(self) -> int | None:
@@ -150,10 +161,13 @@ class Table:
     columns : tuple of str
         Of `LABELS`.
     rows : tuple of tuple of str
+    owners : tuple of Result
+        Whose each row is.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    owners: tuple[Result, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,10 +183,12 @@ def table_of(results: Sequence[Result]) -> Table:
 
     Columns that nothing is known for are left out.
     """
-    rows = [row for result in results for row in _rows(result)]
-    rows.sort(key=lambda row: -float(row["score"]))
+    pairs = [(row, result) for result in results for row in _rows(result)]
+    pairs.sort(key=lambda pair: -float(pair[0]["score"]))
+    rows = [row for row, _ in pairs]
     kept = tuple(name for name in LABELS if name not in ("probe", "site", *CALIBRATED) or any(map(_has(name), rows)))
-    return Table(kept, tuple(tuple(row.get(name, "") for name in kept) for row in rows))
+    texts = tuple(tuple(row.get(name, "") for name in kept) for row in rows)
+    return Table(kept, texts, tuple(result for _, result in pairs))
 
 
 def _has(name: str) -> Any:

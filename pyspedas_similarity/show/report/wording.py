@@ -63,7 +63,9 @@ def _seeds(seeds: Sequence[Mapping[str, Any]]) -> str:
 def _seed(seed: Mapping[str, Any]) -> str:
     label = str(seed.get("label", ""))
     n = seed.get("n_samples", 1)
-    return f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "") if "start" in seed else "an array of one's own"
+    return (
+        f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "") if "start" in seed else "an array of one's own"
+    )
 
 
 def _score(record: Mapping[str, Any]) -> str:
@@ -118,8 +120,8 @@ def _rules(record: Mapping[str, Any]) -> str:
     calibrated = record.get("fdr")
     if calibrated:
         text += (
-            f" The threshold keeps the false discovery rate among the intervals at {calibrated['fdr']:g} (Benjamini and "
-            f"Hochberg), judged by {count(calibrated['n_stretches'], 'stretch', 'stretches')} of background."
+            f" The threshold keeps the false discovery rate among the intervals at {calibrated['fdr']:g} (Benjamini "
+            f"and Hochberg), judged by {count(calibrated['n_stretches'], 'stretch', 'stretches')} of background."
         )
     gate = record.get("gate")
     if gate and gate.get("usable_only"):

@@ -1,0 +1,184 @@
+"""The commands of a case study: ``report`` writes the page of a search, ``review`` asks and searches again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cli_data import add_data, data_of, like_of
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .judged_lists import Judged
+    from .reviewing import Review
+
+_DONE, _NOTHING_FOUND = 0, 1
+_SHORT = {"y": "yes", "n": "no", "m": "more", "a": "again", "q": "quit"}
+_QUESTION = "  like the seed? yes, no, more, again, quit [y/n/m/a/q]: "
+
+
+def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Put both beside the other commands; `add` makes a parser with what all have in common."""
+    parser = add(commands, "report", report, "Search, and write what is found as one HTML page.")
+    _add_search(parser, required=True)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, ending in .html")
+    parser.add_argument("--overwrite", action="store_true", help="replace a page that is there")
+    parser.add_argument("--title", help="of the page")
+    parser.add_argument("--gallery", type=int, default=60, metavar="N", help="pictures of the best N matches")
+    maps = ("auto", "umap", "pca", "none")
+    parser.add_argument("--map-by", choices=maps, default="auto", help="how the map of embeddings is made")
+    parser = add(commands, "review", review, "Search, ask for every match whether it is like the seed, search again.")
+    _add_search(parser, required=False)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the answers, ending in .ecsv; saved after each")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with the answers in such a file")
+    parser.add_argument("--page", type=int, default=10, metavar="N", help="matches at a time")
+    parser.add_argument("--pictures", type=Path, metavar="FILE", help="write each page of matches there, as .png")
+
+
+def report(chosen: argparse.Namespace) -> int:
+    """Search and write the page; one is written of a search that finds nothing, too."""
+    from .reporting import report as write_page
+    from .writing import check_place
+
+    check_place(chosen.out, (".html", ".htm"), chosen.overwrite)
+    searched, found, data = _searched(chosen)
+    keywords = {"title": chosen.title, "gallery": chosen.gallery, "map_by": chosen.map_by, "encoder": chosen.encoder}
+    print(write_page(searched, chosen.out, overwrite=chosen.overwrite, errors="raise", **keywords, **data)[0])
+    return _DONE if found else _NOTHING_FOUND
+
+
+def review(chosen: argparse.Namespace) -> int:
+    """Ask and search until it is enough; every answer is saved at once."""
+    if not sys.stdin.isatty():
+        remedy = "Run it in a terminal, or use pyspedas_similarity.review in a script."
+        raise ArgumentError("review", "it asks questions, and nobody is at a terminal", remedy)
+    if chosen.page < 1:
+        raise ArgumentError("--page", f"found {chosen.page}", "Give 1 or more.")
+    made = _resumed(chosen) if chosen.resume is not None else _begun(chosen)
+    if made is None:
+        return _NOTHING_FOUND
+    page = made.next(chosen.page)
+    while page:
+        if chosen.pictures is not None:
+            _draw(made, page, chosen.pictures)
+        command = _ask_page(made, page)
+        if command == "quit":
+            break
+        page = made.next(chosen.page) if command == "more" else []
+        if not page:
+            print("searching again with the answers ...")
+            page = made.again(chosen.page)
+            made.save()
+    print(f"{made!r}".strip("<>"))
+    print(f"saved in {made.path}")
+    return _DONE
+
+
+def _ask_page(made: Review, page: list[Judged]) -> str:
+    """Ask for the matches of one page; what is to be done next."""
+    for one in page:
+        print(f"[{one.number}] {one.source} {one.peak} UTC, score {one.score:.3f}, {one.n_samples} samples")
+        answer = _ask()
+        if answer not in ("yes", "no"):
+            return answer
+        made.judge(one.number, answer)
+        made.save()
+    return "more"
+
+
+def _ask() -> str:
+    while True:
+        try:
+            text = input(_QUESTION).strip().lower()
+        except EOFError:
+            print()
+            return "quit"
+        answer = _SHORT.get(text, text)
+        if answer in _SHORT.values():
+            return answer
+        print("  please answer with one of these words, or its first letter")
+
+
+def _begun(chosen: argparse.Namespace) -> Review | None:
+    from .reviewing import review as begin
+    from .writing import check_place
+
+    if chosen.like is None or chosen.out is None:
+        raise ArgumentError("review", "--like or --out is missing", "Give both, or --resume FILE.")
+    check_place(chosen.out, (".ecsv",), overwrite=False)
+    _, names, data = _searched(chosen)
+    if not names:
+        return None
+    encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
+    made = begin(names, **({} if chosen.archive else data), **encoder)
+    made.save(chosen.out)
+    return made
+
+
+def _resumed(chosen: argparse.Namespace) -> Review:
+    from .reviewing import resume_review
+
+    data = {key: value for key, value in _loaded(chosen).items() if value is not None}
+    encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
+    made = resume_review(chosen.resume, **data, **encoder)
+    if chosen.out is not None:
+        made.save(chosen.out)
+    return made
+
+
+def _searched(chosen: argparse.Namespace) -> tuple[list[str], list[str], dict[str, Any]]:
+    """Names for the page, the names found, and what has to be said to read again what was searched."""
+    from . import tplot
+    from .verbs import find_similar
+
+    data = data_of(chosen)
+    rules = {"k": chosen.k, "threshold": chosen.threshold, "fdr": chosen.fdr, "encoder": chosen.encoder}
+    if chosen.exclude is not None:
+        rules["exclude"] = chosen.exclude
+    if chosen.archive is not None:
+        rules["archive"] = chosen.archive
+    before = set(tplot.loaded_names())
+    found = find_similar(like=like_of(chosen.like), errors="raise", **data, **rules)
+    data.pop("names", None)
+    # Of a search that found nothing, the scores are there all the same.
+    made = [name for name in tplot.loaded_names() if name not in before and name.endswith("_similarity")]
+    return found or made, found, data
+
+
+def _loaded(chosen: argparse.Namespace) -> dict[str, Any]:
+    data = data_of(chosen)
+    data.pop("names", None)
+    return data
+
+
+def _draw(made: Review, page: list[Judged], path: Path) -> None:
+    from .show.contact_sheet import plot_contact_sheet
+    from .show.report.content import Card
+
+    seeds = [Card("seed", "", pictures=pictures, missing=missing) for pictures, missing in made.seed_pictures()]
+    pictures = made.pictures(page)
+    cards = []
+    for one in page:
+        shown, missing = pictures.get(one.number, ((), ""))
+        when = str(one.peak)[:23].replace("T", " ")
+        cards.append(Card(f"[{one.number}]", when, one.number, f"{one.score:.3f}", shown, missing))
+    try:
+        plot_contact_sheet([*seeds, *cards], path)
+    except (OSError, ValueError) as error:
+        raise ArgumentError(f"--pictures {path}", f"it cannot be written ({error})", "Give a name in .png.") from error
+    print(f"pictures of these matches are in {path}")
+
+
+def _add_search(parser: argparse.ArgumentParser, required: bool) -> None:
+    add_data(parser)
+    about = "a time, or the start and end of an interval"
+    parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
+    parser.add_argument("--archive", type=Path, metavar="FOLDER", help="search what is kept there; nothing is loaded")
+    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
+    parser.add_argument("-k", type=int, help="how many intervals at most")
+    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
+    parser.add_argument("--fdr", type=float, help="in place of a threshold: share of the matches that may be chance")
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")

@@ -1,0 +1,60 @@
+"""Arguments of commands that say which data are meant, and what a seed is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .errors import ArgumentError
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Let a command take what `data_of` reads."""
+    loading = parser.add_argument_group("what to load, through pyspedas")
+    loading.add_argument("--instrument", help="see info")
+    loading.add_argument("--trange", nargs=2, metavar=("START", "END"))
+    loading.add_argument("--probe", help="spacecraft, or station of a camera")
+    loading.add_argument("--data-rate", help="brst or fast")
+    loading.add_argument("--no-update", action="store_true", help="use local files only")
+    files = parser.add_argument_group("or which files")
+    files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE")
+    files.add_argument("--variable", help="the variable in them")
+
+
+def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that say what to search or to train on."""
+    if chosen.cdf is not None:
+        return {
+            "names": _read_cdf(chosen.cdf, chosen.variable),
+            "trange": chosen.trange,
+            "instrument": chosen.instrument,
+        }
+    data = {"instrument": chosen.instrument, "trange": chosen.trange, "probe": chosen.probe}
+    if chosen.data_rate is not None:
+        data["data_rate"] = chosen.data_rate
+    return data | ({"no_update": True} if chosen.no_update else {})
+
+
+def _read_cdf(files: list[Path], variable: str | None) -> str:
+    if variable is None:
+        raise ArgumentError("--variable", "it is missing beside --cdf", "Name the variable in the files.")
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
+    from pyspedas.tplot_tools import cdf_to_tplot
+
+    from .sources.cdf_records import check_cdf
+
+    for file in files:
+        check_cdf(file, contents=True)
+    try:
+        cdf_to_tplot([str(file) for file in files], varnames=[variable])
+    except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
+        raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
+    return variable
+
+
+def like_of(times: list[str]) -> Any:
+    """A time, or the interval that two of them are."""
+    return times[0] if len(times) == 1 else times
