@@ -22,6 +22,7 @@ COMMANDS = {
     "tests": 'python -m pip install ".[tests,docs]" && python -m pytest',
 }
 IMPORT_NAMES = {
+    "pillow": "PIL",
     "protobuf": "google",
     "pylance": "lance",
     "scikit-learn": "sklearn",

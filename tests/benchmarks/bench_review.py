@@ -11,8 +11,8 @@ likes     the same, with the answers yes alone
 probe     logistic regression on likes and unlikes, as in classify; nearest as long as nothing was answered no
 
 Measured is the average precision of all samples of the other half, which nobody judged: the same samples after every
-round, and by every rule. 'yes' is how many of the last ten answers were yes: where it falls to nothing, the searched half
-has no more to give.
+round, and by every rule. 'yes' is how many of the last ten answers were yes: where it falls to nothing, the searched
+half has no more to give.
 
 Intervals are 95 %, of a bootstrap over the seeds' events; 'change' is of the same seeds and halves, against no answer.
 """
