@@ -3,9 +3,9 @@
     python tests/benchmarks/bench_report.py [--matches 1000 ...] [--out FOLDER]
 
 Synthetic frames (64 x 64, a bright band every ten samples, noise between) are searched and reported by `find_similar`
-and `report`, with all pictures, plots and the map. 'opened' is from the navigation to the load event, 'drawn' from asking
-for the page until it was painted, the way through the driver included; 'sorted' and 'filtered' from the click to the
-frame that shows it. Each is the median of five openings, each in a new browser.
+and `report`, with all pictures, plots and the map. 'opened' is from the navigation to the load event, 'drawn' from
+asking for the page until it was painted, the way through the driver included; 'sorted' and 'filtered' from the click to
+the frame that shows it. Each is the median of five openings, each in a new browser.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if browser.missing():
         parser.exit(1, f"{browser.missing()}\n")
-    print("matches  written     size   opened    drawn   sorted  filtered")
-    print("               s       MB       ms       ms       ms        ms")
+    print("matches  written     size   opened    drawn   sorted filtered")
+    print("               s       MB       ms       ms       ms       ms")
     with tempfile.TemporaryDirectory() as scratch:
         for matches in chosen.matches:
             found = searched(matches)
@@ -88,10 +88,8 @@ def main() -> None:
             times = [opening(path) for _ in range(OPENINGS)]
             median = {name: float(np.median([one[name] for one in times])) for name in times[0]}
             size = path.stat().st_size / 1e6
-            line = (
-                f"{median['rows']:7.0f}  {written:7.1f}  {size:7.2f}  {median['opened']:7.0f}  {median['drawn']:7.0f}"
-            )
-            print(f"{line}  {median['sorted']:7.0f}  {median['filtered']:8.0f}", flush=True)
+            speed = "  ".join(f"{median[name]:7.0f}" for name in ("opened", "drawn", "sorted", "filtered"))
+            print(f"{median['rows']:7.0f}  {written:7.1f}  {size:7.2f}  {speed}", flush=True)
 
 
 if __name__ == "__main__":
