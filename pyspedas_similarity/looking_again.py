@@ -102,6 +102,7 @@ def look(result: Result, table: Table, gallery: int, again: Again) -> Seen:
         _take(parts, wanted, recipe, seen, result)
     except SimilarityError as error:
         seen.missing = seen.no_map = str(error)
+        seen.variable = None  # it may hold other data than were searched
     if seen.embeddings is None and "archive" in result.record:
         _take_kept(result, seen)
     return seen
@@ -188,8 +189,9 @@ def _take(parts: Iterator[tuple[Plan, Variable]], wanted: _Wanted, recipe: Recip
             one = select(part, np.array([row]))
             samples[part.times[row]] = pictures_of(one, images[np.searchsorted(rows, row)], recipe)
     if times:
-        seen.times, seen.embeddings = np.concatenate(times), np.concatenate(embeddings)
-        _check_same(result, seen, spans)
+        times, embeddings = np.concatenate(times), np.concatenate(embeddings)
+        _check_same(result, times, embeddings)
+        seen.times, seen.embeddings = times, embeddings
     else:
         name = result.record["encoder"].get("name", "")
         seen.no_map = f"The encoder '{name}' that was searched with is not at hand; give it as encoder."
@@ -205,7 +207,7 @@ def _images_at(samples: Variable, recipe: Recipe, rows: np.ndarray) -> np.ndarra
     return np.concatenate([made[wanted[block]] for block, made in images_of(samples, recipe, wanted)])
 
 
-def _check_same(result: Result, seen: Seen, spans: list[Span]) -> None:
+def _check_same(result: Result, times: np.ndarray, embeddings: np.ndarray) -> None:
     """Refuse pictures of other data than were searched: the scores would come out otherwise.
 
     Raises
@@ -213,15 +215,15 @@ def _check_same(result: Result, seen: Seen, spans: list[Span]) -> None:
     VariableError
         If they do.
     """
-    n_seeds = len(result.record["seeds"])
+    n_seeds, spans = len(result.record["seeds"]), seed_spans(result)
     if len(spans) < n_seeds + len(result.record.get("unlike", ())):
         return  # a seed is in another variable, or in none: the scores cannot be made again here
-    seeds = [seen.embeddings[(seen.times >= one.start) & (seen.times <= one.end)] for one in spans]
+    seeds = [embeddings[(times >= one.start) & (times <= one.end)] for one in spans]
     if not all(np.isfinite(one).any() for one in seeds):
         raise _other_data(result)
-    scores = similarity(seen.embeddings, seeds[:n_seeds], seeds[n_seeds:])
+    scores = similarity(embeddings, seeds[:n_seeds], seeds[n_seeds:])
     peaks = np.array(result.intervals["peak_ns"], np.int64).astype("datetime64[ns]")
-    _, mine, theirs = np.intersect1d(seen.times, peaks, return_indices=True)
+    _, mine, theirs = np.intersect1d(times, peaks, return_indices=True)
     expected = np.asarray(result.intervals["score"], float)[theirs]
     if len(mine) and not np.allclose(scores[mine], expected, atol=_SAME):
         raise _other_data(result)
