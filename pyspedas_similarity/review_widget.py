@@ -60,7 +60,7 @@ class ReviewWidget:
         return self._widgets.VBox([words, self._widgets.Label(when), shown, answers], layout={"margin": "4px"})
 
     def _thumbnails(self, pictures: tuple[Any, ...], missing: str) -> Any:
-        images = [self._widgets.Image(value=one.png, format="png", width=_WIDTH, alt_text=one.alt) for one in pictures]
+        images = [self._widgets.Image(value=one.png, format="png", width=_WIDTH, tooltip=one.alt) for one in pictures]
         # A label shows text, never markup.
         return self._widgets.VBox(images or [self._widgets.Label(f"no picture: {missing}")])
 

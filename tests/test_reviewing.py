@@ -1,4 +1,4 @@
-"""Judging matches and searching again; lists that are saved, changed by hand and taken up again; buttons and the shell."""
+"""Judging matches and searching again; lists saved, changed by hand and taken up again; buttons and the shell."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ from pyspedas_similarity.judged_lists import Judged, read_list
 from pyspedas_similarity.simulate import allsky, fpi
 from pyspedas_similarity.tplot import Variable
 
-PASS = ["2020-01-01/00:00:00", "2020-01-01/00:05:00"]
+PASS = ["2020-01-01/00:00:00", "2020-01-01/00:02:00"]
 SEED = "2020-01-01/00:01:00"
 NAME = "simulated1_dis_dist_brst"
 NIGHT, FRAME = ["2020-01-02/06:00", "2020-01-02/06:04"], "2020-01-02/06:01:00"
 
 
 @pytest.fixture(scope="module")
-def ions() -> list:
-    """Simulated ions with what belongs to them; made once, since it takes seconds."""
-    names = fpi.load(PASS)
-    return [tplot.read(name) for name in names]
+def searched() -> tuple[list[str], list[Variable]]:
+    """A search in simulated ions, made once, and all variables it needs and makes."""
+    with tplot.preserved():
+        names = fpi.load(PASS)
+        found = sim.find_similar(NAME, like=SEED, k=8, errors="raise")
+        return found, [tplot.read(name) for name in (*names, *found)]
 
 
 @pytest.fixture
-def found(ions) -> list[str]:
-    for one in ions:
+def found(searched) -> list[str]:
+    for one in searched[1]:
         tplot.write(one)
-    return sim.find_similar(NAME, like=SEED, k=8, errors="raise")
+    return searched[0]
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_pages_have_the_matches_best_first(found):
         7,
     ]
     assert [str(one.peak) for one in page] == table["peak"].isot.tolist() and review.next() == []
-    assert repr(review) == "<Review: 0 yes, 0 no, 7 waiting, 0 times searched again>"
+    assert repr(review) == "<Review: 0 yes, 0 no, 8 waiting, 0 times searched again>"
 
 
 def test_answers_are_likes_and_unlikes_of_the_next_search(found):
@@ -99,7 +101,7 @@ def test_minds_can_be_changed_and_pages_skip_nothing(found):
     assert review.next(1)[0].number == 3  # the second was offered, and is not offered anew by an answer
     review.judge(first.number, "no")
     assert review.likes == [(NAME, ["2020-01-01T00:01:00.000000000"] * 2)] and review.unlikes == [(NAME, first.peak)]
-    assert [one.number for one in review.waiting] == [2, 3, 4, 5, 6, 7] and second.answer == ""
+    assert [one.number for one in review.waiting] == [2, 3, 4, 5, 6, 7, 8] and second.answer == ""
 
 
 @pytest.mark.parametrize(("number", "answer", "says"), [(1, "maybe", "'yes' or 'no'"), (99, "yes", "that was offered")])
@@ -107,7 +109,7 @@ def test_what_is_no_answer_is_refused(found, number, answer, says):
     review = sim.review(found)
     with pytest.raises(ArgumentError, match=says):
         review.judge(number, answer)
-    assert review.judged == [] and len(review.waiting) == 7
+    assert review.judged == [] and len(review.waiting) == 8
 
 
 def test_nothing_to_judge_is_refused(found):
@@ -344,7 +346,7 @@ def test_hostile_names_are_kept(frames, tmp_path):
 def test_times_are_kept_to_the_nanosecond(tmp_path, frames):
     review = sim.review(frames)
     odd = np.datetime64("2020-01-02T06:00:00.123456789", "ns")
-    review.judged = [Judged(1, "yes", 0, "x", odd, odd, odd, 0.1 + 0.2, 1)]  # of no length
+    review.judged = [Judged(99, "yes", 0, "x", odd, odd, odd, 0.1 + 0.2, 1)]  # of no length
     kept = sim.resume_review(review.save(tmp_path / "mine.ecsv")).judged[0]
     assert kept.peak == odd and kept.score == 0.1 + 0.2
 
