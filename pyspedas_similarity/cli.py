@@ -1,4 +1,4 @@
-"""The verbs from a shell: ``pyspedas-similarity demo | find | report | review | export | join | train | archive | ...``."""
+"""The verbs from a shell: ``pyspedas-similarity demo | find | report | review | export | join | train | ...``."""
 
 from __future__ import annotations
 
