@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
-import os
 import re
 
 import numpy as np
@@ -17,6 +17,9 @@ from pyspedas_similarity.imaging.recipe import DistributionRecipe
 from pyspedas_similarity.products import interval_bars, similarity_series
 from pyspedas_similarity.search.intervals import Intervals
 from pyspedas_similarity.simulate import allsky, fpi
+from pyspedas_similarity.sources.registry import INSTRUMENTS
+from pyspedas_similarity.sources.segments import Segment
+from pyspedas_similarity.sources.tplot_variable import select
 from pyspedas_similarity.tplot import Variable
 
 TRANGE = ["2020-01-02/06:00", "2020-01-02/06:04"]
@@ -99,6 +102,28 @@ def test_an_encoder_without_a_name_is_asked_for(frames, tmp_path):
     text = page_of(found, tmp_path)
     assert "The encoder &#39;mine&#39; that was searched with is not at hand" in text and "No picture" not in text
     assert '<svg id="points"' in page_of(found, tmp_path, encoder=encoder)
+
+
+def test_what_streamed_by_is_read_again_piece_by_piece(tmp_path, monkeypatch):
+    trange = ["2020-01-01/00:00:00", "2020-01-01/00:00:40"]
+    with tplot.preserved():
+        whole = tplot.read(fpi.load(trange)[0])
+
+    def segments(_trange, **_keywords):
+        for rows in np.array_split(np.arange(len(whole.times)), 3):
+            yield Segment(select(whole, rows), {})
+
+    streaming = dataclasses.replace(INSTRUMENTS["simulated_dis"], segments=segments)
+    monkeypatch.setitem(INSTRUMENTS, "simulated_dis", streaming)
+    keywords = {"instrument": "simulated_dis", "trange": trange}
+    found = sim.find_similar(**keywords, like="2020-01-01/00:00:20", k=3, encoder="pixels", errors="raise")
+    assert whole.name not in tplot.loaded_names()
+    assert "it is not loaded" in page_of(found, tmp_path)
+    text = page_of(found, tmp_path, **keywords)
+    assert "No picture" not in text and text.count('class="match" data-point') == len(sim.intervals(found))
+    review = sim.review(found, **keywords)
+    review.judge(1, "yes")
+    assert review.again() and review.pictures(review.waiting)[review.waiting[0].number][0]
 
 
 def test_images_that_average_neighbours_come_out_the_same(tmp_path):
@@ -196,10 +221,11 @@ def test_a_page_that_is_there_stays_unless_asked(found, tmp_path):
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 1)() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(found, tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(ArgumentError, match="its folder cannot be written"):
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(found, tmp_path, monkeypatch):
+    """Root may write anywhere, so the answer of the system is put in."""
+    monkeypatch.setattr(writing.os, "access", lambda *_: False)
+    monkeypatch.setattr(reporting, "render", None)
+    with pytest.raises(ArgumentError, match="its folder cannot be written.*Give another place"):
         sim.report(found, tmp_path / "page.html", errors="raise")
 
 
