@@ -132,7 +132,7 @@ def read_results(names: Any) -> list[Result]:
     variables = [tplot.read(one) for one in tplot.expand(names)]
     for variable in variables:
         record = variable.attributes.get(ATTRIBUTE)
-        if not isinstance(record, Mapping) or not {"source", "seeds", "threshold"} <= set(record):
+        if not isinstance(record, Mapping) or not {"source", "seeds"} <= set(record):
             remedy = "Give what find_similar returned."
             raise VariableError(variable.name, "it is not the result of a search with a seed", remedy)
     bars = [one for one in variables if "intervals" in one.attributes[ATTRIBUTE]]

@@ -154,6 +154,17 @@ def test_an_archive_gives_its_embeddings_but_no_pictures(tmp_path):
     assert '<svg id="points"' in text and text.count('class="match" data-point') == len(sim.intervals(found))
 
 
+def test_the_nearest_of_an_archive_have_a_page_and_a_review(tmp_path):
+    archive = sim.open_archive(tmp_path / "kept")
+    sim.add(archive, instrument="simulated_dis", trange=["2020-01-01 00:00", "2020-01-01 00:01"])
+    found = sim.find_nearest(archive, "2020-01-01 00:00:30", 4, errors="raise")
+    text = page_of(found, tmp_path)
+    assert len(data_of(text)["rows"]) == 4 and '<svg id="points"' in text and "The scores of" in text
+    review = sim.review(found)
+    review.judge(1, "yes")
+    assert review.again(3) and len(review.likes) == 2
+
+
 def test_an_interval_as_seed_and_an_array_are_told(frames, tmp_path):
     like = [[[SEED, "2020-01-02/06:01:30"]], tplot.read(frames).values[3]]
     found = sim.find_similar(frames, like=like[0], encoder="pixels", k=2, errors="raise")

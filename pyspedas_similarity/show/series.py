@@ -71,7 +71,7 @@ def score_figure(
     if above:
         _draw_overview(upper, *above)
     lower.plot(times, scores, color="black", linewidth=0.8)
-    if np.isfinite(record["threshold"]):
+    if np.isfinite(record.get("threshold", np.nan)):
         lower.axhline(record["threshold"], color="0.5", linestyle=":", linewidth=1, label="threshold")
     lower.set_ylabel("similarity\n(cosine)")
     for panel in panels[:, 0]:

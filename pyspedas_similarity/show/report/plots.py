@@ -56,7 +56,7 @@ def histogram(result: Result) -> Picture:
     panel.set_yscale("log")
     panel.set_xlabel("score (cosine)")
     panel.set_ylabel("samples")
-    threshold = result.record["threshold"]
+    threshold = result.record.get("threshold", np.nan)
     if np.isfinite(threshold):
         panel.axvline(threshold, color="black", linestyle=":", label="threshold")
     found = np.asarray(result.intervals["score"], float)
