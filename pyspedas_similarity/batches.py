@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .archive.rows import Rows, make_rows
+from .errors import SimilarityError
 from .pipeline import Plan, judged, new_embeddings
 from .search.intervals import sample_ends
+from .show.report.thumbnails import measured_picture
 from .sources.registry import station_of
+from .sources.tplot_variable import select
 from .tplot import Variable
 
 
@@ -55,8 +58,20 @@ def rows_of(samples: Variable, plan: Plan, wanted: np.ndarray, marks: Marks) -> 
     site = next((text for text in place.values() if text), "")
     for inside, embeddings in new_embeddings(samples, plan, wanted):
         chosen = np.flatnonzero(wanted[inside]) + inside.start
-        found = embeddings[wanted[inside]]
-        yield make_rows(found, samples.times[chosen], marks.ends[chosen], samples.name, site, marks.flags[chosen])
+        seen = _thumbnails(samples, chosen, plan) if plan.choices.thumbnails else None
+        about = samples.name, site, marks.flags[chosen], seen
+        yield make_rows(embeddings[wanted[inside]], samples.times[chosen], marks.ends[chosen], *about)
+
+
+def _thumbnails(samples: Variable, chosen: np.ndarray, plan: Plan) -> list[bytes | None]:
+    """Small pictures of samples as they were measured, as PNG; None where none can be made."""
+    made: list[bytes | None] = []
+    for row in chosen:
+        try:
+            made.append(measured_picture(select(samples, np.array([row])), plan.recipe).png)
+        except SimilarityError:
+            made.append(None)
+    return made
 
 
 def in_batches(parts: Iterator[Rows], size: int) -> Iterator[Rows]:

@@ -171,7 +171,9 @@ def archive_add(chosen: argparse.Namespace) -> int:
     from .filling import add
 
     with _workers(chosen) as client:
-        added = add(chosen.archive, encoder=chosen.encoder, client=client, **data_of(chosen))
+        added = add(
+            chosen.archive, encoder=chosen.encoder, client=client, thumbnails=chosen.thumbnails, **data_of(chosen)
+        )
     print(f"version {added.version}: {added.added} added, {added.skipped} there already, {added.left_out} left out")
     return FOUND
 
@@ -435,6 +437,7 @@ def _add_archive(commands: Any) -> None:
         if name == "add":
             add_data(one)
             one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")
+            one.add_argument("--thumbnails", action="store_true", help="keep a small picture of each sample as well")
             where = one.add_mutually_exclusive_group()
             where.add_argument(
                 "--workers", type=_positive, metavar="N", help="as many processes of this machine share it"

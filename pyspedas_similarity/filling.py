@@ -111,6 +111,7 @@ def add(
     velocity: str | None = None,
     progress: bool = True,
     client: Client | None = None,
+    thumbnails: bool = False,
     **load_keywords: Any,
 ) -> Added:
     """Embed samples and keep them.
@@ -128,6 +129,9 @@ def add(
     client : dask.distributed.Client, optional
         Let its workers load and encode. They have to see the folder of the archive, and that of the data, under the
         same paths, and need this package with its extra ``scale``.
+    thumbnails : bool
+        Keep a small picture of each sample as it was measured, some kilobytes, so that `report` and `review` can show
+        what was found without loading anything. It takes some milliseconds a sample.
     **load_keywords
         Keywords of the instrument's loader.
 
@@ -165,7 +169,8 @@ def add(
     archive.check_writable()
     if client is not None:
         check_client(client)
-    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, usable_only=None)
+    companions = {"field": field, "velocity": velocity}
+    choices = Choices(instrument, encoder, recipe, companions, progress, usable_only=None, thumbnails=bool(thumbnails))
     filling = _Filling(archive, with_encoder_of(choices, archive))
     if client is not None:
         _spread(client, filling, (names, trange, filling.choices.instrument, probe, load_keywords))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import tplot
+from .archive.index import Index, Series
 from .archived import as_archive
 from .encoder.fitted import NAMED
 from .encoder.shipped import SHIPPED
@@ -30,6 +31,7 @@ from .tplot import Variable
 MOST_OTHERS, MOST_MARKS = 1200, 1000
 """Of the map: samples that are no match, and matches."""
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _SAME = 1e-3
 """Scores of the same sample differ by less: eight-bit encoders round otherwise in other batches."""
 
@@ -88,6 +90,8 @@ def pictures_at(result: Result, times: np.ndarray, again: Again) -> Seen:
         _take(_parts(result, again, recipe, seen), _Wanted(times, nothing), recipe, seen, result)
     except SimilarityError as error:
         seen.missing = str(error)
+        if "archive" in result.record:
+            _take_kept(result, seen, times)
     return seen
 
 
@@ -104,7 +108,7 @@ def look(result: Result, table: Table, gallery: int, again: Again) -> Seen:
         seen.missing = seen.no_map = str(error)
         seen.variable = None  # it may hold other data than were searched
     if seen.embeddings is None and "archive" in result.record:
-        _take_kept(result, seen)
+        _take_kept(result, seen, _wanted(result, table, gallery).drawn)
     return seen
 
 
@@ -236,8 +240,8 @@ def _other_data(result: Result) -> VariableError:
     )
 
 
-def _take_kept(result: Result, seen: Seen) -> None:
-    """Embeddings out of the archive that was searched."""
+def _take_kept(result: Result, seen: Seen, drawn: np.ndarray) -> None:
+    """Embeddings and thumbnails out of the archive that was searched."""
     about = result.record["archive"]
     try:
         index = as_archive(about["path"]).at(about["version"]).index()
@@ -251,5 +255,25 @@ def _take_kept(result: Result, seen: Seen) -> None:
                 rows = np.flatnonzero(near)
                 seen.times, seen.embeddings = series.start[rows], index.embeddings(series.first + rows)
                 seen.no_map = ""
+                _take_thumbnails(index, series, _rows_of_cards(series, drawn, seed_spans(result)), seen)
     except SimilarityError as error:
         seen.no_map = str(error)
+
+
+def _rows_of_cards(series: Series, drawn: np.ndarray, spans: list[Span]) -> np.ndarray:
+    """Which samples of a series are drawn: those wanted, and the middle one of each seed."""
+    chosen = np.isin(series.start, drawn)
+    for span in spans:
+        inside = np.flatnonzero((series.start >= span.start) & (series.start <= span.end))
+        chosen[inside[len(inside) // 2 : len(inside) // 2 + 1]] = True
+    return np.flatnonzero(chosen)
+
+
+def _take_thumbnails(index: Index, series: Series, rows: np.ndarray, seen: Seen) -> None:
+    """Pictures that were kept with the samples."""
+    kept = dict(zip(series.start[rows], index.thumbnails(series.first + rows), strict=True))
+    made = {time: png for time, png in kept.items() if png is not None and png.startswith(_PNG)}
+    picture = "the sample as measured, kept in the archive"
+    seen.cards |= {time: ((Picture(png, picture, "measured"),), "") for time, png in made.items()}
+    if made:
+        seen.missing = "" if len(made) == len(kept) else "no thumbnail of it was kept."

@@ -50,6 +50,8 @@ class Choices:
         Whether only usable camera frames count; None: those of all-sky cameras that are registered.
     active_only : bool
         Whether only active ones do.
+    thumbnails : bool
+        Whether a small picture of each sample is kept in an archive.
     """
 
     instrument: str | None = None
@@ -60,6 +62,7 @@ class Choices:
     scalars: bool = False
     usable_only: bool | None = False
     active_only: bool = False
+    thumbnails: bool = False
 
     def leaves_out(self, variable: Variable) -> bool:
         """Whether what is not usable of a variable is left out."""

@@ -74,6 +74,8 @@ class Job:
     instrument : str or None
     batch : int
         Rows that are written together.
+    thumbnails : bool
+        Whether small pictures are kept.
     """
 
     archive: str
@@ -83,6 +85,7 @@ class Job:
     settings: Mapping[str, Any]
     instrument: str | None
     batch: int
+    thumbnails: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +244,7 @@ class Spread:
         self.client, self._folder = client, archive.path.absolute()
         name, recipe = secrets.token_hex(8), plan.recipe
         common = {"settings": recipe.to_dict(), "instrument": plan.choices.instrument, "batch": batch}
+        common["thumbnails"] = plan.choices.thumbnails
         self.job = Job(str(self._folder), name, plan.encoder.hash, recipe.hash, **common)
         self._encoder, self._submitted = plan.encoder, 0
 
@@ -389,7 +393,8 @@ def _plan(job: Job) -> Plan:
     if (encoder.hash, recipe.hash) != (job.encoder, job.recipe):
         found = f"this worker has encoder {encoder.hash} and recipe {recipe.hash}, not {job.encoder} and {job.recipe}"
         raise MixingError(job.archive, found, "Install the same version of the package everywhere.")
-    return Plan(encoder, recipe, Choices(job.instrument, encoder, recipe, {}, progress=False, usable_only=None))
+    kept = {"progress": False, "usable_only": None, "thumbnails": job.thumbnails}
+    return Plan(encoder, recipe, Choices(job.instrument, encoder, recipe, {}, **kept))
 
 
 @functools.lru_cache(maxsize=2)

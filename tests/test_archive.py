@@ -411,3 +411,22 @@ def test_a_seed_may_be_of_another_source_of_the_archive_than_is_searched(archive
     scores = pyspedas.get_data("sky_2_similarity").y
     block = archive.index().embeddings(np.arange(180))
     np.testing.assert_allclose(scores, block[90:] @ block[14], atol=1e-6)
+
+
+def test_thumbnails_are_kept_where_asked_for(archive, tmp_path):
+    from io import BytesIO
+
+    from PIL import Image
+
+    store()
+    sim.add(archive, "sky")
+    assert archive.index().thumbnails(np.arange(90)) == [None] * 90
+    other = sim.open_archive(tmp_path / "other")
+    sim.add(other, "sky", thumbnails=True)
+    kept = other.index().thumbnails(np.array([14, 44]))
+    level, upright = (np.asarray(Image.open(BytesIO(one)), float) for one in kept)
+    assert level.shape == (64, 64)
+    # Level stripes differ from row to row, upright ones from column to column.
+    assert level.mean(axis=1).std() > 5 * level.mean(axis=0).std()
+    assert upright.mean(axis=0).std() > 5 * upright.mean(axis=1).std()
+    np.testing.assert_array_equal(other.index().embeddings(np.arange(90)), archive.index().embeddings(np.arange(90)))

@@ -154,6 +154,18 @@ def test_an_archive_gives_its_embeddings_but_no_pictures(tmp_path):
     assert '<svg id="points"' in text and text.count('class="match" data-point') == len(sim.intervals(found))
 
 
+def test_an_archive_shows_the_thumbnails_it_kept(tmp_path):
+    archive = sim.open_archive(tmp_path / "kept")
+    sim.add(archive, instrument="simulated_dis", trange=["2020-01-01 00:00", "2020-01-01 00:01"], thumbnails=True)
+    found = sim.find_similar(archive=archive, like="2020-01-01 00:00:30", k=3, errors="raise")
+    text = page_of(found, tmp_path)
+    assert "No picture: " not in text
+    assert text.count("the sample as measured, kept in the archive") == 1 + len(sim.intervals(found))
+    review = sim.review(found)
+    pictures = review.pictures(review.next())
+    assert len(pictures) == len(sim.intervals(found)) and all(len(shown) == 1 for shown, _ in pictures.values())
+
+
 def test_the_nearest_of_an_archive_have_a_page_and_a_review(tmp_path):
     archive = sim.open_archive(tmp_path / "kept")
     sim.add(archive, instrument="simulated_dis", trange=["2020-01-01 00:00", "2020-01-01 00:01"])

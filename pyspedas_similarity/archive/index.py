@@ -179,6 +179,10 @@ class Index:
             return self._loaded()[rows]
         return self._store.embeddings(self._heads, self._stored[rows])
 
+    def thumbnails(self, rows: np.ndarray) -> list[bytes | None]:
+        """Small pictures of these rows, None where none was kept; DamagedArchiveError if one is damaged."""
+        return list(self._store.take(self._heads, self._stored[rows]).thumbnail)
+
     def nearest(self, centre: np.ndarray, k: int, chosen: Choice | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Numbers and scores of the k rows of highest score, best first; fewer where there are not so many.
 
