@@ -102,7 +102,7 @@ class LanceStore:
         # By name of the data file, which never changes.
         self._heads: dict[str, FileHeads] = {}
         self._snapshot: Snapshot | None = None
-        self._known: tuple[frozenset[str], np.ndarray] = (frozenset(), np.zeros(0, "S16"))
+        self._known: tuple[frozenset[str], list[np.ndarray]] = (frozenset(), [])
         # Indexes whose files were seen to be as they were written.
         self.checked_indexes: set[str] = set()
 
@@ -421,13 +421,14 @@ class LanceStore:
         files = self.snapshot().files()
         seen, known = self._known
         if not seen <= files.keys():
-            seen, known = frozenset(), np.zeros(0, "S16")
-        new = [self._file_heads(name, files[name]).ids for name in files if name not in seen]
-        if new:
-            known = np.sort(np.concatenate([known, *new]))
-            self._known = (frozenset(files), known)
-        at = np.searchsorted(known, ids)
-        return (at < len(known)) & (known[np.minimum(at, len(known) - 1)] == ids) if len(known) else at < 0
+            seen, known = frozenset(), []
+        for name in files.keys() - seen:
+            known = _with_sorted(known, self._file_heads(name, files[name]).ids)
+        self._known = (frozenset(files), known)
+        there = np.zeros(len(ids), bool)
+        for part in known:
+            there |= part[np.minimum(np.searchsorted(part, ids), len(part) - 1)] == ids
+        return there
 
     def _file_heads(self, name: str, fragment: Any) -> FileHeads:
         if name not in self._heads:
@@ -514,3 +515,14 @@ def _begin(folder: Path, identity: Identity) -> None:
 def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:
     """One array of several; of a single one itself, since these may be large."""
     return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, kind), *parts])
+
+
+def _with_sorted(known: list[np.ndarray], ids: np.ndarray) -> list[np.ndarray]:
+    """Sorted arrays of content hashes and one more, joined so that each is more than twice as long as the next.
+
+    One array would be sorted again with every batch, which for many millions takes longer than to write the batch.
+    """
+    known, ids = list(known), np.sort(ids)
+    while known and len(known[-1]) <= 2 * len(ids):
+        ids = np.sort(np.concatenate([known.pop(), ids]), kind="stable")
+    return [*known, ids] if len(ids) else known

@@ -30,9 +30,11 @@ from pyspedas_similarity.archive.rows import make_rows  # noqa: E402
 
 START, STEP, BATCH, K = np.datetime64("2015-01-01", "ns"), np.timedelta64(3, "s"), 20_000, 10
 SIZES = (10**8, 10**9)
+# Assumptions of the plan: what one machine serves, cameras, frames of ten hours of night.
+PARTITION, STATIONS, FRAMES_A_NIGHT = 10**8, 20, 12_000
 # What is measured, its unit, and whether it grows with the rows: a size per row does not.
 MEASURES = {
-    "adding, rows a second": False,
+    "adding, rows a second": True,
     "bytes a row, rows": False,
     "bytes a row, index": False,
     "joining small files, s": True,
@@ -149,16 +151,35 @@ def told(rows: list[int], found: dict[str, list[float]]) -> None:
             print(f"{line}   too few points")
 
 
+def planned(found: dict[str, list[float]], price: float) -> None:
+    """Print what 10^9 rows take, in partitions that one machine serves, and what a night adds."""
+    size = found["bytes a row, rows"][-1] + found["bytes a row, index"][-1]
+    night, commits = STATIONS * FRAMES_A_NIGHT, STATIONS * FRAMES_A_NIGHT / 4096
+    adding = found["adding, rows a second"][-1]
+    heads = found["bytes a row in memory, heads"][-1]
+    print(f"\n10^9 rows in {10**9 // PARTITION} partitions of {PARTITION:.0e}; prices are assumed, not measured")
+    print(f"  rows and index                {size:8.0f} GB, {size * price:.0f} a month at {price} a GB")
+    print(
+        f"  a partition                   {size * PARTITION / 1e9:8.1f} GB, and {heads * PARTITION / 1e9:.1f} GB of memory"
+    )
+    print(f"  a night of {STATIONS} cameras at 3 s   {night:8,} rows, {size * night / 1e9:.2f} GB")
+    print(f"  to add them                   {night / adding:8.0f} s at {adding:,.0f} rows a second, without encoding")
+    print(f"  requests to an object store   {4 * commits:8.0f} puts, for {commits:.0f} commits of 4,096 rows")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 300_000, 1_000_000, 3_000_000])
     parser.add_argument("--dimension", type=int, default=128)
+    parser.add_argument("--price", type=float, default=0.023, help="of a GB and month of object storage, assumed")
     chosen = parser.parse_args()
     rows = sorted(chosen.rows)
     print(f"synthetic vectors of {chosen.dimension} numbers (walk), one thread for products, {os.cpu_count()} cores")
     folder = Path(tempfile.mkdtemp(prefix="bench-scale-"))
     try:
-        told(rows, grown(folder / "archive", rows, chosen.dimension))
+        found = grown(folder / "archive", rows, chosen.dimension)
+        told(rows, found)
+        planned(found, chosen.price)
     finally:
         shutil.rmtree(folder)
 
