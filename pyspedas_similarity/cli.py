@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,10 @@ _EXAMPLES = """examples:
   pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
   pyspedas-similarity archive verify electrons
+  pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2 --json | jq .data
+  eval "$(pyspedas-similarity completion bash)"
 
+Results go to the standard output, warnings and errors to the standard error output.
 exit status: 0 found, 1 nothing found or an archive that is damaged, 2 bad input, 130 interrupted
 """
 
@@ -50,9 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     chosen = _parser().parse_args(arguments)
     # pyspedas tells every file it opens; a person at a shell asked for the result.
-    logging.disable(logging.NOTSET if chosen.verbose else logging.INFO)
+    logging.disable(logging.NOTSET if chosen.verbose else logging.WARNING if chosen.quiet else logging.INFO)
     try:
-        return chosen.command(chosen)
+        status = chosen.command(chosen)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads has enough, as `head` has; nothing more can be written, by Python at its end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
     except SimilarityError as error:
         print(f"pyspedas-similarity: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -73,6 +84,7 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
+    from .exchange.flat import no_intervals
     from .exports import export as write
     from .exports import format_of
     from .verbs import find_similar, intervals
@@ -87,15 +99,14 @@ def find(chosen: argparse.Namespace) -> int:
     else:
         if chosen.archive is not None:
             rules["archive"] = chosen.archive
+        rules["progress"] = not chosen.quiet
         names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
-    if not names:
-        return NOTHING_FOUND
-    table = intervals(names)
-    if chosen.out is not None:
+    table = intervals(names) if names else no_intervals()
+    if names and chosen.out is not None:
         write(table, chosen.out, overwrite=True)
-    table["score"].info.format = ".3f"
-    print("\n".join(table.pformat(max_lines=-1, max_width=-1, show_unit=False)))
-    return FOUND
+    if names or chosen.json:
+        _print_table(table, chosen.json)
+    return FOUND if names else NOTHING_FOUND
 
 
 def _find_nearest(chosen: argparse.Namespace) -> list[str]:
@@ -129,8 +140,9 @@ def join(chosen: argparse.Namespace) -> int:
     if chosen.out is not None:
         write(joined, chosen.out, overwrite=chosen.overwrite)
     columns = [name for name in ("status", "start", "end", "score", "event_start", "event") if name in joined.colnames]
-    print("\n".join(joined[columns].pformat(max_lines=-1, max_width=-1, show_unit=False)))
-    print(summary_of(joined))
+    _print_table(joined, chosen.json, columns)
+    if not chosen.json:
+        print(summary_of(joined))
     return FOUND if len(joined) else NOTHING_FOUND
 
 
@@ -208,12 +220,21 @@ def archive_info(chosen: argparse.Namespace) -> int:
     from .filling import open_archive
 
     archive = open_archive(chosen.archive, chosen.version)
-    identity = archive.identity
+    identity, held = archive.identity, archive.index().series
+    if chosen.json:
+        sources = [
+            {"source": one.source, "site": one.site, "samples": len(one), "start": one.start[0], "end": one.end[-1]}
+            for one in held
+        ]
+        versions = {"versions": [asdict(one) for one in archive.versions()]} if chosen.versions else {}
+        about = {"archive": str(archive.path), "version": archive.version, "samples": len(archive)}
+        _print_json(about | {"identity": identity.compared, "sources": sources} | versions)
+        return FOUND
     print(repr(archive))
     for name, value in identity.compared.items():
         note = f" ({identity.card.get('name', '')})" if name == "encoder" else ""
         print(f"  {name:16s} {value}{note}")
-    for series in archive.index().series:
+    for series in held:
         print(f"  {series.source} {series.site}: {len(series)} samples, {series.start[0]} to {series.end[-1]}")
     for one in archive.versions() if chosen.versions else ():
         print(f"  version {one.number}: {one.made} {one.what}, {one.rows} samples, {one.added} added")
@@ -224,7 +245,11 @@ def archive_verify(chosen: argparse.Namespace) -> int:
     """Read everything and tell what is damaged."""
     from .filling import open_archive
 
-    return _tell(open_archive(chosen.archive).verify())
+    report = open_archive(chosen.archive).verify()
+    if chosen.json:
+        _print_json(asdict(report) | {"sound": report.sound})
+        return FOUND if report.sound else NOTHING_FOUND
+    return _tell(report)
 
 
 def archive_repair(chosen: argparse.Namespace) -> int:
@@ -346,14 +371,37 @@ def _parser() -> argparse.ArgumentParser:
     _add_archive(commands)
     _add_bench(commands)
     _add_info(commands)
+    _add_completion(commands)
     return parser
 
 
 def _add(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what pyspedas reports")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("-v", "--verbose", action="store_true", help="show what pyspedas reports")
+    told.add_argument("-q", "--quiet", action="store_true", help="show errors only: no warnings, no progress")
     return parser
+
+
+def _print_table(table: Any, as_json: bool, columns: Sequence[str] = ()) -> None:
+    """A table of intervals for people, some columns of it, or all of it as JSON for programs."""
+    if as_json:
+        from .exchange.tables import json_text
+        from .results import result_table
+
+        print(json_text(result_table(table)), end="")
+        return
+    if "score" in table.colnames:
+        table["score"].info.format = ".3f"
+    shown = table[list(columns)] if columns else table
+    print("\n".join(shown.pformat(max_lines=-1, max_width=-1, show_unit=False)))
+
+
+def _print_json(record: Any) -> None:
+    import json
+
+    print(json.dumps(record, indent=1, default=str))
 
 
 def _add_demo(commands: Any) -> None:
@@ -380,6 +428,7 @@ def _add_find(commands: Any) -> None:
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
     parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
 
 
 def _add_export(commands: Any) -> None:
@@ -399,6 +448,7 @@ def _add_join(commands: Any) -> None:
     parser.add_argument("--columns", nargs="+", metavar="NAME", help="of the events' starts and ends")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON, with the numbers")
 
 
 def _add_train(commands: Any) -> None:
@@ -447,6 +497,8 @@ def _add_archive(commands: Any) -> None:
             one.add_argument("--version", type=int, help="an older state; default the newest")
         if name == "info":
             one.add_argument("--versions", action="store_true", help="list them")
+        if name in ("info", "verify"):
+            one.add_argument("--json", action="store_true", help="print it as JSON")
         if name == "compact":
             one.add_argument("--keep", type=int, metavar="N", help="give up all but the newest N versions")
         if name == "restore":
@@ -481,6 +533,35 @@ def _add_bench(commands: Any) -> None:
 def _add_info(commands: Any) -> None:
     parser = _add(commands, "info", info, "Versions, instruments and encoders, or the card of one encoder.")
     parser.add_argument("encoder", nargs="?", type=Path, help="folder of a saved encoder")
+
+
+def completion(chosen: argparse.Namespace) -> int:
+    """Print what makes a shell complete commands, options and names of files."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise ArgumentError("completion", str(error), 'pip install "pyspedas-similarity[completion]".') from error
+
+    parser = _parser()
+    for one in _all_parsers(parser):
+        for action in one._actions:  # argparse has no public way to its own arguments
+            if action.type is Path:
+                action.complete = shtab.DIRECTORY if action.metavar == "FOLDER" else shtab.FILE
+    print(shtab.complete(parser, chosen.shell))
+    return FOUND
+
+
+def _all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for one in action.choices.values():
+                yield from _all_parsers(one)
+
+
+def _add_completion(commands: Any) -> None:
+    parser = _add(commands, "completion", completion, "Print what makes a shell complete these commands.")
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,9 @@
 """The same verbs from a shell: output, files, exit status."""
 
+import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -82,6 +85,62 @@ def test_an_archive_is_filled_searched_and_moved(tmp_path, capsys):
 def test_the_nearest_are_of_an_archive(wrong, capsys):
     assert cli.main(["find", "--nearest", "--like", "2020-01-02/06:01:00", *wrong]) == cli.BAD_INPUT
     assert "--nearest: given with" in capsys.readouterr().err
+
+
+def test_results_are_printed_for_programs(tmp_path, capsys):
+    assert cli.main([*FIND, "-k", "2", "--exclude", "6", "--json"]) == cli.FOUND
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["data"]) == 2 and {"start", "end", "peak", "score"} <= set(found["data"][0])
+    assert found["provenance"]["similarity"][0]["seeds"][0]["start"] == "2020-01-02T06:01:00.000000000"
+    assert cli.main([*FIND, "--threshold", "1", "--json", "-q"]) == cli.NOTHING_FOUND
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["data"] == [] and printed.err == ""
+
+
+def test_an_archive_is_told_for_programs(tmp_path, capsys):
+    folder = str(tmp_path / "kept")
+    cli.main(["archive", "add", folder, "--instrument", "simulated_asi", "--trange", *TRANGE, "-q"])
+    capsys.readouterr()
+    assert cli.main(["archive", "info", folder, "--versions", "--json"]) == cli.FOUND
+    told = json.loads(capsys.readouterr().out)
+    assert told["samples"] == 80 and told["version"] == 2 and told["identity"]["metric"] == "cosine"
+    assert [one["what"] for one in told["versions"]] == ["create", "append"]
+    assert told["sources"][0]["start"] == "2020-01-02T06:00:00.000000000"
+    assert cli.main(["archive", "verify", folder, "--json"]) == cli.FOUND
+    assert json.loads(capsys.readouterr().out) == {
+        "version": 2,
+        "rows": 80,
+        "damaged": 0,
+        "problems": [],
+        "sound": True,
+    }
+
+
+def test_quiet_leaves_warnings_out(caplog, capsys):
+    for more, warned in (([], True), (["-q"], False)):
+        caplog.clear()
+        assert cli.main([*FIND, "--threshold", "1", *more]) == cli.NOTHING_FOUND
+        assert ("Nothing found" in caplog.text) == warned
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_commands_and_files(shell, capsys):
+    assert cli.main(["completion", shell]) == cli.FOUND
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("archive", "nearest", "thumbnails", "overwrite"))
+    program = shutil.which(shell)
+    if program is not None:
+        assert subprocess.run([program, "-n"], input=script, text=True, capture_output=True).returncode == 0
+
+
+def test_who_reads_no_further_is_no_error(tmp_path):
+    command = [sys.executable, "-m", "pyspedas_similarity", "completion", "bash"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()  # as head does
+        error = running.stderr.read()
+        assert running.wait(60) == cli.FOUND
+    assert error == ""
 
 
 def test_an_interrupt_ends_quietly(monkeypatch, capsys):

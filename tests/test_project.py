@@ -27,7 +27,7 @@ IMPORT_NAMES = {
     "pylance": "lance",
     "scikit-learn": "sklearn",
 }  # where a distribution's module is called otherwise
-EXTRA = {"scale": {"dask", "distributed"}}  # what an extra brings
+EXTRA = {"completion": {"shtab"}, "scale": {"dask", "distributed"}}  # what an extra brings
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
 }
@@ -100,7 +100,7 @@ def test_dependencies_are_what_the_package_imports():
     assert declared >= NOT_IMPORTED
     needed = {IMPORT_NAMES.get(name, name) for name in declared - NOT_IMPORTED}
     third_party = imported_modules() - sys.stdlib_module_names - {PACKAGE.name}
-    assert third_party - EXTRA["scale"] == needed and third_party >= EXTRA["scale"]
+    assert third_party == needed.union(*EXTRA.values())
     assert [entry.split(">")[0] for entry in PYPROJECT["project"]["optional-dependencies"]["scale"]] == [
         "dask[distributed]"
     ]

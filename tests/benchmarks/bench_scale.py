@@ -159,9 +159,8 @@ def planned(found: dict[str, list[float]], price: float) -> None:
     heads = found["bytes a row in memory, heads"][-1]
     print(f"\n10^9 rows in {10**9 // PARTITION} partitions of {PARTITION:.0e}; prices are assumed, not measured")
     print(f"  rows and index                {size:8.0f} GB, {size * price:.0f} a month at {price} a GB")
-    print(
-        f"  a partition                   {size * PARTITION / 1e9:8.1f} GB, and {heads * PARTITION / 1e9:.1f} GB of memory"
-    )
+    memory = heads * PARTITION / 1e9
+    print(f"  a partition                   {size * PARTITION / 1e9:8.1f} GB, and {memory:.1f} GB of memory")
     print(f"  a night of {STATIONS} cameras at 3 s   {night:8,} rows, {size * night / 1e9:.2f} GB")
     print(f"  to add them                   {night / adding:8.0f} s at {adding:,.0f} rows a second, without encoding")
     print(f"  requests to an object store   {4 * commits:8.0f} puts, for {commits:.0f} commits of 4,096 rows")
