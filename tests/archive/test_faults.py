@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive import fragments
+from pyspedas_similarity.archive import durable, fragments
 
 _SPEC = importlib.util.spec_from_file_location(
     "archive_faults", Path(__file__).parents[1] / "benchmarks" / "archive_faults.py"
@@ -48,7 +48,7 @@ def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
 
 def test_loss_of_power_is_noticed_where_a_file_is_not_synced(tmp_path, monkeypatch):
     """The same test with one fsync too few: it has to fail, or it would show nothing."""
-    monkeypatch.setattr(fragments, "sync", lambda files: list(files))
+    monkeypatch.setattr(durable.Folder, "keep", lambda place, *names: None)
     assert not faults.power(3, 1, tmp_path)["as it should be"]
 
 

@@ -900,7 +900,8 @@ def _work_offline(archive: Path, _: int) -> None:
 def _unsealed(archive: Path) -> int:
     from pyspedas_similarity.archive.seals import manifest_versions, sealed_versions
 
-    return sum(one > max(sealed_versions(archive / "seals")) for one in manifest_versions(archive / "rows.lance"))
+    place = durable.Folder(archive)
+    return sum(one > max(sealed_versions(place)) for one in manifest_versions(place))
 
 
 def _is_ours(path: Path, archive: Path) -> bool:
