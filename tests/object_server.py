@@ -2,15 +2,11 @@
 
 moto looks whether there is an object and puts one in two steps; here only one request is served at a time, so that a
 conditional put is what it is in S3: of several one succeeds.
-
-    python tests/object_server.py    serves until it is killed, and prints its address
 """
 
 from __future__ import annotations
 
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -54,6 +50,12 @@ class ObjectServer:
             "access_key_id": KEY,
             "secret_access_key": SECRET,
         }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as the libraries read it from the environment."""
+        names = {"endpoint": "AWS_ENDPOINT_URL"}
+        return {names.get(name, f"AWS_{name.upper()}"): value for name, value in self.options.items()}
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:
         """Everything that is kept below a prefix."""
@@ -112,10 +114,7 @@ def _quiet_handler() -> type:
         def log(self, *_: object) -> None:
             """Say nothing."""
 
+        def connection_dropped(self, *_: object) -> None:
+            self.close_connection = True
+
     return Quiet
-
-
-if __name__ == "__main__":
-    sys.stdout.write(ObjectServer().url + "\n")
-    sys.stdout.flush()
-    time.sleep(10**6)

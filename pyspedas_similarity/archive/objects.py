@@ -11,6 +11,7 @@ they are in no address, record, message or repr.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import threading
@@ -26,7 +27,8 @@ from ..errors import ArchiveError, ArgumentError, BusyArchiveError
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
-SCHEMES = ("s3", "gs", "az")
+_IN_ENVIRONMENT = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+SCHEMES = tuple(_IN_ENVIRONMENT)
 # A lease that was not renewed for so long has lost its holder.
 LEASE_S = 60.0
 # So that a store that does not answer is told within a minute or two, whatever the libraries would wait by themselves.
@@ -66,7 +68,8 @@ class Bucket:
     def __init__(self, address: str, options: Mapping[str, str]) -> None:
         self.address = _checked(address)
         self.rows = f"{self.address}/rows.lance"
-        self.options = _BOUNDS | {str(name).lower(): str(value) for name, value in options.items()}
+        given = {str(name).lower(): str(value) for name, value in options.items()}
+        self.options = _BOUNDS | _of_client_in_environment(address) | given
         self._store = _open(self.address, self.options)
 
     def names(self, folder: str, after: str = "") -> list[str]:
@@ -224,6 +227,13 @@ class _Lease:
 def reason_of(error: BaseException) -> str:
     """The first line of what a library says, without what may be secret in an address."""
     return re.sub(r"\?\S*", "", str(error).partition("\n")[0])[:300]
+
+
+def _of_client_in_environment(address: str) -> dict[str, str]:
+    """Such as AWS_ALLOW_HTTP, which obstore does not look for where it is given others of that kind."""
+    prefix = _IN_ENVIRONMENT[address.partition(":")[0]]
+    found = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in _OF_CLIENT}
+    return {name: value for name, value in found.items() if value}
 
 
 def _is_panic(error: BaseException) -> bool:

@@ -351,6 +351,11 @@ def test_many_small_batches_and_large_ones(store):
 def indexed(store):
     """Two thousand rows and what proposes neighbours, which two hundred more came after."""
     store.append(make(0, 2000))
+    if not getattr(getattr(store, "place", None), "locks", True):
+        with pytest.raises(ArchiveError, match="an object store keeps no index. Searches are exact"):
+            store.build_index()
+        assert store.near(store.heads()) is None
+        pytest.skip("an object store keeps no index; a search there is exact")
     assert store.build_index() >= 0.99
     store.append(make(2000, 200))
     return store
@@ -404,7 +409,7 @@ def test_an_index_changes_no_row_and_outlives_maintenance(indexed):
 
 def test_too_few_rows_need_no_index(store):
     store.append(make(0, 999))
-    with pytest.raises(ArchiveError, match="999 rows"):
+    with pytest.raises(ArchiveError, match="999 rows|an object store keeps no index"):
         store.build_index()
     assert store.near(store.heads()) is None
 
