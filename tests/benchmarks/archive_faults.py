@@ -105,7 +105,7 @@ def search(store: LanceStore, like: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return starts[rows], scores
 
 
-def kill(n: int, seed: int, folder: Path, archive: Path | str | None = None) -> dict:
+def kill(n: int, seed: int, folder: Path, archive: Path | str | None = None, longest: float = 0.06) -> dict:
     """Kill a writer at any moment, and let the next one try again what was not acknowledged."""
     rng, archive, found = random.Random(seed), archive or folder / "archive", Counter()
     LanceStore.create(archive, IDENTITY)
@@ -121,7 +121,7 @@ def kill(n: int, seed: int, folder: Path, archive: Path | str | None = None) -> 
                     acknowledged = int(line.split()[1]) + 1
                     if acknowledged > last:
                         break
-                time.sleep(rng.uniform(0, 0.06))
+                time.sleep(rng.uniform(0, longest))
                 worker.kill()
                 for line in worker.stdout:
                     acknowledged = int(line.split()[1]) + 1 if line.endswith("\n") else acknowledged
@@ -628,7 +628,7 @@ def objects(n: int, seed: int, folder: Path) -> dict:
     found: dict = {}
     with server_of.serving() as server, _environment(server.environment):
         parts = {
-            "kill": lambda: kill(n, seed, folder, "s3://archives/kill"),
+            "kill": lambda: kill(n, seed, folder, "s3://archives/kill", 0.4),
             "compaction": lambda: _killed_maintenance(max(n // 10, 1), seed, folder / "maintenance"),
             "writers": lambda: writers(max(n // 10, 2), seed, folder, 4, 1, "s3://archives/writers"),
             "connections": lambda: _broken_connections(server, n, seed),
