@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive import durable, fragments
+from pyspedas_similarity.archive import durable, fragments, objects
 
 _SPEC = importlib.util.spec_from_file_location(
     "archive_faults", Path(__file__).parents[1] / "benchmarks" / "archive_faults.py"
@@ -38,6 +38,15 @@ def test_killed_building_of_an_index_changes_nothing(tmp_path):
     found = faults.index(4, 1, tmp_path)
     assert found["as it should be"], found
     assert found["kills"] == 4
+
+
+def test_an_object_store_loses_nothing_acknowledged(tmp_path, monkeypatch):
+    for module in (faults, objects):  # the workers, which are killed, keep the long one
+        monkeypatch.setattr(module, "LEASE_S", 3.0)
+    found = faults.objects(2, 1, tmp_path)
+    assert found["as it should be"], found
+    assert (found["kill: kills"], found["compaction: kills"], found["writers: commits"]) == (2, 1, 8)
+    assert found["connections: acknowledged"] == 2
 
 
 def test_loss_of_power_loses_nothing_acknowledged(tmp_path):

@@ -352,7 +352,7 @@ def indexed(store):
     """Two thousand rows and what proposes neighbours, which two hundred more came after."""
     store.append(make(0, 2000))
     if not getattr(getattr(store, "place", None), "locks", True):
-        with pytest.raises(ArchiveError, match="an object store keeps no index. Searches are exact"):
+        with pytest.raises(ArchiveError, match="an object store keeps no index. Every search is exact there"):
             store.build_index()
         assert store.near(store.heads()) is None
         pytest.skip("an object store keeps no index; a search there is exact")
