@@ -43,10 +43,9 @@ def test_killed_building_of_an_index_changes_nothing(tmp_path):
 def test_an_object_store_loses_nothing_acknowledged(tmp_path, monkeypatch):
     for module in (faults, objects):  # the workers, which are killed, keep the long one
         monkeypatch.setattr(module, "LEASE_S", 3.0)
-    found = faults.objects(2, 1, tmp_path)
+    found = faults.objects(2, 1, tmp_path, ("kill", "compaction", "connections"))
     assert found["as it should be"], found
-    assert (found["kill: kills"], found["compaction: kills"], found["writers: commits"]) == (2, 1, 8)
-    assert found["connections: acknowledged"] == 2
+    assert (found["kill: kills"], found["compaction: kills"], found["connections: acknowledged"]) == (2, 1, 2)
 
 
 def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
@@ -57,7 +56,10 @@ def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
 
 def test_loss_of_power_is_noticed_where_a_file_is_not_synced(tmp_path, monkeypatch):
     """The same test with one fsync too few: it has to fail, or it would show nothing."""
-    monkeypatch.setattr(durable.Folder, "keep", lambda place, *names: None)
+    keep = durable.Folder.keep
+    monkeypatch.setattr(
+        durable.Folder, "keep", lambda place, *names: keep(place, *(n for n in names if "/data/" not in n))
+    )
     assert not faults.power(3, 1, tmp_path)["as it should be"]
 
 

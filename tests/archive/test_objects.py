@@ -328,6 +328,45 @@ def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeyp
     assert contents(store) == as_dictionary(Rows.joined([make(0, 40), make(60, 5)]))
 
 
+def test_a_version_that_is_given_up_while_it_is_restored_is_there_again(store, monkeypatch):
+    store.compact()
+    other, restored = LanceStore(store.place), maintenance._restored
+
+    def given_up_meanwhile(*arguments):
+        change = restored(*arguments)
+        assert other.forget(1) == 5
+        return change
+
+    monkeypatch.setattr(maintenance, "_restored", given_up_meanwhile)
+    assert store.restore(3) == 7
+    assert store.verify().sound
+    assert contents(store) == as_dictionary(make(0, 20))
+
+
+def test_who_is_overtaken_begins_again_from_what_the_others_made(store, monkeypatch):
+    """Some rows of the others are the same, some are not; and there is time for two of them."""
+    import lance
+
+    commit, others = lance.LanceDataset.commit, []
+
+    def overtaken(*arguments, **keywords):
+        if len(others) < 2:
+            others.append(None)  # before it comes here itself
+            monkeypatch.setattr(lance.LanceDataset, "commit", commit)
+            LanceStore(store.place).append(make(60 + 5 * len(others), 5))
+            LanceStore(store.place).append(make(80 + 5 * len(others), 5))
+            monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(overtaken))
+        return commit(*arguments, **keywords)
+
+    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(overtaken))
+    assert store.append(make(60, 10)) == contract.store_answer(10, 5, 5)
+    assert len(others) == 2
+    expected = Rows.joined([make(0, 40), make(60, 15), make(85, 10)])
+    assert contents(store) == as_dictionary(expected)
+    assert [one.rows for one in store.versions()][5:] == [45, 50, 55, 60, 65]
+    assert store.verify().sound
+
+
 def test_two_that_begin_at_once_make_one_archive(place, monkeypatch):
     import lance
 
