@@ -492,6 +492,23 @@ def test_a_version_of_another_program_is_not_overwritten(store):
         store.append(make(40, 5))
 
 
+def test_a_version_that_another_program_makes_meanwhile_is_not_overwritten(store, monkeypatch):
+    import lance
+
+    commit = lance.LanceDataset.commit
+
+    def overtaken(*arguments, **keywords):
+        monkeypatch.setattr(lance.LanceDataset, "commit", commit)
+        table = lance.dataset(store.place.rows, storage_options=store.place.options).to_table()
+        lance.write_dataset(table, store.place.rows, mode="append", storage_options=store.place.options)
+        return commit(*arguments, **keywords)
+
+    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(overtaken))
+    with pytest.raises(ArchiveError, match="version 6 was made by another program"):
+        store.append(make(40, 5))
+    assert lance.dataset(store.place.rows, storage_options=store.place.options).count_rows() == 80
+
+
 # Secrets
 
 
