@@ -181,6 +181,14 @@ def test_other_schemes_are_opened_by_the_same_library():
     assert sim.open_archive("az://archives/ions", storage_options={"account_name": "x"}).path == "az://archives/ions"
 
 
+def test_filling_by_a_cluster_is_refused_with_the_way_out(server, tmp_path):
+    from pyspedas_similarity.spreading import Spread
+
+    archive = sim.open_archive(f"s3://archives/{tmp_path.name}", storage_options=server.options)
+    with pytest.raises(ArgumentError, match="nothing is staged in an object store.*add without it on each machine"):
+        Spread(None, archive, None, 100)
+
+
 def test_mixing_is_refused(store):
     other = contract.Identity("frame", "encoder-b", "recipe-a", 8)
     with pytest.raises(MixingError, match="encoder"):
