@@ -419,10 +419,10 @@ def _add_find(commands: Any) -> None:
     parser.add_argument(
         "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
     )
-    parser.add_argument("--archive", type=Path, metavar="FOLDER", help="search what is kept there; nothing is loaded")
     parser.add_argument(
         "--nearest", action="store_true", help="the k nearest of an archive only; quick where it is large"
     )
+    parser.add_argument("--archive", metavar="FOLDER", help="search what is kept there; nothing is loaded")
     parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
     parser.add_argument("-k", type=int, help="how many intervals at most")
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
@@ -483,7 +483,7 @@ def _add_archive(commands: Any) -> None:
         ("import", archive_import, "Add what such a file holds."),
     ):
         one = _add(under, name, command, about)
-        one.add_argument("archive", type=Path, metavar="FOLDER")
+        one.add_argument("archive", metavar="FOLDER", help="or the address of an object store: s3://bucket/prefix")
         if name == "add":
             add_data(one)
             one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")

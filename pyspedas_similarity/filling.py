@@ -62,18 +62,28 @@ class Added:
     left_out: int
 
 
-def open_archive(path: str | Path, version: int | None = None, memory: float | None = None) -> Archive:
+def open_archive(
+    path: str | Path,
+    version: int | None = None,
+    memory: float | None = None,
+    storage_options: dict[str, str] | None = None,
+) -> Archive:
     """Open an archive of embeddings, or name the folder of one that `add` will begin.
 
     Parameters
     ----------
     path : str or Path
-        A folder. Nothing is written before something is added.
+        A folder, or the address of an object store: 's3://bucket/prefix', 'gs://...' or 'az://...'. Nothing is written
+        before something is added, and no store is contacted before something is asked of it.
     version : int, optional
         Look at an older state (``versions()`` lists them); default the newest at every call.
     memory : float, optional
         Gigabytes that embeddings may take in memory. An archive that needs more is read from the disk at every search.
         Default half of the machine's memory.
+    storage_options : dict of str, optional
+        Endpoint, region and credentials of an object store, such as ``{'endpoint': ..., 'access_key_id': ...}``, by the
+        names of the Rust crate object_store. Default what the environment says (``AWS_ACCESS_KEY_ID``, ...). Told to
+        nobody and kept nowhere.
 
     Returns
     -------
@@ -85,6 +95,8 @@ def open_archive(path: str | Path, version: int | None = None, memory: float | N
     ------
     ArchiveError
         If the folder holds an archive that cannot be read.
+    ArgumentError
+        If the address or the options are not served.
 
     Examples
     --------
@@ -93,8 +105,8 @@ def open_archive(path: str | Path, version: int | None = None, memory: float | N
     >>> sim.add(archive, instrument='mms_des', probe=1, trange=['2015-10-16', '2015-10-17'])  # doctest: +SKIP
     >>> sim.find_similar(archive=archive, like='2015-10-16/13:07:02.2')  # doctest: +SKIP
     """
-    archive = Archive(path, version, None if memory is None else int(memory * 1e9))
-    if archive.begun:
+    archive = Archive(path, version, None if memory is None else int(memory * 1e9), storage_options)
+    if isinstance(archive.path, Path) and archive.begun:
         logger.info("%r", archive)
     return archive
 

@@ -241,6 +241,9 @@ class Spread:
     """
 
     def __init__(self, client: Client, archive: Archive, plan: Plan, batch: int) -> None:
+        if not isinstance(archive.path, Path):
+            remedy = "Call add without it on each machine: writers need no lock there."
+            raise ArgumentError("client", f"nothing is staged in an object store such as {archive.path}", remedy)
         self.client, self._folder = client, archive.path.absolute()
         name, recipe = secrets.token_hex(8), plan.recipe
         common = {"settings": recipe.to_dict(), "instrument": plan.choices.instrument, "batch": batch}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import astropy.utils.iers
 import pytest
@@ -60,6 +62,16 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return path_of
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[Any]:
+    """An S3 on loopback, see object_server.py; whoever changes its faults sets them back."""
+    spec = importlib.util.spec_from_file_location("object_server", Path(__file__).with_name("object_server.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -322,7 +322,7 @@ def test_words_that_do_not_go_with_an_archive(archive):
     for keywords in ({"active_only": True}, {"no_update": True}):
         with pytest.raises(ArgumentError):
             sim.find_similar(archive=archive, like=TIMES[14], errors="raise", **keywords)
-    for path in ("s3://bucket/archive", "", "a\0b", 7):
+    for path in ("ftp://host/archive", "s3://bucket", "", "a\0b", 7):
         with pytest.raises(ArgumentError):
             sim.find_similar(archive=path, like=TIMES[14], errors="raise")
     assert sim.find_similar("sky", probe="nowhere", archive=archive, like=TIMES[14]) == []

@@ -27,7 +27,7 @@ IMPORT_NAMES = {
     "pylance": "lance",
     "scikit-learn": "sklearn",
 }  # where a distribution's module is called otherwise
-EXTRA = {"completion": {"shtab"}, "scale": {"dask", "distributed"}}  # what an extra brings
+EXTRA = {"completion": {"shtab"}, "objects": {"obstore"}, "scale": {"dask", "distributed"}}  # what an extra brings
 NOT_IMPORTED = {
     "onnxscript",  # torch.onnx.export imports it
 }
@@ -104,6 +104,7 @@ def test_dependencies_are_what_the_package_imports():
     assert [entry.split(">")[0] for entry in PYPROJECT["project"]["optional-dependencies"]["scale"]] == [
         "dask[distributed]"
     ]
+    assert [entry.split(">")[0] for entry in PYPROJECT["project"]["optional-dependencies"]["objects"]] == ["obstore"]
 
 
 def imported_modules() -> set[str]:

@@ -1,4 +1,4 @@
-"""An archive as it is handed to the user: a folder that may hold nothing yet, at its newest version or an older one."""
+"""An archive as it is handed to the user: a place that may hold nothing yet, at its newest version or an older one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ArchiveError, ArgumentError
+from ..errors import ArchiveError
+from .durable import Folder
 from .graphs import cached_graph
 from .identity import Identity
 from .index import Index
 from .lance_store import LanceStore
 from .neighbours import NeighbourGraph
+from .place import Place, place_of
 from .seals import sealed_versions
 from .store import Report, Store, Version
 
@@ -24,16 +26,25 @@ class Archive:
     Parameters
     ----------
     path : str or Path
-        A folder.
+        A folder, or the address of an object store.
     version : int, optional
         Stay at this version; default the newest at every call.
     memory : int, optional
         Bytes that embeddings may take in memory; larger archives are read from the disk at every search. Default half
         of the machine's memory.
+    storage_options : dict of str, optional
+        For an object store; told to nobody.
     """
 
-    def __init__(self, path: str | Path, version: int | None = None, memory: int | None = None) -> None:
-        self.path = _folder(path)
+    def __init__(
+        self,
+        path: Place | str | Path,
+        version: int | None = None,
+        memory: int | None = None,
+        storage_options: dict[str, str] | None = None,
+    ) -> None:
+        self._place = place_of(path, storage_options)
+        self.path = self._place.folder if isinstance(self._place, Folder) else self._place.address
         self._pinned, self._memory = version, memory
         self._store: Store | None = None
         self._index: Index | None = None
@@ -41,6 +52,8 @@ class Archive:
             self.store.told(version)
 
     def __repr__(self) -> str:
+        if not self._place.locks and self._store is None:  # nothing is asked of a network to show a name
+            return f"<Archive {self.path!r}>"
         if not self.begun:
             return f"<Archive {str(self.path)!r}, empty>"
         told = self.store.told(self._pinned)
@@ -52,13 +65,13 @@ class Archive:
     @property
     def begun(self) -> bool:
         """Whether anything was ever added."""
-        return self._store is not None or bool(sealed_versions(self.path / "seals"))
+        return self._store is not None or bool(sealed_versions(self._place))
 
     @property
     def store(self) -> Store:
         """What keeps the rows; ArchiveError where nothing was ever added."""
         if self._store is None:
-            self._store = LanceStore(self.path)
+            self._store = LanceStore(self._place)
         return self._store
 
     @property
@@ -82,7 +95,7 @@ class Archive:
             If this is an older version.
         """
         self.check_writable()
-        self._store = LanceStore.create(self.path, identity)
+        self._store = LanceStore.create(self._place, identity)
         return self._store
 
     def versions(self) -> list[Version]:
@@ -91,7 +104,7 @@ class Archive:
 
     def at(self, version: int) -> Archive:
         """The archive as it was at a version, to be searched."""
-        return Archive(self.path, version, self._memory)
+        return Archive(self._place, version, self._memory)
 
     def restore(self, version: int) -> int:
         """Make a new version that holds what an older one held, and give its number; none is lost."""
@@ -137,23 +150,11 @@ class Archive:
         return self._index
 
     def graph(self, embeddings: np.ndarray, k: int) -> NeighbourGraph:
-        """The k nearest other rows of each of some of its embeddings, from its folder where it was made before."""
-        return cached_graph(self.path / "graphs", embeddings, k)
+        """The k nearest other rows of each of some of its embeddings; kept in its folder, where it is in one."""
+        return cached_graph(self.path / "graphs" if isinstance(self.path, Path) else None, embeddings, k)
 
     def check_writable(self) -> None:
         """ArchiveError if this is an older version."""
         if self._pinned is not None:
             found = f"it is open at version {self._pinned}"
             raise ArchiveError(str(self.path), found, "Open it without a version.")
-
-
-def _folder(path: str | Path) -> Path:
-    text = str(path)
-    scheme, mark, _ = text.partition("://")
-    if mark or "\0" in text or not text:
-        found = f"{scheme} addresses are not served yet" if mark else f"found {text!r}"
-        raise ArgumentError("archive", found, "Give a folder.")
-    folder = Path(path).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise ArgumentError("archive", f"{folder} is a file", "Give a folder.")
-    return folder

@@ -1,4 +1,4 @@
-"""What makes written files stay: fsync of files and folders, records with a checksum, locks that die with their holder.
+"""An archive in a folder, and what makes its files stay: fsync of files and folders, locks that die with their holder.
 
 A file is on the disk when it was fsynced, and can be found there when its folder was. Lance does neither, so that after
 a loss of power a committed version may name files that are empty. Everything an archive acknowledges passes through
@@ -7,16 +7,13 @@ here first.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
+from ..errors import ArchiveError, BusyArchiveError
 
 
 def sync(files: Iterable[Path]) -> None:
@@ -43,14 +40,12 @@ def make_folder(folder: Path) -> None:
         sync_folder(one.parent)
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write plain values as JSON with a checksum: whole and on the disk when this returns, or not at all."""
-    text = json.dumps(record, sort_keys=True, indent=1).encode()
-    body = text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n"
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file: whole and on the disk when this returns, or not at all."""
     temporary = path.parent / f".tmp{os.getpid()}-{secrets.token_hex(4)}"
     try:
         with temporary.open("xb") as file:
-            file.write(body)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -61,28 +56,64 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     sync_folder(path.parent)
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """What `write_record` wrote.
+class Folder:
+    """A folder of this machine; see `Place`.
 
-    Raises
-    ------
-    DamagedArchiveError
-        If one bit of it is different.
-    FileNotFoundError
-        If there is none.
+    Parameters
+    ----------
+    folder : Path
     """
-    damaged = DamagedArchiveError(str(path), "it is not as it was written", "Run pyspedas-similarity archive repair.")
-    raw = path.read_bytes()
-    text, _, rest = raw.rpartition(b"\n")[0].rpartition(b"\n")
-    if len(raw) != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:
-        raise damaged
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise damaged from error
-    if not isinstance(record, dict):
-        raise damaged
-    return record
+
+    locks = True
+    options = None
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = str(folder)
+        self.rows = str(folder / "rows.lance")
+
+    def names(self, folder: str, after: str = "") -> list[str]:
+        """See `Place`."""
+        try:
+            return sorted(path.name for path in (self.folder / folder).iterdir() if path.name > after)
+        except FileNotFoundError:
+            return []
+
+    def read(self, name: str) -> bytes:
+        """See `Place`."""
+        return (self.folder / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        """See `Place`."""
+        return (self.folder / name).stat().st_size
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`."""
+        write_whole(self.folder / name, content)
+
+    def create(self, name: str, content: bytes) -> None:
+        """See `Place`; only under a lock."""
+        if (self.folder / name).exists():
+            raise FileExistsError(name)
+        self.write(name, content)
+
+    def remove(self, *names: str) -> None:
+        """See `Place`."""
+        for name in names:
+            with suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        for folder in dict.fromkeys((self.folder / name).parent for name in names):
+            sync_folder(folder)
+
+    retire = remove
+
+    def keep(self, *names: str) -> None:
+        """See `Place`."""
+        sync(self.folder / name for name in names)
+
+    def exclusive(self, name: str, patience_s: float, doing: str) -> AbstractContextManager[None]:
+        """See `Place`."""
+        return lease(self.folder / "locks" / f"{name}.lock", patience_s, doing)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DamagedArchiveError, SimilarityError
+from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
 from .durable import sync
 from .identity import Identity
+from .objects import reason_of
+from .place import DATA, Place
 from .rows import (
     ID_BYTES,
     Rows,
@@ -38,6 +41,9 @@ _BATCH, _PIECE = 2048, 512
 _READ_AHEAD_BYTES = 2**24
 # Lance's stable layout of the series this was written with; read by all later ones, as its authors promise.
 _STORAGE = "2.2"
+# What the library that Lance and obstore share says when a request failed; it gives no other sign.
+_UNREACHED = re.compile(r"Error performing [A-Z]+ |Failed to get \w+ credentials")
+_MISSING = re.compile(r"404 Not Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,15 +121,14 @@ def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=layout)
 
 
-def write_files(folder: Path, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
-    """Write data files that belong to no version yet; they are on the disk when this returns.
+def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
+    """Write data files that belong to no version yet; they outlast a loss of power when this returns.
 
     On a full disk Lance (14.0) may cut a file off without an error, so that its size is compared with what was written.
 
     Parameters
     ----------
-    folder : Path
-        Of the Lance data set.
+    place : Place
     data : pyarrow.Table or RecordBatchReader
     layout : pyarrow.Schema
     rows_per_file : int
@@ -131,12 +136,12 @@ def write_files(folder: Path, data: Any, layout: pa.Schema, rows_per_file: int) 
     from lance.fragment import write_fragments
 
     options = {"schema": layout, "max_rows_per_file": rows_per_file, "data_storage_version": _STORAGE}
-    fragments = write_fragments(data, str(folder), **options)
+    fragments = write_fragments(data, place.rows, storage_options=place.options, **options)
     for file in (file for fragment in fragments for file in fragment.files):
-        size = (folder / "data" / file.path).stat().st_size
+        size = place.size(f"{DATA}/{file.path}")
         if size != file.file_size_bytes:
             raise OSError(f"{file.path} has {size} bytes of {file.file_size_bytes} that were written")
-    sync(folder / "data" / name for name in names_of(fragments))
+    place.keep(*(f"{DATA}/{name}" for name in names_of(fragments)))
     return fragments
 
 
@@ -288,6 +293,7 @@ def failures_of_lance(instead: SimilarityError) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, SimilarityError) or not _is_of_lance(error):
             raise
+        _check_reached(error)
         raise instead from error
 
 
@@ -299,6 +305,15 @@ def suppressed_damage() -> Iterator[None]:
     except BaseException as error:
         if not _is_of_lance(error):
             raise
+        _check_reached(error)
+
+
+def _check_reached(error: BaseException) -> None:
+    """ArchiveError if Lance could not reach an object store: rows that were not read are not damaged."""
+    said = str(error)
+    if _UNREACHED.search(said) and not _MISSING.search(said):
+        found = f"it could not be reached ({reason_of(error)})"
+        raise ArchiveError("object store", found, "Check the network and the credentials, and do it again.") from None
 
 
 def _is_of_lance(error: BaseException) -> bool:

@@ -16,23 +16,25 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DamagedArchiveError
-from .durable import make_folder, read_record, write_record
+from .durable import Folder, make_folder
 from .neighbours import EXACT_ROWS, NeighbourGraph, make_graph, scored
+from .records import read_record, write_record
 
 logger = logging.getLogger(__name__)
 
 
-def cached_graph(folder: Path, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighbourGraph:
+def cached_graph(folder: Path | None, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighbourGraph:
     """The graph of embeddings, from the disk where it was made before; small ones are computed every time.
 
     Parameters
     ----------
-    folder : Path
-        Of the graphs of one archive; made where there is none. One that cannot be written to costs the cache alone.
+    folder : Path or None
+        Of the graphs of one archive; made where there is none. One that cannot be written to costs the cache alone, and
+        so does None.
     embeddings, k, seed
         As in `make_graph`.
     """
-    if len(embeddings) <= EXACT_ROWS:
+    if folder is None or len(embeddings) <= EXACT_ROWS:
         return make_graph(embeddings, k, seed)
     made_of = hashlib.sha256(np.ascontiguousarray(embeddings)).hexdigest()
     name = hashlib.sha256(f"{made_of} {k} {seed}".encode()).hexdigest()[:32]
@@ -50,7 +52,7 @@ def cached_graph(folder: Path, embeddings: np.ndarray, k: int, seed: int = 0) ->
 
 def _read(folder: Path, name: str, shape: tuple[int, int]) -> tuple[np.ndarray, float] | None:
     try:
-        record, path = read_record(folder / f"{name}.json"), folder / f"{name}.neighbours"
+        record, path = read_record(Folder(folder), f"{name}.json"), folder / f"{name}.neighbours"
         if path.stat().st_size != 4 * shape[0] * shape[1]:
             raise ValueError(f"it has {path.stat().st_size} bytes")
         raw = path.read_bytes()
@@ -80,7 +82,7 @@ def _write(folder: Path, name: str, graph: NeighbourGraph) -> None:
             temporary.unlink()
         raise
     record = {"hash": hashlib.sha256(raw).hexdigest(), "recall": graph.recall}
-    write_record(folder / f"{name}.json", record)
+    write_record(Folder(folder), f"{name}.json", record)
     _forget_oldest(folder)
 
 

@@ -24,9 +24,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
-from .durable import make_folder, read_record, sync, sync_folder, write_record
+from .commits import Change
+from .durable import make_folder, sync, sync_folder
 from .fragments import failures_of_lance
 from .neighbours import LEAST_RECALL
+from .place import ROWS
+from .records import read_record, write_record
 from .store import Heads, Near, Part
 
 if TYPE_CHECKING:
@@ -92,22 +95,27 @@ def build(store: LanceStore, seed: int = 0) -> Built:
     BusyArchiveError
         If somebody else looks after the archive.
     """
+    if not store.place.locks:
+        # A version is made there of the whole list of files, with which Lance drops what belongs to the one before.
+        found = "an object store keeps no index"
+        raise ArchiveError(
+            store.place.address, found, "Every search is exact there; prepare() makes a graph in memory."
+        )
     with store.maintaining():
         snapshot = store.snapshot()
         if snapshot.seal.rows < FEWEST:
             found = f"it holds {snapshot.seal.rows} rows"
-            raise ArchiveError(
-                str(store.folder), found, f"An index needs {FEWEST}; fewer are searched exactly at once."
-            )
-        failed = ArchiveError(str(store.folder), "its index cannot be written (is the disk full?)", "Make room.")
+            remedy = f"An index needs {FEWEST}; fewer are searched exactly at once."
+            raise ArchiveError(store.place.address, found, remedy)
+        failed = ArchiveError(store.place.address, "its index cannot be written (is the disk full?)", "Make room.")
         with failures_of_lance(failed):
             made = _made(snapshot.dataset, snapshot.seal.rows, store.identity.dimension)
             built = _told(store, made, snapshot)
-        make_folder(store.indexes_folder)
-        write_record(_record_path(store, built.uuid), asdict(built))
+        make_folder(store.place.folder / "indexes")
+        write_record(store.place, _record_name(built.uuid), asdict(built))
         _put_in_place(store, made, built)
         measured = _measured(store, built, np.random.default_rng(seed))
-        write_record(_record_path(store, built.uuid), asdict(measured))
+        write_record(store.place, _record_name(built.uuid), asdict(measured))
         _forget_others(store)
     logger.info("Index of %d rows: %d cells, recall %.3f.", measured.rows, measured.cells, measured.recall)
     return measured
@@ -135,7 +143,7 @@ def drop(store: LanceStore) -> None:
 
     newest = store.snapshot()
     operation = lance.LanceOperation.CreateIndex([], _as_indexes(newest.dataset))
-    store.commit(operation, newest, "index", newest.seal.rows)
+    store.make(Change("index", operation, newest.fragments()), newest)
 
 
 class LanceNear:
@@ -202,9 +210,9 @@ def _put_in_place(store: LanceStore, made: Any, built: Built) -> None:
     with store.committing() as newest:
         if not _covers_only_what_is_there(built, newest):
             found = "it was taken back to an older version while its index was built"
-            raise ArchiveError(str(store.folder), found, "Build it again.")
+            raise ArchiveError(store.place.address, found, "Build it again.")
         operation = lance.LanceOperation.CreateIndex([made], _as_indexes(newest.dataset))
-        store.commit(operation, newest, "index", newest.seal.rows)
+        store.make(Change("index", operation, newest.fragments()), newest)
 
 
 def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
@@ -212,7 +220,7 @@ def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
     if not _segments(snapshot.dataset):
         return None
     if not _is_whole(store, snapshot):
-        logger.warning("The index of %s is not as it was written and not used; build it again.", store.folder)
+        logger.warning("The index of %s is not as it was written and not used; build it again.", store.place.address)
         return None
     return _read(store, _segments(snapshot.dataset)[0].uuid)
 
@@ -248,7 +256,7 @@ def _segments(dataset: LanceDataset) -> list[Any]:
 
 
 def _read(store: LanceStore, uuid: str) -> Built:
-    return Built(**read_record(_record_path(store, uuid)))
+    return Built(**read_record(store.place, _record_name(uuid)))
 
 
 def _covers_only_what_is_there(built: Built, snapshot: Snapshot) -> bool:
@@ -321,23 +329,23 @@ def _expression(part: Part) -> Any:
 
 def _forget_others(store: LanceStore) -> None:
     """Remove records of indexes that no version has any more."""
-    kept = {path.name for path in (store.rows_folder / "_indices").iterdir()}
-    for path in store.indexes_folder.glob("*.json"):
-        if path.stem not in kept:
+    kept = store.place.names(f"{ROWS}/_indices")
+    for name in store.place.names("indexes"):
+        if name.endswith(".json") and name[:-5] not in kept:
             with suppress(OSError):
-                path.unlink()
+                store.place.remove(f"indexes/{name}")
 
 
 def _ascends(order: np.ndarray) -> bool:
     return bool((np.diff(order) > 0).all())
 
 
-def _record_path(store: LanceStore, uuid: str) -> Path:
-    return store.indexes_folder / f"{uuid}.json"
+def _record_name(uuid: str) -> str:
+    return f"indexes/{uuid}.json"
 
 
 def _files_folder(store: LanceStore, uuid: str) -> Path:
-    return store.rows_folder / "_indices" / uuid
+    return store.place.folder / ROWS / "_indices" / uuid
 
 
 def _hash(path: Path) -> str:

@@ -10,9 +10,11 @@ A batch is written and synced while others write theirs; only the commit, some m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index, maintenance, repair, staging
-from .durable import lease, make_folder, read_record, sync, sync_folder, write_record
+from .commits import PATIENCE_S, Change, OvertakenError, Snapshot, commits_of, open_version, read_identity
 from .fragments import (
     FileHeads,
     failures_of_lance,
@@ -30,62 +32,34 @@ from .fragments import (
     read_heads,
     read_rows,
     read_some_embeddings,
-    schema,
     to_arrow,
     write_files,
 )
 from .identity import Identity
+from .place import DATA, Place, place_of
 from .rows import Rows, check_rows, content_hashes
-from .seals import (
-    Seal,
-    check_manifest,
-    manifest_hash,
-    manifest_path,
-    manifest_versions,
-    read_seal,
-    sealed_versions,
-    write_seal,
-)
+from .seals import check_manifest, newest_sealed, read_seal, sealed_versions
 from .store import Appended, Heads, Near, Report, Staged, Version
 
 if TYPE_CHECKING:
-    from lance import LanceDataset
     from lance.fragment import FragmentMetadata
 
 ROWS_PER_FILE = 2**20
-_IDENTITY, _COPY = "archive.json", "archive.copy.json"
-# How long a writer waits for the others: a commit takes milliseconds.
-PATIENCE_S = 120.0
 # How often a batch is written again because others added some of its rows in the meantime.
 _ATTEMPTS = 5
 _REPAIR = "Run pyspedas-similarity archive repair."
 # Of the number that says where a row lies: its place in the file below, the number of the file above.
 _OFFSET_BITS = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """One version, whose list of files is the one that was sealed."""
-
-    seal: Seal
-    dataset: LanceDataset
-
-    @property
-    def version(self) -> int:
-        """Its number."""
-        return self.seal.version
-
-    def files(self) -> dict[str, Any]:
-        """Name of the data file -> fragment, in the order they are stored."""
-        return {names_of([one.metadata])[0]: one for one in self.dataset.get_fragments()}
+# Where others were first: at most so long until the next attempt, so that not all begin again at once.
+_PAUSE_S = 0.05
 
 
 class LanceStore:
-    """Keeps the rows of an archive in a folder; see `Store` and the module.
+    """Keeps the rows of an archive in a folder or an object store; see `Store` and the module.
 
     Parameters
     ----------
-    folder : Path
+    where : Place, str or Path
         Of an archive that was begun by `create`.
 
     Raises
@@ -94,11 +68,11 @@ class LanceStore:
         If there is none, or it is of a layout that is not read.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.rows_folder, self.seals_folder = self.folder / "rows.lance", self.folder / "seals"
-        self.indexes_folder = self.folder / "indexes"
-        self._identity = read_identity(self.folder)
+    def __init__(self, where: Place | str | Path) -> None:
+        self.place = place_of(where)
+        self._identity = read_identity(self.place)
+        self._commits = commits_of(self.place, self._identity)
+        self._newest = 0  # that was seen
         # By name of the data file, which never changes.
         self._heads: dict[str, FileHeads] = {}
         self._snapshot: Snapshot | None = None
@@ -107,7 +81,7 @@ class LanceStore:
         self.checked_indexes: set[str] = set()
 
     @classmethod
-    def create(cls, folder: str | Path, identity: Identity) -> LanceStore:
+    def create(cls, where: Place | str | Path, identity: Identity) -> LanceStore:
         """Begin an archive, or open one of the same identity.
 
         Raises
@@ -117,15 +91,12 @@ class LanceStore:
         ArchiveError
             If it cannot be written.
         """
-        folder = Path(folder)
-        with writing(folder):
-            for one in (folder / "locks", folder / "seals"):
-                make_folder(one)
-            with lease(folder / "locks" / "commit.lock", PATIENCE_S, "beginning it"):
-                if not sealed_versions(folder / "seals"):
-                    _begin(folder, identity)
-        store = cls(folder)
-        store.identity.check(identity, str(folder))
+        place = place_of(where)
+        with writing(place):
+            if place.locks or not sealed_versions(place):
+                commits_of(place, identity).begin()
+        store = cls(place)
+        store.identity.check(identity, place.address)
         return store
 
     @property
@@ -135,22 +106,22 @@ class LanceStore:
 
     def latest(self) -> int:
         """Number of the newest version that was acknowledged."""
-        sealed = sealed_versions(self.seals_folder)
-        if not sealed:
-            raise ArchiveError(str(self.folder), "it was never begun", "Add something to it.")
-        return sealed[-1]
+        self._newest = newest_sealed(self.place, self._newest)
+        if not self._newest:
+            raise ArchiveError(self.place.address, "it was never begun", "Add something to it.")
+        return self._newest
 
     def versions(self) -> list[Version]:
         """All that one can go back to, oldest first; those whose seals are damaged are left out."""
         found = []
-        for version in sealed_versions(self.seals_folder):
+        for version in sealed_versions(self.place):
             with suppress(DamagedArchiveError):
-                found.append(read_seal(self.seals_folder, version).told)
+                found.append(read_seal(self.place, version).told)
         return found
 
     def told(self, version: int | None = None) -> Version:
         """What is known of a version, or of the newest."""
-        return read_seal(self.seals_folder, self.latest() if version is None else version).told
+        return read_seal(self.place, self.latest() if version is None else version).told
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """A version, or the newest, after its list of files was checked.
@@ -161,21 +132,14 @@ class LanceStore:
             If there is no such version, or it is damaged.
         """
         version = self.latest() if version is None else version
-        seal = read_seal(self.seals_folder, version)
+        seal = read_seal(self.place, version)
         if self._snapshot is not None and self._snapshot.seal == seal:
             return self._snapshot
         if seal.identity != self.identity.hash:
-            raise DamagedArchiveError(str(self.folder), f"version {version} is of another archive", _REPAIR)
-        check_manifest(self.rows_folder, seal)
-        self._snapshot = Snapshot(seal, self.open(version))
+            raise DamagedArchiveError(self.place.address, f"version {version} is of another archive", _REPAIR)
+        check_manifest(self.place, seal)
+        self._snapshot = Snapshot(seal, open_version(self.place, version))
         return self._snapshot
-
-    def open(self, version: int) -> LanceDataset:
-        """Lance's data set at a version."""
-        import lance
-
-        with failures_of_lance(DamagedArchiveError(str(self.folder), f"version {version} cannot be opened", _REPAIR)):
-            return lance.dataset(str(self.rows_folder), version=version)
 
     def append(self, rows: Rows) -> Appended:
         """Keep rows; when this returns they outlast a loss of power.
@@ -194,19 +158,15 @@ class LanceStore:
             fresh = fresh[~self.is_known(ids[fresh])]
             if not len(fresh):
                 return Appended(self.latest(), 0, len(rows))
-            with writing(self.folder):
+            with writing(self.place):
                 written = self._write(rows.take(fresh), ids[fresh])
-            try:
-                with self.committing():
-                    if not self.is_known(ids[fresh]).any():
-                        version = self.commit_append(written, len(fresh))
-                        return Appended(version, len(fresh), len(rows) - len(fresh))
-            except BaseException:
-                self.discard(written)
-                raise
+            with self.discarding(written):
+                version = self.commit(partial(self._appended, written, ids[fresh]))
+            if version is not None:
+                return Appended(version, len(fresh), len(rows) - len(fresh))
             self.discard(written)
         found = f"others added some of the same rows, {_ATTEMPTS} times in a row"
-        raise BusyArchiveError(str(self.folder), found, "Try again, with one writer for the same data.")
+        raise BusyArchiveError(self.place.address, found, "Try again, with one writer for the same data.")
 
     def stage(self, rows: Rows, job: str) -> Staged:
         """Write rows that belong to no version yet, for a job; they outlast a loss of power then."""
@@ -297,12 +257,7 @@ class LanceStore:
 
     def restore(self, version: int) -> int:
         """Make a new version that holds what an older one held; its number."""
-        import lance
-
-        with self.committing() as newest:
-            old = self.snapshot(version)
-            operation = lance.LanceOperation.Restore(version)
-            return self.commit(operation, newest, "restore", old.seal.rows, origin=version)
+        return maintenance.restore(self, version)
 
     def compact(self, rows_per_file: int = ROWS_PER_FILE) -> int:
         """Join small files and free what no version needs; the number of the version then."""
@@ -320,25 +275,20 @@ class LanceStore:
         """Leave out what is damaged, and keep every row that is not; what was found before."""
         return repair.repair(self)
 
-    def committing(self) -> AbstractContextManager[Snapshot]:
-        """Hold the lock under which versions are made; gives the newest version."""
-        return _Committing(self)
-
-    def lock_of_commits(self) -> AbstractContextManager[None]:
-        """Hold that lock and look at nothing."""
-        return lease(self.folder / "locks" / "commit.lock", PATIENCE_S, "writing to it")
-
     def maintaining(self) -> AbstractContextManager[None]:
         """Hold the lock of maintenance, which readers and writers do not need."""
-        return lease(self.folder / "locks" / "maintenance.lock", 1.0, "looking after it")
+        return self.place.exclusive("maintenance", 1.0, "looking after it")
 
-    def commit_append(self, written: list[FragmentMetadata], rows: int) -> int:
-        """Make the version that holds new files as well, under the lock; its number."""
-        import lance
+    def lock_of_commits(self) -> AbstractContextManager[None]:
+        """Hold the lock under which versions are made, where there is one."""
+        return self._commits.lock()
 
-        newest = self.snapshot()
-        operation = lance.LanceOperation.Append(written)
-        return self.commit(operation, newest, "append", newest.seal.rows + rows, rows, names_of(written))
+    @contextmanager
+    def committing(self) -> Iterator[Snapshot]:
+        """Hold that lock; what a dead writer left is settled. Gives the newest version."""
+        with self.lock_of_commits():
+            self._commits.settle(self._newest)
+            yield self.snapshot()
 
     def fragments_of(self, names: Sequence[str]) -> list[FragmentMetadata]:
         """Data files that lie among the archive's and that no version names yet, as they can be committed."""
@@ -347,74 +297,59 @@ class LanceStore:
         dataset = self.snapshot().dataset
         return [LanceFragment.create_from_file(name, dataset, 0) for name in names]
 
-    def commit(
-        self,
-        operation: Any,
-        newest: Snapshot,
-        what: str,
-        rows: int,
-        added: int = 0,
-        files: Sequence[str] = (),
-        origin: int = 0,
-    ) -> int:
-        """Make a version, bring it to the disk and seal it, under the lock; its number."""
-        import lance
+    def commit(self, change_of: Callable[[Snapshot], Change | None]) -> int | None:
+        """Make the version that `change_of` wants of the newest one; its number, None where it wants none.
 
-        before = {path.name for path in (self.rows_folder / "_transactions").iterdir()}
-        with writing(self.folder):
+        Where others have made a version meanwhile, it is asked again.
+
+        Raises
+        ------
+        BusyArchiveError
+            If others keep the lock, or are always first.
+        """
+        until = time.monotonic() + PATIENCE_S
+        while True:
             try:
-                dataset = lance.LanceDataset.commit(str(self.rows_folder), operation, read_version=newest.version)
-                transactions = [p for p in (self.rows_folder / "_transactions").iterdir() if p.name not in before]
-                sync([*transactions, manifest_path(self.rows_folder, dataset.version)])
-                dataset = self.open(dataset.version)  # as it is on the disk, which may have become full
-                if sum(one.metadata.physical_rows for one in dataset.get_fragments()) != rows:
-                    raise OSError(f"the list of files of version {dataset.version} is not whole")
-                seal = self.seal(dataset.version, what, rows, added, files, origin)
-            except BaseException:
-                with suppress(OSError):
-                    self.drop_unsealed()
-                raise
-        self._snapshot = Snapshot(seal, dataset)
-        return seal.version
+                with self.committing() as newest:
+                    change = change_of(newest)
+                    return None if change is None else self.make(change, newest)
+            except OvertakenError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(random.SystemRandom().uniform(0, _PAUSE_S))
 
-    def seal(
-        self, version: int, what: str, rows: int, added: int = 0, files: Sequence[str] = (), origin: int = 0
-    ) -> Seal:
-        """Acknowledge a version whose files are on the disk."""
-        digest = manifest_hash(self.rows_folder, version)
-        now = str(np.datetime64("now", "us"))
-        seal = Seal(version, now, what, rows, added, tuple(files), digest, self.identity.hash, origin)
-        write_seal(self.seals_folder, seal)
-        return seal
-
-    def drop_unsealed(self) -> None:
-        """Remove versions that a writer left without acknowledging them; only under the lock, when it is gone."""
-        newest = self.latest()
-        leftover = [one for one in manifest_versions(self.rows_folder) if one > newest]
-        for version in leftover:
-            manifest_path(self.rows_folder, version).unlink()
-        if leftover:
-            # Lance's own note of the newest version; it looks for itself where there is none.
-            (self.rows_folder / "_versions" / "latest_version_hint.json").unlink(missing_ok=True)
-            sync_folder(self.rows_folder / "_versions")
-
-    def write_identity(self) -> None:
-        """Write it anew, from what was read."""
-        write_identity(self.folder, self.identity)
-
-    def identity_paths(self) -> list[Path]:
-        """Where what made its rows is written."""
-        return [self.folder / name for name in (_IDENTITY, _COPY)]
+    def make(self, change: Change, newest: Snapshot) -> int:
+        """Make a version and seal it, under the lock where there is one; its number."""
+        with writing(self.place):
+            self._snapshot = self._commits.make(change, newest)
+        return self._snapshot.version
 
     def discard(self, written: Sequence[FragmentMetadata]) -> None:
         """Remove data files that no version took."""
-        for name in names_of(written):
-            with suppress(OSError):
-                (self.rows_folder / "data" / name).unlink()
+        with suppress(OSError):
+            self.place.remove(*(f"{DATA}/{name}" for name in names_of(written)))
+
+    @contextmanager
+    def discarding(self, written: Sequence[FragmentMetadata]) -> Iterator[None]:
+        """Remove data files when something goes wrong, if it is sure that no version took them.
+
+        In an object store it is not: a version may be made of which only the answer is lost. What no version names is
+        removed by `forget` when it is a week old.
+        """
+        try:
+            yield
+        except BaseException:
+            if self.place.locks:
+                self.discard(written)
+            raise
+
+    def _appended(self, written: list[FragmentMetadata], ids: np.ndarray, newest: Snapshot) -> Change | None:
+        """What makes new files part of the archive; None where others have added some of the rows."""
+        return None if self.is_known(ids).any() else appending(written, newest)
 
     def _write(self, rows: Rows, ids: np.ndarray) -> list[FragmentMetadata]:
         table = to_arrow(rows, ids, self.identity)
-        return write_files(self.rows_folder, table, table.schema, ROWS_PER_FILE)
+        return write_files(self.place, table, table.schema, ROWS_PER_FILE)
 
     def is_known(self, ids: np.ndarray) -> np.ndarray:
         """Which rows the newest version has already: bool, shape (n,)."""
@@ -441,75 +376,23 @@ class LanceStore:
         return Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
 
 
-class _Committing:
-    """The lock of commits, taken; what a dead writer left is gone."""
-
-    def __init__(self, store: LanceStore) -> None:
-        self._store = store
-        self._lease = store.lock_of_commits()
-
-    def __enter__(self) -> Snapshot:
-        self._lease.__enter__()
-        try:
-            self._store.drop_unsealed()
-            return self._store.snapshot()
-        except BaseException:
-            self._lease.__exit__(None, None, None)
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        self._lease.__exit__(None, None, None)
-
-
-def writing(folder: Path) -> AbstractContextManager[None]:
-    """Turn what goes wrong while writing into one error that says that nothing was kept of it."""
-    found = "it cannot be written (is the disk full?); nothing of this batch was kept, all before is"
-    return failures_of_lance(ArchiveError(str(folder), found, "Make room, or check its rights, and do it again."))
-
-
-def read_identity(folder: Path) -> Identity:
-    """What made the rows of an archive; from the copy where the first record is damaged.
-
-    Raises
-    ------
-    ArchiveError
-        If there is no archive, both are damaged, or its layout is not read.
-    """
-    damaged = None
-    for name in (_IDENTITY, _COPY):
-        try:
-            return Identity.from_dict(read_record(folder / name), str(folder))
-        except DamagedArchiveError as error:
-            damaged = error
-        except OSError as error:
-            if damaged is None:
-                found, remedy = "there is no archive", "Give the folder of one; sim.add begins one."
-                raise ArchiveError(str(folder), found, remedy) from error
-    raise damaged
-
-
-def write_identity(folder: Path, identity: Identity) -> None:
-    """Keep what made the rows, twice."""
-    for name in (_IDENTITY, _COPY):
-        write_record(folder / name, identity.to_dict())
-
-
-def _begin(folder: Path, identity: Identity) -> None:
-    """Lay down an empty archive; what an earlier attempt left is replaced, since nothing was ever acknowledged."""
-    import shutil
-
+def appending(written: list[FragmentMetadata], newest: Snapshot) -> Change:
+    """What makes new files part of the archive."""
     import lance
 
-    rows = folder / "rows.lance"
-    shutil.rmtree(rows, ignore_errors=True)
-    write_identity(folder, identity)
-    dataset = lance.write_dataset(schema(identity.dimension).empty_table(), str(rows))
-    (rows / "data").mkdir(exist_ok=True)
-    sync(path for path in rows.rglob("*") if path.is_file())
-    for one in (rows / "data", rows, folder):
-        sync_folder(one)
-    now, digest = str(np.datetime64("now", "us")), manifest_hash(rows, dataset.version)
-    write_seal(folder / "seals", Seal(dataset.version, now, "create", 0, 0, (), digest, identity.hash))
+    fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
+    return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
+
+
+def writing(place: Place) -> AbstractContextManager[None]:
+    """Turn what goes wrong while writing into one error that says what became of it."""
+    if place.locks:
+        found = "it cannot be written (is the disk full?); nothing of this batch was kept, all before is"
+        remedy = "Make room, or check its rights, and do it again."
+    else:
+        found = "it cannot be written; this batch may be there or not, all before is"
+        remedy = "Check the network and the credentials, and do it again: nothing is kept twice."
+    return failures_of_lance(ArchiveError(place.address, found, remedy))
 
 
 def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:

@@ -1,21 +1,22 @@
-"""Looking after an archive: joining small files, giving up old versions, finding damage and leaving it out.
+"""Looking after an archive: joining small files, going back, giving up old versions, finding damage, leaving it out.
 
 Maintenance holds a lock of its own, so that two never work at once; readers and writers go on meanwhile. The lock of
-commits is held only when the result is put in the place of the old files. A process that dies in between leaves files
-that no version names.
+commits, where there is one, is held only when the result is put in the place of the old files. A process that dies in
+between leaves files that no version names. In an object store the lock is a lease that can lapse; it saves work, and
+two that compact or give up versions at once do no harm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index
-from .durable import read_record, sync_folder
+from .commits import IDENTITY_RECORDS, Change
 from .fragments import (
     COLUMNS,
     failures_of_lance,
@@ -27,7 +28,8 @@ from .fragments import (
     whole_rows,
     write_files,
 )
-from .seals import check_manifest, read_seal, seal_path, sealed_versions
+from .records import read_record
+from .seals import check_manifest, manifest_versions, read_seal, seal_name, sealed_versions
 from .store import Report
 
 if TYPE_CHECKING:
@@ -60,12 +62,12 @@ def compact(store: LanceStore, rows_per_file: int) -> int:
             if not groups:
                 return snapshot.version
             written = [_copied(store, group, rows_per_file) for group in groups]
-            with store.committing() as newest:
-                if {name for group in groups for name in group} <= newest.files().keys():
-                    return exchange(store, newest, groups, written, "compact", newest.seal.rows)
+            version = store.commit(partial(exchanged, "compact", groups, written))
+            if version is not None:
+                return version
             for files in written:
                 store.discard(files)
-    raise BusyArchiveError(str(store.folder), "others took its files away meanwhile", "Do it again.")
+    raise BusyArchiveError(store.place.address, "others took its files away meanwhile", "Do it again.")
 
 
 def forget(store: LanceStore, keep: int) -> int:
@@ -81,21 +83,46 @@ def forget(store: LanceStore, keep: int) -> int:
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise ArchiveError("keep", f"found {keep!r}", "Give the number of versions to keep, 1 or more.")
     with store.maintaining(), store.committing() as newest:
-        given_up = sealed_versions(store.seals_folder)[:-keep]
+        sealed = sealed_versions(store.place)
+        given_up, kept = sealed[:-keep], sealed[-keep:]
         # The seals first: what has none cannot be asked for, so no half of a version is ever seen.
-        for version in given_up:
-            seal_path(store.seals_folder, version).unlink()
-        sync_folder(store.seals_folder)
-        found = ArchiveError(str(store.folder), "old files cannot be removed", "Check the disk and its rights.")
-        with failures_of_lance(found):
-            newest.dataset.cleanup_old_versions(older_than=timedelta(0), retain_versions=keep)
+        store.place.retire(*(seal_name(version) for version in given_up))
+        listed = [version for version in manifest_versions(store.place) if version < kept[0]]
+        found = ArchiveError(store.place.address, "old files cannot be removed", "Check the disk and its rights.")
+        if listed:
+            with failures_of_lance(found):
+                newest.dataset.cleanup_old_versions(versions=listed)
         return len(given_up)
+
+
+def restore(store: LanceStore, version: int) -> int:
+    """Make a new version that holds what an older one held; its number."""
+    return store.commit(partial(_restored, store, version, {}))
+
+
+def _restored(store: LanceStore, version: int, copies: dict[str, list[FragmentMetadata]], newest: Snapshot) -> Change:
+    """What brings an old version back.
+
+    Where no lock keeps others from giving that version up, and removing its files, those that the newest version lacks
+    are copied; the newest is never given up.
+    """
+    import lance
+
+    old, there, fragments = store.snapshot(version), newest.files(), []
+    for name, fragment in old.files().items():
+        if store.place.locks or name in there:
+            fragments.append(fragment.metadata)
+        else:
+            copies[name] = copies.get(name) or _copied(store, {name: fragment}, fragment.metadata.physical_rows)
+            fragments += copies[name]
+    new = tuple(name for files in copies.values() for name in names_of(files))
+    return Change("restore", lance.LanceOperation.Restore(version), fragments, new, origin=version)
 
 
 def verify(store: LanceStore) -> Report:
     """Read everything of the newest version, and the records of all, and tell what is not as it was written."""
     problems = [*bad_identity(store), *_bad_versions(store)]
-    newest = max(sealed_versions(store.seals_folder), default=0)
+    newest = max(sealed_versions(store.place), default=0)
     try:
         snapshot = store.snapshot()
     except (ArchiveError, OSError):
@@ -136,7 +163,7 @@ def _copied(store: LanceStore, group: dict[str, LanceFragment], rows_per_file: i
     rows = sum(one.physical_rows for one in written)
     if rows < expected:
         store.discard(written)
-        raise DamagedArchiveError(str(store.folder), f"{expected - rows} rows are damaged", _REPAIR)
+        raise DamagedArchiveError(store.place.address, f"{expected - rows} rows are damaged", _REPAIR)
     return written
 
 
@@ -146,9 +173,9 @@ def write_intact(store: LanceStore, fragments: Any, rows_per_file: int) -> list[
 
     layout = schema(store.identity.dimension)
     batches = (batch.cast(layout) for one in fragments for _, batch in intact_rows(one, store))
-    failed = ArchiveError(str(store.folder), "its files cannot be written (is the disk full?)", "Make room.")
+    failed = ArchiveError(store.place.address, "its files cannot be written (is the disk full?)", "Make room.")
     with failures_of_lance(failed):
-        return write_files(store.rows_folder, pa.RecordBatchReader.from_batches(layout, batches), layout, rows_per_file)
+        return write_files(store.place, pa.RecordBatchReader.from_batches(layout, batches), layout, rows_per_file)
 
 
 def intact_rows(fragment: LanceFragment, store: LanceStore) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -162,44 +189,44 @@ def intact_rows(fragment: LanceFragment, store: LanceStore) -> Iterator[tuple[in
                 yield offset, batch.filter(pa.array(intact))
 
 
-def exchange(
-    store: LanceStore,
-    newest: Snapshot,
-    groups: Sequence[dict[str, Any]],
-    written: Sequence[list[FragmentMetadata]],
-    what: str,
-    rows: int,
-) -> int:
-    """Make a version in which new files stand in the place of old ones, under the lock."""
+def exchanged(
+    what: str, groups: Sequence[dict[str, Any]], written: Sequence[list[FragmentMetadata]], newest: Snapshot
+) -> Change | None:
+    """What puts new files in the place of old ones; None where some of those are not there any more."""
     import lance
 
     at = newest.files()
-    exchanged = [
+    if not {name for group in groups for name in group} <= at.keys():
+        return None
+    rewritten = [
         lance.LanceOperation.RewriteGroup([at[name].metadata for name in group], files)
         for group, files in zip(groups, written, strict=True)
     ]
-    names = [name for files in written for name in names_of(files)]
-    return store.commit(lance.LanceOperation.Rewrite(exchanged, []), newest, what, rows, files=names)
+    instead: dict[str, list[FragmentMetadata]] = {name: [] for group in groups for name in group}
+    instead |= {next(iter(group)): files for group, files in zip(groups, written, strict=True)}
+    fragments = [one for name, fragment in at.items() for one in instead.get(name, [fragment.metadata])]
+    new = tuple(name for files in written for name in names_of(files))
+    return Change(what, lance.LanceOperation.Rewrite(rewritten, []), fragments, new)
 
 
 def bad_identity(store: LanceStore) -> list[str]:
     """Which of the two records of what made the rows cannot be read, in words."""
     bad = []
-    for path in store.identity_paths():
+    for name in IDENTITY_RECORDS:
         try:
-            read_record(path)
+            read_record(store.place, name)
         except (DamagedArchiveError, OSError):
-            bad.append(f"{path.name} is not as it was written")
+            bad.append(f"{name} is not as it was written")
     return bad
 
 
 def _bad_versions(store: LanceStore) -> list[str]:
     """Seals and manifests that are not as they were written, and versions that were never acknowledged."""
     bad = []
-    sealed = sealed_versions(store.seals_folder)
+    sealed = sealed_versions(store.place)
     for version in sealed:
         try:
-            check_manifest(store.rows_folder, read_seal(store.seals_folder, version))
+            check_manifest(store.place, read_seal(store.place, version))
         except DamagedArchiveError as error:
             bad.append(f"version {version}: {error.subject}: {error.found}")
     return bad

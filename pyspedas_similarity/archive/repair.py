@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import ArchiveError, DamagedArchiveError
 from . import lance_index
-from .durable import sync_folder
+from .commits import HINT, Change, open_version, seal_of, write_identity
 from .fragments import failures_of_lance, read_heads
-from .maintenance import bad_identity, exchange, intact_rows, verify, write_intact
-from .seals import Seal, check_manifest, manifest_path, read_seal, seal_path, sealed_versions
+from .maintenance import bad_identity, exchanged, intact_rows, verify, write_intact
+from .seals import Seal, check_manifest, manifest_name, read_seal, seal_name, sealed_versions, write_seal
 from .store import Report
 
 if TYPE_CHECKING:
@@ -45,12 +45,14 @@ def repair(store: LanceStore) -> Report:
         return before
     with store.maintaining(), store.lock_of_commits():
         if bad_identity(store):
-            store.write_identity()
+            write_identity(store.place, store.identity)
         _seal_again(store)
         lost = _lost_lists(store)
-        trusted = [one for one in sealed_versions(store.seals_folder) if one not in {seal.version for seal in lost}]
+        trusted = [one for one in sealed_versions(store.place) if one not in {seal.version for seal in lost}]
         if not trusted:
-            raise DamagedArchiveError(str(store.folder), "no version of it can be read", "Take a copy from elsewhere.")
+            raise DamagedArchiveError(
+                str(store.place.address), "no version of it can be read", "Take a copy from elsewhere."
+            )
         for seal in lost:
             _remove(store, seal.version)
         for seal in (one for one in lost if one.version > trusted[-1]):
@@ -63,46 +65,42 @@ def repair(store: LanceStore) -> Report:
 
 def _seal_again(store: LanceStore) -> None:
     """Seal versions whose seals are damaged and whose rows are whole; give up the others."""
-    for version in sealed_versions(store.seals_folder):
+    for version in sealed_versions(store.place):
         try:
-            read_seal(store.seals_folder, version)
+            read_seal(store.place, version)
         except DamagedArchiveError:
-            rows = _whole_rows_of(store, version)
-            if rows is None:
-                _remove(store, version)
+            if _is_whole(store, version):
+                fragments = [one.metadata for one in open_version(store.place, version).get_fragments()]
+                change = Change("repair", None, fragments)
+                write_seal(store.place, seal_of(store.place, store.identity, version, change))
             else:
-                store.seal(version, "repair", rows)
+                _remove(store, version)
 
 
-def _whole_rows_of(store: LanceStore, version: int) -> int | None:
-    """Number of rows of a version that has no seal, or None if one of them is damaged."""
+def _is_whole(store: LanceStore, version: int) -> bool:
+    """Whether no row of a version that has no seal is damaged."""
     try:
-        fragments = store.open(version).get_fragments()
+        fragments = open_version(store.place, version).get_fragments()
     except DamagedArchiveError:
-        return None
-    rows = [(len(read_heads(one, store.identity).offset), one.metadata.physical_rows) for one in fragments]
-    return sum(there for there, _ in rows) if all(there == expected for there, expected in rows) else None
+        return False
+    return all(len(read_heads(one, store.identity).offset) == one.metadata.physical_rows for one in fragments)
 
 
 def _lost_lists(store: LanceStore) -> list[Seal]:
     """Seals of the versions whose lists of files are damaged, oldest first."""
     lost = []
-    for version in sealed_versions(store.seals_folder):
-        seal = read_seal(store.seals_folder, version)
+    for version in sealed_versions(store.place):
+        seal = read_seal(store.place, version)
         try:
-            check_manifest(store.rows_folder, seal)
+            check_manifest(store.place, seal)
         except DamagedArchiveError:
             lost.append(seal)
     return lost
 
 
 def _remove(store: LanceStore, version: int) -> None:
-    """Give up a version that cannot be read."""
-    hint = store.rows_folder / "_versions" / "latest_version_hint.json"
-    for path in (seal_path(store.seals_folder, version), manifest_path(store.rows_folder, version), hint):
-        with suppress(FileNotFoundError):
-            path.unlink()
-            sync_folder(path.parent)
+    """Give up a version that cannot be read; its list of files first, so that nobody seals it again."""
+    store.place.remove(manifest_name(version), HINT, seal_name(version))
 
 
 def _replay(store: LanceStore, seal: Seal) -> None:
@@ -112,14 +110,14 @@ def _replay(store: LanceStore, seal: Seal) -> None:
     newest = store.snapshot()
     if seal.what == "restore":
         with suppress(ArchiveError):  # where that version is lost as well, the newest one stays
-            rows = store.snapshot(seal.origin).seal.rows
-            store.commit(lance.LanceOperation.Restore(seal.origin), newest, "restore", rows, origin=seal.origin)
+            fragments = store.snapshot(seal.origin).fragments()
+            operation = lance.LanceOperation.Restore(seal.origin)
+            store.make(Change("restore", operation, fragments, origin=seal.origin), newest)
     elif seal.what == "append":
-        fragments = [one for name in seal.files for one in _fragments_of(store, newest.dataset, name)]
-        rows = sum(one.physical_rows for one in fragments)
-        if fragments:
-            operation = lance.LanceOperation.Append(fragments)
-            store.commit(operation, newest, "append", newest.seal.rows + rows, rows, seal.files)
+        new = [one for name in seal.files for one in _fragments_of(store, newest.dataset, name)]
+        if new:
+            rows, operation = sum(one.physical_rows for one in new), lance.LanceOperation.Append(new)
+            store.make(Change("append", operation, [*newest.fragments(), *new], seal.files, rows), newest)
 
 
 def _fragments_of(store: LanceStore, dataset: LanceDataset, name: str) -> list:
@@ -143,6 +141,4 @@ def _leave_out_damaged(store: LanceStore) -> None:
     if not damaged:
         return
     written = write_intact(store, damaged.values(), _ROWS_PER_FILE)
-    rows = newest.seal.rows
-    rows += sum(one.physical_rows for one in written) - sum(one.metadata.physical_rows for one in damaged.values())
-    exchange(store, newest, [damaged], [written], "repair", rows)
+    store.make(exchanged("repair", [damaged], [written], newest), newest)

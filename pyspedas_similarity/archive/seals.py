@@ -7,7 +7,7 @@
 
 A Lance manifest says which files make up a version and has no checksum; one bit in it can take rows away without a
 word. The seal holds its hash. A version without a seal was never acknowledged: readers do not see it, and the next
-writer, who holds the lock and so knows that its maker is gone, removes it.
+writer settles what becomes of it (see `commits`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
-from .durable import read_record, write_record
+from .place import ROWS, Place
+from .records import read_record, to_bytes, write_record
 from .store import Version
 
 _REPAIR = "Run pyspedas-similarity archive repair."
@@ -77,26 +77,34 @@ class Seal:
         return Version(self.version, np.datetime64(self.made, "ns"), self.what, self.rows, self.added)
 
 
-def sealed_versions(folder: Path) -> list[int]:
-    """Numbers of all acknowledged versions, ascending; [] where there is no such folder."""
-    try:
-        names = [path.name for path in folder.iterdir()]
-    except FileNotFoundError:
-        return []
+def sealed_versions(place: Place, after: int = -1) -> list[int]:
+    """Numbers of all acknowledged versions after a number, ascending; [] where there are none."""
+    names = place.names("seals", seal_name(after).rpartition("/")[2] if after >= 0 else "")
     return sorted(int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdecimal())
 
 
-def seal_path(folder: Path, version: int) -> Path:
+def newest_sealed(place: Place, since: int = 0) -> int:
+    """Number of the newest acknowledged version, 0 for none; quicker where it is known that one was `since`."""
+    found = (since and sealed_versions(place, since - 1)) or sealed_versions(place)
+    return max(found, default=0)
+
+
+def seal_name(version: int) -> str:
     """Where the seal of a version lies."""
-    return folder / f"{version:020d}.json"
+    return f"seals/{version:020d}.json"
 
 
-def write_seal(folder: Path, seal: Seal) -> None:
-    """Acknowledge a version; on the disk when this returns."""
-    write_record(seal_path(folder, seal.version), asdict(seal))
+def write_seal(place: Place, seal: Seal) -> None:
+    """Acknowledge a version, or do so again; it lasts when this returns."""
+    write_record(place, seal_name(seal.version), asdict(seal))
 
 
-def read_seal(folder: Path, version: int) -> Seal:
+def create_seal(place: Place, seal: Seal) -> None:
+    """Acknowledge a version that nobody has acknowledged before; FileExistsError if somebody has."""
+    place.create(seal_name(seal.version), to_bytes(asdict(seal)))
+
+
+def read_seal(place: Place, version: int) -> Seal:
     """The seal of a version.
 
     Raises
@@ -106,43 +114,43 @@ def read_seal(folder: Path, version: int) -> Seal:
     DamagedArchiveError
         If it is not as it was written.
     """
-    path = seal_path(folder, version)
+    name = seal_name(version)
     try:
-        record = read_record(path)
+        record = read_record(place, name)
     except FileNotFoundError as error:
-        known = sealed_versions(folder)
+        known = sealed_versions(place)
         found = f"there is no version {version}; there are {len(known)}, the newest is {max(known, default=0)}"
-        raise ArchiveError(str(folder.parent), found, "See pyspedas-similarity archive info.") from error
+        raise ArchiveError(place.address, found, "See pyspedas-similarity archive info.") from error
     try:
         seal = Seal(**{**record, "files": tuple(record["files"])})
         seal.check()
     except (TypeError, KeyError, ValueError) as error:
-        raise DamagedArchiveError(str(path), f"it is no seal ({error})", _REPAIR) from error
+        raise DamagedArchiveError(f"{place.address}/{name}", f"it is no seal ({error})", _REPAIR) from error
     return seal
 
 
-def manifest_path(rows: Path, version: int) -> Path:
+def manifest_name(version: int) -> str:
     """Where Lance keeps the manifest of a version: numbers that descend, so that the newest is listed first."""
-    return rows / "_versions" / f"{_LAST_VERSION - version:020d}.manifest"
+    return f"{ROWS}/_versions/{_LAST_VERSION - version:020d}.manifest"
 
 
-def manifest_versions(rows: Path) -> list[int]:
+def manifest_versions(place: Place) -> list[int]:
     """Numbers of all versions that have a manifest, ascending, sealed or not."""
-    names = [path.name for path in (rows / "_versions").glob("*.manifest")]
+    names = [name for name in place.names(f"{ROWS}/_versions") if name.endswith(".manifest")]
     return sorted(_LAST_VERSION - int(name[:-9]) for name in names if name[:-9].isdecimal())
 
 
-def manifest_hash(rows: Path, version: int) -> str:
+def manifest_hash(place: Place, version: int) -> str:
     """SHA-256 of a manifest; DamagedArchiveError if it is gone."""
-    path = manifest_path(rows, version)
+    name = manifest_name(version)
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(place.read(name)).hexdigest()
     except OSError as error:
-        raise DamagedArchiveError(str(path), f"it cannot be read ({error})", _REPAIR) from error
+        raise DamagedArchiveError(f"{place.address}/{name}", f"it cannot be read ({error})", _REPAIR) from error
 
 
-def check_manifest(rows: Path, seal: Seal) -> None:
+def check_manifest(place: Place, seal: Seal) -> None:
     """DamagedArchiveError if the manifest of a version is not the one that was sealed."""
-    if manifest_hash(rows, seal.version) != seal.manifest:
-        path = str(manifest_path(rows, seal.version))
-        raise DamagedArchiveError(path, f"the list of files of version {seal.version} is not as written", _REPAIR)
+    if manifest_hash(place, seal.version) != seal.manifest:
+        where = f"{place.address}/{manifest_name(seal.version)}"
+        raise DamagedArchiveError(where, f"the list of files of version {seal.version} is not as written", _REPAIR)

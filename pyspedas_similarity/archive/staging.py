@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
-from .durable import make_folder, sync_folder
+from .durable import Folder, make_folder, sync_folder
 from .fragments import COLUMNS, HEAD, failures_of_lance, intact_heads, schema, to_arrow, whole_rows, write_file
+from .place import DATA
 from .rows import Rows, check_rows, content_hashes
 from .store import Appended, Staged
 
@@ -43,13 +44,21 @@ def job_folder(archive: Path, job: str) -> Path:
     return archive / "staged" / job
 
 
+def _folder_of(store: LanceStore) -> Path:
+    """The folder of an archive, in which files can be moved; ArchiveError where it is in an object store."""
+    if not isinstance(store.place, Folder):
+        found = "nothing is staged in an object store, where no file can be moved"
+        raise ArchiveError(store.place.address, found, "Let each worker add to it: writers need no lock there.")
+    return store.place.folder
+
+
 def stage(store: LanceStore, rows: Rows, job: str) -> Staged:
     """See `Store.stage`."""
     from .lance_store import writing
 
     check_rows(rows, store.identity)
-    folder = job_folder(store.folder, job)
-    with writing(store.folder):
+    folder = job_folder(_folder_of(store), job)
+    with writing(store.place):
         make_folder(folder / "data")
         name, size = write_file(folder, to_arrow(rows, content_hashes(rows, store.identity), store.identity))
     return Staged(job, name, len(rows), size)
@@ -70,7 +79,7 @@ def adopt(store: LanceStore, staged: Sequence[Staged]) -> Appended:
             clean = [one for one, doubled in zip(waiting, known, strict=True) if not doubled]
             if clean:
                 added = sum(one.rows for one in clean)
-                version = _commit(store, clean, added)
+                version = _commit(store, clean)
     # Rare, and then only the rows that are new are written again.
     for one in (one for one, doubled in zip(waiting, known, strict=True) if doubled):
         appended = store.append(_rows(store, one))
@@ -82,7 +91,7 @@ def adopt(store: LanceStore, staged: Sequence[Staged]) -> Appended:
 
 def unstage(store: LanceStore, job: str) -> None:
     """See `Store.unstage`."""
-    clear(store.folder, job)
+    clear(_folder_of(store), job)
 
 
 def clear(archive: Path, job: str) -> None:
@@ -121,7 +130,7 @@ def _wrong(one: Staged, found: str) -> DamagedArchiveError:
 
 
 def _path(store: LanceStore, one: Staged) -> Path:
-    return job_folder(store.folder, one.job) / "data" / one.file
+    return job_folder(_folder_of(store), one.job) / "data" / one.file
 
 
 def _checked_ids(store: LanceStore, one: Staged) -> np.ndarray:
@@ -173,18 +182,19 @@ def _with_known_rows(store: LanceStore, ids: Sequence[np.ndarray]) -> list[bool]
     return [bool(part.any()) for part in np.split(doubled, ends[:-1])]
 
 
-def _commit(store: LanceStore, clean: Sequence[Staged], rows: int) -> int:
+def _commit(store: LanceStore, clean: Sequence[Staged]) -> int:
     """Make the version that holds these files as well, under the lock; its number."""
-    from .lance_store import writing
+    from .lance_store import appending, writing
 
-    with _moved(store, clean), writing(store.folder):
-        return store.commit_append(store.fragments_of([one.file for one in clean]), rows)
+    with _moved(store, clean), writing(store.place):
+        newest = store.snapshot()
+        return store.make(appending(store.fragments_of([one.file for one in clean]), newest), newest)
 
 
 @contextmanager
 def _moved(store: LanceStore, staged: Sequence[Staged]) -> Iterator[None]:
     """Files of a job among those of the archive; back again where the commit fails, so that it can be tried again."""
-    data, done = store.rows_folder / "data", []
+    data, done = store.place.folder / DATA, []
     try:
         for one in staged:
             _path(store, one).rename(data / one.file)
@@ -197,7 +207,7 @@ def _moved(store: LanceStore, staged: Sequence[Staged]) -> Iterator[None]:
                 (data / one.file).rename(_path(store, one))
         if isinstance(error, OSError):
             found = f"staged files cannot be moved ({error})"
-            raise ArchiveError(str(store.folder), found, "Check the disk and its rights.") from error
+            raise ArchiveError(store.place.address, found, "Check the disk and its rights.") from error
         raise
 
 

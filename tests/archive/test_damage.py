@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive.durable import lease, read_record, write_record
+from pyspedas_similarity.archive.durable import Folder, lease
 from pyspedas_similarity.archive.lance_store import LanceStore
+from pyspedas_similarity.archive.records import read_record, write_record
 from pyspedas_similarity.archive.rows import body_checksums, head_checksums
-from pyspedas_similarity.archive.seals import manifest_path, seal_path
+from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -37,20 +38,28 @@ def flip(path, at=None):
     path.write_bytes(raw)
 
 
+def seal_path(store, version):
+    return store.place.folder / seal_name(version)
+
+
+def manifest_path(store, version):
+    return store.place.folder / manifest_name(version)
+
+
 def data_files(store):
-    return [store.rows_folder / "data" / name for name in store.snapshot().files()]
+    return [store.place.folder / "rows.lance" / "data" / name for name in store.snapshot().files()]
 
 
 @pytest.mark.parametrize("which", ["seal", "manifest"])
 @pytest.mark.parametrize("version", [5, 4])
 def test_a_damaged_record_of_a_version_is_told_and_mended(store, which, version):
-    path = seal_path(store.seals_folder, version) if which == "seal" else manifest_path(store.rows_folder, version)
+    path = seal_path(store, version) if which == "seal" else manifest_path(store, version)
     flip(path)
     with pytest.raises(DamagedArchiveError, match="repair"):
-        LanceStore(store.folder).heads(version)
-    report = LanceStore(store.folder).verify()
+        LanceStore(store.place.folder).heads(version)
+    report = LanceStore(store.place.folder).verify()
     assert not report.sound and any(f"version {version}" in one for one in report.problems)
-    again = LanceStore(store.folder)
+    again = LanceStore(store.place.folder)
     again.repair()
     assert again.verify().sound
     assert contract.contents(again) == contract.as_dictionary(contract.make(0, 40))
@@ -58,27 +67,27 @@ def test_a_damaged_record_of_a_version_is_told_and_mended(store, which, version)
 
 
 def test_both_newest_lists_lost_are_written_again_from_the_files(store):
-    flip(manifest_path(store.rows_folder, 5))
-    manifest_path(store.rows_folder, 4).unlink()
-    LanceStore(store.folder).repair()
-    assert contract.contents(LanceStore(store.folder)) == contract.as_dictionary(contract.make(0, 40))
+    flip(manifest_path(store, 5))
+    manifest_path(store, 4).unlink()
+    LanceStore(store.place.folder).repair()
+    assert contract.contents(LanceStore(store.place.folder)) == contract.as_dictionary(contract.make(0, 40))
 
 
 def test_a_lost_list_of_a_restored_version_goes_back_as_well(store):
     store.restore(3)
     store.append(contract.make(40, 5))
-    flip(manifest_path(store.rows_folder, 6))
-    flip(manifest_path(store.rows_folder, 7))
-    LanceStore(store.folder).repair()
+    flip(manifest_path(store, 6))
+    flip(manifest_path(store, 7))
+    LanceStore(store.place.folder).repair()
     expected = contract.Rows.joined([contract.make(0, 20), contract.make(40, 5)])
-    assert contract.contents(LanceStore(store.folder)) == contract.as_dictionary(expected)
+    assert contract.contents(LanceStore(store.place.folder)) == contract.as_dictionary(expected)
 
 
 def test_a_file_that_is_gone_or_cut_off_costs_its_rows_only(store):
     files = data_files(store)
     files[1].unlink()
     files[2].write_bytes(files[2].read_bytes()[:1000])
-    again = LanceStore(store.folder)
+    again = LanceStore(store.place.folder)
     report = again.verify()
     assert (report.rows, report.damaged) == (20, 20)
     heads = again.heads()
@@ -93,28 +102,28 @@ def test_a_file_that_is_gone_or_cut_off_costs_its_rows_only(store):
 
 
 def test_one_record_of_what_made_the_rows_is_enough(store):
-    flip(store.folder / "archive.json")
-    again = LanceStore(store.folder)
+    flip(store.place.folder / "archive.json")
+    again = LanceStore(store.place.folder)
     assert again.identity == contract.IDENTITY
     assert again.verify().problems == ("archive.json is not as it was written",)
     again.repair()
     assert again.verify().sound
-    flip(store.folder / "archive.json")
-    flip(store.folder / "archive.copy.json")
+    flip(store.place.folder / "archive.json")
+    flip(store.place.folder / "archive.copy.json")
     with pytest.raises(DamagedArchiveError):
-        LanceStore(store.folder)
+        LanceStore(store.place.folder)
 
 
 def test_nothing_readable_is_said_to_be_nothing_readable(store):
     for version in range(1, 6):
-        flip(manifest_path(store.rows_folder, version))
+        flip(manifest_path(store, version))
     with pytest.raises(DamagedArchiveError, match="no version"):
-        LanceStore(store.folder).repair()
+        LanceStore(store.place.folder).repair()
 
 
 def test_a_version_that_was_never_acknowledged_is_not_seen_and_removed(store):
-    seal_path(store.seals_folder, 5).unlink()
-    again = LanceStore(store.folder)
+    seal_path(store, 5).unlink()
+    again = LanceStore(store.place.folder)
     assert again.latest() == 4
     assert contract.contents(again) == contract.as_dictionary(contract.make(0, 30))
     assert again.append(contract.make(50, 5)).version == 5
@@ -127,7 +136,7 @@ def test_rows_of_another_archive_do_not_pass(store, tmp_path):
     other.append(contract.make(0, 10))
     mine, theirs = data_files(store)[0], data_files(other)[0]
     mine.write_bytes(theirs.read_bytes())
-    again = LanceStore(store.folder)
+    again = LanceStore(store.place.folder)
     assert again.heads().damaged == 10 and len(again.heads()) == 30
 
 
@@ -137,7 +146,7 @@ def test_a_full_lock_is_told_and_a_dead_holder_frees_it(store):
         "with lease(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
     for name in ("maintenance.lock", "commit.lock"):
-        path = store.folder / "locks" / name
+        path = store.place.folder / "locks" / name
         holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
         try:
             assert holder.stdout.readline() == "held\n"
@@ -158,20 +167,20 @@ def test_a_full_lock_is_told_and_a_dead_holder_frees_it(store):
 
 
 def test_records_are_found_to_be_damaged_at_every_bit(tmp_path):
-    path = tmp_path / "record"
-    write_record(path, {"a": 1, "b": ["å", None, 2.5]})
-    assert read_record(path) == {"a": 1, "b": ["å", None, 2.5]}
+    path, place = tmp_path / "record", Folder(tmp_path)
+    write_record(place, "record", {"a": 1, "b": ["å", None, 2.5]})
+    assert read_record(place, "record") == {"a": 1, "b": ["å", None, 2.5]}
     whole = path.read_bytes()
     for bit in range(8 * len(whole)):
         raw = bytearray(whole)
         raw[bit // 8] ^= 1 << bit % 8
         path.write_bytes(raw)
         with pytest.raises(DamagedArchiveError):
-            read_record(path)
+            read_record(place, "record")
     for text in (b"", whole[:-1], whole + b"\n", whole * 2):
         path.write_bytes(text)
         with pytest.raises(DamagedArchiveError):
-            read_record(path)
+            read_record(place, "record")
     assert [one.name for one in tmp_path.iterdir()] == ["record"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive import fragments
+from pyspedas_similarity.archive import durable, fragments, objects
 
 _SPEC = importlib.util.spec_from_file_location(
     "archive_faults", Path(__file__).parents[1] / "benchmarks" / "archive_faults.py"
@@ -40,6 +40,14 @@ def test_killed_building_of_an_index_changes_nothing(tmp_path):
     assert found["kills"] == 4
 
 
+def test_an_object_store_loses_nothing_acknowledged(tmp_path, monkeypatch):
+    for module in (faults, objects):  # the workers, which are killed, keep the long one
+        monkeypatch.setattr(module, "LEASE_S", 3.0)
+    found = faults.objects(2, 1, tmp_path, ("kill", "compaction", "connections"))
+    assert found["as it should be"], found
+    assert (found["kill: kills"], found["compaction: kills"], found["connections: acknowledged"]) == (2, 1, 2)
+
+
 def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
     found = faults.power(8, 1, tmp_path)
     assert found["as it should be"], found
@@ -48,7 +56,10 @@ def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
 
 def test_loss_of_power_is_noticed_where_a_file_is_not_synced(tmp_path, monkeypatch):
     """The same test with one fsync too few: it has to fail, or it would show nothing."""
-    monkeypatch.setattr(fragments, "sync", lambda files: list(files))
+    keep = durable.Folder.keep
+    monkeypatch.setattr(
+        durable.Folder, "keep", lambda place, *names: keep(place, *(n for n in names if "/data/" not in n))
+    )
     assert not faults.power(3, 1, tmp_path)["as it should be"]
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from pyspedas_similarity.archive import lance_index
 from pyspedas_similarity.archive.archive import Archive
-from pyspedas_similarity.archive.durable import read_record, write_record
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.lance_store import LanceStore
+from pyspedas_similarity.archive.records import read_record, write_record
 from pyspedas_similarity.archive.rows import make_rows
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -32,7 +32,7 @@ def store(tmp_path):
 
 
 def again(store):
-    return LanceStore(store.folder)
+    return LanceStore(store.place)
 
 
 def near(store):
@@ -41,7 +41,7 @@ def near(store):
 
 
 def index_files(store):
-    return [path for path in (store.rows_folder / "_indices").rglob("*") if path.is_file()]
+    return [path for path in (store.place.folder / "rows.lance" / "_indices").rglob("*") if path.is_file()]
 
 
 def flip(path):
@@ -51,8 +51,8 @@ def flip(path):
 
 
 def test_what_is_kept_of_an_index(store):
-    (path,) = store.indexes_folder.glob("*.json")
-    record = read_record(path)
+    (path,) = (store.place.folder / "indexes").glob("*.json")
+    record = read_record(store.place, f"indexes/{path.name}")
     assert record["uuid"] == path.stem and record["rows"] == ROWS and record["kind"] == "IVF_RQ"
     assert record["recall"] >= 0.99 and record["cells"] in lance_index._CELLS_ASKED and record["n_queries"] == 200
     assert sorted(record["hashes"]) == sorted(one.name for one in index_files(store))
@@ -62,7 +62,7 @@ def test_what_is_kept_of_an_index(store):
 
 @pytest.mark.parametrize("which", ["index.idx", "auxiliary.idx", "record", "gone", "no record"])
 def test_a_damaged_index_is_not_used_and_can_be_built_again(store, which, caplog):
-    (record,) = store.indexes_folder.glob("*.json")
+    (record,) = (store.place.folder / "indexes").glob("*.json")
     if which in ("gone", "no record"):
         (index_files(store)[0] if which == "gone" else record).unlink()
     else:
@@ -76,13 +76,15 @@ def test_a_damaged_index_is_not_used_and_can_be_built_again(store, which, caplog
     assert contract.contents(again(store)) == contract.as_dictionary(contract.make(0, ROWS))
     again(store).build_index()
     assert near(store).recall >= 0.99
-    assert len(list(store.indexes_folder.glob("*.json"))) >= 1
+    assert len(list((store.place.folder / "indexes").glob("*.json"))) >= 1
 
 
 def test_an_index_of_other_files_under_the_same_numbers_is_not_used(store):
-    (path,) = store.indexes_folder.glob("*.json")
-    record = read_record(path)
-    write_record(path, record | {"files": dict.fromkeys(record["files"], "another.lance")})
+    (path,) = (store.place.folder / "indexes").glob("*.json")
+    record = read_record(store.place, f"indexes/{path.name}")
+    write_record(
+        store.place, f"indexes/{path.name}", record | {"files": dict.fromkeys(record["files"], "another.lance")}
+    )
     assert near(store) is None
 
 
@@ -106,22 +108,26 @@ def test_an_index_that_misses_too_many_is_not_used_and_says_so(tmp_path, monkeyp
 
 
 def test_what_was_never_measured_is_not_used(store):
-    (path,) = store.indexes_folder.glob("*.json")
-    write_record(path, read_record(path) | {"cells": 0, "recall": 0.0})  # as a kill before the measurement leaves it
+    (path,) = (store.place.folder / "indexes").glob("*.json")
+    write_record(
+        store.place,
+        f"indexes/{path.name}",
+        read_record(store.place, f"indexes/{path.name}") | {"cells": 0, "recall": 0.0},
+    )  # as a kill before the measurement leaves it
     assert near(store) is None
 
 
 def test_an_index_is_replaced_and_the_old_version_keeps_its_own(store):
     store.append(contract.make(ROWS, 500))
     before = store.latest()
-    old = {path.stem for path in store.indexes_folder.glob("*.json")}
+    old = {path.stem for path in (store.place.folder / "indexes").glob("*.json")}
     store.build_index()
     assert [len(one.segments) for one in store.snapshot().dataset.describe_indices()] == [1]
     fresh = again(store)
     assert fresh.near(fresh.heads(before)).recall >= 0.99
     fresh.forget(1)
     fresh.build_index()
-    assert not old & {path.stem for path in store.indexes_folder.glob("*.json")}
+    assert not old & {path.stem for path in (store.place.folder / "indexes").glob("*.json")}
 
 
 def test_rows_whose_heads_are_damaged_are_not_proposed(store, monkeypatch):
@@ -148,12 +154,12 @@ def test_a_dimension_that_bits_do_not_serve_has_an_index_as_well(tmp_path):
     store = LanceStore.create(tmp_path / "archive", Identity("frame", "e", "r", 5))
     store.append(make_rows(embeddings, start, start + contract.STEP, "noise", ""))
     assert store.build_index() >= 0.99
-    (path,) = store.indexes_folder.glob("*.json")
-    assert read_record(path)["kind"] == "IVF_FLAT"
+    (path,) = (store.place.folder / "indexes").glob("*.json")
+    assert read_record(store.place, f"indexes/{path.name}")["kind"] == "IVF_FLAT"
 
 
 def test_the_way_is_chosen_by_size(store, monkeypatch):
-    index = Archive(store.folder).index()
+    index = Archive(store.place).index()
     centre = contract.make(3, 1).embeddings[0]
     assert index.way() == "product" and index.recall("product") == 1
     exact = index.nearest(centre, 10)

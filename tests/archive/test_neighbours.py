@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.archive import graphs, neighbours
-from pyspedas_similarity.archive.durable import write_record
+from pyspedas_similarity.archive.durable import Folder
 from pyspedas_similarity.archive.graphs import cached_graph
 from pyspedas_similarity.archive.neighbours import GraphNear, make_graph, nearest_others
+from pyspedas_similarity.archive.records import write_record
 from pyspedas_similarity.errors import ArgumentError
 
 
@@ -127,7 +128,7 @@ def test_a_graph_that_cannot_be_is_made_anew(tmp_path, monkeypatch, caplog, wron
         numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, "<i4").tobytes()
         path.write_bytes(numbers)
         told = {"hash": hashlib.sha256(numbers).hexdigest()} | ({"recall": 1} if wrong == "out of range" else {})
-        write_record(record, told)
+        write_record(Folder(record.parent), record.name, told)
     with caplog.at_level(logging.WARNING):
         again = cached_graph(tmp_path, unit(50), 3)
     assert "made anew" in caplog.text

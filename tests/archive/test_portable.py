@@ -47,7 +47,7 @@ def test_what_cannot_be_exported_or_imported(archive, tmp_path):
         export_archive(archive, file)
     stranger = LanceStore.create(tmp_path / "stranger", contract.Identity("frame", "other", "recipe-a", 8))
     with pytest.raises(MixingError, match="encoder"):
-        import_archive(Archive(stranger.folder), file)
+        import_archive(Archive(stranger.place.folder), file)
     for text in (b"", b"PAR1", b"no such thing" * 100):
         (tmp_path / "bad").write_bytes(text)
         with pytest.raises(ArgumentError, match="exported"):
@@ -132,11 +132,12 @@ def test_the_golden_archive_of_format_1_opens_bit_for_bit(tmp_path):
 def test_an_archive_of_another_format_is_refused(tmp_path):
     import json
 
-    from pyspedas_similarity.archive.durable import write_record
+    from pyspedas_similarity.archive.durable import Folder
+    from pyspedas_similarity.archive.records import write_record
 
     LanceStore.create(tmp_path / "later", contract.IDENTITY)
     for name in ("archive.json", "archive.copy.json"):
         record = json.loads((tmp_path / "later" / name).read_text().rpartition("\n")[0].rpartition("\n")[0])
-        write_record(tmp_path / "later" / name, record | {"format_version": 2, "shards": 4})
+        write_record(Folder(tmp_path / "later"), name, record | {"format_version": 2, "shards": 4})
     with pytest.raises(MixingError, match="layout is version 2; this version of the package reads 1"):
         LanceStore(tmp_path / "later")

@@ -11,6 +11,7 @@
     python tests/benchmarks/archive_faults.py hostile     100 hostile names, filters and paths; nothing is unpickled
     python tests/benchmarks/archive_faults.py offline     import and search open no socket
     python tests/benchmarks/archive_faults.py dask        kill -9 of workers that fill an archive from simulated files
+    python tests/benchmarks/archive_faults.py objects     an S3 on loopback: kills, many writers, broken connections
 
 `-n` changes the number, `--seed` the points. Exit status 1 where something was not as it should be.
 tests/archive/test_faults.py runs a short form of each.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import random
@@ -32,7 +34,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -43,14 +45,18 @@ from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.neighbours import LEAST_RECALL
+from pyspedas_similarity.archive.objects import LEASE_S
+from pyspedas_similarity.archive.place import place_of
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
-from pyspedas_similarity.errors import ArchiveError, MixingError, SimilarityError
+from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, MixingError, SimilarityError
 
 IDENTITY = Identity("frame", "encoder-a", "recipe-a", 16)
 START, STEP = np.datetime64("2015-10-16", "ns"), np.timedelta64(3, "s")
 BATCH = 50
 # Number of the first batch that all writers add.
 _SHARED = 100_000
+# Names the file that tells readers that the writers are done.
+_STOP = "ARCHIVE_FAULTS_STOP"
 
 
 def batch(number: int, rows: int = BATCH) -> Rows:
@@ -99,9 +105,9 @@ def search(store: LanceStore, like: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return starts[rows], scores
 
 
-def kill(n: int, seed: int, folder: Path) -> dict:
+def kill(n: int, seed: int, folder: Path, archive: Path | str | None = None, longest: float = 0.06) -> dict:
     """Kill a writer at any moment, and let the next one try again what was not acknowledged."""
-    rng, archive, found = random.Random(seed), folder / "archive", Counter()
+    rng, archive, found = random.Random(seed), archive or folder / "archive", Counter()
     LanceStore.create(archive, IDENTITY)
     acknowledged = 0
     with Nursery(folder) as nursery:
@@ -115,7 +121,7 @@ def kill(n: int, seed: int, folder: Path) -> dict:
                     acknowledged = int(line.split()[1]) + 1
                     if acknowledged > last:
                         break
-                time.sleep(rng.uniform(0, 0.06))
+                time.sleep(rng.uniform(0, longest))
                 worker.kill()
                 for line in worker.stdout:
                     acknowledged = int(line.split()[1]) + 1 if line.endswith("\n") else acknowledged
@@ -378,10 +384,13 @@ def bitflips(n: int, seed: int, folder: Path) -> dict:
     return _judged(found, bad, found["flips"] == n)
 
 
-def writers(n: int, seed: int, folder: Path, number: int = 8, readers: int = 2) -> dict:
+def writers(
+    n: int, seed: int, folder: Path, number: int = 8, readers: int = 2, archive: Path | str | None = None
+) -> dict:
     """Writers that overlap, readers and one that compacts, all at once; `n` commits by each writer."""
-    archive, found = folder / "archive", Counter()
+    archive, found, stop = archive or folder / "archive", Counter(), folder / "stop"
     LanceStore.create(archive, IDENTITY)
+    os.environ[_STOP] = str(stop)
     with contextlib.ExitStack() as stack:
         writing = [stack.enter_context(_worker("write", archive, one, n)) for one in range(number)]
         reading = [stack.enter_context(_worker("read", archive, one)) for one in range(readers)]
@@ -390,11 +399,11 @@ def writers(n: int, seed: int, folder: Path, number: int = 8, readers: int = 2) 
             out, _ = one.communicate()
             found["commits"] += out.count("ack ")
             found["writers that failed"] += one.returncode != 0
-        (archive / "stop").touch()
+        stop.touch()
         for one in (*reading, compacting):
             for key, value in json.loads(one.communicate()[0] or '{"others that failed": 1}').items():
                 found[key] += value
-    (archive / "stop").unlink()
+    stop.unlink()
     store = LanceStore(archive)
     # Writer w wrote batches w * n ... w * n + n - 1 of its own and, in turn, the shared ones.
     truth = dictionary(Rows.joined([batch(one) for one in _numbers_of_writers(number, n)]))
@@ -613,6 +622,109 @@ def _after_kill(archive: Path, truth: dict) -> dict:
     return dict(found)
 
 
+def objects(
+    n: int, seed: int, folder: Path, chosen: Sequence[str] = ("kill", "compaction", "writers", "connections")
+) -> dict:
+    """An archive in an object store: kill writers and maintenance, let many write at once, and break connections."""
+    server_of = _module("object_server", Path(__file__).parents[1] / "object_server.py")
+    found: dict = {}
+    with server_of.serving() as server, _environment(server.environment):
+        parts = {
+            "kill": lambda: kill(n, seed, folder, "s3://archives/kill", 0.4),
+            "compaction": lambda: _killed_maintenance(max(n // 10, 1), seed, folder / "maintenance"),
+            "writers": lambda: writers(max(n // 10, 2), seed, folder, 4, 1, "s3://archives/writers"),
+            "connections": lambda: _broken_connections(server, n, seed),
+        }
+        (folder / "maintenance").mkdir()
+        for name in chosen:
+            found |= {f"{name}: {key}": value for key, value in parts[name]().items()}
+        found["requests"] = len(server.asked)
+    kept = [key for key in found if key.endswith("as it should be")]
+    return {key: value for key, value in found.items() if key not in kept} | {
+        "as it should be": all(found[key] for key in kept)
+    }
+
+
+def _killed_maintenance(n: int, seed: int, folder: Path) -> dict:
+    """Kill who holds the lease; the next one gets it when it has lapsed, and no row has changed."""
+    rng, found, archive = random.Random(seed), Counter(), "s3://archives/maintenance"
+    store = LanceStore.create(archive, IDENTITY)
+    with Nursery(folder) as nursery:
+        for turn in range(n):
+            for number in range(8 * turn, 8 * turn + 8):
+                store.append(batch(number))
+            truth, _ = contents(store)
+            with nursery.worker("compact", archive, 0) as worker:
+                worker.stdout.readline()
+                time.sleep(rng.uniform(0, 1.0))
+                worker.kill()
+            found["kills"] += 1
+            there, damaged = contents(LanceStore(archive))
+            found["rows that differ"] += len(dict(there.items() ^ truth.items())) + damaged
+            began = time.monotonic()
+            while time.monotonic() < began + 2 * LEASE_S:
+                with contextlib.suppress(BusyArchiveError):
+                    store.compact()
+                    break
+            waited = time.monotonic() - began
+            found["leases that had to lapse"] += waited > LEASE_S / 2
+            found["leases not freed"] += waited > 1.5 * LEASE_S
+            found["rows that differ after it"] += contents(store) != (truth, 0)
+            found["more than one file then"] += len(store.snapshot().files()) > 1
+            found["not sound"] += not store.verify().sound
+    bad = [key for key in found if key.startswith(("rows that", "leases not", "more", "not "))]
+    return _judged(found, bad, True)
+
+
+def _broken_connections(server: object, n: int, seed: int) -> dict:
+    """Every tenth request is lost, its answer is, or the server is busy; what is not acknowledged is tried again."""
+    rng, found, archive = random.Random(seed), Counter(), "s3://archives/connections"
+    store, truth = LanceStore.create(archive, IDENTITY), {}
+
+    def fault(number: int, method: str, path: str) -> str | None:
+        chosen = rng.choice(["lost", "unanswered", "busy"]) if rng.random() < 0.1 else None
+        found[f"requests {chosen}"] += chosen is not None
+        return chosen
+
+    for number in range(n):
+        server.fault, acknowledged = fault, False
+        while not acknowledged:
+            try:
+                store.append(batch(number))
+                acknowledged = True
+            except ArchiveError:
+                found["typed errors"] += 1
+            except Exception as error:
+                found[f"other error {type(error).__name__}: {error}"[:150]] += 1
+                break
+        server.fault = lambda number, method, path: None
+        truth |= dictionary(batch(number))
+        found["acknowledged"] += acknowledged
+        found["wrong rows"] += contents(LanceStore(archive)) != (truth, 0)
+    found["not sound"] = int(not store.verify().sound)
+    bad = [key for key in found if key.startswith(("other error", "wrong", "not "))]
+    return _judged(found, bad, found["acknowledged"] == n)
+
+
+def _module(name: str, path: Path) -> object:
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for a while, for the workers as well."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
     return dict(found) | {"as it should be": bool(otherwise and not any(found[key] for key in bad))}
 
@@ -638,7 +750,7 @@ class Nursery:
         self._process.communicate()
 
     @contextlib.contextmanager
-    def worker(self, task: str, archive: Path, number: int) -> Iterator[Child]:
+    def worker(self, task: str, archive: Path | str, number: int) -> Iterator[Child]:
         """One worker; it is dead afterwards."""
         self._process.stdin.write(json.dumps([task, str(archive), number]) + "\n")
         self._process.stdin.flush()
@@ -664,6 +776,10 @@ class Child:
             os.kill(self.pid, signal.SIGKILL)
 
 
+def _where(archive: str) -> Path | str:
+    return archive if "://" in archive else Path(archive)
+
+
 def _work_fork(pipe: Path) -> None:
     import lance.fragment  # noqa: F401
     import pyarrow  # noqa: F401
@@ -674,13 +790,13 @@ def _work_fork(pipe: Path) -> None:
         pid = os.fork()
         if pid == 0:
             with pipe.open("w") as out, contextlib.redirect_stdout(out):
-                globals()["_work_" + task](Path(archive), number)
+                globals()["_work_" + task](_where(archive), number)
             os._exit(0)
         print(pid, flush=True)
 
 
 @contextlib.contextmanager
-def _worker(task: str, archive: Path, *numbers: int) -> Iterator[subprocess.Popen]:
+def _worker(task: str, archive: Path | str, *numbers: int) -> Iterator[subprocess.Popen]:
     command = [sys.executable, str(Path(__file__).resolve()), "_" + task, str(archive), *map(str, numbers)]
     quiet = os.environ | {"RUST_BACKTRACE": "0", "OMP_NUM_THREADS": "1"}
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=quiet)
@@ -692,14 +808,14 @@ def _worker(task: str, archive: Path, *numbers: int) -> Iterator[subprocess.Pope
         worker.stdout.close()
 
 
-def _work_append(archive: Path, first: int) -> None:
+def _work_append(archive: Path | str, first: int) -> None:
     store = LanceStore(archive)
     for number in range(first, 10**6):
         store.append(batch(number))
         print("ack", number, flush=True)
 
 
-def _work_compact(archive: Path, _: int) -> None:
+def _work_compact(archive: Path | str, _: int) -> None:
     store = LanceStore(archive)
     print("start", flush=True)
     store.compact(8 * BATCH)
@@ -719,18 +835,18 @@ def _numbers_of_writers(number: int, n: int) -> list[int]:
     return [*range(number * n), *range(_SHARED, _SHARED + n)]
 
 
-def _work_write(archive: Path, writer: int, n: int) -> None:
+def _work_write(archive: Path | str, writer: int, n: int) -> None:
     store = LanceStore(archive)
     for one in range(n):
         store.append(Rows.joined([batch(writer * n + one), batch(_SHARED + one)]))
         print("ack", one, flush=True)
 
 
-def _work_read(archive: Path, _: int) -> None:
+def _work_read(archive: Path | str, _: int) -> None:
     found: Counter = Counter()
     last = (0, 0)
     store = LanceStore(archive)
-    while not (archive / "stop").exists():
+    while not Path(os.environ[_STOP]).exists():
         there, damaged = contents(store)
         heads = store.heads()
         found["reads"] += 1
@@ -740,9 +856,9 @@ def _work_read(archive: Path, _: int) -> None:
     print(json.dumps(found))
 
 
-def _work_tidy(archive: Path, _: int) -> None:
+def _work_tidy(archive: Path | str, _: int) -> None:
     store, found = LanceStore(archive), Counter()
-    while not (archive / "stop").exists():
+    while not Path(os.environ[_STOP]).exists():
         before = store.latest()
         found["compactions that were told"] += store.compact() > before
         time.sleep(0.2)
@@ -897,10 +1013,11 @@ def _work_offline(archive: Path, _: int) -> None:
     print(json.dumps(found))
 
 
-def _unsealed(archive: Path) -> int:
+def _unsealed(archive: Path | str) -> int:
     from pyspedas_similarity.archive.seals import manifest_versions, sealed_versions
 
-    return sum(one > max(sealed_versions(archive / "seals")) for one in manifest_versions(archive / "rows.lance"))
+    place = place_of(archive)
+    return sum(one > max(sealed_versions(place)) for one in manifest_versions(place))
 
 
 def _is_ours(path: Path, archive: Path) -> bool:
@@ -936,12 +1053,13 @@ TESTS = {
     "hostile": (hostile, 100),
     "offline": (offline, 1),
     "dask": (spread, 12),
+    "objects": (objects, 50),
 }
 
 
 def main() -> int:
     if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
-        globals()["_work" + sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))
+        globals()["_work" + sys.argv[1]](_where(sys.argv[2]), *map(int, sys.argv[3:]))
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("test", choices=TESTS)
