@@ -16,7 +16,7 @@ from .results import result_table
 from .sources import frames, tplot_variable
 from .sources.companions import find_companions, with_companions
 from .sources.registry import recipe_of
-from .times import Span, cadence, to_times
+from .times import Span, cadence, to_datetime64, to_times
 from .tplot import Variable
 
 if TYPE_CHECKING:
@@ -98,12 +98,30 @@ class Found:
             return one
         raise ArgumentError("found", "the table does not tell how it was made (meta['similarity'])", _NO_PEAK)
 
+    def row_of(self, match: Any) -> int:
+        """The row that a number or a time stands for.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none.
+        """
+        if isinstance(match, (int, np.integer)) and not isinstance(match, bool):
+            if 0 <= match < len(self):
+                return int(match)
+            raise ArgumentError("match", f"found {match}", f"Give a number from 0 to {len(self) - 1}, or a time.")
+        time = to_datetime64(match)
+        inside = np.flatnonzero((self.start <= time) & (self.end >= time))
+        if not len(inside):
+            raise ArgumentError("match", f"no interval holds {time}", "Give a row of the table, or a time in one.")
+        return int(inside[0])
+
     def seeds(self) -> list[tuple[str, Span | None, Mapping[str, Any]]]:
         """Variable, time and record of each seed, once; an array has no time."""
         found = {}
         for record in self.records:
             for seed in record.get("seeds", ()):
-                found.setdefault(str(seed.get("label", "")), (_variable_of(seed), _span_of(seed), record))
+                found.setdefault(str(seed.get("label", "")), (variable_of(seed), span_of(seed), record))
         return list(found.values())
 
 
@@ -138,6 +156,13 @@ class Originals:
             return Sample(self._one(variable, time, recipe), recipe)
         except SimilarityError as error:
             return Sample(None, None, str(error))
+
+    def times(self, name: str, record: Mapping[str, Any]) -> np.ndarray | None:
+        """Of the samples of a variable; None where it is not at hand."""
+        try:
+            return self.opened(name, record)[0].times
+        except SimilarityError:
+            return None
 
     def opened(self, name: str, record: Mapping[str, Any]) -> tuple[Variable, Recipe]:
         """The samples that were searched, and how images are made of them, in axes for which all is there."""
@@ -190,7 +215,7 @@ def _stations(record: Mapping[str, Any]) -> set[str]:
     return {str(one) for one in (record.get("station") or {}).values()}
 
 
-def _variable_of(seed: Mapping[str, Any]) -> str:
+def variable_of(seed: Mapping[str, Any]) -> str:
     """The name before the time, or the two times, at the end of a seed's label; of an array nothing."""
     label = str(seed.get("label", ""))
     for ending in (f" {_TIME} to {_TIME}", f" {_TIME}"):
@@ -200,7 +225,8 @@ def _variable_of(seed: Mapping[str, Any]) -> str:
     return ""
 
 
-def _span_of(seed: Mapping[str, Any]) -> Span | None:
+def span_of(seed: Mapping[str, Any]) -> Span | None:
+    """The time of a seed, as a record of it tells; None for an array."""
     if "start" not in seed:
         return None
     return Span(np.datetime64(seed["start"], "ns"), np.datetime64(seed["end"], "ns"))

@@ -138,6 +138,14 @@ def write(variable: Variable, options: Mapping[str, object] | None = None) -> st
     return variable.name
 
 
+def options_of(name: str) -> dict[str, Any]:
+    """The options of a loaded variable that are not of an axis, such as ``spec`` and ``colormap``; a copy."""
+    for module in _stores().values():
+        if name in module.data_quants:
+            return dict(module.data_quants[name].attrs.get("plot_options", {}).get("extras", {}))
+    raise _unknown(name, loaded_names())
+
+
 @contextmanager
 def preserved() -> Iterator[None]:
     """Give the stores back as they were, whatever happens inside.

@@ -105,9 +105,7 @@ def _score(panel: Axes, strip: Strip) -> None:
         panel.axhline(strip.marks.threshold, color="0.4", linestyle=":", linewidth=1, label="threshold")
 
 
-def _mark(
-    panel: Axes, marks: Marks, ends: tuple[np.datetime64, np.datetime64], style: Style, full: bool
-) -> None:
+def _mark(panel: Axes, marks: Marks, ends: tuple[np.datetime64, np.datetime64], style: Style, full: bool) -> None:
     """Shade seeds and matches below; above, where they would cover the keogram, draw them as a bar at its foot."""
     for (starts, stops), colour, name in (
         (drawable(marks.start, marks.end, *ends), style.match, "similar"),
@@ -135,4 +133,6 @@ def _with_gaps(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nd
     # One column just after what is there, and one just before what comes next.
     around = np.stack([times[gaps] + usual, times[gaps + 1] - usual], axis=1).ravel()
     nothing = np.full((len(around), values.shape[1]), np.nan)
-    return np.insert(times, np.repeat(gaps + 1, 2), around), np.insert(values.astype(float), np.repeat(gaps + 1, 2), nothing, axis=0)
+    return np.insert(times, np.repeat(gaps + 1, 2), around), np.insert(
+        values.astype(float), np.repeat(gaps + 1, 2), nothing, axis=0
+    )

@@ -173,9 +173,7 @@ def _overlay(panel: Axes, one: Original, change: np.ndarray, largest: float, sty
     """The change in colours, and where it is more than half of the largest, the outline on top."""
     shown = change[::-1] if one.gray else change  # photographs were turned, so that north is up
     panel.set_facecolor("0.85")
-    panel.imshow(
-        shown, origin="lower", cmap=style.diverging, vmin=-largest, vmax=largest, interpolation="nearest"
-    )
+    panel.imshow(shown, origin="lower", cmap=style.diverging, vmin=-largest, vmax=largest, interpolation="nearest")
     filled = np.nan_to_num(shown)
     if filled.max() > largest / 2:
         panel.contour(filled, levels=[largest / 2], colors="black", linewidths=0.8)
@@ -194,9 +192,7 @@ def _side(image: np.ndarray, patch: int | None) -> int:
 def _squares(image: np.ndarray, side: int) -> Iterator[tuple[int, slice, slice]]:
     """All squares in which something was measured, so that the last ones end with the image."""
     step = max(1, side // 2)
-    starts = [
-        sorted({*range(0, length - side + 1, step), length - side}) for length in image.shape[1:]
-    ]
+    starts = [sorted({*range(0, length - side + 1, step), length - side}) for length in image.shape[1:]]
     for channel in range(len(image)):
         for row in starts[0]:
             for column in starts[1]:
