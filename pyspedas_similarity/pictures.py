@@ -93,22 +93,21 @@ def plot_matches(
     looks, read = Style.of(style), Found.read(found)
     if not len(read):
         return nothing_found("there is no match to draw; lower the threshold of the search")
-    opened = Originals(originals)
+    opened, several = Originals(originals), len({*read.source, *(name for name, *_ in read.seeds())}) > 1
     samples: list[tuple[Sample, tuple[str, ...], bool]] = []
     for name, span, record in read.seeds()[:MOST_SEEDS]:
         if span is None:
             samples.append((Sample(None, None, "the seed was given as an array"), ("seed", "array"), True))
         else:
             sample = opened.at(name, middle_of(span, opened.times(name, record)), record)
-            samples.append((sample, ("seed", *_when(sample, span.start), name), True))
+            samples.append((sample, ("seed", *_when(sample, span.start), *([name] * several)), True))
     for row in range(min(most, len(read))):
         time = read.peak[row]
         sample = opened.at(_name_at(read, row), time, read.record(row))
-        heading = (f"{row + 1}: {read.score[row]:.3f}", *_when(sample, time), read.source[row])
+        heading = (f"{row + 1}: {read.score[row]:.3f}", *_when(sample, time), *([read.source[row]] * several))
         samples.append((sample, heading, False))
-    figure = gallery_figure(
-        _shown(samples, encoded_too), looks, "Seed and matches", told(min(most, len(read)), len(read))
-    )
+    title = "Seed and matches" if several else f"Seed and matches in {read.source[0]}"
+    figure = gallery_figure(_shown(samples, encoded_too), looks, title, told(min(most, len(read)), len(read)))
     return _given(figure, path, looks)
 
 

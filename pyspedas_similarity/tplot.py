@@ -222,8 +222,9 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
         write(replace(panel.instead, name=name, store="pyspedas"))
     else:
         entry = owner.data_quants[panel.name]
-        module.data_quants[name] = entry.copy(deep=False)
-        module.data_quants[name].attrs = copy.deepcopy(entry.attrs)
+        lent = entry.copy(deep=False)
+        lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
+        module.data_quants[name] = lent
     module.options(name, opt_dict=dict(panel.options))
     for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):
         options = module.data_quants[name].attrs["plot_options"].get(group) or {}
