@@ -74,7 +74,7 @@ class Driven:
         likes = [reader.embedded(seed) for seed in record["seeds"]]
         unlikes = [reader.embedded(seed) for seed in record.get("unlike", ())]
         seed = record["seeds"][0]
-        heading = f"seed, {str(reader.middle(seed))[:23]}"
+        heading = f"seed, {str(reader.middle(seed))[:23].replace('T', ' ')}"
         return cls(
             row, time, plan, samples, image, reader.image(seed), heading, likes, unlikes, float(found.score[row])
         )

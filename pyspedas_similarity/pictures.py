@@ -169,8 +169,8 @@ def plot_score(
         own = _own_rows(read, one)
         here = [(s.start, s.end) for name, s, _ in _seeds(read, [one]) if s is not None and name == _searched_name(one)]
         shaded = _shaded(read.start[own], read.end[own], here, ends, looks)
-        panels.append(Panel(one.name, shaded, options={"legend_names": [plain(one.attributes[ATTRIBUTE]["source"])]}))
-    figure = tplot.panels(panels, ends, looks.size(9.0, 1.2 + 1.6 * len(panels)))
+        panels.append(Panel(one.name, shaded, options={"legend_names": [plain(_searched_name(one), 24)]}))
+    figure = tplot.panels(panels, ends, looks.size(10.0, 1.2 + 1.5 * len(panels)))
     for panel, one in zip(figure.axes[len(beside) :], scores, strict=False):
         _threshold(panel, one)
     _legend(figure, bool(len(read)), bool(seeds), bool(scores), looks)
@@ -230,7 +230,10 @@ def superposed_epochs(
         return nothing_found("there is no event to superpose; lower the threshold of the search")
     variables = [tplot.read(name) for name in tplot.expand(names)]
     wide = None if step is None else to_timedelta64(step, "step")
-    epochs = tuple(superpose(variable, np.sort(times), *window, wide) for variable in variables)
+    epochs = tuple(
+        superpose(one, np.sort(times), window, wide, tplot.options_of(one.name).get("legend_names") or ())
+        for one in variables
+    )
     shared = overlapping(times, *window)
     figure = _given(epochs_figure(epochs, len(times), shared, looks), path, looks)
     return SuperposedEpochs(epochs, np.sort(times), shared, figure)
@@ -381,7 +384,7 @@ def what_drove(
     encoder : str, path or Encoder, optional
         The one that was searched with, where it has no name that says which it is.
     patch : int, optional
-        Side of what is hidden at once, in pixels of the encoder's image; default an eighth of the image's side.
+        Side of what is hidden at once, in pixels of the encoder's image; default a sixth of the image's side.
     fill : {'mean', 'median'}
         What takes its place: the mean of what lies around it, or the median of up to 64 images spread over the
         variable. 'mean' needs nothing else and takes out what is smaller than the patch; 'median' also takes out what
@@ -413,7 +416,7 @@ def what_drove(
         return nothing_found("there is no match to explain; lower the threshold of the search")
     driven = Driven.of(read, read.row_of(match), encoder, originals)
     made = driven.occluded(patch, fill)
-    headings = (plain(driven.seed_heading), plain(f"match {driven.row + 1}, {str(driven.time)[:23]}"))
+    headings = (plain(driven.seed_heading), plain(f"match {driven.row + 1}, {_text_of(driven.time)}"))
     figure = occlusion_figure(made, driven.seed_pictures(), driven.match_pictures(), looks, headings)
     return replace(made, figure=_given(figure, path, looks))
 
@@ -422,6 +425,10 @@ def _given(figure: Figure, path: str | Path | None, looks: Style) -> Figure:
     if path is not None:
         save(figure, path, looks)
     return figure
+
+
+def _text_of(time: np.datetime64) -> str:
+    return str(time)[:23].replace("T", " ")
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -11,6 +11,7 @@ import copy
 import difflib
 import fnmatch
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -139,10 +140,11 @@ def write(variable: Variable, options: Mapping[str, object] | None = None) -> st
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """The options of a loaded variable that are not of an axis, such as ``spec`` and ``colormap``; a copy."""
+    """Some options of a loaded variable, such as ``spec``, ``colormap`` and ``legend_names``; a copy."""
     for module in _stores().values():
         if name in module.data_quants:
-            return dict(module.data_quants[name].attrs.get("plot_options", {}).get("extras", {}))
+            options = module.data_quants[name].attrs.get("plot_options", {})
+            return {**options.get("yaxis_opt", {}), **options.get("extras", {})}
     raise _unknown(name, loaded_names())
 
 
@@ -212,7 +214,18 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
         unix = [float(time.astype("datetime64[ns]").astype(np.int64)) / 1e9 for time in trange]
         # Given a figure and its axes pyspedas makes none by pyplot; of one variable it asks for the axis alone.
         module.tplot(lent, trange=unix, fig=figure, axis=axes if len(lent) > 1 else axes[0], display=False)
+    for axis in figure.axes:
+        axis.tick_params(labelsize="small")
+        axis.yaxis.label.set(text=_wrapped(axis.get_ylabel()), fontsize="small")
     return figure
+
+
+def _wrapped(label: str) -> str:
+    """A label on lines that fit beside a panel, broken at blanks and after underscores; formulas stay whole."""
+    if "$" in label.replace(r"\$", ""):
+        return label
+    lines = [one for line in label.splitlines() for one in textwrap.wrap(line.replace("_", "_ "), 18)]
+    return "\n".join(one.replace("_ ", "_") for one in lines)
 
 
 def _lend(panel: Panel, name: str, module: ModuleType) -> str:
@@ -225,7 +238,9 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
         lent = entry.copy(deep=False)
         lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
         module.data_quants[name] = lent
-    module.options(name, opt_dict=dict(panel.options))
+    module.options(
+        name, opt_dict={"legend_location": "spedas", "legend_size": 8, "legend_linewidth": 2} | dict(panel.options)
+    )
     for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):
         options = module.data_quants[name].attrs["plot_options"].get(group) or {}
         options.update({key: _drawable(value) for key, value in options.items()})

@@ -105,7 +105,11 @@ class SuperposedEpochs:
 
 
 def superpose(
-    variable: Variable, times: np.ndarray, before: np.timedelta64, after: np.timedelta64, step: np.timedelta64 | None
+    variable: Variable,
+    times: np.ndarray,
+    window: tuple[np.timedelta64, np.timedelta64],
+    step: np.timedelta64 | None = None,
+    components: Sequence[str] = (),
 ) -> Epoch:
     """Median and quartiles of a variable around times.
 
@@ -114,10 +118,12 @@ def superpose(
     variable : Variable
         A line, lines (time, components) or a spectrogram (time, bins) with ``v``.
     times : numpy.ndarray of datetime64[ns], shape (n,)
-    before, after : timedelta64
-        Window around each; its end does not belong to it.
-    step : timedelta64 or None
+    window : (timedelta64, timedelta64)
+        Before and after each; its end does not belong to it.
+    step : timedelta64, optional
         Length of a bin of relative time; None: a cadence of the variable, or more where that gave too many.
+    components : sequence of str, optional
+        Names of several lines; by default their numbers.
 
     Returns
     -------
@@ -130,6 +136,7 @@ def superpose(
         If no event has a sample, or it is neither line nor spectrogram.
     """
     values = _columns(variable)
+    before, after = window
     step = _step(variable, before, after, step)
     n_bins = int(-(-(before + after) // step))
     rows, events, bins = _members(variable.times, times, before, (step, n_bins))
@@ -149,7 +156,10 @@ def superpose(
     seconds = (-before.astype(np.int64) + (np.arange(n_bins) + 0.5) * step.astype(np.int64)) / _NS
     lower, median, upper = quartiles
     axis = _axis(variable)
-    names = tuple(str(one) for one in range(values.shape[1])) if axis is None and values.shape[1] > 1 else ("",)
+    names = ("",)
+    if axis is None and values.shape[1] > 1:
+        numbers = tuple(f"component {one}" for one in range(values.shape[1]))
+        names = tuple(map(str, components)) if len(components) == values.shape[1] else numbers
     return Epoch(variable.name, variable.units, seconds, median, lower, upper, there.sum(axis=0), axis, names)
 
 
@@ -199,7 +209,7 @@ def _heading(epochs: Sequence[Epoch], n_times: int, shared: int) -> str:
     told = f"{there} of {n_times} events" if there < n_times else f"{n_times} event{'s' * (n_times != 1)}"
     told = f"Superposed epochs of {told}: median"
     told += " and quartiles" if there >= FEWEST else f" (quartiles need {FEWEST} events)"
-    return told + (f"; {shared} windows overlap" if shared else "")
+    return told + (f"; {shared} window{'s' * (shared != 1)} overlapping another" if shared else "")
 
 
 def _ends(seconds: np.ndarray) -> tuple[float, float]:
@@ -214,13 +224,13 @@ def _lines(panel: Axes, epoch: Epoch, style: Style) -> None:
         colour = _COLOURS[number % len(_COLOURS)]
         between = (np.where(enough, part[:, number], np.nan) for part in (epoch.lower, epoch.upper))
         panel.fill_between(epoch.seconds, *between, color=colour, alpha=0.25, linewidth=0, step="mid")
-        label = f"component {name}" if name else "median"
+        label = plain(name, 24) or "median"
         dashes = _DASHES[number % len(_DASHES)]
         panel.plot(epoch.seconds, epoch.median[:, number], color=colour, linestyle=dashes, linewidth=1.4, label=label)
     if len(epoch.components) > 1:
         panel.legend(fontsize="xx-small", loc="upper right", ncols=3)
     unit = f"\n({plain(epoch.unit, 24)})" if epoch.unit else ""
-    panel.set_ylabel(f"{_wrapped(epoch.name)}{unit}", fontsize="x-small")
+    panel.set_ylabel(f"{_wrapped(epoch.name)}{unit}", fontsize="small")
     panel.margins(x=0)
 
 
@@ -249,7 +259,7 @@ def _spectrogram(panel: Axes, epoch: Epoch, style: Style) -> None:
     bar.ax.tick_params(labelsize="x-small")
     if (epoch.axis > 0).all() and epoch.axis.max() > 20 * epoch.axis.min():
         panel.set_yscale("log")
-    panel.set_ylabel(_wrapped(epoch.name), fontsize="x-small")
+    panel.set_ylabel(_wrapped(epoch.name), fontsize="small")
 
 
 def _wrapped(name: str) -> str:

@@ -14,7 +14,7 @@ from ..imaging.recipe import DistributionRecipe, Recipe
 from ..products import ATTRIBUTE
 from ..sources.tplot_variable import select
 from ..tplot import Variable
-from .original import Original, as_measured_or_encoded, encoded, half_width
+from .original import ENCODED, Original, as_measured_or_encoded, encoded, half_width
 from .style import Style, plain, save
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-_MOST, _PER_LINE = 7, 8
+_MOST, _PER_LINE, _GAMMA = 7, 8, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,9 @@ def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: st
     style = style or Style()
     rows = max(1, *(len(one.pictures) for one in shown))
     columns = min(len(shown), _PER_LINE)
+    ticks = any(picture.x_label for one in shown for picture in one.pictures)
     lines = -(-len(shown) // columns)
-    size = style.size(max(1.55 * columns + 1.3, 4.2), lines * (1.5 * rows + 0.55) + 0.8)
+    size = style.size(max(1.55 * columns + 1.3, 4.2), lines * (1.5 * rows + 0.55) + (0.8 if ticks else 0.45))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines * rows, columns, squeeze=False)
     scales = _scales(shown)
@@ -140,7 +141,7 @@ def told(drawn: int, there: int) -> str:
 
 def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
     """One scale of colours for each unit: from percentile 2 to 99.8 of all that is shown in it."""
-    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.colors import LogNorm, Normalize, PowerNorm
 
     found: dict[str, list[Original]] = {}
     for one in shown:
@@ -155,7 +156,10 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
             scales[unit] = LogNorm(low, max(high, 2 * low))
         else:
             low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
-            scales[unit] = Normalize(low, high if high > low else low + 1)
+            high = high if high > low else low + 1
+            # Of photographs a root, so that a faint arc is seen beside a bright one; the bar has it too.
+            is_photograph = pictures[0].gray and unit != ENCODED
+            scales[unit] = PowerNorm(_GAMMA, low, high) if is_photograph else Normalize(low, high)
     return scales
 
 
@@ -231,7 +235,7 @@ def _bars(
     fullest = max(shown, key=lambda one: len(one.pictures)).pictures
     for unit, scale in scales.items():
         own = [row for row, picture in enumerate(fullest) if picture.unit == unit]
-        if unit == "image for the encoder" or not own:
+        if unit == ENCODED or not own:
             continue
         one = fullest[own[0]]
         beside = [panels[line + row, -1] for line in range(0, len(panels), rows) for row in own]

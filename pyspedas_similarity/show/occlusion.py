@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILLS = ("mean", "median")
 _BATCH = 64
-_PARTS = 8
+_PARTS = 6
 """Of an image's side that a square covers by default."""
 
 
@@ -77,7 +77,7 @@ def occlude(
     seeds, unlike : sequence of numpy.ndarray, shape (n, dimension)
         Embeddings of seeds, as scores are made of them.
     patch : int, optional
-        Side of the square, pixels; default an eighth of the image's. Squares lie half a side apart, in one channel at
+        Side of the square, pixels; default a sixth of the image's. Squares lie half a side apart, in one channel at
         a time.
     usual : numpy.ndarray, shape (channels, pixels, pixels), optional
         What a square is filled with; None: with the mean of what is measured around it, as far as half a side away.
@@ -146,7 +146,9 @@ def occlusion_figure(
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    bar = figure.colorbar(ScalarMappable(Normalize(-largest, largest), style.diverging), ax=panels[:, 2], pad=0.02)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(-largest, largest), style.diverging), ax=panels[:, 2], pad=0.02, aspect=30, shrink=0.8
+    )
     bar.set_label(f"fall of the score ({found.score:.3f} with all)", fontsize="small")
     bar.ax.tick_params(labelsize="x-small")
     hidden = {"mean": "the mean around them", "median": "the median of all images"}[found.fill]

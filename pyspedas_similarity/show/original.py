@@ -13,6 +13,9 @@ from ..sources import frames, tplot_variable
 from ..tplot import Variable
 from .style import plain
 
+ENCODED = "image for the encoder"
+"""Unit of what was measured no more."""
+
 # Phase space density, s^3 cm^-6, between which a cut is kept on a logarithmic scale.
 _LEAST, _MOST = 1e-36, 1e-9
 _PIXELS = 64
@@ -23,8 +26,9 @@ _AXES = {
     "y": "$v_y$",
     "z": "$v_z$",
     "par": r"$v_\parallel$",
-    "perp1": r"$v_{\perp 1}$",
-    "perp2": r"$v_{\perp 2}$",
+    # The sign of \\perp is not in matplotlib's own font.
+    "perp1": r"$v_{\bot 1}$",
+    "perp2": r"$v_{\bot 2}$",
 }
 
 
@@ -108,9 +112,7 @@ def encoded_image(image: np.ndarray, recipe: Recipe) -> tuple[Original, ...]:
     places = [np.arange(side, dtype=float) for side in image.shape[:0:-1]]
     planes = image[:, ::-1] if is_frame else image
     pairs = zip(planes, names, strict=True)
-    return tuple(
-        Original(plane, *places, label=name, unit="image for the encoder", gray=is_frame) for plane, name in pairs
-    )
+    return tuple(Original(plane, *places, label=name, unit=ENCODED, gray=is_frame) for plane, name in pairs)
 
 
 def half_width(sample: Variable, recipe: DistributionRecipe) -> float:

@@ -49,8 +49,7 @@ def ions(folder: Path) -> None:
     sim.plot_score(found, above, path=folder / "score_ions.png", title="Simulated ions", errors="raise")
     shown = ["simulated1_dis_numberdensity_brst", "simulated1_dis_bulkv_dbcs_brst", above[0]]
     shown = [one for one in shown if one in pyspedas.tplot_names(quiet=True)]
-    title = "Simulated jets"
-    made = sim.superposed_epochs(shown, found, 10, 10, path=folder / "simulated_epochs.png", dpi=85, errors="raise")
+    made = sim.superposed_epochs(shown, found, 10, 10, path=folder / "simulated_epochs.png", dpi=90, errors="raise")
     print(f"epochs: {len(made.times)} events, {made.overlapping} windows overlap")
     drove = sim.what_drove(found, path=folder / "drove_ions.png", errors="raise")
     print(f"drove: score {drove.score:.3f}, strongest at {drove.strongest}, fall {np.nanmax(drove.change):.3f}")
@@ -85,7 +84,7 @@ def archive(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         kept = sim.open_archive(place)
         names = fpi.load(trange=PASS, seed=3)
-        sim.add(kept, names[0], errors="raise")
+        sim.add(kept, names[0])
         jet = middle_of_first(names[0], "jet")
         region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
         times = pyspedas.get_data(names[0], dt=True).times
