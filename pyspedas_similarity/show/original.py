@@ -26,7 +26,7 @@ _AXES = {
     "y": "$v_y$",
     "z": "$v_z$",
     "par": r"$v_\parallel$",
-    # The sign of \\perp is not in matplotlib's own font.
+    # The sign of \perp is not in matplotlib's own font.
     "perp1": r"$v_{\bot 1}$",
     "perp2": r"$v_{\bot 2}$",
 }
