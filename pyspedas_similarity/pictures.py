@@ -166,10 +166,10 @@ def plot_score(
     seeds = [(span.start, span.end) for _, span, _ in _seeds(read, scores) if span is not None]
     panels = [_panel(one, _shaded(read.start, read.end, seeds, ends, looks), looks) for one in beside]
     for one in scores:
-        own = _own_rows(read, one)
+        own, names_told = _own_rows(read, one), [plain(_searched_name(one), 30)] if len(scores) > 1 else None
         here = [(s.start, s.end) for name, s, _ in _seeds(read, [one]) if s is not None and name == _searched_name(one)]
         shaded = _shaded(read.start[own], read.end[own], here, ends, looks)
-        panels.append(Panel(one.name, shaded, options={"legend_names": [plain(_searched_name(one), 24)]}))
+        panels.append(Panel(one.name, shaded, options={"legend_names": names_told}))
     figure = tplot.panels(panels, ends, looks.size(10.0, 1.2 + 1.5 * len(panels)))
     for panel, one in zip(figure.axes[len(beside) :], scores, strict=False):
         _threshold(panel, one)

@@ -179,7 +179,7 @@ class Panel:
     instead : Variable, optional
         What is drawn in place of its values.
     options : mapping
-        Under the names that ``pyspedas.options`` takes, over those stored with it.
+        Under the names that ``pyspedas.options`` takes, over those stored with it; None takes one of the y axis away.
     """
 
     name: str
@@ -216,6 +216,7 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
         module.tplot(lent, trange=unix, fig=figure, axis=axes if len(lent) > 1 else axes[0], display=False)
     for axis in figure.axes:
         axis.tick_params(labelsize="small")
+        axis.xaxis.get_offset_text().set_fontsize("small")
         axis.yaxis.label.set(text=_wrapped(axis.get_ylabel()), fontsize="small")
     return figure
 
@@ -238,9 +239,10 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
         lent = entry.copy(deep=False)
         lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
         module.data_quants[name] = lent
-    module.options(
-        name, opt_dict={"legend_location": "spedas", "legend_size": 8, "legend_linewidth": 2} | dict(panel.options)
-    )
+    given = {key: value for key, value in panel.options.items() if value is not None}
+    module.options(name, opt_dict={"legend_size": 8, "legend_linewidth": 2} | given)
+    for key in set(panel.options) - set(given):
+        module.data_quants[name].attrs["plot_options"]["yaxis_opt"].pop(key, None)
     for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):
         options = module.data_quants[name].attrs["plot_options"].get(group) or {}
         options.update({key: _drawable(value) for key, value in options.items()})
