@@ -12,7 +12,7 @@ from . import tplot
 from .encoder.fitted import NAMED
 from .encoder.shipped import SHIPPED
 from .errors import EncoderError, SeedError, VariableError
-from .imaging.recipe import Recipe, recipe_from_dict
+from .imaging.recipe import FrameRecipe, Recipe, recipe_from_dict
 from .originals import Found, middle_of, span_of, variable_of
 from .pipeline import Choices, Plan, make_plan, prepare
 from .show.occlusion import Occlusion, occlude
@@ -87,17 +87,24 @@ class Driven:
         VariableError
             If the score comes out otherwise than it was found: the data are others.
         """
-        usual = None
-        if fill == "median":
-            rows = np.unique(np.linspace(0, len(self.samples.times) - 1, _USUAL).round().astype(int))
-            some = _images(self.samples, self.plan.recipe, rows)
-            known = np.isfinite(some).any(axis=0)
-            usual = np.where(known, np.nanmedian(np.where(known, some, 0), axis=0), np.nan)
+        usual = self._usual() if fill == "median" else None
         made = occlude(self.image, self.plan.encoder.encode, self.likes, self.unlikes, patch, usual)
         if np.isfinite(self.score) and abs(made.score - self.score) > _SAME:
             found = f"what is loaded now gives the score {made.score:.4f}, and {self.score:.4f} was found"
             raise VariableError(self.samples.name, found, "Load what was searched, with its field and velocity.")
         return made
+
+    def _usual(self) -> np.ndarray:
+        """The median of images spread over the variable, for frames on the scale of this one: each has its own."""
+        rows = np.unique(np.linspace(0, len(self.samples.times) - 1, _USUAL).round().astype(int))
+        some = _images(self.samples, self.plan.recipe, rows)
+        known = np.isfinite(some).any(axis=0)
+        usual = np.where(known, np.nanmedian(np.where(known, some, 0), axis=0), np.nan)
+        if not isinstance(self.plan.recipe, FrameRecipe):
+            return usual
+        low, middle, high = np.nanpercentile(usual, (25, 50, 75))
+        own = np.nanpercentile(self.image, (25, 50, 75))
+        return (usual - middle) * (own[2] - own[0]) / max(high - low, 1e-9) + own[1]
 
     def match_pictures(self) -> tuple[Original, ...]:
         """Channels of the match."""
