@@ -218,6 +218,10 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
         # Given a figure and its axes pyspedas makes none by pyplot; of one variable it asks for the axis alone.
         module.tplot(lent, trange=unix, fig=figure, axis=axes if len(lent) > 1 else axes[0], display=False)
     for axis in figure.axes:
+        legend = axis.get_legend()
+        if legend is not None:  # above the panel, where it hides nothing
+            legend.set(loc="lower right", frame_on=False)
+            legend.set_bbox_to_anchor((1.0, 1.0), axis.transAxes)
         axis.tick_params(labelsize="small")
         axis.xaxis.get_offset_text().set_fontsize("small")
         axis.yaxis.label.set(text=_wrapped(axis.get_ylabel()), fontsize="small")
@@ -243,7 +247,7 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
         lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
         module.data_quants[name] = lent
     given = {key: value for key, value in panel.options.items() if value is not None}
-    module.options(name, opt_dict={"legend_size": 8, "legend_linewidth": 2} | given)
+    module.options(name, opt_dict={"legend_size": 8, "legend_linewidth": 2, "legend_ncols": 6} | given)
     for key in set(panel.options) - set(given):
         module.data_quants[name].attrs["plot_options"]["yaxis_opt"].pop(key, None)
     for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):

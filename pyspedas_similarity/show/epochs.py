@@ -119,9 +119,10 @@ def superpose(
         A line, lines (time, components) or a spectrogram (time, bins) with ``v``.
     times : numpy.ndarray of datetime64[ns], shape (n,)
     window : (timedelta64, timedelta64)
-        Before and after each; its end does not belong to it.
+        Before and after each.
     step : timedelta64, optional
-        Length of a bin of relative time; None: a cadence of the variable, or more where that gave too many.
+        Length of a bin of relative time, one of which has its middle at the event; None: a cadence of the variable,
+        or more where that gave too many.
     components : sequence of str, optional
         Names of several lines; by default their numbers.
 
@@ -138,8 +139,10 @@ def superpose(
     values = _columns(variable)
     before, after = window
     step = _step(variable, before, after, step)
-    n_bins = int(-(-(before + after) // step))
-    rows, events, bins = _members(variable.times, times, before, (step, n_bins))
+    first, n_bins = -int(before // step), int(before // step) + int(after // step) + 1
+    # A sample at the event itself lies in the middle of a bin, so that jitter of the times does not part equal ones.
+    begin = times + first * step - step // 2
+    rows, events, bins = _members(variable.times, begin, step, n_bins)
     if not len(rows):
         span = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "nothing"
         found = f"none of {len(times)} events has a sample within its window; it has {span}"
@@ -153,7 +156,7 @@ def superpose(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # a bin without any sample is NaN
             quartiles[:, :, component] = np.nanpercentile(each, (25, 50, 75), axis=0)
-    seconds = (-before.astype(np.int64) + (np.arange(n_bins) + 0.5) * step.astype(np.int64)) / _NS
+    seconds = (first + np.arange(n_bins)) * (step.astype("timedelta64[ns]").astype(np.int64) / _NS)
     lower, median, upper = quartiles
     axis = _axis(variable)
     names = ("",)
@@ -302,21 +305,20 @@ def _step(
 
 
 def _members(
-    samples: np.ndarray, times: np.ndarray, before: np.timedelta64, parted: tuple[np.timedelta64, int]
+    samples: np.ndarray, begin: np.ndarray, step: np.timedelta64, n_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of samples in any window, with the number of the event and of the bin of each; events without are left out.
 
     A sample may be in the windows of several events.
     """
-    step, n_bins = parted
-    first = np.searchsorted(samples, times - before)
-    last = np.searchsorted(samples, times - before + n_bins * step)
+    first = np.searchsorted(samples, begin)
+    last = np.searchsorted(samples, begin + n_bins * step)
     there = np.flatnonzero(last > first)
     lengths = (last - first)[there]
     events = np.repeat(np.arange(len(there)), lengths)
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = first[there][events] + within
-    bins = ((samples[rows] - (times[there][events] - before)) // step).astype(np.int64)
+    bins = ((samples[rows] - begin[there][events]) // step).astype(np.int64)
     return rows, events, bins
 
 

@@ -91,7 +91,7 @@ def archive(folder: Path) -> None:
         events = [[times[run[0]], times[run[-1]]] for run in runs(region == "jet")]
         found = sim.find_similar(archive=kept, like=jet, k=8, errors="raise")
         for colour in ("time", "score", "source"):
-            path = folder / f"{'simulated_' if colour == 'time' else ''}archive_map_{colour}.png"
+            path = folder / ("simulated_archive_map.png" if colour == "time" else f"archive_map_{colour}.png")
             sim.plot_archive_map(kept, found, events, colour, path, most=3000, dpi=85, errors="raise")
 
 

@@ -37,8 +37,8 @@ def test_quartiles_are_those_of_the_samples_at_each_offset():
     values = np.random.default_rng(0).standard_normal(300)
     events = np.array([50, 90, 130, 200, 260])
     found = superpose(line(values), at(events), (10 * SECOND, 5 * SECOND))
-    offsets = np.arange(-10, 5)
-    np.testing.assert_allclose(found.seconds, offsets + 0.5)
+    offsets = np.arange(-10, 6)
+    np.testing.assert_allclose(found.seconds, offsets)
     lower, median, upper = by_hand(values, events, offsets)
     np.testing.assert_allclose(found.median[:, 0], median)
     np.testing.assert_allclose(found.lower[:, 0], lower)
@@ -51,7 +51,7 @@ def test_edges_and_gaps_leave_fewer_events_and_none_are_made_up():
     values[40:44] = np.nan
     events = np.array([3, 42, 98])
     found = superpose(line(values), at(events), (5 * SECOND, 5 * SECOND))
-    offsets = np.arange(-5, 5)
+    offsets = np.arange(-5, 6)
     expected = [sum(0 <= e + o < 100 and np.isfinite(values[e + o]) for e in events) for o in offsets]
     assert found.n_events.tolist() == expected and (min(expected), max(expected)) == (2, 3)
     np.testing.assert_allclose(found.median[:, 0], by_hand(values, events, offsets)[1])
@@ -65,8 +65,8 @@ def test_edges_and_gaps_leave_fewer_events_and_none_are_made_up():
 
 def test_a_bin_without_any_sample_is_nan():
     found = superpose(line(np.arange(20.0)), at([18]), (2 * SECOND, 4 * SECOND))
-    assert found.n_events.tolist() == [1, 1, 1, 1, 0, 0]
-    np.testing.assert_array_equal(found.median[:, 0], [16, 17, 18, 19, np.nan, np.nan])
+    assert found.n_events.tolist() == [1, 1, 1, 1, 0, 0, 0]
+    np.testing.assert_array_equal(found.median[:, 0], [16, 17, 18, 19, np.nan, np.nan, np.nan])
 
 
 def test_events_weigh_the_same_however_many_samples_they_have():
@@ -76,6 +76,15 @@ def test_events_weigh_the_same_however_many_samples_they_have():
     found = superpose(Variable("line", times, values), at([5, 105]), (2 * SECOND, 2 * SECOND), SECOND)
     np.testing.assert_allclose(found.median, 2.0)
     assert (found.n_events == 2).all()
+
+
+def test_jitter_of_the_times_does_not_move_samples_to_other_bins():
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal(200)
+    times = at(np.arange(200.0)) + rng.integers(-1000, 1000, 200).astype("timedelta64[us]")
+    found = superpose(Variable("line", times, values), times[[50, 120]], (4 * SECOND, 4 * SECOND), SECOND)
+    assert (found.n_events == 2).all()
+    np.testing.assert_allclose(found.median[:, 0], (values[46:55] + values[116:125]) / 2)
 
 
 def test_a_spectrogram_keeps_its_axis_and_vectors_their_names():
@@ -93,7 +102,7 @@ def test_a_spectrogram_keeps_its_axis_and_vectors_their_names():
 def test_the_table_has_the_numbers():
     table = superpose(line(np.arange(50.0)), at([20, 30]), (2 * SECOND, 2 * SECOND)).table()
     assert table.colnames == ["seconds", "median", "lower", "upper", "n_events"] and table.meta["units"] == "nT"
-    np.testing.assert_allclose(table["median"], [23, 24, 25, 26])
+    np.testing.assert_allclose(table["median"], [23, 24, 25, 26, 27])
     assert str(table["seconds"].unit) == "s"
 
 
@@ -108,7 +117,7 @@ def test_thousands_of_events():
     values = rng.standard_normal(200_000)
     events = rng.integers(100, 199_900, 5000)
     found = superpose(line(values), at(events), (50 * SECOND, 50 * SECOND))
-    assert (found.n_events == 5000).all() and len(found.seconds) == 100
+    assert (found.n_events == 5000).all() and len(found.seconds) == 101
     np.testing.assert_allclose(found.median[50, 0], np.median(values[events]))
 
 
