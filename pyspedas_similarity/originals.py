@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import tplot
+from .archive.archive import Archive
 from .errors import ArgumentError, SimilarityError, VariableError
 from .imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, recipe_from_dict
 from .results import result_table
@@ -127,11 +128,15 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One sample as it was measured, with what its pictures need; None where it is not at hand, and why."""
+    """One sample as it was measured, with what its pictures need; None where it is not at hand, and why.
+
+    `kept` is a small picture of it as PNG, where the archive that was searched has one.
+    """
 
     variable: Variable | None
     recipe: Recipe | None
     missing: str = ""
+    kept: bytes | None = None
 
 
 class Originals:
@@ -155,7 +160,7 @@ class Originals:
             variable, recipe = self.opened(name, record)
             return Sample(self._one(variable, time, recipe), recipe)
         except SimilarityError as error:
-            return Sample(None, None, str(error))
+            return Sample(None, None, str(error), _kept_picture(name, time, record))
 
     def times(self, name: str, record: Mapping[str, Any]) -> np.ndarray | None:
         """Of the samples of a variable; None where it is not at hand."""
@@ -203,6 +208,25 @@ def middle_of(span: Span, times: np.ndarray | None = None) -> np.datetime64:
         if len(inside):
             return inside[len(inside) // 2]
     return span.start + (span.end - span.start) // 2
+
+
+def _kept_picture(name: str, time: np.datetime64, record: Mapping[str, Any]) -> bytes | None:
+    """What the archive that was searched kept of a sample; None where there is no such archive or picture."""
+    about = record.get("archive")
+    if not isinstance(about, Mapping):
+        return None
+    try:
+        index, sites = Archive(about["path"], about["version"]).index(), _stations(record)
+        for one in index.series:
+            by_source = name == one.source and (not sites or one.site in sites)
+            if by_source or name == f"{one.source}_{one.site}":
+                row = int(np.searchsorted(one.start, time))
+                if row < len(one) and one.start[row] == time:
+                    (png,) = index.thumbnails(np.array([one.first + row]))
+                    return png if png is not None and png.startswith(b"\x89PNG") else None
+    except SimilarityError:
+        return None
+    return None
 
 
 def is_score(variable: Variable) -> bool:

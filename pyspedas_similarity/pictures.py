@@ -31,7 +31,7 @@ from .show.gallery import Shown, gallery_figure, told
 from .show.keogram_score import Strip, keogram_figure
 from .show.marks import Marks, drawable
 from .show.occlusion import FILLS, Occlusion, occlusion_figure
-from .show.original import as_measured_or_encoded, encoded, half_width
+from .show.original import as_measured_or_encoded, encoded, half_width, kept_picture
 from .show.overview import overview
 from .show.style import Style, plain, save
 from .sources import frames
@@ -82,7 +82,8 @@ def plot_matches(
     Returns
     -------
     matplotlib.figure.Figure
-        [] where there is no match, after one warning. A sample whose variable is no longer loaded says so in its place.
+        [] where there is no match, after one warning. Of a sample whose variable is no longer loaded there is the small
+        picture that the archive kept, if one was searched that has it; else its place says so.
 
     Raises
     ------
@@ -452,7 +453,8 @@ def _shown(samples: Sequence[tuple[Sample, tuple[str, ...], bool]], encoded_too:
     shown = []
     for sample, heading, is_seed in samples:
         if sample.variable is None:
-            shown.append(Shown(heading, (), is_seed, sample.missing))
+            kept = () if sample.kept is None else (kept_picture(sample.kept),)
+            shown.append(Shown(heading, kept, is_seed, sample.missing))
             continue
         if width is None and isinstance(sample.recipe, DistributionRecipe):
             width = half_width(sample.variable, sample.recipe)

@@ -460,3 +460,25 @@ def test_nothing_found_is_an_empty_list_and_one_warning(found, caplog):
         with caplog.at_level(logging.WARNING, "pyspedas_similarity"):
             assert draw([]) == []
         assert len(caplog.records) == 1
+
+
+def test_small_pictures_that_an_archive_kept_stand_in_for_what_is_not_loaded(tmp_path):
+    from io import BytesIO
+
+    from matplotlib.image import imread
+
+    names = fpi.load(trange=["2020-01-01/00:00:00", "2020-01-01/00:00:20"], seed=3)
+    times = pyspedas.get_data(names[0], dt=True).times
+    kept = sim.open_archive(tmp_path / "kept")
+    sim.add(kept, names[0], thumbnails=True)
+    found = sim.find_similar(archive=kept, like=times[20], k=2, exclude=3, errors="raise")
+    table = sim.intervals(found)
+    tplot_tools.del_data("simulated*")
+    figure = sim.plot_matches(table, errors="raise")
+    index = kept.index()
+    rows = np.searchsorted(times, [times[20], *table["peak"].to_value("datetime64")])
+    for panel, png in zip(figure.axes, index.thumbnails(rows), strict=False):
+        shown = panel.images[0].get_array()
+        assert not panel.texts and panel.images[0].origin == "lower"
+        np.testing.assert_allclose(shown[::-1], imread(BytesIO(png), format="png"))
+    assert len(figure.axes) == 1 + len(table)  # a picture in its own colours has no bar

@@ -146,7 +146,8 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
     found: dict[str, list[Original]] = {}
     for one in shown:
         for picture in one.pictures:
-            found.setdefault(picture.unit, []).append(picture)
+            if picture.values.ndim == 2:
+                found.setdefault(picture.unit, []).append(picture)
     scales = {}
     for unit, pictures in found.items():
         known = np.concatenate([picture.values[np.isfinite(picture.values)] for picture in pictures])
@@ -168,7 +169,7 @@ def _column(panels: np.ndarray, one: Shown, first: bool, looks: tuple[dict[str, 
     colour = style.seed if one.is_seed else style.match
     for row, panel in enumerate(panels):
         if row < len(one.pictures):
-            _picture(panel, one.pictures[row], scales[one.pictures[row].unit], style)
+            _picture(panel, one.pictures[row], scales.get(one.pictures[row].unit), style)
             last = row == len(one.pictures) - 1 or one.pictures[row + 1].unit != one.pictures[row].unit
             _axes(panel, one.pictures[row], first, last)
         else:
@@ -179,7 +180,10 @@ def _column(panels: np.ndarray, one: Shown, first: bool, looks: tuple[dict[str, 
     panels[0].set_title(heading, fontsize="x-small", color=style.seed if one.is_seed else "black")
 
 
-def _picture(panel: Axes, one: Original, scale: Normalize, style: Style) -> None:
+def _picture(panel: Axes, one: Original, scale: Normalize | None, style: Style) -> None:
+    if one.values.ndim == 3:
+        panel.imshow(one.values, origin="lower", interpolation="nearest")
+        return
     colours = style.cmap or ("gray" if one.gray else "viridis")
     panel.set_facecolor("0.85")  # where nothing was measured
     shown = np.where(one.values > 0, one.values, np.nan) if one.logarithmic else one.values

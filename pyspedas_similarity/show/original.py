@@ -39,7 +39,7 @@ class Original:
     Attributes
     ----------
     values : numpy.ndarray, shape (rows, columns)
-        NaN where nothing was measured. The first row is at the bottom.
+        NaN where nothing was measured. The first row is at the bottom. Or colours, (rows, columns, 3 or 4).
     x, y : numpy.ndarray, shape (columns,), (rows,)
         Middle of each column and row.
     x_label, y_label : str
@@ -113,6 +113,17 @@ def encoded_image(image: np.ndarray, recipe: Recipe) -> tuple[Original, ...]:
     planes = image[:, ::-1] if is_frame else image
     pairs = zip(planes, names, strict=True)
     return tuple(Original(plane, *places, label=name, unit=ENCODED, gray=is_frame) for plane, name in pairs)
+
+
+def kept_picture(png: bytes) -> Original:
+    """A small picture that an archive kept, in its own colours: (rows, columns, 4) from 0 to 1."""
+    from io import BytesIO
+
+    from matplotlib.image import imread
+
+    pixels = np.asarray(imread(BytesIO(png), format="png"), float)[::-1]
+    places = (np.arange(side, dtype=float) for side in pixels.shape[1::-1])
+    return Original(pixels, *places, label="kept in the archive")
 
 
 def half_width(sample: Variable, recipe: DistributionRecipe) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..writing import write_whole
 from .series import MATCH_COLOUR, SEED_COLOUR
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def plain(text: object, longest: int = _LONGEST) -> str:
 
 
 def save(figure: Figure, path: str | Path, style: Style) -> None:
-    """Write a figure; its ending says the format. Nothing is left where it cannot be drawn.
+    """Write a figure, over a file that is there; its ending says the format. Nothing is left where it cannot be drawn.
 
     Raises
     ------
@@ -103,7 +104,4 @@ def save(figure: Figure, path: str | Path, style: Style) -> None:
         # A font may lack letters of a name; a box is drawn in their place.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(drawn, format=form, dpi=style.dpi)
-    try:
-        place.write_bytes(drawn.getvalue())
-    except OSError as error:
-        raise ArgumentError(f"path {place}", f"it cannot be written ({error})", "Give another place.") from error
+    write_whole(place, drawn.getvalue(), overwrite=True)
