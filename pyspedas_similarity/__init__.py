@@ -19,6 +19,7 @@ from .filling import add, open_archive
 from .footprints import conjunctions
 from .joins import join_events, read_events
 from .neighbourhood import clusters, duplicates, find_nearest, novelty
+from .pictures import plot_archive_map, plot_keogram, plot_matches, plot_score, superposed_epochs, what_drove
 from .reporting import report
 from .reviewing import Review, resume_review, review
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
@@ -45,17 +46,23 @@ __all__ = [
     "load_encoder",
     "novelty",
     "open_archive",
+    "plot_archive_map",
+    "plot_keogram",
+    "plot_matches",
+    "plot_score",
     "read_events",
     "report",
     "resume_review",
     "review",
     "save_encoder",
+    "superposed_epochs",
     "time_list",
     "time_ranges",
     "to_timeseries",
     "to_tplot",
     "to_xarray",
     "train",
+    "what_drove",
 ]
 
 

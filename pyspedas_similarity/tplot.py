@@ -7,21 +7,27 @@ stores are looked up at every call, because programs replace and clear them.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import fnmatch
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import VariableError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _COORDINATES = ("v", "v1", "v2", "v3")
 _LONG_BYTES = 2**24
+_RESOLVED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,15 @@ def write(variable: Variable, options: Mapping[str, object] | None = None) -> st
     return variable.name
 
 
+def options_of(name: str) -> dict[str, Any]:
+    """Some options of a loaded variable, such as ``spec``, ``colormap`` and ``legend_names``; a copy."""
+    for module in _stores().values():
+        if name in module.data_quants:
+            options = module.data_quants[name].attrs.get("plot_options", {})
+            return {**options.get("yaxis_opt", {}), **options.get("extras", {})}
+    raise _unknown(name, loaded_names())
+
+
 @contextmanager
 def preserved() -> Iterator[None]:
     """Give the stores back as they were, whatever happens inside.
@@ -150,6 +165,113 @@ def preserved() -> Iterator[None]:
             quantities = _store(name).data_quants
             quantities.clear()
             quantities.update(variables)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A variable as `panels` draws it.
+
+    Attributes
+    ----------
+    name : str
+        Of a loaded variable.
+    shaded : sequence of (starts, ends, colour, opacity)
+        Intervals, datetime64[ns].
+    instead : Variable, optional
+        What is drawn in place of its values.
+    options : mapping
+        Under the names that ``pyspedas.options`` takes, over those stored with it; None takes one of the y axis away.
+    """
+
+    name: str
+    shaded: Sequence[tuple[np.ndarray, np.ndarray, str, float]] = ()
+    instead: Variable | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], figsize: tuple[float, float]) -> Figure:
+    """Draw variables below each other as ``pyspedas.tplot`` does, with the options stored with them.
+
+    Parameters
+    ----------
+    drawn : sequence of Panel
+    trange : (datetime64[ns], datetime64[ns])
+    figsize : (float, float)
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not registered with pyplot, and not displayed. The panels are the first of its axes. The stores are as before.
+    """
+    from matplotlib.figure import Figure
+
+    module = _store("pyspedas")
+    with preserved():
+        lent = [_lend(panel, f"similarity_panel_{number}", module) for number, panel in enumerate(drawn)]
+        sizes = [module.data_quants[name].attrs["plot_options"]["extras"].get("panel_size") or 1 for name in lent]
+        figure = Figure(figsize=figsize, layout="constrained")
+        axes = figure.subplots(len(lent), 1, sharex=True, gridspec_kw={"height_ratios": sizes}, squeeze=False)[:, 0]
+        # A double of unix seconds resolves a quarter of a microsecond: the samples at both ends are to be inside.
+        unix = [float(time.astype("datetime64[ns]").astype(np.int64)) / 1e9 for time in trange]
+        unix = [unix[0] - _RESOLVED, unix[1] + _RESOLVED]
+        # Given a figure and its axes pyspedas makes none by pyplot; of one variable it asks for the axis alone.
+        module.tplot(lent, trange=unix, fig=figure, axis=axes if len(lent) > 1 else axes[0], display=False)
+    for axis in figure.axes:
+        legend = axis.get_legend()
+        if legend is not None:  # above the panel, where it hides nothing
+            legend.set(loc="lower right", frame_on=False)
+            legend.set_bbox_to_anchor((1.0, 1.0), axis.transAxes)
+        axis.tick_params(labelsize="small")
+        axis.xaxis.get_offset_text().set_fontsize("small")
+        axis.yaxis.label.set(text=_wrapped(axis.get_ylabel()), fontsize="small")
+    return figure
+
+
+def _wrapped(label: str) -> str:
+    """A label on lines that fit beside a panel, broken at blanks and after underscores; formulas stay whole."""
+    if "$" in label.replace(r"\$", ""):
+        return label
+    lines = [one for line in label.splitlines() for one in textwrap.wrap(line.replace("_", "_ "), 18)]
+    return "\n".join(one.replace("_ ", "_") for one in lines)
+
+
+def _lend(panel: Panel, name: str, module: ModuleType) -> str:
+    """Put a copy of a variable, its options too, into pyspedas's store under a name without wildcards."""
+    owner = next(store for store in _stores().values() if panel.name in store.data_quants)
+    if panel.instead is not None:
+        write(replace(panel.instead, name=name, store="pyspedas"))
+    else:
+        entry = owner.data_quants[panel.name]
+        lent = entry.copy(deep=False)
+        lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
+        module.data_quants[name] = lent
+    given = {key: value for key, value in panel.options.items() if value is not None}
+    module.options(name, opt_dict={"legend_size": 8, "legend_linewidth": 2, "legend_ncols": 6} | given)
+    for key in set(panel.options) - set(given):
+        module.data_quants[name].attrs["plot_options"]["yaxis_opt"].pop(key, None)
+    for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):
+        options = module.data_quants[name].attrs["plot_options"].get(group) or {}
+        options.update({key: _drawable(value) for key, value in options.items()})
+    for starts, ends, colour, opacity in panel.shaded:
+        for start, end in zip(starts.astype(np.int64) / 1e9, ends.astype(np.int64) / 1e9, strict=True):
+            module.highlight(name, range=[float(start), float(end)], color=colour, alpha=opacity)
+    return name
+
+
+def _drawable(value: Any) -> Any:
+    """Text that matplotlib would stumble over as a formula, as it is; everything else untouched."""
+    from matplotlib.mathtext import MathTextParser
+
+    if isinstance(value, list):
+        return [_drawable(one) for one in value]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    try:
+        MathTextParser("agg").parse(value)
+    except ValueError:
+        return value.replace("$", r"\$")
+    return value
 
 
 def _is_long_movie(variable: Variable) -> bool:

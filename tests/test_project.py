@@ -176,6 +176,13 @@ def test_page_on_allsky_frames_runs():
     assert names["keogram"] == ["simulated_asf_fsmi_keogram"] and 0 < names["usable"].mean() < 1
 
 
+def test_page_on_pictures_runs():
+    names = run_page("pictures")
+    written = {path.name for path in names["folder"].glob("*.png")}
+    assert written == {"matches.png", "score.png", "keogram.png", "map.png", "drove.png"}
+    assert names["epochs"].epochs[0].n_events.max() == 3 and names["drove"].score > 0.8
+
+
 def test_page_on_archives_runs():
     names = run_page("archive")
     assert names["added"].added > 1000 and names["again"].added == 0

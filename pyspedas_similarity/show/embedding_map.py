@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ from ..errors import ArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..archive.neighbours import NeighbourGraph
+
+    Graph = Callable[[np.ndarray, int], NeighbourGraph]
 
 METHODS = ("auto", "umap", "pca")
 NEIGHBOURS, LEAST_DISTANCE = 15, 0.1
@@ -42,7 +47,9 @@ class EmbeddingMap:
     method: str
 
 
-def embedding_map(embeddings: np.ndarray, method: str = "auto", seed: int = 0) -> EmbeddingMap:
+def embedding_map(
+    embeddings: np.ndarray, method: str = "auto", seed: int = 0, graph: Graph | None = None
+) -> EmbeddingMap:
     """Put embeddings on a plane, alike ones near each other.
 
     Parameters
@@ -54,6 +61,9 @@ def embedding_map(embeddings: np.ndarray, method: str = "auto", seed: int = 0) -
         takes UMAP where it is installed. The map says which it is.
     seed : int
         Of UMAP: the same seed gives the same map, on one machine.
+    graph : callable, optional
+        From embeddings without NaN and a number of neighbours to a `NeighbourGraph`, such as ``Archive.graph``; UMAP
+        then takes its neighbours. By default UMAP looks for them itself.
 
     Raises
     ------
@@ -79,15 +89,33 @@ def embedding_map(embeddings: np.ndarray, method: str = "auto", seed: int = 0) -
         umap = None if method == "pca" else _umap(required=method == "umap")
         if umap is not None:
             neighbours = min(NEIGHBOURS, int(known.sum()) - 1)
-            places[known] = _by_umap(umap, embeddings[known].astype(np.float32), neighbours, seed)
+            vectors = embeddings[known].astype(np.float32)
+            near = None if graph is None else _with_themselves(graph(vectors, neighbours - 1))
+            places[known] = _by_umap(umap, vectors, neighbours, seed, near)
             return EmbeddingMap(places, f"UMAP, {neighbours} neighbours, seed {seed}")
     places[known], share = _principal(embeddings[known].astype(np.float64))
     return EmbeddingMap(places, f"first two principal components, {share:.0%} of the variance")
 
 
-def _by_umap(umap: Any, vectors: np.ndarray, neighbours: int, seed: int) -> np.ndarray:
-    """Places (n, 2), from a graph of neighbours by pynndescent however few they are."""
+def _with_themselves(graph: NeighbourGraph) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours and cosine distances as UMAP takes them: each row is its own first neighbour, -1 is nobody."""
+    rows = np.arange(len(graph), dtype=np.int32)[:, None]
+    distance = np.where(graph.neighbours < 0, np.inf, np.maximum(1 - graph.scores, 0)).astype(np.float32)
+    near = np.hstack([rows, graph.neighbours.astype(np.int32)])
+    return near, np.hstack([np.zeros((len(graph), 1), np.float32), distance])
+
+
+def _by_umap(
+    umap: Any,
+    vectors: np.ndarray,
+    neighbours: int,
+    seed: int,
+    near: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Places (n, 2), from a graph of neighbours by pynndescent however few they are, or from the one given."""
+    given = {} if near is None else {"precomputed_knn": near}
     fitted = umap.UMAP(
+        **given,
         n_neighbors=neighbours,
         min_dist=LEAST_DISTANCE,
         metric="cosine",

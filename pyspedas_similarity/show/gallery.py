@@ -1,26 +1,100 @@
-"""The seed beside its matches, as the encoder saw them and, for frames, as they were measured."""
+"""The seed beside its matches, as they were measured and, where asked for, as the encoder saw them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..imaging.recipe import DistributionRecipe, Recipe
 from ..products import ATTRIBUTE
-from ..sources.tplot_variable import images, select
+from ..sources.tplot_variable import select
 from ..tplot import Variable
-from .series import MATCH_COLOUR, SEED_COLOUR
+from .original import ENCODED, Original, as_measured_or_encoded, encoded, half_width
+from .style import Style, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
 
-_MOST = 7
+_MOST, _PER_LINE, _GAMMA = 7, 8, 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One sample of a gallery.
+
+    Attributes
+    ----------
+    heading : tuple of str
+        Lines above its pictures, as they are to be read.
+    pictures : tuple of Original
+        From top to bottom.
+    is_seed : bool
+    missing : str
+        Why there is no picture.
+    """
+
+    heading: tuple[str, ...]
+    pictures: tuple[Original, ...]
+    is_seed: bool = False
+    missing: str = ""
+
+
+def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: str = "", note: str = "") -> Figure:
+    """Draw samples side by side, all on the same scale of colours.
+
+    Parameters
+    ----------
+    shown : sequence of Shown
+        Eight in a line; the seeds first.
+    style : Style, optional
+    title, note : str
+        Above and below; the note may hold formulas.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ArgumentError
+        If there is nothing to show.
+    """
+    from matplotlib.figure import Figure
+
+    if not shown:
+        raise ArgumentError("gallery", "there is no sample to show", "Give a search that found something.")
+    style = style or Style()
+    rows = max(1, *(len(one.pictures) for one in shown))
+    columns = min(len(shown), _PER_LINE)
+    ticks = any(picture.x_label for one in shown for picture in one.pictures)
+    lines = -(-len(shown) // columns)
+    size = style.size(max(1.55 * columns + 1.3, 4.2), lines * (1.5 * rows + 0.55) + (0.8 if ticks else 0.45))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(lines * rows, columns, squeeze=False)
+    scales = _scales(shown)
+    for number in range(lines * columns):
+        line, column = divmod(number, columns)
+        part = panels[line * rows : (line + 1) * rows, column]
+        if number < len(shown):
+            _column(part, shown[number], column == 0, (scales, style))
+        else:
+            for panel in part:
+                panel.set_axis_off()
+    _bars(figure, panels, shown, rows, (scales, style))
+    figure.suptitle(style.heading(title), fontsize="medium")
+    figure.supxlabel(note, fontsize="x-small", color="0.3")
+    return figure
 
 
 def plot_gallery(source: Variable, bars: Variable, seed: Variable, recipe: Recipe, path: Path, title: str = "") -> Path:
-    """Draw the seed and the best sample of each match side by side.
+    """Draw the seed and the best sample of each match side by side, as measured and as encoded.
 
     Parameters
     ----------
@@ -41,59 +115,135 @@ def plot_gallery(source: Variable, bars: Variable, seed: Variable, recipe: Recip
     Path
         Where it was written.
     """
-    from matplotlib.figure import Figure
-
     found = bars.attributes[ATTRIBUTE]["intervals"]
     peaks = np.array(found["peak_ns"][:_MOST], "datetime64[ns]")
     middle = slice(len(seed.times) // 2, len(seed.times) // 2 + 1)
-    shown = [select(seed, middle), *(select(source, np.flatnonzero(source.times == peak)[:1]) for peak in peaks)]
+    samples = [select(seed, middle), *(select(source, np.flatnonzero(source.times == peak)[:1]) for peak in peaks)]
     headings = ["seed", *(f"{score:.3f}" for score in found["score"][:_MOST])]
-    rows = _rows(recipe)
-    figure = Figure(figsize=(1.6 * len(shown) + 0.6, 1.75 * len(rows) + 0.7), layout="constrained")
-    panels = figure.subplots(len(rows), len(shown), squeeze=False)
-    for column, (sample, heading) in enumerate(zip(shown, headings, strict=True)):
-        picture = next(images(sample, recipe))[0]
-        for row, kind in enumerate(rows):
-            _draw(panels[row, column], sample, picture, kind, recipe)
-            if column == 0:
-                panels[row, column].set_ylabel(kind if kind != "frame" else "measured", fontsize="small")
-        text = f"{heading}\n{str(sample.times[0])[11:23]}"
-        panels[0, column].set_title(text, fontsize="small", color=SEED_COLOUR if column == 0 else "black")
-        _frame(panels[:, column], SEED_COLOUR if column == 0 else MATCH_COLOUR)
-    figure.suptitle(title or source.name, fontsize="medium")
-    figure.supxlabel(_legend(recipe), fontsize="small")
-    figure.savefig(path, dpi=120)
+    speed = half_width(samples[0], recipe) if isinstance(recipe, DistributionRecipe) else None
+    shown = []
+    for number, (sample, heading) in enumerate(zip(samples, headings, strict=True)):
+        pictures, missing = as_measured_or_encoded(sample, recipe, speed)
+        if not isinstance(recipe, DistributionRecipe):
+            pictures = (*pictures, *encoded(sample, recipe))
+        lines = (heading, str(sample.times[0])[11:23])
+        shown.append(Shown(lines, pictures, number == 0, missing))
+    style = Style(dpi=120)
+    save(gallery_figure(shown, style, title or source.name, told(len(shown) - 1, len(found["score"]))), path, style)
     return Path(path)
 
 
-def _rows(recipe: Recipe) -> tuple[str, ...]:
-    return recipe.planes if isinstance(recipe, DistributionRecipe) else ("frame", "as encoded")
+def told(drawn: int, there: int) -> str:
+    """The line below a gallery."""
+    which = f"the {drawn} best of {there} matches" if drawn < there else f"all {there} matches" if there > 1 else ""
+    return f"above each: similarity and time (UTC) of the best sample{'; ' if which else ''}{which}"
 
 
-def _legend(recipe: Recipe) -> str:
-    if isinstance(recipe, DistributionRecipe):
-        return f"planes of velocity to {recipe.speed_max:g} km/s; above: similarity and time of the best sample"
-    return "above: similarity and time of the best frame"
+def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
+    """One scale of colours for each unit: from percentile 2 to 99.8 of all that is shown in it."""
+    from matplotlib.colors import LogNorm, Normalize, PowerNorm
+
+    found: dict[str, list[Original]] = {}
+    for one in shown:
+        for picture in one.pictures:
+            if picture.values.ndim == 2:
+                found.setdefault(picture.unit, []).append(picture)
+    scales = {}
+    for unit, pictures in found.items():
+        known = np.concatenate([picture.values[np.isfinite(picture.values)] for picture in pictures])
+        if pictures[0].logarithmic:
+            known = known[known > 0]
+            low, high = np.percentile(known, (2, 99.8)) if len(known) else (0.1, 1.0)
+            scales[unit] = LogNorm(low, max(high, 2 * low))
+        else:
+            low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
+            high = high if high > low else low + 1
+            # Of photographs a root, so that a faint arc is seen beside a bright one; the bar has it too.
+            is_photograph = pictures[0].gray and unit != ENCODED
+            scales[unit] = PowerNorm(_GAMMA, low, high) if is_photograph else Normalize(low, high)
+    return scales
 
 
-def _draw(panel: Axes, sample: Variable, picture: np.ndarray, kind: str, recipe: Recipe) -> None:
-    panel.set_xticks([])
-    panel.set_yticks([])
-    if isinstance(recipe, DistributionRecipe):
-        edge = recipe.speed_max
-        extent = (-edge, edge, -edge, edge)
-        panel.imshow(picture[recipe.planes.index(kind)], origin="lower", extent=extent, cmap="viridis", vmin=0, vmax=1)
-        panel.axhline(0, color="white", linewidth=0.3)
-        panel.axvline(0, color="white", linewidth=0.3)
-    elif kind == "frame":
-        frame = sample.values[0].astype(np.float64)
-        low, high = np.nanpercentile(frame, (1, 99.5))
-        panel.imshow(frame, cmap="gray", vmin=low, vmax=max(high, low + 1))
-    else:
-        panel.imshow(picture[0], cmap="gray", vmin=-2, vmax=3)
-
-
-def _frame(panels: np.ndarray, colour: str) -> None:
-    for panel in panels:
+def _column(panels: np.ndarray, one: Shown, first: bool, looks: tuple[dict[str, Normalize], Style]) -> None:
+    scales, style = looks
+    colour = style.seed if one.is_seed else style.match
+    for row, panel in enumerate(panels):
+        if row < len(one.pictures):
+            _picture(panel, one.pictures[row], scales.get(one.pictures[row].unit), style)
+            last = row == len(one.pictures) - 1 or one.pictures[row + 1].unit != one.pictures[row].unit
+            _axes(panel, one.pictures[row], first, last)
+        else:
+            _empty(panel, one.missing if row == 0 else "")
         for spine in panel.spines.values():
             spine.set(color=colour, linewidth=1.5)
+    heading = "\n".join(plain(line, 26) for line in one.heading)
+    panels[0].set_title(heading, fontsize="x-small", color=style.seed if one.is_seed else "black")
+
+
+def _picture(panel: Axes, one: Original, scale: Normalize | None, style: Style) -> None:
+    if one.values.ndim == 3:
+        panel.imshow(one.values, origin="lower", interpolation="nearest")
+        return
+    colours = style.cmap or ("gray" if one.gray else "viridis")
+    panel.set_facecolor("0.85")  # where nothing was measured
+    shown = np.where(one.values > 0, one.values, np.nan) if one.logarithmic else one.values
+    panel.pcolormesh(one.x, one.y, shown, norm=scale, cmap=colours, shading="nearest", rasterized=True)
+    if one.y_logarithmic:
+        panel.set_yscale("log")
+    if "km/s" in one.x_label or not one.x_label:
+        panel.set_aspect("equal")
+    if "km/s" in one.x_label:
+        panel.axhline(0, color="white", linewidth=0.4)
+        panel.axvline(0, color="white", linewidth=0.4)
+
+
+def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
+    """Ticks where they have a unit, numbers only at the left and below."""
+    panel.tick_params(labelsize="xx-small", labelleft=first, labelbottom=last, length=2)
+    if not one.x_label:
+        panel.set_xticks([])
+        panel.set_yticks([])
+        if first:
+            panel.set_ylabel(one.label, fontsize="x-small")
+        return
+    panel.locator_params(axis="x", nbins=3)
+    if not one.y_logarithmic:
+        panel.locator_params(axis="y", nbins=4)
+    if last or one.x_label:
+        panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
+    if first:
+        panel.set_ylabel(one.y_label, fontsize="xx-small", labelpad=1)
+
+
+def _empty(panel: Axes, why: str) -> None:
+    import textwrap
+
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_facecolor("0.95")
+    text = "\n".join(plain(line) for line in textwrap.wrap(why or "", 22)[:8])
+    panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=5, color="0.3")
+
+
+def _bars(
+    figure: Figure,
+    panels: np.ndarray,
+    shown: Sequence[Shown],
+    rows: int,
+    looks: tuple[dict[str, Normalize], Style],
+) -> None:
+    """A bar of colours for each unit that was measured, beside its rows."""
+    from matplotlib.cm import ScalarMappable
+
+    scales, style = looks
+    fullest = max(shown, key=lambda one: len(one.pictures)).pictures
+    for unit, scale in scales.items():
+        own = [row for row, picture in enumerate(fullest) if picture.unit == unit]
+        if unit == ENCODED or not own:
+            continue
+        one = fullest[own[0]]
+        beside = [panels[line + row, -1] for line in range(0, len(panels), rows) for row in own]
+        colours = style.cmap or ("gray" if one.gray else "viridis")
+        bar = figure.colorbar(ScalarMappable(scale, colours), ax=beside, pad=0.03, aspect=25, fraction=0.12)
+        bar.set_label(unit, fontsize="x-small")
+        bar.ax.tick_params(labelsize="xx-small")

@@ -103,8 +103,8 @@ def scalars(variable: Variable, recipe: Recipe) -> dict[str, np.ndarray]:
         return {}
     found = []
     for start in range(0, len(variable.values), BLOCK):
-        measured = _measured(select(variable, slice(start, start + BLOCK)), recipe)
-        found.append(moments(measured, recipe.energy_min_ev))
+        part = measured(select(variable, slice(start, start + BLOCK)), recipe)
+        found.append(moments(part, recipe.energy_min_ev))
     return {key: np.concatenate([getattr(one, key) for one in found]) for key in left_out(recipe)}
 
 
@@ -210,12 +210,12 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
     try:
-        return distribution_images(_measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
+        return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
     except VariableError as error:
         raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
 
 
-def _measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
+def measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
     """The samples as the imager takes them, in its units."""
     factor = np.float32(_DENSITY_UNITS[part.units])
     scaled = {"density": part.values, "error": part.coordinates.get("error")}
