@@ -27,7 +27,7 @@ from ..errors import ArchiveError, DamagedArchiveError
 from .commits import Change
 from .durable import make_folder, sync, sync_folder
 from .fragments import failures_of_lance
-from .neighbours import LEAST_RECALL
+from .neighbours import AIM, LEAST_RECALL
 from .place import ROWS
 from .records import read_record, write_record
 from .store import Heads, Near, Part
@@ -279,12 +279,9 @@ def _measured(store: LanceStore, built: Built, rng: np.random.Generator) -> Buil
     chosen, judged = slice(0, None, 2), slice(1, None, 2)
     for cells in _CELLS_ASKED:
         finder = LanceNear(dataset, heads, replace(built, cells=cells))
-        if _recall(store, heads, finder, queries[chosen], exact[chosen]) >= LEAST_RECALL:
-            recall = _recall(store, heads, finder, queries[judged], exact[judged])
-            if recall >= LEAST_RECALL:
-                break
-    else:
-        recall = _recall(store, heads, finder, queries[judged], exact[judged])
+        if _recall(store, heads, finder, queries[chosen], exact[chosen]) >= AIM:
+            break
+    recall = _recall(store, heads, finder, queries[judged], exact[judged])
     return replace(built, cells=cells, recall=recall, n_queries=len(queries[judged]))
 
 
