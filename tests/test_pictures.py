@@ -241,7 +241,7 @@ def test_epochs_are_around_the_peaks_with_or_without_the_seeds(found):
     made = sim.superposed_epochs("line", found, window, window, errors="raise")
     peak = int(np.searchsorted(TIMES, table["peak"][0].to_value("datetime64")))
     np.testing.assert_allclose(made["line"].median[:, 0], values[peak - 6 : peak + 7])
-    assert made.times.tolist() == TIMES[[peak]].tolist() and made.overlapping == 0
+    assert made.centres.tolist() == TIMES[[peak]].tolist() and made.overlapping == 0
     both = sim.superposed_epochs("line", found, window, window, seeds=True, errors="raise")
     expected = (values[peak - 6 : peak + 7] + values[14 - 6 : 14 + 7]) / 2
     np.testing.assert_allclose(both["line"].median[:, 0], expected)

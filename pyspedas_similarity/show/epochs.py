@@ -85,15 +85,15 @@ class SuperposedEpochs:
     Attributes
     ----------
     epochs : tuple of Epoch
-    times : numpy.ndarray of datetime64[ns]
-        Those around which it is.
+    centres : numpy.ndarray of datetime64[ns]
+        The times around which it is.
     overlapping : int
         How many of their windows share time with the one before: they are not independent of each other.
     figure : matplotlib.figure.Figure
     """
 
     epochs: tuple[Epoch, ...]
-    times: np.ndarray
+    centres: np.ndarray
     overlapping: int
     figure: Figure = field(repr=False)
 

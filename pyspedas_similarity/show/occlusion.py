@@ -36,7 +36,7 @@ class Occlusion:
     ----------
     score : float
         Of the whole image.
-    change : numpy.ndarray, shape (channels, pixels, pixels)
+    change : numpy.ndarray, shape (channels, rows, columns)
         How much lower the score is without what is at a pixel: the mean over the squares that cover it. Above 0 it
         speaks for the match, below 0 against; NaN where nothing was measured.
     patch : int

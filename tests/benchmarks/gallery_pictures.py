@@ -50,7 +50,7 @@ def ions(folder: Path) -> None:
     shown = ["simulated1_dis_numberdensity_brst", "simulated1_dis_bulkv_dbcs_brst", above[0]]
     shown = [one for one in shown if one in pyspedas.tplot_names(quiet=True)]
     made = sim.superposed_epochs(shown, found, 10, 10, path=folder / "simulated_epochs.png", dpi=90, errors="raise")
-    print(f"epochs: {len(made.times)} events, {made.overlapping} windows overlap")
+    print(f"epochs: {len(made.centres)} events, {made.overlapping} windows overlap")
     drove = sim.what_drove(found, path=folder / "drove_ions.png", errors="raise")
     print(f"drove: score {drove.score:.3f}, strongest at {drove.strongest}, fall {np.nanmax(drove.change):.3f}")
 
