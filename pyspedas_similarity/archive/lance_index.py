@@ -1,10 +1,10 @@
 """Lance's own index of the rows: candidates for the nearest from the disk, to be ranked exactly by who asks.
 
 Rows are parted among cells around centres, and each is kept as one bit per number (RaBitQ, Gao & Long 2024,
-doi 10.1145/3654970), or as it is where their number is no multiple of eight. A search looks into the few cells nearest
-to what is asked, and, one by one, at all rows that came after the index was built. What it finds is a proposal: the
-caller takes the embeddings themselves, checked, and ranks by those, so that a score is never approximate, only a
-neighbour may be missed. How often is measured when the index is built, and kept with it:
+doi 10.1145/3654970), or as it is where there are too few numbers for bits to tell rows apart. A search looks into the
+few cells nearest to what is asked, and, one by one, at all rows that came after the index was built. What it finds is a
+proposal: the caller takes the embeddings themselves, checked, and ranks by those, so that a score is never approximate,
+only a neighbour may be missed. How often is measured when the index is built, and kept with it:
 
     <archive>/indexes/<uuid>.json          hashes of its files, which data files it covers, its recall
     <archive>/rows.lance/_indices/<uuid>/  Lance's files
@@ -45,8 +45,9 @@ FEWEST = 1000
 
 # Enough for a standard error of the recall of 0.003 where it is 0.98, as the answers to one query hang together.
 _QUERIES, _K = 400, 10
-# Candidates for each one asked for: what one bit per number puts in the wrong order.
-_CANDIDATES, _MOST_CELLS = 10, 4096
+# Candidates for each one asked for: what one bit per number puts in the wrong order, or rounding.
+_CANDIDATES = {"IVF_RQ": 10, "IVF_FLAT": 2}
+_MOST_CELLS = 4096
 _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
 
 
@@ -163,7 +164,7 @@ class LanceNear:
         nearest = {
             "column": "embedding",
             "q": np.ascontiguousarray(centre, np.float32),
-            "k": max(_CANDIDATES * m, 100),
+            "k": max(m, 10) * _CANDIDATES[self._built.kind],
             "nprobes": min(cells, _MOST_CELLS),
         }
         options: dict[str, Any] = {"columns": [], "with_row_address": True, "disable_scoring_autoprojection": True}
@@ -182,9 +183,14 @@ def _made(dataset: LanceDataset, rows: int, dimension: int) -> Any:
     """Lance's index of all fragments, written and of no version yet."""
     cells = min(max(int(np.sqrt(rows) / 2), 1), _MOST_CELLS)
     fragments = [one.fragment_id for one in dataset.get_fragments()]
-    kind = "IVF_FLAT" if dimension % 8 else "IVF_RQ"
+    kind = _kind_for(dimension)
     options = {"metric": "dot", "name": NAME, "replace": True, "num_partitions": cells, "fragment_ids": fragments}
     return dataset.create_index_uncommitted("embedding", kind, **options)
+
+
+def _kind_for(dimension: int) -> str:
+    """Bits from 64 numbers on, where Lance takes them: by eights."""
+    return "IVF_FLAT" if dimension < 64 or dimension % 8 else "IVF_RQ"
 
 
 def _told(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
@@ -199,7 +205,7 @@ def _told(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
     for one in (folder.parent, folder.parent.parent):
         sync_folder(one)
     covered = {str(one.fragment_id): name for name, one in snapshot.files().items()}
-    kind = "IVF_FLAT" if store.identity.dimension % 8 else "IVF_RQ"
+    kind = _kind_for(store.identity.dimension)
     return Built(made.uuid, kind, snapshot.seal.rows, covered, {path.name: _hash(path) for path in files})
 
 

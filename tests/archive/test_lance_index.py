@@ -53,7 +53,7 @@ def flip(path):
 def test_what_is_kept_of_an_index(store):
     (path,) = (store.place.folder / "indexes").glob("*.json")
     record = read_record(store.place, f"indexes/{path.name}")
-    assert record["uuid"] == path.stem and record["rows"] == ROWS and record["kind"] == "IVF_RQ"
+    assert record["uuid"] == path.stem and record["rows"] == ROWS and record["kind"] == "IVF_FLAT"
     assert record["recall"] >= 0.99 and record["cells"] in lance_index._CELLS_ASKED and record["n_queries"] == 200
     assert sorted(record["hashes"]) == sorted(one.name for one in index_files(store))
     assert list(record["files"].values()) == list(store.snapshot().files())
@@ -146,16 +146,23 @@ def test_rows_whose_heads_are_damaged_are_not_proposed(store, monkeypatch):
     assert len(numbers) and contract.content_hashes(contract.make(7, 1), contract.IDENTITY)[0] not in fewer.ids[numbers]
 
 
-def test_a_dimension_that_bits_do_not_serve_has_an_index_as_well(tmp_path):
+@pytest.mark.parametrize(("dimension", "kind"), [(5, "IVF_FLAT"), (56, "IVF_FLAT"), (68, "IVF_FLAT"), (64, "IVF_RQ")])
+def test_the_kind_follows_from_the_dimension(tmp_path, dimension, kind):
     rng = np.random.default_rng(0)
-    embeddings = rng.standard_normal((1200, 5)).astype(np.float32)
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    embeddings = np.repeat(rng.standard_normal((120, dimension)), 10, axis=0)
+    embeddings += 0.3 * rng.standard_normal((1200, dimension))
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
     start = contract.START + np.arange(1200) * contract.STEP
-    store = LanceStore.create(tmp_path / "archive", Identity("frame", "e", "r", 5))
+    store = LanceStore.create(tmp_path / "archive", Identity("frame", "e", "r", dimension))
     store.append(make_rows(embeddings, start, start + contract.STEP, "noise", ""))
     assert store.build_index() >= 0.99
     (path,) = (store.place.folder / "indexes").glob("*.json")
-    assert read_record(store.place, f"indexes/{path.name}")["kind"] == "IVF_FLAT"
+    assert read_record(store.place, f"indexes/{path.name}")["kind"] == kind
+    heads = store.heads()
+    found = store.near(heads).ask(embeddings[77], 10)
+    scores = np.sort(store.embeddings(heads, found) @ embeddings[77])[::-1][:10]
+    exact = np.sort(embeddings @ embeddings[77])[::-1][:10]
+    assert (scores >= exact[-1] - 1e-6).sum() >= 9
 
 
 def test_the_way_is_chosen_by_size(store, monkeypatch):
