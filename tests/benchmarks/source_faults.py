@@ -255,7 +255,7 @@ def downloads(n: int, seed: int, folder: Path) -> dict:
                 *(["not told"] if not good and not one["told"] else []),
                 *(["left something as good"] if one["offline"] != good or one["left"] else []),
                 *(["does not come afterwards"] if not one["afterwards"] else []),
-                *(["too many requests or too long"] if one["requests"] > 12 or one["s"] > 10 else []),
+                *(["too many requests or too long"] if one["requests"] > 12 or one["s"] > 5 * MOST_SECONDS else []),
                 *([one["other error"]] if one["other error"] else []),
             ]
             found["came all the same, as it should"] += good and not wrong
