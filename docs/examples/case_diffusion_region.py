@@ -113,6 +113,11 @@ shown = {  # name: title of the axis, of the lines
 }
 for name, (title, lines) in shown.items():
     pyspedas.options(name, opt_dict={"ytitle": title, "legend_names": lines, "legend_location": "spedas"})
+pyspedas.options(f"{probe}_des_energyspectr_omni_brst{suffix}", "Colormap", "viridis")
+pyspedas.options(
+    f"{probe}_fgm_b_dmpa_brst_l2{suffix}",
+    opt_dict={"ysubtitle": "[nT]", "line_color": ["#0072B2", "#009E73", "#D55E00", "black"]},
+)
 pyspedas.tplot_options("title", f"Simulated crossing, {probe}")
 pyspedas.timespan(str(pyspedas.get_data(chosen, dt=True).times[0]), 8, "seconds")
 pyspedas.tplot(list(shown), xsize=9, ysize=7, display=False)
@@ -173,8 +178,8 @@ figure.show()
 # %%
 # A page for colleagues
 # ---------------------
-# One HTML file that needs nothing else: words for a methods section, the table, gallery, plots, a map of the embeddings,
-# provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this line.
+# One HTML file that needs nothing else: words for a methods section, the table, gallery, plots, a map of the
+# embeddings, provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this line.
 
 page = sim.report(
     found, folder / "diffusion_region.html", title="Simulated diffusion regions", map_by="pca", overwrite=True
@@ -184,21 +189,20 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 # %%
 # With real data
 # --------------
-# Nothing changes but where the data come from. With time ranges in place of names, distributions, field and velocity are
-# loaded through pyspedas, burst segment by burst segment, so that a range may be long:
+# Nothing changes but where the data come from. With a time range in place of names, distributions, field and velocity
+# are loaded through pyspedas, burst segment by burst segment, so that the range may be long:
 #
 # .. code-block:: python
 #
+#    where = {"instrument": "mms_des", "probe": [1, 2, 3, 4], "trange": ["2015-10-16/13:00", "2015-10-16/13:10"]}
 #    found = sim.find_similar(
-#        instrument="mms_des",
-#        probe=[1, 2, 3, 4],
-#        trange=["2015-10-16/13:00", "2015-10-16/13:10"],
-#        like="2015-10-16/13:07:02.2",  # the encounter of Burch et al. (2016), seen by MMS2
+#        like=("mms2_des_dist_brst", "2015-10-16/13:07:02.2"),  # an encounter of Burch et al. (2016)
 #        threshold=0.9,
 #        no_update=True,  # take what was downloaded before; leave it out to download
+#        **where,
 #    )
 #    joined = sim.join_events(found, "published_encounters.csv", tolerance=5)
-#    sim.report(found, "edr.html", instrument="mms_des", probe=[1, 2, 3, 4], trange=["2015-10-16/13:00", "2015-10-16/13:10"])
+#    sim.report(found, "edr.html", no_update=True, **where)
 #
 # Or load the variables yourself, with the magnetic field and the bulk velocity, which the images need: they turn the
 # planes into the field's axes and take the flow out.
@@ -211,8 +215,8 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    pyspedas.projects.mms.fgm(**options)
 #    found = sim.find_similar("mms2_des_dist_brst", like="2015-10-16/13:07:02.2")
 #
-# What to expect of it: these simulated crescents are drawn by a formula, with clean neighbours and without waves,
-# secondary electrons or penetrating particles. All eleven are found here; :doc:`/benchmarks/retrieval` has the numbers of a
+# What to expect of it: these simulated crescents are drawn by a formula, with clean neighbours and without secondary
+# electrons or penetrating particles. All eleven are found here; :doc:`/benchmarks/retrieval` has the numbers of a
 # harder test. The encoder was trained on other simulated events and never tried on measured ones: choose the threshold
 # anew, on an interval that you know to hold none, and judge the matches by eye (:doc:`/report`). Of real magnetopause
 # crossings fewer than one in a hundred meets a diffusion region, not six of eight.
