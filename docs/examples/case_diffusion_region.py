@@ -179,7 +179,8 @@ figure.show()
 # A page for colleagues
 # ---------------------
 # One HTML file that needs nothing else: words for a methods section, the table, gallery, plots, a map of the
-# embeddings, provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this line.
+# embeddings, provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this
+# line.
 
 page = sim.report(
     found, folder / "diffusion_region.html", title="Simulated diffusion regions", map_by="pca", overwrite=True
