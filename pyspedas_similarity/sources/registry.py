@@ -14,7 +14,7 @@ from ..errors import ArgumentError, VariableError
 from ..imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
 from ..tplot import Variable
-from . import elfin_epd, mms_fpi, rbsp_hope, themis_asi
+from . import elfin_epd, mms_fpi, rbsp_hope, simulated_fpi, themis_asi
 from .segments import Piece, Segment
 
 
@@ -123,7 +123,12 @@ INSTRUMENTS = {
     ),
     "simulated_dis": Instrument("simulated MMS FPI ions", fpi.load, _IONS, "simulated?_dis_dist_*", _SIMULATED_PROBE),
     "simulated_des": Instrument(
-        "simulated MMS FPI electrons", fpi.load_electrons, ELECTRONS, "simulated?_des_dist_*", _SIMULATED_PROBE
+        "simulated MMS FPI electrons",
+        fpi.load_electrons,
+        ELECTRONS,
+        "simulated?_des_dist_*",
+        _SIMULATED_PROBE,
+        simulated_fpi.segments_electrons,
     ),
     "simulated_asi": Instrument(
         "simulated all-sky imagers", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED, gated=True

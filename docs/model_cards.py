@@ -1,0 +1,71 @@
+"""The page of model cards, made of the cards that the shipped encoders carry."""
+
+from pathlib import Path
+from typing import Any
+
+from pyspedas_similarity.encoder.cards import CARD, Card
+from pyspedas_similarity.encoder.shipped import FOLDER, available
+
+HEAD = """Model cards
+===========
+
+The trained encoders that come with the package, as their ``card.json`` tells: what each was trained on, how well it
+finds what is alike, and where it is known to fail. This page is made of those files when the documentation is built.
+
+Each number is followed by its 95 % interval, from drawing whole events, nights or passes again; ``-`` where a task has
+no such number. *AP*: average precision; *p@1*, *p@10*: share of right answers among the first and the first ten;
+*groups*: how many independent events, nights or passes there were. :doc:`benchmarks/retrieval` tells what each task
+asks, and how simple methods do on it. An encoder of your own has the same card: :doc:`howto/train`.
+"""
+
+
+def write_page(path: Path) -> None:
+    """Write the page, unless it is there already as it would be."""
+    text = page()
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def page() -> str:
+    """The page, one section for each encoder."""
+    cards = [Card.from_json((FOLDER / name / CARD).read_text(encoding="utf-8"), name) for name in available()]
+    return "\n".join([HEAD, *(_section(card) for card in cards)])
+
+
+def _section(card: Card) -> str:
+    facts = {
+        "Takes": f"images of a {card.kind}, {card.channels} of {card.pixels} x {card.pixels} px",
+        "Recipe": f"``{card.recipe_hash}``" if card.recipe_hash else "any of that shape",
+        "Gives": f"{card.dimension} numbers",
+        "Method": card.method,
+        "Trained on": "; ".join(card.training.get("data", ["not told"])),
+        "Samples": f"{card.training.get('n_samples', 'not told')}",
+        "Licence": card.licence or "not told",
+        "Weights": f"sha256 ``{card.weights_sha256[:16]}...``",
+        "Hash": f"``{card.hash}``",
+    }
+    lines = [card.name, "-" * len(card.name), "", _plain(card.description), ""]
+    lines += [f":{key}: {value}" for key, value in facts.items()]
+    lines += ["", "**Where it fails**", "", *(f"* {_plain(one)}" for one in card.known_failures), ""]
+    return "\n".join([*lines, *_table(card.metrics), ""])
+
+
+def _table(metrics: dict[str, Any]) -> list[str]:
+    rows = [("task", "data", "AP", "p@1", "p@10", "groups")]
+    for task, measured in sorted(metrics.items()):
+        data = "simulated" if measured["simulated"] else "measured"
+        numbers = (_interval(measured.get(key)) for key in ("ap", "p@1", "p@10"))
+        rows.append((task, data, *numbers, str(measured["groups"])))
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in rows:
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return lines
+
+
+def _interval(measured: list[float] | None) -> str:
+    return "-" if measured is None else "{:.2f} ({:.2f} to {:.2f})".format(*measured)
+
+
+def _plain(text: str) -> str:
+    """Text of a card as a reader sees it: nothing of it is markup."""
+    return text.replace("\\", "\\\\").replace("*", "\\*").replace("`", "\\`").replace("_", "\\_")

@@ -1,0 +1,162 @@
+"""The documentation holds together: its how-tos run, its links lead somewhere, its reference is complete."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import textwrap
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import pyspedas_similarity as sim
+from pyspedas_similarity.encoder.cards import Card
+from pyspedas_similarity.encoder.shipped import FOLDER, available
+from pyspedas_similarity.sources.registry import INSTRUMENTS
+
+PROJECT = Path(__file__).resolve().parents[1]
+DOCS = PROJECT / "docs"
+MADE = {"case_studies/index", "model_cards"}  # pages that the build makes
+PAGES = sorted([*DOCS.rglob("*.rst"), *(DOCS / "examples").glob("*.*")])
+PAGES = [page for page in PAGES if not {"case_studies", "_build"} & set(page.relative_to(DOCS).parts)]
+PAGES = [page for page in PAGES if page.suffix in (".rst", ".py", ".txt") and page.stem not in MADE]
+
+
+def ids(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+def run_page(page: str) -> dict[str, object]:
+    """Run the Python blocks of a page one after another and give the names they leave."""
+    names: dict[str, object] = {}
+    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
+    for block in re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.M):
+        exec(textwrap.dedent(block), names)
+    return names
+
+
+def test_howto_train():
+    names = run_page("howto/train")
+    assert names["encoder"].card.method == "canonical" and names["encoder"].card.training["n_with_partners"] > 900
+    assert set(names["first"]) == {"trained", "pixels"} and min(names["first"].values()) >= 0.8
+    assert {"weights.safetensors", "encoder.onnx", "card.json"} <= {one.name for one in Path(names["folder"]).iterdir()}
+    assert names["found"][0].endswith("_similarity") and len(names["found"]) == 4
+
+
+def test_howto_instrument(monkeypatch):
+    monkeypatch.setattr("pyspedas_similarity.sources.registry.INSTRUMENTS", INSTRUMENTS)
+    try:
+        names = run_page("howto/instrument")
+    finally:
+        INSTRUMENTS.pop("example", None)
+    # Twelve beams of 150 s begin every ten minutes; the first is the seed's own.
+    assert names["found"] == ["examplea_flux_similarity", "examplea_flux_similar"]
+    starts = sorted(names["table"]["start"].isot)
+    assert [one[11:16] for one in starts] == [f"{m // 60:02d}:{m % 60:02d}" for m in range(10, 120, 10)]
+    assert set(names["table"]["probe"]) == {"examplea"}
+
+
+def test_howto_spacecraft():
+    names = run_page("howto/spacecraft")
+    assert sorted(names["table"]["probe"]) == ["simulated1", "simulated3", "simulated4"]
+    assert len(names["events"]) == 1 and names["table"]["score"].min() > 0.95
+
+
+def test_howto_archives():
+    names = run_page("howto/archives")
+    assert names["added"].added == 534  # two spacecraft, 267 samples each
+    assert sorted({one[:10] for one in names["table"]["start"].isot}) == ["2020-01-01", "2020-01-02", "2020-01-03"]
+
+
+def test_howto_idl():
+    names = run_page("howto/idl")
+    assert re.fullmatch(r"2020-01-01/00:\d\d:\d\d\.\d{9}", names["rows"][0][0])
+    assert names["joined"]["status"].tolist() == ["known", "new", "new", "new", "new", "missed"]
+
+
+def test_simulated_electrons_are_searched_with_their_field(caplog):
+    where = {"instrument": "simulated_des", "probe": 2, "trange": ["2020-01-01/00:00:00", "2020-01-01/00:00:03"]}
+    found = sim.find_similar(like="2020-01-01/00:00:01.5", errors="raise", **where)
+    assert not [one for one in caplog.records if "no magnetic field" in one.getMessage()]
+    assert sim.intervals(found).meta["similarity"][0]["encoder"]["name"] == "mms_electrons"
+
+
+def test_every_public_name_is_in_the_reference():
+    text = (DOCS / "reference" / "index.rst").read_text(encoding="utf-8")
+    whole = re.search(r"^\.\. automodule:: pyspedas_similarity\n((?:   :.*\n)+)", text, re.M)
+    assert whole is not None and ":members:" in whole[1]
+    left_out = re.findall(r"\w+", whole[1].partition(":exclude-members:")[2])
+    assert set(left_out) <= set(sim.__all__)
+    errors = re.search(r"^\.\. automodule:: pyspedas_similarity\.errors\n((?:   :.*\n)+)", text, re.M)
+    assert errors is not None and ":members:" in errors[1]  # SimilarityError is there
+    for name in set(left_out) - {"SimilarityError"}:
+        assert f".. autoclass:: pyspedas_similarity.{name}\n" in text, name
+    assert all(getattr(sim, name).__doc__ for name in sim.__all__)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_links_of_a_page_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r":doc:`(?:[^`<]*<)?([^`>]+)>?`", text):
+        base = DOCS if target.startswith("/") or page.parent.name == "examples" else page.parent
+        path = (base / target.lstrip("/")).resolve()
+        assert path.with_suffix(".rst").is_file() or str(path.relative_to(DOCS)) in MADE, target
+    for target in re.findall(r"^\.\. (?:image|figure|literalinclude):: (\S+)", text, re.M):
+        assert (page.parent / target).resolve().is_file(), target
+    for target in re.findall(r"`[^`]*<([^`>]+)>`_", text):
+        check_target(target, page, {"../diffusion_region.html", "../auroral_streamer.html"})
+
+
+def test_links_of_the_readme_lead_somewhere():
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert len(targets) >= 2
+    for target in targets:
+        check_target(target, PROJECT / "README.md", set())
+    for target in re.findall(r"`(docs/[\w/.-]+|CITATION\.cff)`", text):
+        assert (PROJECT / target).exists(), target
+    for url in re.findall(r"<(https?://[^>]+)>", text):
+        check_target(url, PROJECT / "README.md", set())
+
+
+def check_target(target: str, page: Path, made: set[str]) -> None:
+    """Relative targets exist; of others only the form is looked at, for tests run offline."""
+    parts = urlsplit(target)
+    if parts.scheme:
+        assert parts.scheme == "https" and re.fullmatch(r"[\w.-]+\.[a-z]{2,}", parts.netloc), target
+        assert not re.search(r"\s", target), target
+    elif target not in made:
+        assert (page.parent / parts.path).exists(), target
+
+
+@pytest.mark.parametrize("name", ["diffusion_region", "auroral_streamer"])
+def test_pages_that_case_studies_link_are_those_they_write(name):
+    text = (DOCS / "examples" / f"case_{name}.py").read_text(encoding="utf-8")
+    assert f"<../{name}.html>" in text and f'folder / "{name}.html"' in text
+
+
+def test_files_named_as_evidence_exist():
+    text = (DOCS / "pyhc.rst").read_text(encoding="utf-8")
+    named = re.findall(r"``([\w./-]+)``", text)
+    files = [
+        name for name in named if "/" in name or name.endswith((".md", ".toml", ".cfg")) or name in ("LICENSE", "tests")
+    ]
+    assert len(files) > 15
+    assert [name for name in files if not (PROJECT / name).exists()] == []
+    numbers = [int(one) for one in re.findall(r"^   \* - (\d+) ", text, re.M)]
+    assert numbers == list(range(1, 17))
+
+
+def test_model_cards_tell_what_the_cards_do():
+    spec = importlib.util.spec_from_file_location("model_cards", DOCS / "model_cards.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = module.page()
+    for name in available():
+        card = Card.from_json((FOLDER / name / "card.json").read_text(encoding="utf-8"))
+        section = page.partition(f"\n{name}\n---")[2].partition("\n---")[0]
+        assert card.training["data"][0] in section and card.hash in section
+        assert all(module._plain(one) in section for one in card.known_failures)
+        for measured in card.metrics.values():
+            assert "{:.2f} ({:.2f} to {:.2f})".format(*measured["ap"]) in section
