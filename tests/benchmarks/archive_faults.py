@@ -627,13 +627,15 @@ def objects(
 ) -> dict:
     """An archive in an object store: kill writers and maintenance, let many write at once, and break connections."""
     server_of = _module("object_server", Path(__file__).parents[1] / "object_server.py")
-    found: dict = {}
+    found, address = {}, f"s3://archives/{folder.name}"
     with server_of.serving() as server, _environment(server.environment):
         parts = {
-            "kill": lambda: kill(n, seed, folder, "s3://archives/kill", 0.4),
-            "compaction": lambda: _killed_maintenance(max(n // 10, 1), seed, folder / "maintenance"),
-            "writers": lambda: writers(max(n // 10, 2), seed, folder, 4, 1, "s3://archives/writers"),
-            "connections": lambda: _broken_connections(server, n, seed),
+            "kill": lambda: kill(n, seed, folder, f"{address}/kill", 0.4),
+            "compaction": lambda: _killed_maintenance(
+                max(n // 10, 1), seed, folder / "maintenance", f"{address}/maintenance"
+            ),
+            "writers": lambda: writers(max(n // 10, 2), seed, folder, 4, 1, f"{address}/writers"),
+            "connections": lambda: _broken_connections(server, n, seed, f"{address}/connections"),
         }
         (folder / "maintenance").mkdir()
         for name in chosen:
@@ -645,9 +647,9 @@ def objects(
     }
 
 
-def _killed_maintenance(n: int, seed: int, folder: Path) -> dict:
+def _killed_maintenance(n: int, seed: int, folder: Path, archive: str) -> dict:
     """Kill who holds the lease; the next one gets it when it has lapsed, and no row has changed."""
-    rng, found, archive = random.Random(seed), Counter(), "s3://archives/maintenance"
+    rng, found = random.Random(seed), Counter()
     store = LanceStore.create(archive, IDENTITY)
     with Nursery(folder) as nursery:
         for turn in range(n):
@@ -676,9 +678,9 @@ def _killed_maintenance(n: int, seed: int, folder: Path) -> dict:
     return _judged(found, bad, True)
 
 
-def _broken_connections(server: object, n: int, seed: int) -> dict:
+def _broken_connections(server: object, n: int, seed: int, archive: str) -> dict:
     """Every tenth request is lost, its answer is, or the server is busy; what is not acknowledged is tried again."""
-    rng, found, archive = random.Random(seed), Counter(), "s3://archives/connections"
+    rng, found = random.Random(seed), Counter()
     store, truth = LanceStore.create(archive, IDENTITY), {}
 
     def fault(number: int, method: str, path: str) -> str | None:
