@@ -20,12 +20,14 @@ exclude_patterns = ["_build", "examples"]
 
 # The case studies run while they are built; what they write lies beside their pages.
 os.environ["PYSPEDAS_GLOBAL_DISPLAY"] = "false"
+os.environ["PYSPEDAS_LOGGING_LEVEL"] = "warning"
 os.environ["CASE_STUDY_FOLDER"] = str(DOCS / "case_studies" / "reports")
 Path(os.environ["CASE_STUDY_FOLDER"]).mkdir(parents=True, exist_ok=True)
 html_extra_path = ["case_studies/reports"]
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "case_studies",
+    "reset_modules": (),  # a reset of matplotlib would take back how pyspedas writes times
     "filename_pattern": "/case_",
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": (),

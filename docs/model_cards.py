@@ -13,7 +13,7 @@ The trained encoders that come with the package, as their ``card.json`` tells: w
 finds what is alike, and where it is known to fail. This page is made of those files when the documentation is built.
 
 Each number is followed by its 95 % interval, from drawing whole events, nights or passes again; ``-`` where a task has
-no such number. *AP*: average precision; *p@1*, *p@10*: share of right answers among the first and the first ten;
+no such number. *AP*: average precision; *first*, *first ten*: share of right answers among the first and the first ten;
 *groups*: how many independent events, nights or passes there were. :doc:`benchmarks/retrieval` tells what each task
 asks, and how simple methods do on it. An encoder of your own has the same card: :doc:`howto/train`.
 """
@@ -51,7 +51,7 @@ def _section(card: Card) -> str:
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:
-    rows = [("task", "data", "AP", "p@1", "p@10", "groups")]
+    rows = [("task", "data", "AP", "first", "first ten", "groups")]
     for task, measured in sorted(metrics.items()):
         data = "simulated" if measured["simulated"] else "measured"
         numbers = (_interval(measured.get(key)) for key in ("ap", "p@1", "p@10"))

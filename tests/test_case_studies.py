@@ -54,7 +54,7 @@ def test_crescents_of_the_figure_point_along_perp1(run):
 
 
 def test_streamer_is_found_at_the_neighbour_and_later(run, tmp_path):
-    names = run("case_auroral_streamer")
+    names = run("case_streamer")
     table = names["table"]
     assert table["site"].tolist() == ["fsim", "fsmi"]
     first, second = names["streamers"]("simulated_asf_fsmi")
@@ -67,5 +67,5 @@ def test_streamer_is_found_at_the_neighbour_and_later(run, tmp_path):
     assert (names["condition"] == "moon").all() and np.isfinite(names["series"].y).sum() > 0
     assert names["joined"]["status"].tolist() == ["known", "missed"]
     assert len(plt.get_fignums()) == 2
-    assert "2 matches" in (tmp_path / "auroral_streamer.html").read_text(encoding="utf-8")
+    assert "2 matches" in (tmp_path / "streamer.html").read_text(encoding="utf-8")
     assert sim.intervals(names["found"])["score"].tolist() == table["score"].tolist()

@@ -105,7 +105,7 @@ def test_links_of_a_page_lead_somewhere(page):
     for target in re.findall(r"^\.\. (?:image|figure|literalinclude):: (\S+)", text, re.M):
         assert (page.parent / target).resolve().is_file(), target
     for target in re.findall(r"`[^`]*<([^`>]+)>`_", text):
-        check_target(target, page, {"../diffusion_region.html", "../auroral_streamer.html"})
+        check_target(target, page, {"../diffusion_region.html", "../streamer.html"})
 
 
 def test_links_of_the_readme_lead_somewhere():
@@ -130,7 +130,7 @@ def check_target(target: str, page: Path, made: set[str]) -> None:
         assert (page.parent / parts.path).exists(), target
 
 
-@pytest.mark.parametrize("name", ["diffusion_region", "auroral_streamer"])
+@pytest.mark.parametrize("name", ["diffusion_region", "streamer"])
 def test_pages_that_case_studies_link_are_those_they_write(name):
     text = (DOCS / "examples" / f"case_{name}.py").read_text(encoding="utf-8")
     assert f"<../{name}.html>" in text and f'folder / "{name}.html"' in text

@@ -32,16 +32,24 @@ from pyspedas_similarity.sources.companions import find_companions, with_compani
 from pyspedas_similarity.sources.registry import INSTRUMENTS
 from pyspedas_similarity.sources.tplot_variable import images, select
 
-folder = Path(os.environ.get("CASE_STUDY_FOLDER", "."))  # where the page of this search goes
+folder = Path(
+    os.environ.get("CASE_STUDY_FOLDER", ".")
+)  # where the page of this search goes
 scenes = ["event", "event", "event", "control", "event", "event", "control", "event"]
 
 passes = []
 for number, scene in enumerate(scenes):
     start = np.datetime64("2020-01-01T00:00:00") + np.timedelta64(10 * number, "m")
     loaded = fpi.load_electrons(
-        [start, start + np.timedelta64(8, "s")], probe=[1, 2], seed=301 + number, scene=scene, suffix=f"_{number + 1}"
+        [start, start + np.timedelta64(8, "s")],
+        probe=[1, 2],
+        seed=301 + number,
+        scene=scene,
+        suffix=f"_{number + 1}",
     )
-    passes.append(loaded[:2])  # the distributions of both spacecraft; what belongs to them is loaded too
+    passes.append(
+        loaded[:2]
+    )  # the distributions of both spacecraft; what belongs to them is loaded too
 names = [name for pair in passes for name in pair]
 
 # %%
@@ -61,7 +69,9 @@ def diffusion_region(name: str) -> list[np.datetime64]:
 truth = [diffusion_region(name) for name in names if diffusion_region(name)]
 start, end = diffusion_region(names[0])
 seed = start + (end - start) // 2
-print(f"{len(truth)} passages through a diffusion region in {len(names)} series of distributions")
+print(
+    f"{len(truth)} passages through a diffusion region in {len(names)} series of distributions"
+)
 print(f"seed: {seed} in {names[0]}")
 
 # %%
@@ -71,11 +81,20 @@ print(f"seed: {seed} in {names[0]}")
 # series. A threshold has to come from somewhere: here from the controls. It lies half way between the best score that
 # anything reaches there, and 1, the score of the seed itself.
 
-control = [name for scene, pair in zip(scenes, passes, strict=True) if scene == "control" for name in pair]
+control = [
+    name
+    for scene, pair in zip(scenes, passes, strict=True)
+    if scene == "control"
+    for name in pair
+]
 sim.find_similar(control, like=(names[0], seed), suffix="_control", k=1)
-best_control = max(np.nanmax(pyspedas.get_data(f"{name}_similarity_control").y) for name in control)
+best_control = max(
+    np.nanmax(pyspedas.get_data(f"{name}_similarity_control").y) for name in control
+)
 threshold = (1 + best_control) / 2
-print(f"best score without a diffusion region: {best_control:.3f}; threshold: {threshold:.3f}")
+print(
+    f"best score without a diffusion region: {best_control:.3f}; threshold: {threshold:.3f}"
+)
 
 found = sim.find_similar(names, like=(names[0], seed), threshold=threshold, exclude=2)
 table = sim.intervals(found)
@@ -112,11 +131,17 @@ shown = {  # name: title of the axis, of the lines
     f"{chosen}_similarity": ("similarity", ["score"]),
 }
 for name, (title, lines) in shown.items():
-    pyspedas.options(name, opt_dict={"ytitle": title, "legend_names": lines, "legend_location": "spedas"})
+    pyspedas.options(
+        name,
+        opt_dict={"ytitle": title, "legend_names": lines, "legend_location": "spedas"},
+    )
 pyspedas.options(f"{probe}_des_energyspectr_omni_brst{suffix}", "Colormap", "viridis")
 pyspedas.options(
     f"{probe}_fgm_b_dmpa_brst_l2{suffix}",
-    opt_dict={"ysubtitle": "[nT]", "line_color": ["#0072B2", "#009E73", "#D55E00", "black"]},
+    opt_dict={
+        "ysubtitle": "[nT]",
+        "line_color": ["#0072B2", "#009E73", "#D55E00", "black"],
+    },
 )
 pyspedas.tplot_options("title", f"Simulated crossing, {probe}")
 pyspedas.timespan(str(pyspedas.get_data(chosen, dt=True).times[0]), 8, "seconds")
@@ -146,13 +171,18 @@ def cut(name: str, time: np.datetime64) -> np.ndarray:
     """Logarithm of phase space density at a time, s^3 cm^-6."""
     series = tplot.read(name)
     sample = select(series, np.abs(series.times - time).argmin()[None])
-    scaled = next(images(with_companions(sample, find_companions(series, {}), plane), plane))[0, 0]
+    scaled = next(
+        images(with_companions(sample, find_companions(series, {}), plane), plane)
+    )[0, 0]
     return np.log10(plane.floor) + scaled * np.log10(plane.ceiling / plane.floor)
 
 
 def best(pair: list[str], ending: str = "") -> tuple[float, str, np.datetime64]:
     """Score, series and time of the best sample of a crossing."""
-    scored = [(name, pyspedas.get_data(f"{name}_similarity{ending}", dt=True)) for name in pair]
+    scored = [
+        (name, pyspedas.get_data(f"{name}_similarity{ending}", dt=True))
+        for name in pair
+    ]
     name, series = max(scored, key=lambda one: np.nanmax(one[1].y))
     return float(np.nanmax(series.y)), name, series.times[np.nanargmax(series.y)]
 
@@ -161,12 +191,26 @@ panels = [("seed", names[0], seed)]
 for number, (scene, pair) in enumerate(zip(scenes, passes, strict=True)):
     score, name, time = best(pair, "_control" if scene == "control" else "")
     if number > 0:
-        panels.append((f"{number + 1}{', control' if scene == 'control' else ''}: {score:.3f}", name, time))
+        panels.append(
+            (
+                f"{number + 1}{', control' if scene == 'control' else ''}: {score:.3f}",
+                name,
+                time,
+            )
+        )
 
-figure, axes = plt.subplots(2, 4, figsize=(9, 5.2), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    2, 4, figsize=(9, 5.2), sharex=True, sharey=True, layout="constrained"
+)
 edge = plane.speed_max / 1e3
 for axis, (title, name, time) in zip(axes.flat, panels, strict=True):
-    drawn = axis.imshow(cut(name, time), origin="lower", extent=(-edge, edge, -edge, edge), vmin=-29, vmax=-25)
+    drawn = axis.imshow(
+        cut(name, time),
+        origin="lower",
+        extent=(-edge, edge, -edge, edge),
+        vmin=-29,
+        vmax=-25,
+    )
     axis.set_title(f"{title}\n{str(time)[11:23]}", fontsize="small")
     axis.set_xticks([-10, 0, 10])
     axis.set_yticks([-10, 0, 10])
@@ -182,8 +226,13 @@ figure.show()
 # embeddings, provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this
 # line.
 
+with_seed = [*found, f"{names[0]}_similarity"]  # its series has no match of its own
 page = sim.report(
-    found, folder / "diffusion_region.html", title="Simulated diffusion regions", map_by="pca", overwrite=True
+    with_seed,
+    folder / "diffusion_region.html",
+    title="Simulated diffusion regions",
+    map_by="pca",
+    overwrite=True,
 )
 print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 

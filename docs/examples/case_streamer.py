@@ -30,8 +30,12 @@ from pyspedas_similarity.simulate import allsky
 from pyspedas_similarity.sources.frames import north_up
 from pyspedas_similarity.sources.tplot_variable import images, select
 
-folder = Path(os.environ.get("CASE_STUDY_FOLDER", "."))  # where the page of this search goes
-names = allsky.load(["2020-01-02/06:00", "2020-01-02/06:28"], probe=["fsmi", "fsim"], seed=9)
+folder = Path(
+    os.environ.get("CASE_STUDY_FOLDER", ".")
+)  # where the page of this search goes
+names = allsky.load(
+    ["2020-01-02/06:00", "2020-01-02/06:28"], probe=["fsmi", "fsim"], seed=9
+)
 
 # %%
 # Which frames can be used
@@ -43,7 +47,9 @@ for name in names:
     flag, activity = sim.frame_quality(name)
     usable = pyspedas.get_data(flag).y == 0
     active = usable & (pyspedas.get_data(activity).y >= 1)
-    print(f"{name}: {usable.size} frames, {usable.sum()} usable, {active.sum()} of them active")
+    print(
+        f"{name}: {usable.size} frames, {usable.sum()} usable, {active.sum()} of them active"
+    )
 
 # %%
 # Search
@@ -54,7 +60,10 @@ for name in names:
 
 seed = (names[0], "2020-01-02/06:13:12")
 maps = [pyspedas.get_data(name, metadata=True)["skymap"] for name in names]
-middle = (float(np.mean([view.latitude for view in maps])), float(np.mean([view.longitude for view in maps])))
+middle = (
+    float(np.mean([view.latitude for view in maps])),
+    float(np.mean([view.longitude for view in maps])),
+)
 one_map = FrameRecipe(projection="geographic", centre=middle, width_km=1000)
 
 found = sim.find_similar(names, like=seed, recipe=one_map, active_only=True)
@@ -74,7 +83,10 @@ def streamers(name: str) -> list[list[np.datetime64]]:
     kind = np.array(pyspedas.get_data(name, metadata=True)["simulated"]["kind"])
     times = pyspedas.get_data(name, dt=True).times
     edges = np.flatnonzero(np.diff(np.concatenate([[0], kind == "streamer", [0]])))
-    return [[times[first], times[last - 1] + np.timedelta64(3, "s")] for first, last in edges.reshape(-1, 2)]
+    return [
+        [times[first], times[last - 1] + np.timedelta64(3, "s")]
+        for first, last in edges.reshape(-1, 2)
+    ]
 
 
 for name in names:
@@ -90,9 +102,15 @@ for name in names:
 second = streamers(names[1])[1]
 series = pyspedas.get_data(f"{names[1]}_similarity", dt=True)
 during = (series.times >= second[0]) & (series.times < second[1])
-condition = np.array(pyspedas.get_data(names[1], metadata=True)["simulated"]["condition"])[during]
-print(f"fsim, second streamer: {(condition == 'moon').sum()} of {during.sum()} frames under the Moon (truth)")
-print(f"{np.isfinite(series.y[during]).sum()} frames were searched, best score {np.nanmax(series.y[during]):.3f}")
+condition = np.array(
+    pyspedas.get_data(names[1], metadata=True)["simulated"]["condition"]
+)[during]
+print(
+    f"fsim, second streamer: {(condition == 'moon').sum()} of {during.sum()} frames under the Moon (truth)"
+)
+print(
+    f"{np.isfinite(series.y[during]).sum()} frames were searched, best score {np.nanmax(series.y[during]):.3f}"
+)
 
 # %%
 # Slices and score
@@ -100,31 +118,65 @@ print(f"{np.isfinite(series.y[during]).sum()} frames were searched, best score {
 # A keogram cuts along the meridian and would miss a streamer beside it: :func:`~pyspedas_similarity.ewogram` cuts
 # across. What is drawn is less the median of each slice, so that moonlight and cloud do not hide what is faint.
 
-figure, axes = plt.subplots(4, 1, figsize=(9, 8), sharex=True, layout="constrained", height_ratios=(3, 2, 3, 2))
+figure, axes = plt.subplots(
+    4, 1, figsize=(9, 8), sharex=True, layout="constrained", height_ratios=(3, 2, 3, 2)
+)
 for name, (above, below) in zip(names, axes.reshape(2, 2), strict=True):
     site = name[-4:]
     cut = pyspedas.get_data(sim.ewogram(name, height_km=110)[0], dt=True)
     light = cut.y - np.nanmedian(cut.y, axis=1, keepdims=True)
     mesh = above.pcolormesh(
-        cut.times, cut.v, light.T, cmap="gray", vmin=-200, vmax=2000, shading="nearest", rasterized=True
+        cut.times,
+        cut.v,
+        light.T,
+        cmap="gray",
+        vmin=-200,
+        vmax=2000,
+        shading="nearest",
+        rasterized=True,
     )
     figure.colorbar(mesh, ax=above, label="counts", pad=0.01, extend="both")
     above.set_ylabel(f"{site}, simulated\nlongitude (deg)")
     score = pyspedas.get_data(f"{name}_similarity", dt=True)
     below.plot(score.times, score.y, color="black", linewidth=0.8)
     below.axhline(
-        tplot.read(f"{name}_similar").attributes[ATTRIBUTE]["threshold"], color="0.5", linestyle=":", label="threshold"
+        tplot.read(f"{name}_similar").attributes[ATTRIBUTE]["threshold"],
+        color="0.5",
+        linestyle=":",
+        label="threshold",
     )
     below.set_ylim(-0.4, 1.05)
     below.set_ylabel("similarity\n(cosine)")
     for row in table[table["site"] == site]:
-        below.axvspan(row["start"].datetime64, row["end"].datetime64, color="#009E73", alpha=0.3, lw=0, label="similar")
+        below.axvspan(
+            row["start"].datetime64,
+            row["end"].datetime64,
+            color="#009E73",
+            alpha=0.3,
+            lw=0,
+            label="similar",
+        )
     for first, last in streamers(name):
-        below.plot([first, last], [-0.3, -0.3], color="#0072B2", lw=4, solid_capstyle="butt", label="streamer (truth)")
+        below.plot(
+            [first, last],
+            [-0.3, -0.3],
+            color="#0072B2",
+            lw=4,
+            solid_capstyle="butt",
+            label="streamer (truth)",
+        )
     if name == seed[0]:
-        below.axvline(np.datetime64("2020-01-02T06:13:12"), color="#D55E00", label="seed")
-handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-figure.legend(handles.values(), handles, loc="outside upper center", ncols=4, frameon=False)
+        below.axvline(
+            np.datetime64("2020-01-02T06:13:12"), color="#D55E00", label="seed"
+        )
+handles = {
+    label: line
+    for axis in axes
+    for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
+}
+figure.legend(
+    handles.values(), handles, loc="outside upper center", ncols=4, frameon=False
+)
 axes[-1].set_xlabel("UTC on 2020-01-02 (simulated)")
 figure.show()
 
@@ -135,7 +187,9 @@ figure.show()
 # one place for both stations.
 
 shown = [("seed", names[0], np.datetime64("2020-01-02T06:13:12"))]
-shown += [(f"{row['score']:.3f}", row["source"], row["peak"].datetime64) for row in table]
+shown += [
+    (f"{row['score']:.3f}", row["source"], row["peak"].datetime64) for row in table
+]
 
 figure, axes = plt.subplots(2, len(shown), figsize=(9, 6.4), layout="constrained")
 for (title, name, time), (upper, lower) in zip(shown, axes.T, strict=True):
@@ -156,9 +210,15 @@ figure.show()
 # %%
 # A page for colleagues
 # ---------------------
-# `The page of this search <../auroral_streamer.html>`_ was written by this line.
+# `The page of this search <../streamer.html>`_ was written by this line.
 
-page = sim.report(found, folder / "auroral_streamer.html", title="A simulated streamer", map_by="pca", overwrite=True)
+page = sim.report(
+    found,
+    folder / "streamer.html",
+    title="A simulated streamer",
+    map_by="pca",
+    overwrite=True,
+)
 print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 
 # %%
