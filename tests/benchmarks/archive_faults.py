@@ -878,6 +878,7 @@ def _work_flip(template: Path, seed: int, n: int) -> None:
         shutil.copytree(template, target)
         file = target / rng.choice(files).relative_to(template)
         where = "archive.json and its copy" if file.parent == target else file.parent.name
+        where = "the index" if file.parent.parent.name == "_indices" else where
         raw = bytearray(file.read_bytes())
         raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
         file.write_bytes(raw)
