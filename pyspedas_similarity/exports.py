@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +14,7 @@ from .errors import ArgumentError, VariableError
 from .exchange import lists, tables
 from .exchange.flat import flatten
 from .results import result_table
+from .writing import write_whole
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -90,7 +89,7 @@ def export(
     if there and not overwrite:
         raise ArgumentError(f"file {there[0]}", "it exists and overwrite=False", "Give another, or overwrite=True.")
     for one, text in texts.items():
-        _write(one, text)
+        write_whole(one, text.encode("utf-8"), overwrite)
     return path
 
 
@@ -171,19 +170,6 @@ def format_of(path: Path, format: str | None = None) -> str:
     found = f"found the ending {path.suffix!r}" if format is None else f"found {format!r}"
     endings = f"a name ending in {', '.join(ENDINGS)}, or " if format is None else ""
     raise ArgumentError("format", found, f"Give {endings}format of {', '.join(FORMATS)}.")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside it first, so that an interrupt leaves nothing half written."""
-    beside = path.with_name(f".{os.getpid()}.{path.name}"[:200])
-    try:
-        beside.write_text(text, encoding="utf-8", newline="")
-        beside.replace(path)
-    except OSError as error:
-        raise ArgumentError(f"file {path}", f"it cannot be written ({error})", "Give another place.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _sunpy_timeseries() -> Any:

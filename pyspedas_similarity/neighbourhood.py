@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["clusters", "duplicates", "find_nearest", "novelty"]
 
 logger = logging.getLogger(__name__)
+_Maker = Callable[..., products.Product]
 
 # Samples looked at first for each interval wanted, and how many times more at every further attempt.
 _FIRST, _MORE = 16, 4
@@ -155,15 +156,9 @@ def novelty(
     titles = result_names(kept.variables, newname, suffix, ("_novelty",), overwrite)
     apart = to_timedelta64(exclude, "exclude")
     chosen = _Chosen.of(kept)
-    best = _nearest_apart(chosen, apart)
-    stored = []
-    for (variable, rows), (title,) in zip(chosen.parts(), titles, strict=True):
-        values = np.full(len(variable.times), np.nan)
-        values[chosen.inside(variable)] = 1 - best[rows].astype(np.float64)
-        about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(chosen)}
-        made = products.novelty_series(variable, title, values, kept.provenance_of(variable) | about)
-        stored.append(tplot.write(made.variable, made.options))
-    return stored
+    values = 1 - _nearest_apart(chosen, apart).astype(np.float64)
+    about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(chosen)}
+    return chosen.store(titles, values, products.novelty_series, about)
 
 
 @pyspedas_manners
@@ -219,13 +214,7 @@ def clusters(
         threshold = float(np.nanmedian(graph.scores[:, -1]))
     groups = _groups(graph, threshold, fewest)
     about = {"threshold": threshold, "fewest": fewest, "compared": len(chosen)}
-    stored = []
-    for (variable, rows), (title,) in zip(chosen.parts(), titles, strict=True):
-        values = np.full(len(variable.times), np.nan)
-        values[chosen.inside(variable)] = np.where(groups[rows] < 0, np.nan, groups[rows])
-        made = products.cluster_series(variable, title, values, kept.provenance_of(variable) | about)
-        stored.append(tplot.write(made.variable, made.options))
-    return stored
+    return chosen.store(titles, np.where(groups < 0, np.nan, groups), products.cluster_series, about)
 
 
 def duplicates(
@@ -416,14 +405,17 @@ class _Chosen:
         """Of the series of each."""
         return np.array([one.name for one in self.kept.variables])[self.series]
 
-    def parts(self) -> Iterator[tuple[Any, np.ndarray]]:
-        """Each variable, and which of the samples are its own."""
-        for number, variable in enumerate(self.kept.variables):
-            yield variable, np.flatnonzero(self.series == number)
-
-    def inside(self, variable: Any) -> np.ndarray:
-        """Which samples of a variable are compared: bool."""
-        return self.kept.searched[[one.name for one in self.kept.variables].index(variable.name)]
+    def store(self, titles: Sequence[tuple[str]], values: np.ndarray, make: _Maker, about: dict[str, Any]) -> list[str]:
+        """A value for each of them as a variable of each series, NaN for samples that are not compared."""
+        stored = []
+        for number, (variable, searched, (title,)) in enumerate(
+            zip(self.kept.variables, self.kept.searched, titles, strict=True)
+        ):
+            series = np.full(len(variable.times), np.nan)
+            series[searched] = values[self.series == number]
+            made = make(variable, title, series, self.kept.provenance_of(variable) | about)
+            stored.append(tplot.write(made.variable, made.options))
+        return stored
 
     def embeddings(self) -> np.ndarray:
         """Of all, float32 (n, dimension); ArgumentError where they are too many for the memory."""

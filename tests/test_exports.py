@@ -318,7 +318,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exports.Path, "replace", interrupted)
+    monkeypatch.setattr(os, "fsync", interrupted)  # when it is written and has no name yet
     with pytest.raises(KeyboardInterrupt):
         sim.export(table(), path, overwrite=True)
     assert path.read_text() == "mine" and [one.name for one in tmp_path.iterdir()] == ["found.csv"]
