@@ -45,5 +45,5 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings state types with shapes and units
 
 html_theme = "pydata_sphinx_theme"
-html_title = f"{project} {release}"
+html_title = project
 html_show_sourcelink = False

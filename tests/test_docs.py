@@ -114,7 +114,7 @@ def test_links_of_the_readme_lead_somewhere():
     assert len(targets) >= 2
     for target in targets:
         check_target(target, PROJECT / "README.md", set())
-    for target in re.findall(r"`(docs/[\w/.-]+|CITATION\.cff)`", text):
+    for target in re.findall(r"`(docs/[\w/.-]+\w|CITATION\.cff)`", text):
         assert (PROJECT / target).exists(), target
     for url in re.findall(r"<(https?://[^>]+)>", text):
         check_target(url, PROJECT / "README.md", set())

@@ -56,6 +56,19 @@ def page(*results: Result, **more) -> str:
     return render(report)
 
 
+def test_many_variables_searched_alike_are_told_in_one_paragraph():
+    alike = [result(f"sky{i}", n) for i, n in enumerate((3, 1, 0))]
+    other = result("moon", 2, threshold=0.5)
+    told = methods_text([*alike, other], VERSIONS)
+    assert len(told) == 4  # how, the three, the other, software
+    assert told[1].startswith("3 variables were searched: sky0, 39 samples from 2020-01-01T00:00:00 to ")
+    assert "; sky2, 39 samples from" in told[1] and told[1].count("at least 0.7500") == 1
+    assert told[1].endswith("This gave 4 intervals in 2 variables, with scores from 0.8800 to 0.9000.")
+    assert told[2].startswith("In moon, 39 samples") and "at least 0.5000" in told[2]
+    none = methods_text([result(f"sky{i}", 0) for i in range(3)], VERSIONS)
+    assert none[1].endswith("No interval was found.")
+
+
 class Tags(html.parser.HTMLParser):
     """Every tag with its attributes, and the text outside script and style."""
 

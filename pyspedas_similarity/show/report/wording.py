@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...products import METHOD
@@ -12,6 +12,8 @@ from .content import Result
 
 # Behind a time of day: zeros that tell nothing.
 _ZEROS = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*?)0+(?!\d)")
+# So many variables that were searched alike are told of in one paragraph.
+_MANY = 3
 SOFTWARE = "pyspedas-similarity developers, pyspedas-similarity"
 
 
@@ -28,7 +30,7 @@ def methods_text(results: Sequence[Result], versions: Mapping[str, str]) -> tupl
         return ("No interval was found, and no record of a search was given.",)
     record = results[0].record
     first = " ".join((_what(record, versions), _score(record)))
-    return tuple(tidy(one) for one in (first, *(_searched(result) for result in results), _software(versions)))
+    return tuple(tidy(one) for one in (first, *_paragraphs(results), _software(versions)))
 
 
 def tidy(text: str) -> str:
@@ -84,12 +86,39 @@ def _score(record: Mapping[str, Any]) -> str:
     return text + "."
 
 
+def _paragraphs(results: Sequence[Result]) -> Iterator[str]:
+    """One paragraph for each variable, or one for all that were searched by the same rules, if these are many."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((_archive(result.record), _rules(result.record)), []).append(result)
+    for alike in groups.values():
+        if len(alike) < _MANY:
+            yield from (_searched(result) for result in alike)
+        else:
+            yield _all_searched(alike)
+
+
+def _all_searched(results: Sequence[Result]) -> str:
+    record = results[0].record
+    told = "; ".join(f"{result.source}, {_samples(result)}" for result in results)
+    scores = [score for result in results for score in result.intervals.get("score", ())]
+    text = f"{len(results)} variables were searched{_archive(record)}: {told}. {_rules(record)}"
+    if not scores:
+        return f"{text} No interval was found."
+    with_some = sum(len(result.intervals.get("score", ())) > 0 for result in results)
+    found = f"{count(len(scores), 'interval')} in {count(with_some, 'variable')}"
+    return f"{text} This gave {found}, with scores from {min(scores):.4f} to {max(scores):.4f}."
+
+
+def _archive(record: Mapping[str, Any]) -> str:
+    if "archive" not in record:
+        return ""
+    return f" in version {record['archive'].get('version', 'unknown')} of an archive"
+
+
 def _searched(result: Result) -> str:
     record, found = result.record, result.intervals.get("score", ())
-    text = f"In {result.source}, {_samples(result)} were searched"
-    if "archive" in record:
-        text += f" in version {record['archive'].get('version', 'unknown')} of an archive"
-    text += ". " + _rules(record)
+    text = f"In {result.source}, {_samples(result)} were searched{_archive(record)}. {_rules(record)}"
     if len(found):
         low, high = min(found), max(found)
         return f"{text} This gave {count(len(found), 'interval')}, with scores from {low:.4f} to {high:.4f}."
