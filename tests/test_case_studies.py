@@ -41,6 +41,7 @@ def test_diffusion_region_finds_all_others_and_nothing_else(run, tmp_path):
         start, end = names["diffusion_region"](row["source"])
         assert start <= row["peak"].datetime64 < end
     assert {key: names["numbers"][key] for key in ("known", "new", "missed")} == {"known": 11, "new": 0, "missed": 0}
+    assert names["chance"]["base_rate"] < 0.1  # the controls count as searched
     assert names["chance"]["value"] == pytest.approx(1 / names["chance"]["base_rate"])
     assert len(plt.get_fignums()) == 2
     assert "11 intervals found" in (tmp_path / "diffusion_region.html").read_text(encoding="utf-8")

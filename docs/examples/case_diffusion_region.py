@@ -105,9 +105,11 @@ print(table["start", "score", "n_samples", "probe"])
 # Known, new, missed
 # ------------------
 # The matches are held against the list of true diffusion regions. Passages of the two spacecraft that share time are
-# one event. The seed's own series around the seed was not searched; the second spacecraft saw the same event.
+# one event. The seed's own series around the seed was not searched; the second spacecraft saw the same event. What was
+# searched is named, because ``found`` has only the series with a match, and chance is over all of them.
 
-joined = sim.join_events(found, truth)
+searched = [f"{name}_similarity" for name in names]  # also where nothing was found
+joined = sim.join_events(found, truth, searched=searched)
 numbers = joined.meta["join"]
 print(", ".join(f"{numbers[status]} {status}" for status in ("known", "new", "missed")))
 chance = numbers["enrichment"]
@@ -226,9 +228,9 @@ figure.show()
 # embeddings, provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this
 # line.
 
-with_seed = [*found, f"{names[0]}_similarity"]  # its series has no match of its own
+everything = [*found, *(name for name in searched if name not in found)]
 page = sim.report(
-    with_seed,
+    everything,
     folder / "diffusion_region.html",
     title="Simulated diffusion regions",
     map_by="pca",
