@@ -173,8 +173,8 @@ def find_similar(
     -------
     list of str
         For each variable X ``X_similarity``, float64 (time): cosine to the nearest seed, NaN where a sample cannot be
-        encoded; and ``X_similar``, bars over the intervals found, from which `intervals` makes a table. [] where
-        nothing is found, after one warning; the similarity is then stored all the same.
+        encoded; and, where something is found in it, ``X_similar``, bars over the intervals, from which `intervals`
+        makes a table. [] where nothing is found in any, after one warning; the similarity is then stored all the same.
 
     Raises
     ------
@@ -588,12 +588,15 @@ def _shortfall(scored: _Scored, candidates: np.ndarray, threshold: float, series
 
 
 def _store_results(results: list[_Result]) -> list[str]:
-    """Store what was found; similarity series also where nothing was, to show how near it came."""
+    """Store what was found; similarity series also where nothing was, to show how near it came.
+
+    Once something is found, all series are named: what was searched in vain belongs to the result, too.
+    """
     names = []
     for result in results:
-        series = tplot.write(result.series.variable, result.series.options)
+        names.append(tplot.write(result.series.variable, result.series.options))
         if result.bars is not None:
-            names += [series, tplot.write(result.bars.variable, result.bars.options)]
-    if not names:
+            names.append(tplot.write(result.bars.variable, result.bars.options))
+    if all(result.bars is None for result in results):
         return nothing_found("; ".join(result.note for result in results))
     return names

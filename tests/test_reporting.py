@@ -288,10 +288,10 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path):
 def test_nothing_of_the_users_is_changed(found, frames, tmp_path):
     import matplotlib.pyplot as plt
 
-    names, style = tplot.loaded_names(), dict(plt.rcParams)
+    names, style, figures = tplot.loaded_names(), dict(plt.rcParams), plt.get_fignums()
     before = tplot.read(frames).values.copy()
     page_of(found, tmp_path)
-    assert tplot.loaded_names() == names and dict(plt.rcParams) == style and plt.get_fignums() == []
+    assert tplot.loaded_names() == names and dict(plt.rcParams) == style and plt.get_fignums() == figures
     np.testing.assert_array_equal(tplot.read(frames).values, before)
 
 

@@ -287,6 +287,9 @@ def _measured(store: LanceStore, built: Built, rng: np.random.Generator) -> Buil
         finder = LanceNear(dataset, heads, replace(built, cells=cells))
         if _recall(store, heads, finder, queries[chosen], exact[chosen]) >= AIM:
             break
+    # Twice as many as were enough, since what is enough was found on few queries.
+    cells *= 2
+    finder = LanceNear(dataset, heads, replace(built, cells=cells))
     recall = _recall(store, heads, finder, queries[judged], exact[judged])
     return replace(built, cells=cells, recall=recall, n_queries=len(queries[judged]))
 
