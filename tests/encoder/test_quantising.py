@@ -172,7 +172,7 @@ def test_quantising_is_quiet_and_repeatable(trained, small, bands, held_out, cap
     before = list(root.handlers), list(root.filters)
     with caplog.at_level(logging.DEBUG):
         capfd.readouterr()
-        again = quantise(trained, bands, held_out)
+        again = quantise(trained, bands, held_out, least_kept=0.95)
     assert capfd.readouterr() == ("", "") and not caplog.records
     assert (list(root.handlers), list(root.filters)) == before
     assert again.hash == small.hash
@@ -181,7 +181,7 @@ def test_quantising_is_quiet_and_repeatable(trained, small, bands, held_out, cap
 def test_unusable_images_are_left_out(trained, small, bands, held_out):
     spoiled = np.concatenate([bands, np.full_like(bands[:5], np.nan), np.ones_like(bands[:3])])
     unusable = np.concatenate([held_out, np.full_like(bands[:2], np.nan)])
-    again = quantise(trained, spoiled, unusable)
+    again = quantise(trained, spoiled, unusable, least_kept=0.95)
     assert again.files[NETWORK] == small.files[NETWORK] and again.card.metrics == small.card.metrics
 
 

@@ -31,8 +31,9 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="limits, pipes and fi
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """How long something takes is judged by the benchmark, on a quiet machine; here only that nothing hangs."""
+    """Time is judged by the benchmark, on a quiet machine, and memory too: here it is that of all tests before."""
     monkeypatch.setattr(faults, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(faults, "MOST_MEMORY_MB", 16_000)
 
 
 @pytest.fixture
