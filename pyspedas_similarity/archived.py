@@ -65,10 +65,10 @@ class Kept:
             mask[series.first : series.first + len(series)] = searched
         if mask.all():
             return None
-        stretches = [self._stretch(*pair) for pair in zip(self.series, self.searched, strict=True)]
         named = tuple((one.source, one.site) for one in self.series)
         times = None if self.spans is None else tuple((one.start, one.end) for one in self.spans)
-        return Choice(mask, stretches, Part(named, times, self.choices.usable_only is not False, float(mask.mean())))
+        part = Part(named, times, self.choices.usable_only is not False, float(mask.mean()))
+        return Choice(mask, self._stretches, part)
 
     def seeds(self, like: Any) -> list[Seed]:
         """What `like` stands for; bare times are looked up in the archive."""
@@ -96,7 +96,7 @@ class Kept:
 
     def scores(self, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One score for each sample of each series, float64, NaN where it is not searched."""
-        stretches = [self._stretch(*pair) for pair in zip(self.series, self.searched, strict=True)]
+        stretches = self._stretches
         found = self.index.scores(centres_of(likes), stretches)
         if unlikes:
             found = less_unlike(found, self.index.scores(centres_of(unlikes), stretches))
@@ -125,6 +125,11 @@ class Kept:
 
     def _plan(self, name: str) -> Plan:
         return plan_like([tplot.read(name)], self.choices, self.archive)
+
+    @property
+    def _stretches(self) -> list[slice]:
+        """Of the index, one for each series, that hold all that is searched."""
+        return [self._stretch(*pair) for pair in zip(self.series, self.searched, strict=True)]
 
     @staticmethod
     def _stretch(series: Series, searched: np.ndarray) -> slice:

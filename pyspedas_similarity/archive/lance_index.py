@@ -125,9 +125,14 @@ def build(store: LanceStore, seed: int = 0) -> Built:
 def near(store: LanceStore, heads: Heads) -> Near | None:
     """What proposes neighbours in a version; None where there is no index of it that can be trusted."""
     snapshot = store.snapshot(heads.version)
+    if not _segments(snapshot.dataset):
+        return None
     built = _built(store, snapshot)
-    if built is None or built.recall < LEAST_RECALL:
-        if built is not None and built.cells:
+    if built is None:
+        logger.warning("The index of %s is not as it was written and not used; build it again.", store.place.address)
+        return None
+    if built.recall < LEAST_RECALL:
+        if built.cells:
             logger.warning("The index finds %.3f of the nearest only; every search is exact.", built.recall)
         return None
     return LanceNear(snapshot.dataset, heads, built)
@@ -135,7 +140,7 @@ def near(store: LanceStore, heads: Heads) -> Near | None:
 
 def is_damaged(store: LanceStore, snapshot: Snapshot) -> bool:
     """Whether a version has an index that is not as it was written."""
-    return bool(_segments(snapshot.dataset)) and not _is_whole(store, snapshot)
+    return bool(_segments(snapshot.dataset)) and _built(store, snapshot) is None
 
 
 def drop(store: LanceStore) -> None:
@@ -222,28 +227,18 @@ def _put_in_place(store: LanceStore, made: Any, built: Built) -> None:
 
 
 def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
-    """The record of a version's index, when it and the files are as they were written."""
-    if not _segments(snapshot.dataset):
-        return None
-    if not _is_whole(store, snapshot):
-        logger.warning("The index of %s is not as it was written and not used; build it again.", store.place.address)
-        return None
-    return _read(store, _segments(snapshot.dataset)[0].uuid)
-
-
-def _is_whole(store: LanceStore, snapshot: Snapshot) -> bool:
-    """Whether a version's index is as it was written; its files are read once by each store."""
+    """The record of a version's index, when it and the files are as they were written; these are read once."""
     uuids = [one.uuid for one in _segments(snapshot.dataset)]
     try:
         built = _read(store, *uuids)
         if built.uuid not in store.checked_indexes:
             folder = _files_folder(store, built.uuid)
             if any(_hash(folder / name) != found for name, found in built.hashes.items()):
-                return False
+                return None
             store.checked_indexes.add(built.uuid)
     except (DamagedArchiveError, OSError, TypeError):
-        return False
-    return _covers_only_what_is_there(built, snapshot)
+        return None
+    return built if _covers_only_what_is_there(built, snapshot) else None
 
 
 def _as_indexes(dataset: LanceDataset) -> list[Any]:
