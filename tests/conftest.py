@@ -107,5 +107,13 @@ def own_tplot_store() -> Iterator[None]:
             sys.modules[name].data_quants = store  # tplot_rename puts another dictionary there
 
 
+@pytest.fixture(autouse=True)
+def own_figures() -> Iterator[None]:
+    """Close the figures a test leaves open, as tplot does: the next one counts its own."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 def _store(module: str) -> dict | None:
     return getattr(sys.modules.get(module), "data_quants", None)

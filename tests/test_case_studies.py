@@ -20,8 +20,7 @@ def run(tmp_path, monkeypatch):
     """Run a script with its page in a temporary folder; gives the names it leaves."""
     monkeypatch.setenv("CASE_STUDY_FOLDER", str(tmp_path))
     monkeypatch.setattr(plt.Figure, "show", lambda figure: None)  # without a display it would warn
-    yield lambda name: runpy.run_path(str(EXAMPLES / f"{name}.py"))
-    plt.close("all")
+    return lambda name: runpy.run_path(str(EXAMPLES / f"{name}.py"))
 
 
 def test_diffusion_region_finds_all_others_and_nothing_else(run, tmp_path):
