@@ -12,16 +12,16 @@ import wrapt
 
 from .allsky import ewogram, frame_quality, keogram, load_asi
 from .bridges import to_tplot, to_xarray
+from .case_study.exports import export, time_list, time_ranges, to_timeseries
+from .case_study.footprints import conjunctions
+from .case_study.joins import join_events, read_events
+from .case_study.pictures import plot_archive_map, plot_keogram, plot_matches, plot_score, superposed_epochs, what_drove
+from .case_study.reporting import report
+from .case_study.reviewing import Review, resume_review, review
 from .classification import classify, fine_tune
 from .errors import SimilarityError
-from .exports import export, time_list, time_ranges, to_timeseries
 from .filling import add, open_archive
-from .footprints import conjunctions
-from .joins import join_events, read_events
 from .neighbourhood import clusters, duplicates, find_nearest, novelty
-from .pictures import plot_archive_map, plot_keogram, plot_matches, plot_score, superposed_epochs, what_drove
-from .reporting import report
-from .reviewing import Review, resume_review, review
 from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Draw every picture of `pyspedas_similarity.pictures` from simulated data, to be looked at.
+"""Draw every picture of `pyspedas_similarity.case_study.pictures` from simulated data, to be looked at.
 
     python tests/benchmarks/gallery_pictures.py FOLDER [--only NAME ...]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
-from pyspedas_similarity.joins import summary_of
+from pyspedas_similarity.case_study.joins import summary_of
 from pyspedas_similarity.search.intervals import sample_ends
 from pyspedas_similarity.simulate import fpi
 

@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from . import tplot
-from .archive.index import Index, Series
-from .archived import as_archive
-from .encoder.fitted import NAMED
-from .encoder.shipped import SHIPPED
-from .errors import SimilarityError, VariableError
-from .imaging.recipe import Recipe, recipe_from_dict
-from .opening import load_variables, open_segments
-from .pipeline import Choices, Plan, make_plan, prepare, prepared_segments
-from .search.scoring import similarity
-from .show.report.content import Picture, Result, Table
-from .show.report.thumbnails import pictures_of
-from .sources.tplot_variable import images_of, select
-from .times import Span
-from .tplot import Variable
+from .. import tplot
+from ..archive.index import Index, Series
+from ..archived import as_archive
+from ..encoder.fitted import NAMED
+from ..encoder.shipped import SHIPPED
+from ..errors import SimilarityError, VariableError
+from ..imaging.recipe import Recipe, recipe_from_dict
+from ..opening import load_variables, open_segments
+from ..pipeline import Choices, Plan, make_plan, prepare, prepared_segments
+from ..search.scoring import similarity
+from ..show.report.content import Picture, Result, Table
+from ..show.report.thumbnails import pictures_of
+from ..sources.tplot_variable import images_of, select
+from ..times import Span
+from ..tplot import Variable
 
 MOST_OTHERS, MOST_MARKS = 1200, 1000
 """Of the map: samples that are no match, and matches."""

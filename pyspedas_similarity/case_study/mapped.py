@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import tplot
-from .archive.index import Series
-from .archived import Kept
-from .errors import ArgumentError
+from .. import tplot
+from ..archive.index import Series
+from ..archived import Kept
+from ..errors import ArgumentError
+from ..products import ATTRIBUTE
+from ..show.archive_map import Colours, MapMarks
+from ..times import cadence, to_times
+from ..tplot import Variable
 from .originals import Found, is_score
-from .products import ATTRIBUTE
-from .show.archive_map import Colours, MapMarks
-from .times import cadence, to_times
-from .tplot import Variable
 
 if TYPE_CHECKING:
     from astropy.table import QTable

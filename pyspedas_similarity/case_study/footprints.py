@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import tplot
-from .errors import ArgumentError, VariableError
-from .imaging.sky import direction_of
+from .. import tplot
+from ..errors import ArgumentError, VariableError
+from ..imaging.sky import direction_of
+from ..search.overlap import Stretches, pairs
+from ..sources.themis_asi import STATIONS
+from ..times import cadence, to_astropy, to_timedelta64
 from .results import CARRIED, result_table, stretches_of
-from .search.overlap import Stretches, pairs
-from .sources.themis_asi import STATIONS
-from .times import cadence, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import tplot
-from .archive.archive import Archive
-from .archived import open_kept
+from .. import tplot
+from ..archive.archive import Archive
+from ..archived import open_kept
+from ..encoder.runtime import Encoder
+from ..errors import ArgumentError, VariableError
+from ..imaging.keogram import keogram
+from ..imaging.recipe import DistributionRecipe
+from ..manners import nothing_found, pyspedas_manners
+from ..pipeline import Choices
+from ..products import ATTRIBUTE
+from ..show.archive_map import archive_map_figure
+from ..show.embedding_map import embedding_map
+from ..show.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
+from ..show.gallery import Shown, gallery_figure, told
+from ..show.keogram_score import Strip, keogram_figure
+from ..show.marks import Marks, drawable
+from ..show.occlusion import FILLS, Occlusion, occlusion_figure
+from ..show.original import as_measured_or_encoded, encoded, half_width, kept_picture
+from ..show.overview import overview
+from ..show.style import Style, plain, save
+from ..sources import frames
+from ..times import to_interval, to_timedelta64
+from ..tplot import Panel, Variable
 from .driving import Driven
-from .encoder.runtime import Encoder
-from .errors import ArgumentError, VariableError
-from .imaging.keogram import keogram
-from .imaging.recipe import DistributionRecipe
 from .joins import read_events
-from .manners import nothing_found, pyspedas_manners
 from .mapped import colours_of, mapped, marked
 from .originals import Found, Originals, Sample, is_score, middle_of
-from .pipeline import Choices
-from .products import ATTRIBUTE
-from .show.archive_map import archive_map_figure
-from .show.embedding_map import embedding_map
-from .show.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
-from .show.gallery import Shown, gallery_figure, told
-from .show.keogram_score import Strip, keogram_figure
-from .show.marks import Marks, drawable
-from .show.occlusion import FILLS, Occlusion, occlusion_figure
-from .show.original import as_measured_or_encoded, encoded, half_width, kept_picture
-from .show.overview import overview
-from .show.style import Style, plain, save
-from .sources import frames
-from .times import to_interval, to_timedelta64
-from .tplot import Panel, Variable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import products, tplot
-from .errors import ArgumentError, VariableError
-from .exchange import lists, tables
-from .exchange.flat import flatten
+from .. import products, tplot
+from ..errors import ArgumentError, VariableError
+from ..exchange import lists, tables
+from ..exchange.flat import flatten
+from ..writing import write_whole
 from .results import result_table
-from .writing import write_whole
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import pyspedas_similarity as sim
-from pyspedas_similarity import cli, reporting, tplot, writing
+from pyspedas_similarity import cli, tplot, writing
+from pyspedas_similarity.case_study import reporting
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, VariableError
 from pyspedas_similarity.imaging.recipe import DistributionRecipe
 from pyspedas_similarity.products import interval_bars, similarity_series

@@ -12,8 +12,8 @@ from astropy.table import Table
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli, tplot
+from pyspedas_similarity.case_study.judged_lists import Judged, read_list
 from pyspedas_similarity.errors import ArgumentError, SeedError, SimilarityError
-from pyspedas_similarity.judged_lists import Judged, read_list
 from pyspedas_similarity.simulate import allsky, fpi
 from pyspedas_similarity.tplot import Variable
 
@@ -350,7 +350,7 @@ def test_times_are_kept_to_the_nanosecond(tmp_path, frames):
 @pytest.fixture
 def widget(frames):
     pytest.importorskip("ipywidgets")
-    from pyspedas_similarity.review_widget import ReviewWidget
+    from pyspedas_similarity.case_study.review_widget import ReviewWidget
 
     review = sim.review(frames)
     return review, ReviewWidget(review)

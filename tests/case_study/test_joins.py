@@ -9,8 +9,8 @@ from astropy.time import Time
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli, tplot
+from pyspedas_similarity.case_study.joins import summary_of
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, TimeError, VariableError
-from pyspedas_similarity.joins import summary_of
 from pyspedas_similarity.times import to_astropy
 from pyspedas_similarity.tplot import Variable
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import tplot
-from .encoder.fitted import NAMED
-from .encoder.shipped import SHIPPED
-from .errors import ArgumentError, SeedError
-from .imaging.recipe import recipe_from_dict
+from .. import tplot
+from ..encoder.fitted import NAMED
+from ..encoder.shipped import SHIPPED
+from ..errors import ArgumentError, SeedError
+from ..imaging.recipe import recipe_from_dict
+from ..show.report.content import Result
+from ..verbs import find_similar
+from ..writing import check_place, write_whole
 from .judged_lists import META, VERSION, Judged, read_list, text_of
 from .looking_again import Again, Seen, pictures_at
 from .reporting import read_results
-from .show.report.content import Result
-from .verbs import find_similar
-from .writing import check_place, write_whole
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from . import products, tplot
-from .encoder.runtime import Encoder
-from .errors import ArgumentError, VariableError
+from .. import products, tplot
+from ..encoder.runtime import Encoder
+from ..errors import ArgumentError, VariableError
+from ..manners import pyspedas_manners
+from ..products import ATTRIBUTE
+from ..show.embedding_map import FEWEST, METHODS, embedding_map
+from ..show.report.content import Card, Map, Report, Result, Table, table_of
+from ..show.report.page import render
+from ..show.report.plots import histogram, score_plot
+from ..show.report.wording import count, methods_text, tidy
+from ..tplot import Variable
+from ..writing import check_place, write_whole
 from .looking_again import MOST_MARKS, Again, Seen, look, seed_spans
-from .manners import pyspedas_manners
-from .products import ATTRIBUTE
-from .show.embedding_map import FEWEST, METHODS, embedding_map
-from .show.report.content import Card, Map, Report, Result, Table, table_of
-from .show.report.page import render
-from .show.report.plots import histogram, score_plot
-from .show.report.wording import count, methods_text, tidy
-from .tplot import Variable
-from .writing import check_place, write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from astropy.table import QTable, Table
 from astropy.time import Time
 
 import pyspedas_similarity as sim
-from pyspedas_similarity import cli, exports, tplot
+from pyspedas_similarity import cli, tplot
+from pyspedas_similarity.case_study import exports
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, TimeError, VariableError
 from pyspedas_similarity.tplot import Variable
 

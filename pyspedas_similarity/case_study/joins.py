@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import products, tplot
-from .errors import ArgumentError, VariableError
-from .exchange.event_lists import event_table
+from .. import products, tplot
+from ..errors import ArgumentError, VariableError
+from ..exchange.event_lists import event_table
+from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
+from ..search.intervals import outside, sample_ends
+from ..search.overlap import Stretches, inside, merged, pairs, shared
+from ..times import Span, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
+from ..verbs import intervals
 from .results import CARRIED, loaded, result_table, stretches_of
-from .search.enrichment import Counts, Enrichment, binomial, bootstrap
-from .search.intervals import outside, sample_ends
-from .search.overlap import Stretches, inside, merged, pairs, shared
-from .times import Span, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
-from .verbs import intervals
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table

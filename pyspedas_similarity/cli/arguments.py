@@ -1,4 +1,4 @@
-"""Arguments of commands that say which data are meant, and what a seed is."""
+"""Arguments that commands share: how much is told, which data are meant, what a seed is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
+
+
+def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
+    """Put a command beside the others; gives its parser, with what all commands take."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("-v", "--verbose", action="store_true", help="show what pyspedas reports")
+    told.add_argument("-q", "--quiet", action="store_true", help="show errors only: no warnings, no progress")
+    return parser
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +54,7 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
         raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
     from pyspedas.tplot_tools import cdf_to_tplot
 
-    from .sources.cdf_records import check_cdf
+    from ..sources.cdf_records import check_cdf
 
     for file in files:
         check_cdf(file, contents=True)
@@ -58,3 +68,11 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
 def like_of(times: list[str]) -> Any:
     """A time, or the interval that two of them are."""
     return times[0] if len(times) == 1 else times
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, as the type of an argument."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number

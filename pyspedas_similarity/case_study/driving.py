@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from . import tplot
-from .encoder.fitted import NAMED
-from .encoder.shipped import SHIPPED
-from .errors import EncoderError, SeedError, VariableError
-from .imaging.recipe import FrameRecipe, Recipe, recipe_from_dict
+from .. import tplot
+from ..encoder.fitted import NAMED
+from ..encoder.shipped import SHIPPED
+from ..errors import EncoderError, SeedError, VariableError
+from ..imaging.recipe import FrameRecipe, Recipe, recipe_from_dict
+from ..pipeline import Choices, Plan, make_plan, prepare
+from ..show.occlusion import Occlusion, occlude
+from ..show.original import Original, encoded_image
+from ..sources.tplot_variable import images_of, select
+from ..times import Span
+from ..tplot import Variable
 from .originals import Found, middle_of, span_of, variable_of
-from .pipeline import Choices, Plan, make_plan, prepare
-from .show.occlusion import Occlusion, occlude
-from .show.original import Original, encoded_image
-from .sources.tplot_variable import images_of, select
-from .times import Span
-from .tplot import Variable
 
 _USUAL = 64
 # Scores of the same sample differ by less: eight-bit encoders round otherwise in other batches.

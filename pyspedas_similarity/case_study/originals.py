@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import tplot
-from .archive.archive import Archive
-from .errors import ArgumentError, SimilarityError, VariableError
-from .imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, recipe_from_dict
+from .. import tplot
+from ..archive.archive import Archive
+from ..errors import ArgumentError, SimilarityError, VariableError
+from ..imaging.recipe import DistributionRecipe, FrameRecipe, Recipe, recipe_from_dict
+from ..sources import frames, tplot_variable
+from ..sources.companions import find_companions, with_companions
+from ..sources.registry import recipe_of
+from ..times import Span, cadence, to_datetime64, to_times
+from ..tplot import Variable
 from .results import result_table
-from .sources import frames, tplot_variable
-from .sources.companions import find_companions, with_companions
-from .sources.registry import recipe_of
-from .times import Span, cadence, to_datetime64, to_times
-from .tplot import Variable
 
 if TYPE_CHECKING:
     from astropy.table import QTable

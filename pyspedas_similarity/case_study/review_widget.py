@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .errors import SimilarityError
+from ..errors import SimilarityError
 
 if TYPE_CHECKING:
     from .judged_lists import Judged

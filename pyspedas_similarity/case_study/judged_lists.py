@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .errors import ArgumentError, TimeError
-from .times import to_datetime64
+from ..errors import ArgumentError, TimeError
+from ..times import to_datetime64
 
 if TYPE_CHECKING:
     from astropy.table import Table

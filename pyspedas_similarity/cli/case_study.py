@@ -1,28 +1,34 @@
-"""The commands of a case study: ``report`` writes the page of a search, ``review`` asks and searches again."""
+"""The commands of a case study: ``report``, ``review``, and ``export`` and ``join`` of what ``find`` wrote."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli_data import add_data, data_of, like_of
-from .errors import ArgumentError
+from ..errors import ArgumentError
+from .arguments import add_command, add_data, data_of, like_of
+from .output import FOUND, NOTHING_FOUND, print_table
 
 if TYPE_CHECKING:
-    from .judged_lists import Judged
-    from .reviewing import Review
+    from ..case_study.judged_lists import Judged
+    from ..case_study.reviewing import Review
 
-_DONE, _NOTHING_FOUND = 0, 1
 _SHORT = {"y": "yes", "n": "no", "m": "more", "a": "again", "q": "quit"}
 _QUESTION = "  like the seed? yes, no, more, again, quit [y/n/m/a/q]: "
 
 
-def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Put both beside the other commands; `add` makes a parser with what all have in common."""
-    parser = add(commands, "report", report, "Search, and write what is found as one HTML page.")
+def add_commands(commands: Any) -> None:
+    """Put them beside the other commands."""
+    _add_report(commands)
+    _add_review(commands)
+    _add_export(commands)
+    _add_join(commands)
+
+
+def _add_report(commands: Any) -> None:
+    parser = add_command(commands, "report", report, "Search, and write what is found as one HTML page.")
     _add_search(parser, required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, ending in .html")
     parser.add_argument("--overwrite", action="store_true", help="replace a page that is there")
@@ -30,7 +36,12 @@ def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> 
     parser.add_argument("--gallery", type=int, default=60, metavar="N", help="pictures of the best N matches")
     maps = ("auto", "umap", "pca", "none")
     parser.add_argument("--map-by", choices=maps, default="auto", help="how the map of embeddings is made")
-    parser = add(commands, "review", review, "Search, ask for every match whether it is like the seed, search again.")
+
+
+def _add_review(commands: Any) -> None:
+    parser = add_command(
+        commands, "review", review, "Search, ask for every match whether it is like the seed, search again."
+    )
     _add_search(parser, required=False)
     parser.add_argument("--out", type=Path, metavar="FILE", help="the answers, ending in .ecsv; saved after each")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with the answers in such a file")
@@ -40,14 +51,14 @@ def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> 
 
 def report(chosen: argparse.Namespace) -> int:
     """Search and write the page; one is written of a search that finds nothing, too."""
-    from .reporting import report as write_page
-    from .writing import check_place
+    from ..case_study.reporting import report as write_page
+    from ..writing import check_place
 
     check_place(chosen.out, (".html", ".htm"), chosen.overwrite)
     searched, found, data = _searched(chosen)
     keywords = {"title": chosen.title, "gallery": chosen.gallery, "map_by": chosen.map_by, "encoder": chosen.encoder}
     print(write_page(searched, chosen.out, overwrite=chosen.overwrite, errors="raise", **keywords, **data)[0])
-    return _DONE if found else _NOTHING_FOUND
+    return FOUND if found else NOTHING_FOUND
 
 
 def review(chosen: argparse.Namespace) -> int:
@@ -59,7 +70,7 @@ def review(chosen: argparse.Namespace) -> int:
         raise ArgumentError("--page", f"found {chosen.page}", "Give 1 or more.")
     made = _resumed(chosen) if chosen.resume is not None else _begun(chosen)
     if made is None:
-        return _NOTHING_FOUND
+        return NOTHING_FOUND
     page = made.next(chosen.page)
     while page:
         if chosen.pictures is not None:
@@ -74,7 +85,7 @@ def review(chosen: argparse.Namespace) -> int:
             made.save()
     print(f"{made!r}".strip("<>"))
     print(f"saved in {made.path}")
-    return _DONE
+    return FOUND
 
 
 def _ask_page(made: Review, page: list[Judged]) -> str:
@@ -103,8 +114,8 @@ def _ask() -> str:
 
 
 def _begun(chosen: argparse.Namespace) -> Review | None:
-    from .reviewing import review as begin
-    from .writing import check_place
+    from ..case_study.reviewing import review as begin
+    from ..writing import check_place
 
     if chosen.like is None or chosen.out is None:
         raise ArgumentError("review", "--like or --out is missing", "Give both, or --resume FILE.")
@@ -119,7 +130,7 @@ def _begun(chosen: argparse.Namespace) -> Review | None:
 
 
 def _resumed(chosen: argparse.Namespace) -> Review:
-    from .reviewing import resume_review
+    from ..case_study.reviewing import resume_review
 
     data = {key: value for key, value in _loaded(chosen).items() if value is not None}
     encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
@@ -131,8 +142,8 @@ def _resumed(chosen: argparse.Namespace) -> Review:
 
 def _searched(chosen: argparse.Namespace) -> tuple[list[str], list[str], dict[str, Any]]:
     """Names for the page, the names found, and what has to be said to read again what was searched."""
-    from . import tplot
-    from .verbs import find_similar
+    from .. import tplot
+    from ..verbs import find_similar
 
     data = data_of(chosen)
     rules = {"k": chosen.k, "threshold": chosen.threshold, "fdr": chosen.fdr, "encoder": chosen.encoder}
@@ -155,8 +166,8 @@ def _loaded(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _draw(made: Review, page: list[Judged], path: Path) -> None:
-    from .show.contact_sheet import plot_contact_sheet
-    from .show.report.content import Card
+    from ..show.contact_sheet import plot_contact_sheet
+    from ..show.report.content import Card
 
     seeds = [Card("seed", "", pictures=pictures, missing=missing) for pictures, missing in made.seed_pictures()]
     pictures = made.pictures(page)
@@ -172,6 +183,29 @@ def _draw(made: Review, page: list[Judged], path: Path) -> None:
     print(f"pictures of these matches are in {path}")
 
 
+def export(chosen: argparse.Namespace) -> int:
+    """Write a table that find wrote in another form."""
+    from ..case_study.exports import export as write
+
+    print(write(chosen.table, chosen.out, chosen.format, chosen.overwrite))
+    return FOUND
+
+
+def join(chosen: argparse.Namespace) -> int:
+    """Hold a table that find wrote against a list of events, print what is known, new and missed."""
+    from ..case_study.exports import export as write
+    from ..case_study.joins import join_events, summary_of
+
+    joined = join_events(chosen.table, chosen.events, chosen.tolerance, chosen.searched, columns=chosen.columns)
+    if chosen.out is not None:
+        write(joined, chosen.out, overwrite=chosen.overwrite)
+    columns = [name for name in ("status", "start", "end", "score", "event_start", "event") if name in joined.colnames]
+    print_table(joined, chosen.json, columns)
+    if not chosen.json:
+        print(summary_of(joined))
+    return FOUND if len(joined) else NOTHING_FOUND
+
+
 def _add_search(parser: argparse.ArgumentParser, required: bool) -> None:
     add_data(parser)
     about = "a time, or the start and end of an interval"
@@ -182,3 +216,25 @@ def _add_search(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
     parser.add_argument("--fdr", type=float, help="in place of a threshold: share of the matches that may be chance")
     parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
+
+
+def _add_export(commands: Any) -> None:
+    parser = add_command(commands, "export", export, "Write a table of intervals for another program.")
+    parser.add_argument("table", type=Path, metavar="TABLE", help="that find wrote: .ecsv or .csv")
+    parser.add_argument("out", type=Path, metavar="FILE", help="ending in .ecsv, .csv, .xml or .json; or with --format")
+    parser.add_argument("--format", help="ecsv, csv, votable, json, time_list, idl, hpevent or autoplot")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+
+
+def _add_join(commands: Any) -> None:
+    parser = add_command(
+        commands, "join", join, "Hold a table of intervals against a list of events: known, new, missed."
+    )
+    parser.add_argument("table", type=Path, metavar="TABLE", help="that find wrote: .ecsv or .csv")
+    parser.add_argument("events", type=Path, metavar="EVENTS", help=".ecsv, .csv, .xml, or text with times in a line")
+    parser.add_argument("--searched", nargs=2, metavar=("START", "END"), required=True, help="what find searched")
+    parser.add_argument("--tolerance", type=float, default=0.0, metavar="S", help="seconds, at both ends of events")
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="of the events' starts and ends")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON, with the numbers")

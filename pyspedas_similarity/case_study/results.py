@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import tplot
-from .errors import ArgumentError
-from .exchange.event_lists import table_of_file
-from .exchange.flat import checked_intervals, no_intervals
-from .products import CALIBRATED
-from .search.overlap import Stretches
-from .times import to_times
-from .verbs import intervals
+from .. import tplot
+from ..errors import ArgumentError
+from ..exchange.event_lists import table_of_file
+from ..exchange.flat import checked_intervals, no_intervals
+from ..products import CALIBRATED
+from ..search.overlap import Stretches
+from ..times import to_times
+from ..verbs import intervals
 
 if TYPE_CHECKING:
     from astropy.table import QTable

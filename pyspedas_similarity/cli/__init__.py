@@ -1,0 +1,317 @@
+"""The verbs from a shell: ``pyspedas-similarity demo | find | report | review | export | join | train | ...``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError, SimilarityError
+from . import archive, case_study
+from .arguments import add_command, add_data, data_of, like_of
+from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_table
+
+_EXAMPLES = """examples:
+  pyspedas-similarity demo
+  pyspedas-similarity demo --data FOLDER
+  pyspedas-similarity find --instrument mms_dis --probe 1 --trange 2020-11-19/23:34 2020-11-19/23:37 \\
+      --like 2020-11-19/23:36:22
+  pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found
+  pyspedas-similarity export found.ecsv found.xml
+  pyspedas-similarity join found.ecsv sitl_selections.csv --searched 2020-11-19/23:34 2020-11-19/23:37 --tolerance 5
+  pyspedas-similarity report --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out page.html
+  pyspedas-similarity review --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out list.ecsv
+  pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
+  pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
+  pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
+  pyspedas-similarity archive verify electrons
+  pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2 --json | jq .data
+  eval "$(pyspedas-similarity completion bash)"
+
+Results go to the standard output, warnings and errors to the standard error output.
+exit status: 0 found, 1 nothing found or an archive that is damaged, 2 bad input, 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 found, 1 nothing found, 2 bad input, 130 interrupted.
+    """
+    chosen = _parser().parse_args(arguments)
+    # pyspedas tells every file it opens; a person at a shell asked for the result.
+    logging.disable(logging.NOTSET if chosen.verbose else logging.WARNING if chosen.quiet else logging.INFO)
+    try:
+        status = chosen.command(chosen)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads has enough, as `head` has; nothing more can be written, by Python at its end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
+    except SimilarityError as error:
+        print(f"pyspedas-similarity: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("pyspedas-similarity: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def demo(chosen: argparse.Namespace) -> int:
+    """Run the demonstration."""
+    from .. import demo as demonstration
+
+    found = demonstration.run(chosen.out, chosen.data, chosen.seed)
+    return FOUND if found else NOTHING_FOUND
+
+
+def find(chosen: argparse.Namespace) -> int:
+    """Search a time range or files, print the table, write it on request."""
+    from ..case_study.exports import export as write
+    from ..case_study.exports import format_of
+    from ..exchange.flat import no_intervals
+    from ..verbs import find_similar, intervals
+
+    if chosen.out is not None:
+        format_of(chosen.out)  # before what may take long
+    rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
+    if chosen.exclude is not None:
+        rules["exclude"] = chosen.exclude
+    if chosen.nearest:
+        names = _find_nearest(chosen)
+    else:
+        if chosen.archive is not None:
+            rules["archive"] = chosen.archive
+        rules["progress"] = not chosen.quiet
+        names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
+    table = intervals(names) if names else no_intervals()
+    if names and chosen.out is not None:
+        write(table, chosen.out, overwrite=True)
+    if names or chosen.json:
+        print_table(table, chosen.json)
+    return FOUND if names else NOTHING_FOUND
+
+
+def _find_nearest(chosen: argparse.Namespace) -> list[str]:
+    from ..neighbourhood import find_nearest
+
+    data = data_of(chosen)
+    asked = {"--threshold": chosen.threshold, "--encoder": chosen.encoder, "--instrument": data.pop("instrument", None)}
+    unused = [name for name, value in asked.items() if value is not None]
+    if chosen.archive is None or unused:
+        found = f"given with {', '.join(unused)}" if unused else "given without --archive"
+        raise ArgumentError("--nearest", found, "It takes --archive, --like, -k, --probe, --trange and --exclude.")
+    part = {key: data[key] for key in ("trange", "probe") if key in data}
+    rules = {} if chosen.exclude is None else {"exclude": chosen.exclude}
+    return find_nearest(chosen.archive, like_of(chosen.like), chosen.k or 10, **part, **rules, errors="raise")
+
+
+def train(chosen: argparse.Namespace) -> int:
+    """Train an encoder and save it."""
+    if chosen.shipped is not None:
+        return _train_shipped(chosen)
+    from ..verbs import save_encoder
+    from ..verbs import train as train_encoder
+
+    data = data_of(chosen)
+    keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
+    options = {"method": chosen.method}
+    if chosen.method != "canonical":  # which has neither network nor chance
+        options |= {"backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
+    encoder = train_encoder(**data, load_keywords=keywords, lag=chosen.lag, **options)
+    _say_saved(encoder, save_encoder(encoder, chosen.out, overwrite=chosen.overwrite))
+    return FOUND
+
+
+def _train_shipped(chosen: argparse.Namespace) -> int:
+    from ..bench.shipping import ship
+
+    _say_saved(ship(chosen.shipped, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite), chosen.out)
+    return FOUND
+
+
+def _say_saved(encoder: Any, folder: Path) -> None:
+    record = encoder.card.training
+    print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
+    for key in ("n_samples", "epochs", "final_loss", "std_of_normalised", "effective_rank"):
+        if key in record:
+            print(f"  {key}: {record[key]}")
+
+
+def bench(chosen: argparse.Namespace) -> int:
+    """Run the benchmark, print its table and write it."""
+    from ..bench import few_labels
+    from ..bench.run import Plan, run
+
+    plan = Plan(chosen.quick, chosen.data, tuple(chosen.only), tuple(chosen.encoders), chosen.seeds)
+    rows = (few_labels.run if chosen.labels else run)(plan, chosen.out)
+    return FOUND if len(rows) else NOTHING_FOUND
+
+
+def info(chosen: argparse.Namespace) -> int:
+    """Print versions, instruments and encoders, or one encoder's card."""
+    from ..encoder.fitted import NAMED
+    from ..encoder.shipped import available
+    from ..sources.registry import INSTRUMENTS
+    from ..verbs import load_encoder
+
+    if chosen.encoder is not None:
+        encoder = load_encoder(chosen.encoder)
+        print(f"hash: {encoder.hash}\n{encoder.card.to_json()}", end="")
+        return FOUND
+    for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
+        print(f"{package:20s} {_version(package)}")
+    print("\ninstruments")
+    for name, instrument in INSTRUMENTS.items():
+        print(f"  {name:16s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}")
+    for title, encoders in (("that come trained", available()), ("without training", NAMED)):
+        print(f"\nencoders {title}")
+        for name, description in encoders.items():
+            print(f"  {name:16s} {description}")
+    return FOUND
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyspedas-similarity",
+        description="Find the intervals like a seed, in MMS FPI distributions and all-sky frames.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
+    commands = parser.add_subparsers(
+        required=True, metavar="demo | find | report | review | export | join | train | ..."
+    )
+    _add_demo(commands)
+    _add_find(commands)
+    case_study.add_commands(commands)
+    _add_train(commands)
+    archive.add_commands(commands)
+    _add_bench(commands)
+    _add_info(commands)
+    _add_completion(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    parser = add_command(commands, "demo", demo, "The main job on simulated data, or on the real files of a folder.")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: simulate")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pyspedas-similarity-demo"), metavar="FOLDER", help="for results"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the simulation")
+
+
+def _add_find(commands: Any) -> None:
+    parser = add_command(commands, "find", find, "Find the intervals like a seed and print them.")
+    add_data(parser)
+    parser.add_argument(
+        "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
+    )
+    parser.add_argument(
+        "--nearest", action="store_true", help="the k nearest of an archive only; quick where it is large"
+    )
+    parser.add_argument("--archive", metavar="FOLDER", help="search what is kept there; nothing is loaded")
+    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
+    parser.add_argument("-k", type=int, help="how many intervals at most")
+    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
+
+
+def _add_train(commands: Any) -> None:
+    parser = add_command(commands, "train", train, "Train an encoder on data by self-supervision and save it.")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
+    parser.add_argument("--overwrite", action="store_true", help="replace an encoder that is there")
+    parser.add_argument("--method", default="simsiam", help="or simclr, byol, vicreg, barlow_twins, canonical")
+    parser.add_argument("--lag", type=float, metavar="S", help="samples so many seconds apart show the same thing")
+    parser.add_argument("--backbone", default="compact", help="compact or resnet18")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    shipped = parser.add_argument_group("or one of the encoders that come with the package, as it was trained")
+    shipped.add_argument("--shipped", choices=("distributions", "windows", "frames"))
+    shipped.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
+    shipped.add_argument("--quick", action="store_true", help="little data, to try it")
+
+
+def _add_bench(commands: Any) -> None:
+    parser = add_command(
+        commands, "bench", bench, "How well encoders find what is alike: data sets x encoders x measures."
+    )
+    parser.add_argument("--quick", action="store_true", help="small simulated sets and cheap encoders, two minutes")
+    parser.add_argument(
+        "--labels", action="store_true", help="instead: accuracy against labels per class, on regions, edr and nights"
+    )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: none of them")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="DATASET", help="of edr, nights, reduced, regions, movie"
+    )
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        default=[],
+        metavar="NAME|FOLDER",
+        help="names as in info, folders of saved encoders, or a folder of such folders, one for each seed",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="of encoders that are drawn at random or fitted")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pyspedas-similarity-bench"), metavar="FOLDER", help="for the table"
+    )
+
+
+def _add_info(commands: Any) -> None:
+    parser = add_command(commands, "info", info, "Versions, instruments and encoders, or the card of one encoder.")
+    parser.add_argument("encoder", nargs="?", type=Path, help="folder of a saved encoder")
+
+
+def completion(chosen: argparse.Namespace) -> int:
+    """Print what makes a shell complete commands, options and names of files."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise ArgumentError("completion", str(error), 'pip install "pyspedas-similarity[completion]".') from error
+
+    parser = _parser()
+    for one in _all_parsers(parser):
+        for action in one._actions:  # argparse has no public way to its own arguments
+            if action.type is Path:
+                action.complete = shtab.DIRECTORY if action.metavar == "FOLDER" else shtab.FILE
+    print(shtab.complete(parser, chosen.shell))
+    return FOUND
+
+
+def _all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for one in action.choices.values():
+                yield from _all_parsers(one)
+
+
+def _add_completion(commands: Any) -> None:
+    parser = add_command(commands, "completion", completion, "Print what makes a shell complete these commands.")
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,196 @@
+"""The commands of an archive: ``archive add``, ``info``, ``verify`` and so on."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError
+from .arguments import add_command, add_data, data_of, positive
+from .output import FOUND, NOTHING_FOUND, print_json
+
+
+def add(chosen: argparse.Namespace) -> int:
+    """Embed samples and keep them."""
+    from ..filling import add as fill
+
+    with _workers(chosen) as client:
+        added = fill(
+            chosen.archive, encoder=chosen.encoder, client=client, thumbnails=chosen.thumbnails, **data_of(chosen)
+        )
+    print(f"version {added.version}: {added.added} added, {added.skipped} there already, {added.left_out} left out")
+    return FOUND
+
+
+@contextmanager
+def _workers(chosen: argparse.Namespace) -> Iterator[Any]:
+    """A client of the cluster that is asked for, or of one of this machine; None where there is none."""
+    if chosen.scheduler is None and chosen.workers is None:
+        yield None
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ArgumentError("--workers", f"{error}", "Install pyspedas-similarity[scale].") from error
+    with ExitStack() as stack:
+        if chosen.scheduler is None:
+            options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+            cluster = stack.enter_context(LocalCluster(n_workers=chosen.workers, **options))
+            client = stack.enter_context(Client(cluster))
+            client.run(logging.disable, logging.NOTSET if chosen.verbose else logging.INFO)
+        else:
+            try:
+                client = stack.enter_context(Client(chosen.scheduler))
+            except (OSError, ValueError) as error:
+                remedy = "Give the address that dask scheduler tells."
+                raise ArgumentError("--scheduler", f"{chosen.scheduler} does not answer ({error})", remedy) from error
+        yield client
+
+
+def info(chosen: argparse.Namespace) -> int:
+    """Print what an archive holds."""
+    from ..filling import open_archive
+
+    archive = open_archive(chosen.archive, chosen.version)
+    identity, held = archive.identity, archive.index().series
+    if chosen.json:
+        sources = [
+            {"source": one.source, "site": one.site, "samples": len(one), "start": one.start[0], "end": one.end[-1]}
+            for one in held
+        ]
+        versions = {"versions": [asdict(one) for one in archive.versions()]} if chosen.versions else {}
+        about = {"archive": str(archive.path), "version": archive.version, "samples": len(archive)}
+        print_json(about | {"identity": identity.compared, "sources": sources} | versions)
+        return FOUND
+    print(repr(archive))
+    for name, value in identity.compared.items():
+        note = f" ({identity.card.get('name', '')})" if name == "encoder" else ""
+        print(f"  {name:16s} {value}{note}")
+    for series in held:
+        print(f"  {series.source} {series.site}: {len(series)} samples, {series.start[0]} to {series.end[-1]}")
+    for one in archive.versions() if chosen.versions else ():
+        print(f"  version {one.number}: {one.made} {one.what}, {one.rows} samples, {one.added} added")
+    return FOUND
+
+
+def verify(chosen: argparse.Namespace) -> int:
+    """Read everything and tell what is damaged."""
+    from ..filling import open_archive
+
+    report = open_archive(chosen.archive).verify()
+    if chosen.json:
+        print_json(asdict(report) | {"sound": report.sound})
+        return FOUND if report.sound else NOTHING_FOUND
+    return _tell(report)
+
+
+def repair(chosen: argparse.Namespace) -> int:
+    """Leave out what is damaged, and tell what is left."""
+    from ..filling import open_archive
+
+    archive = open_archive(chosen.archive)
+    print("before:")
+    _tell(archive.repair())
+    print("after:")
+    return _tell(archive.verify())
+
+
+def _tell(report: Any) -> int:
+    print(f"version {report.version}: {report.rows} samples intact, {report.damaged} damaged")
+    for problem in report.problems:
+        print(f"  {problem}")
+    return FOUND if report.sound else NOTHING_FOUND
+
+
+def compact(chosen: argparse.Namespace) -> int:
+    """Join small files, and give up old versions on request."""
+    from ..filling import open_archive
+
+    version = open_archive(chosen.archive).compact(chosen.keep)
+    print(f"version {version}")
+    return FOUND
+
+
+def index(chosen: argparse.Namespace) -> int:
+    """Build an index on the disk for quick searches of the nearest."""
+    from ..archive.neighbours import LEAST_RECALL
+    from ..filling import open_archive
+
+    recall = open_archive(chosen.archive).build_index()
+    print(f"recall {recall:.3f}" + ("" if recall >= LEAST_RECALL else f", below {LEAST_RECALL}: it is not used"))
+    return FOUND
+
+
+def restore(chosen: argparse.Namespace) -> int:
+    """Go back to a version."""
+    from ..filling import open_archive
+
+    archive = open_archive(chosen.archive)
+    archive.restore(chosen.version)
+    print(repr(archive))
+    return FOUND
+
+
+def export_file(chosen: argparse.Namespace) -> int:
+    """Write an archive to one file."""
+    from ..archive.portable import export_archive
+    from ..filling import open_archive
+
+    print(f"{export_archive(open_archive(chosen.archive, chosen.version), chosen.file)} samples in {chosen.file}")
+    return FOUND
+
+
+def import_file(chosen: argparse.Namespace) -> int:
+    """Add what such a file holds."""
+    from ..archive.portable import import_archive
+    from ..filling import open_archive
+
+    added = import_archive(open_archive(chosen.archive), chosen.file)
+    print(f"version {added.version}: {added.added} added, {added.skipped} there already")
+    return FOUND
+
+
+def add_commands(commands: Any) -> None:
+    """Put ``archive`` and what comes below it beside the other commands."""
+    text = "Embeddings that are kept: fill, inspect, repair, move."
+    parser = commands.add_parser("archive", help=text, description=text)
+    under = parser.add_subparsers(required=True, metavar="add | info | verify | repair | compact | restore | ...")
+    for name, command, about in (
+        ("add", add, "Embed samples and keep them."),
+        ("info", info, "What it holds."),
+        ("verify", verify, "Read everything and tell what is damaged."),
+        ("repair", repair, "Leave out what is damaged and keep all the rest."),
+        ("compact", compact, "Join small files."),
+        ("index", index, "Build an index on the disk, for find --nearest in large archives."),
+        ("restore", restore, "Make a new version that holds what an older one held."),
+        ("export", export_file, "Write it to one Parquet file."),
+        ("import", import_file, "Add what such a file holds."),
+    ):
+        one = add_command(under, name, command, about)
+        one.add_argument("archive", metavar="FOLDER", help="or the address of an object store: s3://bucket/prefix")
+        if name == "add":
+            add_data(one)
+            one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")
+            one.add_argument("--thumbnails", action="store_true", help="keep a small picture of each sample as well")
+            where = one.add_mutually_exclusive_group()
+            where.add_argument(
+                "--workers", type=positive, metavar="N", help="as many processes of this machine share it"
+            )
+            where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers share it")
+        if name in ("info", "export"):
+            one.add_argument("--version", type=int, help="an older state; default the newest")
+        if name == "info":
+            one.add_argument("--versions", action="store_true", help="list them")
+        if name in ("info", "verify"):
+            one.add_argument("--json", action="store_true", help="print it as JSON")
+        if name == "compact":
+            one.add_argument("--keep", type=int, metavar="N", help="give up all but the newest N versions")
+        if name == "restore":
+            one.add_argument("version", type=int)
+        if name in ("export", "import"):
+            one.add_argument("file", type=Path, metavar="FILE")
