@@ -176,13 +176,17 @@ def info(chosen: argparse.Namespace) -> int:
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
         print(f"{package:20s} {_version(package)}")
+    encoders = {"that come trained": available(), "without training": NAMED}
+    width = max(map(len, [*INSTRUMENTS, *(name for group in encoders.values() for name in group)]))
     print("\ninstruments")
     for name, instrument in INSTRUMENTS.items():
-        print(f"  {name:16s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}")
-    for title, encoders in (("that come trained", available()), ("without training", NAMED)):
+        print(
+            f"  {name:{width}s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}"
+        )
+    for title, group in encoders.items():
         print(f"\nencoders {title}")
-        for name, description in encoders.items():
-            print(f"  {name:16s} {description}")
+        for name, description in group.items():
+            print(f"  {name:{width}s} {description}")
     return FOUND
 
 
