@@ -95,18 +95,21 @@ def mms(template, monkeypatch):
 
 
 def rows_of(path):
-    """Everything an archive holds, by source and time; ids, checksums and embeddings among it."""
+    """Embeddings, and everything else an archive holds, by source and time."""
     kept = sim.open_archive(path).store
     heads = kept.heads()
     order = np.lexsort((heads.start, np.array(heads.sources)[heads.source]))
     rows = kept.take(heads, order)
-    columns = [getattr(rows, one.name) for one in dataclasses.fields(rows)]
-    return [heads.ids[order].tobytes(), heads.checksum[order].tobytes(), *(column.tolist() for column in columns)]
+    others = [one.name for one in dataclasses.fields(rows) if one.name != "embeddings"]
+    return rows.embeddings, {name: getattr(rows, name).tolist() for name in others}
 
 
 def assert_same(path, expected):
-    assert rows_of(path) == rows_of(expected)
-    assert sim.open_archive(path).verify().sound
+    """Embeddings but for rounding: on some processors that of a matrix product depends on how many go through it."""
+    (embeddings, others), (true_embeddings, true_others) = rows_of(path), rows_of(expected)
+    assert others == true_others
+    np.testing.assert_allclose(embeddings, true_embeddings, rtol=0, atol=1e-6)
+    assert sim.open_archive(path).verify().sound  # ids and checksums are those of the embeddings
     assert not (path / "staged").exists()
 
 
@@ -333,7 +336,7 @@ def test_an_interrupt_keeps_what_was_committed_and_cancels_the_rest(client, mms,
     assert not any(client.processing().values())
     added = sim.add(kept, client=client, **MMS)
     assert (added.added, added.skipped) == (800 - 67 * 3, 67 * 3)
-    assert rows_of(tmp_path / "kept") == rows_of(mms / "serial")
+    assert_same(tmp_path / "kept", mms / "serial")
 
 
 @pytest.mark.parametrize(
