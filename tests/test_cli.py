@@ -203,3 +203,16 @@ def test_demo_on_real_data(tmp_path, real_data, capsys):
     for slug in ("shock_upstream", "shock_ramp", "shock_downstream", "fsmi_arc", "fsmi_streamer"):
         assert len(QTable.read(tmp_path / f"{slug}_intervals.ecsv", format="ascii.ecsv")) >= 1, slug
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["find", "report", "review"])
+def test_the_address_of_an_archive_is_taken_as_it_is(command, monkeypatch, tmp_path):
+    import pyspedas_similarity.verbs
+
+    asked = {}
+    monkeypatch.setattr(pyspedas_similarity.verbs, "find_similar", lambda **told: asked.update(told) or [])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    out = tmp_path / {"find": "found.ecsv", "report": "page.html", "review": "list.ecsv"}[command]
+    words = [command, "--archive", "s3://bucket/kept", "--like", "2020-01-01", "--out", str(out)]
+    assert cli.main(words) == cli.NOTHING_FOUND
+    assert asked["archive"] == "s3://bucket/kept"

@@ -108,11 +108,8 @@ def test_provenance_and_plot_options(sky):
 
 
 def test_tplot_draws_them(sky, tmp_path):
-    import matplotlib.pyplot as plt
-
     names = sim.find_similar(sky, like=TIMES[14], exclude=20)
     pyspedas.tplot(names, display=False, save_png=str(tmp_path / "plot.png"))
-    plt.close("all")
     assert (tmp_path / "plot.png").stat().st_size > 5000
 
 

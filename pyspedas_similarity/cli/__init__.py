@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ArgumentError, SimilarityError
 from . import archive, case_study
-from .arguments import add_command, add_data, data_of, like_of
+from .arguments import add_command, add_data, add_search, data_of, like_of, rules_of
 from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_table
 
 _EXAMPLES = """examples:
@@ -89,15 +89,10 @@ def find(chosen: argparse.Namespace) -> int:
 
     if chosen.out is not None:
         format_of(chosen.out)  # before what may take long
-    rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
-    if chosen.exclude is not None:
-        rules["exclude"] = chosen.exclude
     if chosen.nearest:
         names = _find_nearest(chosen)
     else:
-        if chosen.archive is not None:
-            rules["archive"] = chosen.archive
-        rules["progress"] = not chosen.quiet
+        rules = rules_of(chosen) | {"progress": not chosen.quiet}
         names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
     table = intervals(names) if names else no_intervals()
     if names and chosen.out is not None:
@@ -223,18 +218,10 @@ def _add_demo(commands: Any) -> None:
 
 def _add_find(commands: Any) -> None:
     parser = add_command(commands, "find", find, "Find the intervals like a seed and print them.")
-    add_data(parser)
-    parser.add_argument(
-        "--like", nargs="+", required=True, metavar="TIME", help="a time, or the start and end of an interval"
-    )
+    add_search(parser)
     parser.add_argument(
         "--nearest", action="store_true", help="the k nearest of an archive only; quick where it is large"
     )
-    parser.add_argument("--archive", metavar="FOLDER", help="search what is kept there; nothing is loaded")
-    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
-    parser.add_argument("-k", type=int, help="how many intervals at most")
-    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
-    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
 
@@ -295,8 +282,10 @@ def completion(chosen: argparse.Namespace) -> int:
     parser = _parser()
     for one in _all_parsers(parser):
         for action in one._actions:  # argparse has no public way to its own arguments
-            if action.type is Path:
-                action.complete = shtab.DIRECTORY if action.metavar == "FOLDER" else shtab.FILE
+            if action.metavar == "FOLDER":  # an archive's may be an address too, so it is no Path
+                action.complete = shtab.DIRECTORY
+            elif action.type is Path:
+                action.complete = shtab.FILE
     print(shtab.complete(parser, chosen.shell))
     return FOUND
 

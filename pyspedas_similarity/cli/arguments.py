@@ -1,4 +1,4 @@
-"""Arguments that commands share: how much is told, which data are meant, what a seed is."""
+"""Arguments that commands share: how much is told, which data are meant, what is searched for."""
 
 from __future__ import annotations
 
@@ -63,6 +63,25 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
     except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
         raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
     return variable
+
+
+def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Let a command take data, a seed, which it may do without, and what `rules_of` reads."""
+    add_data(parser)
+    about = "a time, or the start and end of an interval"
+    parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
+    parser.add_argument("--archive", metavar="FOLDER", help="search what is kept there; nothing is loaded")
+    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
+    parser.add_argument("-k", type=int, help="how many intervals at most")
+    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
+
+
+def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that say where and how to search; keywords of `find_similar`."""
+    rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
+    rest = {"exclude": chosen.exclude, "archive": chosen.archive}
+    return rules | {key: value for key, value in rest.items() if value is not None}
 
 
 def like_of(times: list[str]) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
-from .arguments import add_command, add_data, data_of, like_of
+from .arguments import add_command, add_search, data_of, like_of, rules_of
 from .output import FOUND, NOTHING_FOUND, print_table
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def add_commands(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     parser = add_command(commands, "report", report, "Search, and write what is found as one HTML page.")
-    _add_search(parser, required=True)
+    add_search(parser)
+    _add_fdr(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, ending in .html")
     parser.add_argument("--overwrite", action="store_true", help="replace a page that is there")
     parser.add_argument("--title", help="of the page")
@@ -42,11 +43,17 @@ def _add_review(commands: Any) -> None:
     parser = add_command(
         commands, "review", review, "Search, ask for every match whether it is like the seed, search again."
     )
-    _add_search(parser, required=False)
+    add_search(parser, required=False)
+    _add_fdr(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="the answers, ending in .ecsv; saved after each")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with the answers in such a file")
     parser.add_argument("--page", type=int, default=10, metavar="N", help="matches at a time")
     parser.add_argument("--pictures", type=Path, metavar="FILE", help="write each page of matches there, as .png")
+
+
+def _add_fdr(parser: argparse.ArgumentParser) -> None:
+    about = "in place of a threshold: share of the matches that may be chance"
+    parser.add_argument("--fdr", type=float, help=about)
 
 
 def report(chosen: argparse.Namespace) -> int:
@@ -146,11 +153,7 @@ def _searched(chosen: argparse.Namespace) -> tuple[list[str], list[str], dict[st
     from ..verbs import find_similar
 
     data = data_of(chosen)
-    rules = {"k": chosen.k, "threshold": chosen.threshold, "fdr": chosen.fdr, "encoder": chosen.encoder}
-    if chosen.exclude is not None:
-        rules["exclude"] = chosen.exclude
-    if chosen.archive is not None:
-        rules["archive"] = chosen.archive
+    rules = rules_of(chosen) | {"fdr": chosen.fdr}
     before = set(tplot.loaded_names())
     found = find_similar(like=like_of(chosen.like), errors="raise", **data, **rules)
     data.pop("names", None)
@@ -204,18 +207,6 @@ def join(chosen: argparse.Namespace) -> int:
     if not chosen.json:
         print(summary_of(joined))
     return FOUND if len(joined) else NOTHING_FOUND
-
-
-def _add_search(parser: argparse.ArgumentParser, required: bool) -> None:
-    add_data(parser)
-    about = "a time, or the start and end of an interval"
-    parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
-    parser.add_argument("--archive", type=Path, metavar="FOLDER", help="search what is kept there; nothing is loaded")
-    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
-    parser.add_argument("-k", type=int, help="how many intervals at most")
-    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
-    parser.add_argument("--fdr", type=float, help="in place of a threshold: share of the matches that may be chance")
-    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
 
 
 def _add_export(commands: Any) -> None:
