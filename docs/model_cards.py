@@ -40,7 +40,7 @@ def _section(card: Card) -> str:
         "Method": card.method,
         "Trained on": "; ".join(card.training.get("data", ["not told"])),
         "Samples": f"{card.training.get('n_samples', 'not told')}",
-        "Licence": card.licence or "not told",
+        "License": card.license or "not told",
         "Weights": f"sha256 ``{card.weights_sha256[:16]}...``",
         "Hash": f"``{card.hash}``",
     }

@@ -10,19 +10,19 @@ from types import ModuleType
 
 import wrapt
 
-from .allsky import ewogram, frame_quality, keogram, load_asi
-from .bridges import to_tplot, to_xarray
-from .case_study.exports import export, time_list, time_ranges, to_timeseries
-from .case_study.footprints import conjunctions
-from .case_study.joins import join_events, read_events
-from .case_study.pictures import plot_archive_map, plot_keogram, plot_matches, plot_score, superposed_epochs, what_drove
-from .case_study.reporting import report
-from .case_study.reviewing import Review, resume_review, review
-from .classification import classify, fine_tune
 from .errors import SimilarityError
-from .filling import add, open_archive
-from .neighbourhood import clusters, duplicates, find_nearest, novelty
-from .verbs import encode, find_similar, intervals, load_encoder, save_encoder, train
+from .functions.archives import add, open_archive
+from .functions.cameras import ewogram, frame_quality, keogram, load_asi
+from .functions.classification import classify, fine_tune
+from .functions.conversion import to_tplot, to_xarray
+from .functions.neighbors import clusters, duplicates, find_nearest, novelty
+from .functions.search import encode, find_similar, intervals, load_encoder, save_encoder, train
+from .results.conjunctions import conjunctions
+from .results.exports import export, time_list, time_ranges, to_timeseries
+from .results.figures import plot_archive_map, plot_keogram, plot_matches, plot_score, superposed_epochs, what_drove
+from .results.joins import join_events, read_events
+from .results.report import report
+from .results.review import Review, resume_review, review
 
 __all__ = [
     "Review",

@@ -14,16 +14,16 @@ import numpy as np
 
 from . import tplot
 from .errors import ArgumentError
-from .imaging.recipe import recipe_from_dict
-from .products import ATTRIBUTE
-from .show.gallery import plot_gallery
-from .show.series import plot_score
-from .sources.cdf_records import check_cdf
-from .sources.npz_files import read_npz
-from .sources.registry import INSTRUMENTS
-from .sources.seeds import read_seeds
+from .functions.search import find_similar, intervals
+from .imaging.recipes import recipe_from_dict
+from .instruments.cdf_checks import check_cdf
+from .instruments.npz_files import read_npz
+from .instruments.registry import INSTRUMENTS
+from .plotting.gallery import plot_gallery
+from .plotting.series import plot_score
+from .provenance import ATTRIBUTE
+from .search.query import read_queries
 from .tplot import Variable
-from .verbs import find_similar, intervals
 
 _SHOCK_FILE = "mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"
 _MOVIE_FILE = "asi/thg_asf_fsmi_20150326_movie.npz"
@@ -44,7 +44,7 @@ class Case:
         The tplot variable to search.
     like : time or interval
     rules : dict
-        Arguments of `find_similar` beside the seed.
+        Arguments of `find_similar` beside the query.
     """
 
     slug: str
@@ -89,14 +89,14 @@ def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[st
 
 
 def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
-    say(f"\n{case.title}\n  seed: {case.like} in {case.name}")
+    say(f"\n{case.title}\n  query: {case.like} in {case.name}")
     with _stage("search", say):
         names = find_similar(case.name, like=case.like, suffix=f"_{case.slug}", errors="raise", **case.rules)
     if not names:
         return False
     source, series, bars = (tplot.read(name) for name in (case.name, *names))
     record = bars.attributes[ATTRIBUTE]
-    say(f"  threshold {record['threshold']:.3f}, samples within {record['exclude_s']:g} s of the seed left out")
+    say(f"  threshold {record['threshold']:.3f}, samples within {record['exclude_s']:g} s of the query left out")
     table = intervals(names)
     truth = _truth(source)
     if truth is not None:
@@ -111,7 +111,7 @@ def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
         say(f"  ... and {len(table) - 10} more")
     with _stage("pictures", say):
         plot_score(source, series, bars, folder / f"{case.slug}_score.png", case.title)
-        shown = read_seeds(case.like, [source])[0].samples
+        shown = read_queries(case.like, [source])[0].samples
         plot_gallery(
             source, bars, shown, recipe_from_dict(_plain(record)), folder / f"{case.slug}_gallery.png", case.title
         )
@@ -123,7 +123,7 @@ def _plain(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _simulated_cases(seed: int) -> list[Case]:
-    """A simulated pass and a simulated night; each seed is the middle of the first episode of its kind."""
+    """A simulated pass and a simulated night; each query is the middle of the first episode of its kind."""
     distribution = INSTRUMENTS["simulated_dis"].load(_SIMULATED_PASS, seed=seed)[0]
     frames = INSTRUMENTS["simulated_asi"].load(_SIMULATED_NIGHT, seed=seed)[0]
     wanted = [("jet", distribution), ("magnetosheath", distribution), ("arc", frames), ("streamer", frames)]

@@ -38,8 +38,8 @@ class VariableError(SimilarityError):
     """A tplot variable is missing or is not what it should be."""
 
 
-class SeedError(SimilarityError):
-    """A seed lies outside the data or cannot be encoded."""
+class QueryError(SimilarityError):
+    """A query lies outside the data or cannot be encoded."""
 
 
 class EncoderError(SimilarityError):

@@ -175,8 +175,8 @@ class Panel:
     ----------
     name : str
         Of a loaded variable.
-    shaded : sequence of (starts, ends, colour, opacity)
-        Intervals, datetime64[ns].
+    shaded : sequence of (starts, ends, color, opacity)
+        Events, datetime64[ns].
     instead : Variable, optional
         What is drawn in place of its values.
     options : mapping
@@ -253,9 +253,9 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
     for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):
         options = module.data_quants[name].attrs["plot_options"].get(group) or {}
         options.update({key: _drawable(value) for key, value in options.items()})
-    for starts, ends, colour, opacity in panel.shaded:
+    for starts, ends, color, opacity in panel.shaded:
         for start, end in zip(starts.astype(np.int64) / 1e9, ends.astype(np.int64) / 1e9, strict=True):
-            module.highlight(name, range=[float(start), float(end)], color=colour, alpha=opacity)
+            module.highlight(name, range=[float(start), float(end)], color=color, alpha=opacity)
     return name
 
 
@@ -284,7 +284,7 @@ def _stand_in(variable: Variable) -> np.ndarray:
     """As long as the values, with one pixel a sample, and the same extremes.
 
     To find the range for its plots, store_data makes two float64 copies of what it is given and more for the way: an
-    hour of full frames would take 1.3 GB. It is given this instead, and the frames are put in afterwards.
+    hour of full frames would take 1.3 GB. It is given this instead, and the frames are put in afterward.
     """
     values = variable.values
     pixels = np.full((len(values), *[1] * (values.ndim - 1)), values.min())

@@ -1,6 +1,6 @@
 """The slices of pyspedas beside our images: one sample, one plane, one grid.
 
-The geometric method of ``slice2d`` colours the grid by the bin that each point lies in, which is what a recipe without
+The geometric method of ``slice2d`` colors the grid by the bin that each point lies in, which is what a recipe without
 layers and blur does. Its grid goes from edge to edge of what the energies reach, ours from middle to middle of pixels.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pyspedas_similarity.imaging.distributions import distribution_images
 from pyspedas_similarity.imaging.plasma import distributions, speed_of
-from pyspedas_similarity.imaging.recipe import DistributionRecipe
+from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.tplot import read
 
 PIXELS = 64

@@ -13,7 +13,7 @@ import pytest
 import pyspedas_similarity as sim
 from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.shipped import FOLDER, available
-from pyspedas_similarity.sources.registry import INSTRUMENTS
+from pyspedas_similarity.instruments.registry import INSTRUMENTS
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -45,7 +45,7 @@ def test_howto_train():
 
 
 def test_howto_instrument(monkeypatch):
-    monkeypatch.setattr("pyspedas_similarity.sources.registry.INSTRUMENTS", INSTRUMENTS)
+    monkeypatch.setattr("pyspedas_similarity.instruments.registry.INSTRUMENTS", INSTRUMENTS)
     try:
         names = run_page("howto/instrument")
     finally:

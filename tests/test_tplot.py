@@ -87,7 +87,7 @@ def test_names_that_are_not_there(asked):
         tplot.expand(asked)
 
 
-def test_an_unknown_name_is_told_its_neighbours():
+def test_an_unknown_name_is_told_its_neighbors():
     store("mms1_dis_dist_brst")
     with pytest.raises(VariableError, match="mms1_dis_dist_brst"):
         tplot.expand("mms1_dis_dist_bst")

@@ -27,10 +27,10 @@ import pyspedas
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
+from pyspedas_similarity.instruments.companions import find_companions, with_companions
+from pyspedas_similarity.instruments.registry import INSTRUMENTS
+from pyspedas_similarity.instruments.sample_images import images, select
 from pyspedas_similarity.simulate import fpi
-from pyspedas_similarity.sources.companions import find_companions, with_companions
-from pyspedas_similarity.sources.registry import INSTRUMENTS
-from pyspedas_similarity.sources.tplot_variable import images, select
 
 folder = Path(
     os.environ.get("CASE_STUDY_FOLDER", ".")
@@ -267,7 +267,7 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    pyspedas.projects.mms.fgm(**options)
 #    found = sim.find_similar("mms2_des_dist_brst", like="2015-10-16/13:07:02.2")
 #
-# What to expect of it: these simulated crescents are drawn by a formula, with clean neighbours and without secondary
+# What to expect of it: these simulated crescents are drawn by a formula, with clean neighbors and without secondary
 # electrons or penetrating particles. All eleven are found here; :doc:`/benchmarks/retrieval` has the numbers of a
 # harder test. The encoder was trained on other simulated events and never tried on measured ones: choose the threshold
 # anew, on an interval that you know to hold none, and judge the matches by eye (:doc:`/report`). Of real magnetopause

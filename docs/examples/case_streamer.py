@@ -2,7 +2,7 @@
 An auroral streamer at two stations
 ===================================
 
-A north-south streamer passes over an all-sky camera. When did that camera see another, and what did the neighbouring
+A north-south streamer passes over an all-sky camera. When did that camera see another, and what did the neighboring
 station see?
 
 **Everything here is simulated**, so that it runs without any file and the truth is known. What changes with real data
@@ -24,11 +24,11 @@ import pyspedas
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
-from pyspedas_similarity.imaging.recipe import FrameRecipe
-from pyspedas_similarity.products import ATTRIBUTE
+from pyspedas_similarity.imaging.recipes import FrameRecipe
+from pyspedas_similarity.instruments.frames import north_up
+from pyspedas_similarity.instruments.sample_images import images, select
+from pyspedas_similarity.provenance import ATTRIBUTE
 from pyspedas_similarity.simulate import allsky
-from pyspedas_similarity.sources.frames import north_up
-from pyspedas_similarity.sources.tplot_variable import images, select
 
 folder = Path(
     os.environ.get("CASE_STUDY_FOLDER", ".")
@@ -64,7 +64,7 @@ middle = (
     float(np.mean([view.latitude for view in maps])),
     float(np.mean([view.longitude for view in maps])),
 )
-one_map = FrameRecipe(projection="geographic", centre=middle, width_km=1000)
+one_map = FrameRecipe(projection="geographic", center=middle, width_km=1000)
 
 found = sim.find_similar(names, like=seed, recipe=one_map, active_only=True)
 table = sim.intervals(found)
@@ -96,7 +96,7 @@ for name in names:
     print(joined["status", "start", "event_start", "overlap_s"])
 
 # %%
-# Fort Simpson, the neighbour, saw the seed's streamer at the same time, and Fort Smith another one twelve minutes
+# Fort Simpson, the neighbor, saw the seed's streamer at the same time, and Fort Smith another one twelve minutes
 # later. That one is missed at Fort Simpson:
 
 second = streamers(names[1])[1]
@@ -239,8 +239,8 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    )
 #
 # The second search needs no skymap, and compares frames as each camera has them: good for the same station at other
-# times, not for its neighbour. ``no_update=True`` takes what was downloaded before.
+# times, not for its neighbor. ``no_update=True`` takes what was downloaded before.
 #
 # What to expect of it: this night was chosen because it has two streamers under a sky that is mostly clear. Over many
-# simulated nights it is a hard question, the neighbour's view of the same structure the hardest of all;
+# simulated nights it is a hard question, the neighbor's view of the same structure the hardest of all;
 # :doc:`/benchmarks/retrieval` has the numbers. :doc:`/allsky` tells more about frames.

@@ -8,12 +8,12 @@ import numpy as np
 
 from ..errors import ArchiveError
 from .durable import Folder
-from .graphs import cached_graph
 from .identity import Identity
 from .index import Index
 from .lance_store import LanceStore
-from .neighbours import NeighbourGraph
-from .place import Place, place_of
+from .locations import Place, place_of
+from .neighbor_graph import cached_graph
+from .neighbors import NeighborGraph
 from .seals import sealed_versions
 from .store import Report, Store, Version
 
@@ -149,7 +149,7 @@ class Archive:
             self._index = Index(self.store, self._pinned, self._memory)
         return self._index
 
-    def graph(self, embeddings: np.ndarray, k: int) -> NeighbourGraph:
+    def graph(self, embeddings: np.ndarray, k: int) -> NeighborGraph:
         """The k nearest other rows of each of some of its embeddings; kept in its folder, where it is in one."""
         return cached_graph(self.path / "graphs" if isinstance(self.path, Path) else None, embeddings, k)
 

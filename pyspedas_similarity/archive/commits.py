@@ -24,7 +24,7 @@ from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from .durable import Folder, make_folder, sync, sync_folder
 from .fragments import failures_of_lance, names_of, schema
 from .identity import Identity
-from .place import ROWS, Place
+from .locations import ROWS, Place
 from .records import read_record, to_bytes, write_record
 from .seals import (
     Seal,

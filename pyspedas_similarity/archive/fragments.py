@@ -14,18 +14,9 @@ import numpy as np
 from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
 from .durable import sync
 from .identity import Identity
+from .locations import DATA, Place
 from .objects import reason_of
-from .place import DATA, Place
-from .rows import (
-    ID_BYTES,
-    Rows,
-    body_checksums,
-    coded,
-    content_hashes,
-    head_checksums,
-    label_words,
-    thumbnail_sums,
-)
+from .rows import ID_BYTES, Rows, body_checksums, coded, content_hashes, head_checksums, label_words, thumbnail_sums
 
 if TYPE_CHECKING:
     import pyarrow as pa

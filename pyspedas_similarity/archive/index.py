@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import ArchiveError
 from .identity import METRIC
-from .neighbours import LEAST_RECALL, GraphNear
+from .neighbors import LEAST_RECALL, GraphNear
 from .store import Part, Store
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,12 @@ PRODUCT, GRAPH, INDEX = "product", "graph", "index"
 FEW_ROWS = 100_000
 """Up to so many rows a product takes a few milliseconds, and nothing else is worth its trouble."""
 
-# Of more neighbours than this a graph or an index costs what a product does.
+# Of more neighbors than this a graph or an index costs what a product does.
 _MOST_PROPOSED = 4096
 _FEW_OF = 100
 _UNKNOWN = object()  # whether the store has an index
 _DEFAULT_MEMORY = 4 * 2**30
-# Rows of several centres scored at once, so that their products do not take the memory of all rows.
+# Rows of several centers scored at once, so that their products do not take the memory of all rows.
 _ROWS = 2**16
 
 
@@ -134,12 +134,12 @@ class Index:
     def __len__(self) -> int:
         return len(self._stored)
 
-    def scores(self, centres: np.ndarray, chosen: Sequence[slice] | None = None) -> np.ndarray:
-        """Product of each row with the nearest of several centres.
+    def scores(self, centers: np.ndarray, chosen: Sequence[slice] | None = None) -> np.ndarray:
+        """Product of each row with the nearest of several centers.
 
         Parameters
         ----------
-        centres : numpy.ndarray, shape (m, dimension)
+        centers : numpy.ndarray, shape (m, dimension)
             Of unit length.
         chosen : sequence of slice, optional
             Stretches of rows; the others have no score. Default all.
@@ -149,13 +149,13 @@ class Index:
         numpy.ndarray of float32, shape (n,)
             From -1 to 1; NaN where not chosen, or damaged.
         """
-        centres = np.ascontiguousarray(centres, np.float32)
+        centers = np.ascontiguousarray(centers, np.float32)
         found = np.full(len(self), np.nan, np.float32)
         chosen = [slice(0, len(self))] if chosen is None else chosen
         if self.in_memory:
             block = self._loaded()
             for rows in chosen:
-                _score(block[rows], centres, found[rows])
+                _score(block[rows], centers, found[rows])
             return found
         wanted = np.zeros(len(self), bool)
         for rows in chosen:
@@ -166,7 +166,7 @@ class Index:
             lost -= len(rows)
             inside = wanted[rows]
             scores = np.empty(int(inside.sum()), np.float32)
-            _score(embeddings if inside.all() else embeddings[inside], centres, scores)
+            _score(embeddings if inside.all() else embeddings[inside], centers, scores)
             found[rows[inside]] = scores
         self._tell(lost)
         return found
@@ -183,31 +183,31 @@ class Index:
         """Small pictures of these rows, None where none was kept; DamagedArchiveError if one is damaged."""
         return list(self._store.take(self._heads, self._stored[rows]).thumbnail)
 
-    def nearest(self, centre: np.ndarray, k: int, chosen: Choice | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, center: np.ndarray, k: int, chosen: Choice | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Numbers and scores of the k rows of highest score, best first; fewer where there are not so many.
 
         By the `way` that serves; scores are exact whichever it is.
 
         Parameters
         ----------
-        centre : numpy.ndarray, shape (dimension,)
+        center : numpy.ndarray, shape (dimension,)
             Of unit length.
         k : int
         chosen : Choice, optional
             The rows to search; default all.
         """
-        centre, way = np.ascontiguousarray(centre, np.float32), self.way(chosen, k)
+        center, way = np.ascontiguousarray(center, np.float32), self.way(chosen, k)
         if way == PRODUCT:
-            scores = self.scores(centre[None], None if chosen is None else chosen.stretches)
+            scores = self.scores(center[None], None if chosen is None else chosen.stretches)
             if chosen is not None:
                 scores[~chosen.mask] = np.nan
             rows = np.flatnonzero(np.isfinite(scores))
             rows = rows[np.argpartition(-scores[rows], k - 1)[:k]] if k < len(rows) else rows
             found = scores[rows]
         else:
-            rows = self._proposed(centre, k, chosen, way)
+            rows = self._proposed(center, k, chosen, way)
             # The copy of few rows, and a product that is rounded as that of all rows is not: by some 1e-7.
-            found = np.clip(self.embeddings(rows) @ centre, -1, 1)
+            found = np.clip(self.embeddings(rows) @ center, -1, 1)
             rows, found = rows[np.isfinite(found)], found[np.isfinite(found)]
         best = np.lexsort((rows, -found))[:k]
         return rows[best], found[best]
@@ -216,7 +216,7 @@ class Index:
         """How `nearest` would search: 'product' (exact), 'graph' (in memory) or 'index' (on the disk).
 
         The graph, where `prepare` has made one and all rows are searched; else the index, where one was built and more
-        than a hundred thousand rows are searched; else, and for thousands of neighbours, the product with every row.
+        than a hundred thousand rows are searched; else, and for thousands of neighbors, the product with every row.
         """
         if k > _MOST_PROPOSED:
             return PRODUCT
@@ -247,10 +247,10 @@ class Index:
             self._graph = graph
         return graph.recall
 
-    def _proposed(self, centre: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
+    def _proposed(self, center: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
         if way == GRAPH:
-            return self._graph.ask(centre, k)
-        return self._position[self._near.ask(centre, k, None if chosen is None else chosen.part)]
+            return self._graph.ask(center, k)
+        return self._position[self._near.ask(center, k, None if chosen is None else chosen.part)]
 
     def _loaded(self) -> np.ndarray:
         """All embeddings in the order of the rows; NaN where damaged."""
@@ -297,11 +297,11 @@ def default_memory() -> int:
         return _DEFAULT_MEMORY
 
 
-def _score(embeddings: np.ndarray, centres: np.ndarray, out: np.ndarray) -> None:
-    if len(centres) == 1:
-        np.matmul(embeddings, centres[0], out=out)
+def _score(embeddings: np.ndarray, centers: np.ndarray, out: np.ndarray) -> None:
+    if len(centers) == 1:
+        np.matmul(embeddings, centers[0], out=out)
     else:
         for first in range(0, len(embeddings), _ROWS):
             rows = slice(first, first + _ROWS)
-            np.max(embeddings[rows] @ centres.T, axis=1, out=out[rows])
+            np.max(embeddings[rows] @ centers.T, axis=1, out=out[rows])
     np.clip(out, -1, 1, out=out)

@@ -1,10 +1,10 @@
 """Lance's own index of the rows: candidates for the nearest from the disk, to be ranked exactly by who asks.
 
-Rows are parted among cells around centres, and each is kept as one bit per number (RaBitQ, Gao & Long 2024,
+Rows are parted among cells around centers, and each is kept as one bit per number (RaBitQ, Gao & Long 2024,
 doi 10.1145/3654970), or as it is where there are too few numbers for bits to tell rows apart. A search looks into the
 few cells nearest to what is asked, and, one by one, at all rows that came after the index was built. What it finds is a
 proposal: the caller takes the embeddings themselves, checked, and ranks by those, so that a score is never approximate,
-only a neighbour may be missed. How often is measured when the index is built, and kept with it:
+only a neighbor may be missed. How often is measured when the index is built, and kept with it:
 
     <archive>/indexes/<uuid>.json          hashes of its files, which data files it covers, its recall
     <archive>/rows.lance/_indices/<uuid>/  Lance's files
@@ -27,8 +27,8 @@ from ..errors import ArchiveError, DamagedArchiveError
 from .commits import Change
 from .durable import make_folder, sync, sync_folder
 from .fragments import failures_of_lance
-from .neighbours import AIM, LEAST_RECALL
-from .place import ROWS
+from .locations import ROWS
+from .neighbors import AIM, LEAST_RECALL
 from .records import read_record, write_record
 from .store import Heads, Near, Part
 
@@ -123,7 +123,7 @@ def build(store: LanceStore, seed: int = 0) -> Built:
 
 
 def near(store: LanceStore, heads: Heads) -> Near | None:
-    """What proposes neighbours in a version; None where there is no index of it that can be trusted."""
+    """What proposes neighbors in a version; None where there is no index of it that can be trusted."""
     snapshot = store.snapshot(heads.version)
     if not _segments(snapshot.dataset):
         return None
@@ -153,7 +153,7 @@ def drop(store: LanceStore) -> None:
 
 
 class LanceNear:
-    """Proposes neighbours by an index; see `Near`."""
+    """Proposes neighbors by an index; see `Near`."""
 
     def __init__(self, dataset: LanceDataset, heads: Heads, built: Built) -> None:
         self._dataset, self._heads, self._built = dataset, heads, built
@@ -162,13 +162,13 @@ class LanceNear:
         self._order = order.astype(np.int32 if len(order) < 2**31 else np.int64)
         self._places = heads.place if _ascends(order) else heads.place[order]
 
-    def ask(self, centre: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         """Numbers in the heads of about the m nearest rows, in no order, and of more than m."""
         # As many rows of a part are looked at as of the whole, which recall was measured on.
         cells = self._built.cells if part is None else int(np.ceil(self._built.cells / max(part.share, 1e-6)))
         nearest = {
             "column": "embedding",
-            "q": np.ascontiguousarray(centre, np.float32),
+            "q": np.ascontiguousarray(center, np.float32),
             "k": max(m, 10) * _CANDIDATES[self._built.kind],
             "nprobes": min(cells, _MOST_CELLS),
         }

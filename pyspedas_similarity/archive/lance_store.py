@@ -1,7 +1,7 @@
 """The store on Lance: Lance keeps the columns and the versions; what it does not do is done here.
 
 What Lance does: columns in files that are never changed, a manifest for each version that appears whole or not at all.
-What it does not (measured, see tests/benchmarks/archive_faults.py): it never calls fsync, it has no checksums, and a
+What it does not (measured, see benchmarks/archive_faults.py): it never calls fsync, it has no checksums, and a
 blind retry stores rows twice. So files are synced before a version is acknowledged, every row has a checksum, every
 version a seal (see `seals`), and rows are known by the hash of their content.
 
@@ -36,7 +36,7 @@ from .fragments import (
     write_files,
 )
 from .identity import Identity
-from .place import DATA, Place, place_of
+from .locations import DATA, Place, place_of
 from .rows import Rows, check_rows, content_hashes
 from .seals import check_manifest, newest_sealed, read_seal, sealed_versions
 from .store import Appended, Heads, Near, Report, Staged, Version
@@ -252,7 +252,7 @@ class LanceStore:
         return lance_index.build(self).recall
 
     def near(self, heads: Heads) -> Near | None:
-        """What proposes neighbours, rows added since included; None where there is no index that can be trusted."""
+        """What proposes neighbors, rows added since included; None where there is no index that can be trusted."""
         return lance_index.near(self, heads)
 
     def restore(self, version: int) -> int:

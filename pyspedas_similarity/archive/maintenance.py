@@ -43,7 +43,7 @@ _REPAIR = "Run pyspedas-similarity archive repair."
 
 
 def compact(store: LanceStore, rows_per_file: int) -> int:
-    """Join neighbouring small files into larger ones; every row is checked on the way.
+    """Join neighboring small files into larger ones; every row is checked on the way.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def compact(store: LanceStore, rows_per_file: int) -> int:
     with store.maintaining():
         for _ in range(_ATTEMPTS):
             snapshot = store.snapshot()
-            groups = _small_neighbours(snapshot, rows_per_file)
+            groups = _small_neighbors(snapshot, rows_per_file)
             if not groups:
                 return snapshot.version
             written = [_copied(store, group, rows_per_file) for group in groups]
@@ -142,7 +142,7 @@ def verify(store: LanceStore) -> Report:
     return Report(snapshot.version, intact, snapshot.seal.rows - intact, tuple(problems))
 
 
-def _small_neighbours(snapshot: Snapshot, rows_per_file: int) -> list[dict[str, LanceFragment]]:
+def _small_neighbors(snapshot: Snapshot, rows_per_file: int) -> list[dict[str, LanceFragment]]:
     """Runs of two or more files that together are no larger than one should be."""
     groups: list[dict[str, LanceFragment]] = [{}]
     total = 0

@@ -147,11 +147,11 @@ class Bucket:
             return obstore.head(self._store, name)
 
     def _put(self, name: str, content: bytes, mode: Any) -> dict[str, str]:
-        """Put an object; what it can be recognised by, so that it is only replaced if nobody else has."""
+        """Put an object; what it can be recognized by, so that it is only replaced if nobody else has."""
         import obstore
 
         with self._asking(name):
-            return _recognised(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
+            return _recognized(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
 
     @contextmanager
     def _asking(self, name: str) -> Iterator[None]:
@@ -183,7 +183,7 @@ class _Lease:
             there = self._bucket._head(self._name)
         except FileNotFoundError:
             return self._put("create")
-        return (not there["size"] or self._has_lapsed(there)) and self._put(_recognised(there))
+        return (not there["size"] or self._has_lapsed(there)) and self._put(_recognized(there))
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
@@ -209,7 +209,7 @@ class _Lease:
                     return
 
     def _put(self, mode: Any) -> bool:
-        self._turn += 1  # never the same content, by which some stores recognise an object
+        self._turn += 1  # never the same content, by which some stores recognize an object
         content = json.dumps({"owner": self._owner, "turn": self._turn}).encode()
         try:
             self._mine = self._bucket._put(self._name, content, mode)
@@ -241,7 +241,7 @@ def _is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def _recognised(there: Mapping[str, Any]) -> dict[str, str]:
+def _recognized(there: Mapping[str, Any]) -> dict[str, str]:
     return {key: there[key] for key in ("e_tag", "version") if there.get(key)}
 
 

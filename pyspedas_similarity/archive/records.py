@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import DamagedArchiveError
-from .place import Place
+from .locations import Place
 
 
 def to_bytes(record: Mapping[str, Any]) -> bytes:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
-from .place import ROWS, Place
+from .locations import ROWS, Place
 from .records import read_record, to_bytes, write_record
 from .store import Version
 

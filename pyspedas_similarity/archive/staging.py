@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import ArchiveError, DamagedArchiveError
 from .durable import Folder, make_folder, sync_folder
 from .fragments import COLUMNS, HEAD, failures_of_lance, intact_heads, schema, to_arrow, whole_rows, write_file
-from .place import DATA
+from .locations import DATA
 from .rows import Rows, check_rows, content_hashes
 from .store import Appended, Staged
 

@@ -175,7 +175,7 @@ class Near(Protocol):
     def recall(self) -> float:
         """Share of the ten nearest that are among its proposals for ten, as measured when it was made."""
 
-    def ask(self, centre: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         """Numbers in the heads of proposals for the m nearest rows of a part, in no order; more than m where it can."""
 
 
@@ -227,7 +227,7 @@ class Store(Protocol):
         """Make what `near` needs, for the rows of now, and give its recall; ArchiveError if there are too few rows."""
 
     def near(self, heads: Heads) -> Near | None:
-        """What proposes neighbours, rows added since it was built included; None where that cannot be trusted."""
+        """What proposes neighbors, rows added since it was built included; None where that cannot be trusted."""
 
     def restore(self, version: int) -> int:
         """Make a new version that holds what an older one held; its number."""

@@ -82,10 +82,10 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
-    from ..case_study.exports import export as write
-    from ..case_study.exports import format_of
-    from ..exchange.flat import no_intervals
-    from ..verbs import find_similar, intervals
+    from ..functions.search import find_similar, intervals
+    from ..results.exports import export as write
+    from ..results.exports import format_of
+    from ..results.formats.flat import no_intervals
 
     if chosen.out is not None:
         format_of(chosen.out)  # before what may take long
@@ -103,7 +103,7 @@ def find(chosen: argparse.Namespace) -> int:
 
 
 def _find_nearest(chosen: argparse.Namespace) -> list[str]:
-    from ..neighbourhood import find_nearest
+    from ..functions.neighbors import find_nearest
 
     data = data_of(chosen)
     asked = {"--threshold": chosen.threshold, "--encoder": chosen.encoder, "--instrument": data.pop("instrument", None)}
@@ -120,8 +120,8 @@ def train(chosen: argparse.Namespace) -> int:
     """Train an encoder and save it."""
     if chosen.shipped is not None:
         return _train_shipped(chosen)
-    from ..verbs import save_encoder
-    from ..verbs import train as train_encoder
+    from ..functions.search import save_encoder
+    from ..functions.search import train as train_encoder
 
     data = data_of(chosen)
     keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
@@ -134,7 +134,7 @@ def train(chosen: argparse.Namespace) -> int:
 
 
 def _train_shipped(chosen: argparse.Namespace) -> int:
-    from ..bench.shipping import ship
+    from benchmarks.shipping import ship
 
     _say_saved(ship(chosen.shipped, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite), chosen.out)
     return FOUND
@@ -143,15 +143,15 @@ def _train_shipped(chosen: argparse.Namespace) -> int:
 def _say_saved(encoder: Any, folder: Path) -> None:
     record = encoder.card.training
     print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
-    for key in ("n_samples", "epochs", "final_loss", "std_of_normalised", "effective_rank"):
+    for key in ("n_samples", "epochs", "final_loss", "std_of_normalized", "effective_rank"):
         if key in record:
             print(f"  {key}: {record[key]}")
 
 
 def bench(chosen: argparse.Namespace) -> int:
     """Run the benchmark, print its table and write it."""
-    from ..bench import few_labels
-    from ..bench.run import Plan, run
+    from benchmarks import few_labels
+    from benchmarks.run import Plan, run
 
     plan = Plan(chosen.quick, chosen.data, tuple(chosen.only), tuple(chosen.encoders), chosen.seeds)
     rows = (few_labels.run if chosen.labels else run)(plan, chosen.out)
@@ -162,8 +162,8 @@ def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.fitted import NAMED
     from ..encoder.shipped import available
-    from ..sources.registry import INSTRUMENTS
-    from ..verbs import load_encoder
+    from ..functions.search import load_encoder
+    from ..instruments.registry import INSTRUMENTS
 
     if chosen.encoder is not None:
         encoder = load_encoder(chosen.encoder)

@@ -17,7 +17,7 @@ from .output import FOUND, NOTHING_FOUND, print_json
 
 def add(chosen: argparse.Namespace) -> int:
     """Embed samples and keep them."""
-    from ..filling import add as fill
+    from ..functions.archives import add as fill
 
     with _workers(chosen) as client:
         added = fill(
@@ -54,7 +54,7 @@ def _workers(chosen: argparse.Namespace) -> Iterator[Any]:
 
 def info(chosen: argparse.Namespace) -> int:
     """Print what an archive holds."""
-    from ..filling import open_archive
+    from ..functions.archives import open_archive
 
     archive = open_archive(chosen.archive, chosen.version)
     identity, held = archive.identity, archive.index().series
@@ -80,7 +80,7 @@ def info(chosen: argparse.Namespace) -> int:
 
 def verify(chosen: argparse.Namespace) -> int:
     """Read everything and tell what is damaged."""
-    from ..filling import open_archive
+    from ..functions.archives import open_archive
 
     report = open_archive(chosen.archive).verify()
     if chosen.json:
@@ -91,7 +91,7 @@ def verify(chosen: argparse.Namespace) -> int:
 
 def repair(chosen: argparse.Namespace) -> int:
     """Leave out what is damaged, and tell what is left."""
-    from ..filling import open_archive
+    from ..functions.archives import open_archive
 
     archive = open_archive(chosen.archive)
     print("before:")
@@ -109,7 +109,7 @@ def _tell(report: Any) -> int:
 
 def compact(chosen: argparse.Namespace) -> int:
     """Join small files, and give up old versions on request."""
-    from ..filling import open_archive
+    from ..functions.archives import open_archive
 
     version = open_archive(chosen.archive).compact(chosen.keep)
     print(f"version {version}")
@@ -118,8 +118,8 @@ def compact(chosen: argparse.Namespace) -> int:
 
 def index(chosen: argparse.Namespace) -> int:
     """Build an index on the disk for quick searches of the nearest."""
-    from ..archive.neighbours import LEAST_RECALL
-    from ..filling import open_archive
+    from ..archive.neighbors import LEAST_RECALL
+    from ..functions.archives import open_archive
 
     recall = open_archive(chosen.archive).build_index()
     print(f"recall {recall:.3f}" + ("" if recall >= LEAST_RECALL else f", below {LEAST_RECALL}: it is not used"))
@@ -128,7 +128,7 @@ def index(chosen: argparse.Namespace) -> int:
 
 def restore(chosen: argparse.Namespace) -> int:
     """Go back to a version."""
-    from ..filling import open_archive
+    from ..functions.archives import open_archive
 
     archive = open_archive(chosen.archive)
     archive.restore(chosen.version)
@@ -138,8 +138,8 @@ def restore(chosen: argparse.Namespace) -> int:
 
 def export_file(chosen: argparse.Namespace) -> int:
     """Write an archive to one file."""
-    from ..archive.portable import export_archive
-    from ..filling import open_archive
+    from ..archive.parquet import export_archive
+    from ..functions.archives import open_archive
 
     print(f"{export_archive(open_archive(chosen.archive, chosen.version), chosen.file)} samples in {chosen.file}")
     return FOUND
@@ -147,8 +147,8 @@ def export_file(chosen: argparse.Namespace) -> int:
 
 def import_file(chosen: argparse.Namespace) -> int:
     """Add what such a file holds."""
-    from ..archive.portable import import_archive
-    from ..filling import open_archive
+    from ..archive.parquet import import_archive
+    from ..functions.archives import open_archive
 
     added = import_archive(open_archive(chosen.archive), chosen.file)
     print(f"version {added.version}: {added.added} added, {added.skipped} there already")

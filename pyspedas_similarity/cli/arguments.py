@@ -54,7 +54,7 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
         raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
     from pyspedas.tplot_tools import cdf_to_tplot
 
-    from ..sources.cdf_records import check_cdf
+    from ..instruments.cdf_checks import check_cdf
 
     for file in files:
         check_cdf(file, contents=True)
@@ -66,7 +66,7 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
 
 
 def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Let a command take data, a seed, which it may do without, and what `rules_of` reads."""
+    """Let a command take data, a query, which it may do without, and what `rules_of` reads."""
     add_data(parser)
     about = "a time, or the start and end of an interval"
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
@@ -74,7 +74,7 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
     parser.add_argument("-k", type=int, help="how many intervals at most")
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
-    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the seed; default: from the scores")
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the query; default: from the scores")
 
 
 def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:

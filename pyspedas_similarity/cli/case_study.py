@@ -12,11 +12,11 @@ from .arguments import add_command, add_search, data_of, like_of, rules_of
 from .output import FOUND, NOTHING_FOUND, print_table
 
 if TYPE_CHECKING:
-    from ..case_study.judged_lists import Judged
-    from ..case_study.reviewing import Review
+    from ..results.judged_lists import Judged
+    from ..results.review import Review
 
 _SHORT = {"y": "yes", "n": "no", "m": "more", "a": "again", "q": "quit"}
-_QUESTION = "  like the seed? yes, no, more, again, quit [y/n/m/a/q]: "
+_QUESTION = "  like the query? yes, no, more, again, quit [y/n/m/a/q]: "
 
 
 def add_commands(commands: Any) -> None:
@@ -41,7 +41,7 @@ def _add_report(commands: Any) -> None:
 
 def _add_review(commands: Any) -> None:
     parser = add_command(
-        commands, "review", review, "Search, ask for every match whether it is like the seed, search again."
+        commands, "review", review, "Search, ask for every match whether it is like the query, search again."
     )
     add_search(parser, required=False)
     _add_fdr(parser)
@@ -58,8 +58,8 @@ def _add_fdr(parser: argparse.ArgumentParser) -> None:
 
 def report(chosen: argparse.Namespace) -> int:
     """Search and write the page; one is written of a search that finds nothing, too."""
-    from ..case_study.reporting import report as write_page
-    from ..writing import check_place
+    from ..files import check_place
+    from ..results.report import report as write_page
 
     check_place(chosen.out, (".html", ".htm"), chosen.overwrite)
     searched, found, data = _searched(chosen)
@@ -121,8 +121,8 @@ def _ask() -> str:
 
 
 def _begun(chosen: argparse.Namespace) -> Review | None:
-    from ..case_study.reviewing import review as begin
-    from ..writing import check_place
+    from ..files import check_place
+    from ..results.review import review as begin
 
     if chosen.like is None or chosen.out is None:
         raise ArgumentError("review", "--like or --out is missing", "Give both, or --resume FILE.")
@@ -137,7 +137,7 @@ def _begun(chosen: argparse.Namespace) -> Review | None:
 
 
 def _resumed(chosen: argparse.Namespace) -> Review:
-    from ..case_study.reviewing import resume_review
+    from ..results.review import resume_review
 
     data = {key: value for key, value in _loaded(chosen).items() if value is not None}
     encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
@@ -150,7 +150,7 @@ def _resumed(chosen: argparse.Namespace) -> Review:
 def _searched(chosen: argparse.Namespace) -> tuple[list[str], list[str], dict[str, Any]]:
     """Names for the page, the names found, and what has to be said to read again what was searched."""
     from .. import tplot
-    from ..verbs import find_similar
+    from ..functions.search import find_similar
 
     data = data_of(chosen)
     rules = rules_of(chosen) | {"fdr": chosen.fdr}
@@ -169,10 +169,10 @@ def _loaded(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _draw(made: Review, page: list[Judged], path: Path) -> None:
-    from ..show.contact_sheet import plot_contact_sheet
-    from ..show.report.content import Card
+    from ..plotting.contact_sheet import plot_contact_sheet
+    from ..plotting.report_page.content import Card
 
-    seeds = [Card("seed", "", pictures=pictures, missing=missing) for pictures, missing in made.seed_pictures()]
+    queries = [Card("query", "", pictures=pictures, missing=missing) for pictures, missing in made.query_pictures()]
     pictures = made.pictures(page)
     cards = []
     for one in page:
@@ -180,7 +180,7 @@ def _draw(made: Review, page: list[Judged], path: Path) -> None:
         when = str(one.peak)[:23].replace("T", " ")
         cards.append(Card(f"[{one.number}]", when, one.number, f"{one.score:.3f}", shown, missing))
     try:
-        plot_contact_sheet([*seeds, *cards], path)
+        plot_contact_sheet([*queries, *cards], path)
     except (OSError, ValueError) as error:
         raise ArgumentError(f"--pictures {path}", f"it cannot be written ({error})", "Give a name in .png.") from error
     print(f"pictures of these matches are in {path}")
@@ -188,7 +188,7 @@ def _draw(made: Review, page: list[Judged], path: Path) -> None:
 
 def export(chosen: argparse.Namespace) -> int:
     """Write a table that find wrote in another form."""
-    from ..case_study.exports import export as write
+    from ..results.exports import export as write
 
     print(write(chosen.table, chosen.out, chosen.format, chosen.overwrite))
     return FOUND
@@ -196,8 +196,8 @@ def export(chosen: argparse.Namespace) -> int:
 
 def join(chosen: argparse.Namespace) -> int:
     """Hold a table that find wrote against a list of events, print what is known, new and missed."""
-    from ..case_study.exports import export as write
-    from ..case_study.joins import join_events, summary_of
+    from ..results.exports import export as write
+    from ..results.joins import join_events, summary_of
 
     joined = join_events(chosen.table, chosen.events, chosen.tolerance, chosen.searched, columns=chosen.columns)
     if chosen.out is not None:

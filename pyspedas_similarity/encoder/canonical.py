@@ -1,7 +1,7 @@
 """An encoder learned without labels in one exact step: what a sample and its partners have in common.
 
 Features of fixed transforms go through one linear layer. Its directions are those along which partners (the next sample
-in time, the sibling spacecraft, the neighbouring station) agree most beside how far samples differ at all: canonical
+in time, the sibling spacecraft, the neighboring station) agree most beside how far samples differ at all: canonical
 correlations. It is what contrastive and non-contrastive training of a linear layer converges to, found at once.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 from ..errors import ArgumentError, EncoderError
 from .cards import NETWORK, WEIGHTS, Card, with_checksums
 from .fixed import TRANSFORM_VERSION, describe, spectrum_features
-from .library import make_library
 from .modulation import modulation_features
 from .runtime import Encoder, Transform, fill, run_network
+from .training_images import make_library
 
 METHOD = "canonical"
 _RECORD = "canonical"

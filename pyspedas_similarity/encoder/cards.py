@@ -26,7 +26,7 @@ MOST_SIZE = 2**20
 KINDS = ("distribution", "frame", "spectrum", "window")
 
 # Words about an encoder may be mended later; they change no embedding, so they do not change the hash.
-NOT_HASHED = frozenset({"description", "metrics", "known_failures", "licence"})
+NOT_HASHED = frozenset({"description", "metrics", "known_failures", "license"})
 
 _TYPES = {"str": str, "int": int, "dict[str, Any]": dict, "list[str]": list}
 
@@ -59,8 +59,8 @@ class Card:
         Measured quality.
     known_failures : list of str
         Where it is known to fail.
-    licence : str
-        Licence of the weights.
+    license : str
+        License of the weights.
     format_version : int
         Version of this layout.
     weights_sha256, onnx_sha256 : str
@@ -84,7 +84,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     known_failures: list[str] = field(default_factory=list)
-    licence: str = ""
+    license: str = ""
     format_version: int = FORMAT_VERSION
     weights_sha256: str = ""
     onnx_sha256: str = ""
@@ -138,6 +138,8 @@ class Card:
             raise EncoderError(source, f"not readable as JSON ({error})", "Restore the file or train again.") from error
         if not isinstance(found, dict):
             raise EncoderError(source, f"a {type(found).__name__}, not an object", "Restore the file or train again.")
+        if "licence" in found:  # the name of the field in cards written before 0.1
+            found["license"] = found.pop("licence")
         expected = [each.name for each in fields(cls)]
         # A newer layout may have other fields, so its version number is what the reader should hear of first.
         for name in ["format_version", *expected]:

@@ -29,7 +29,7 @@ class Checkpoint:
     Parameters
     ----------
     tensors : mapping of str to numpy.ndarray
-        Weights and the optimiser's memory.
+        Weights and the optimizer's memory.
     record : dict
         The rest, fit for JSON.
     """

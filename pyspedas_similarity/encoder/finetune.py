@@ -16,7 +16,7 @@ from .cards import Card
 from .hybrid import METHOD as HYBRID_METHOD
 from .hybrid import hybrid
 from .runtime import Encoder
-from .supervised import LabelledNetwork, LabelPlan, make_labelled, train_on_labels
+from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
 from .weights import WEIGHTS, as_encoder
 
 METHOD = "fine-tuning"
@@ -94,7 +94,7 @@ def fine_tune(
     """
     plan = plan or LabelPlan()
     network = tuned_network(images, labels, groups, encoder, plan)
-    counts = Counter(make_labelled(images, labels, groups).truth.tolist())
+    counts = Counter(make_labeled(images, labels, groups).truth.tolist())
     record = {
         "from": {"name": encoder.card.name, "hash": encoder.hash, "method": encoder.card.method},
         "labels": {each: counts[number] for number, each in enumerate(network.classes)},
@@ -110,7 +110,7 @@ def fine_tune(
 
 def tuned_network(
     images: np.ndarray, labels: np.ndarray, groups: np.ndarray, encoder: Encoder, plan: LabelPlan
-) -> LabelledNetwork:
+) -> LabeledNetwork:
     """The network of `fine_tune`, not yet an encoder.
 
     Raises
@@ -125,10 +125,10 @@ def tuned_network(
     if np.shape(images)[1:] != shape:
         found = f"images of shape {np.shape(images)[1:]}, expected {shape}"
         raise EncoderError(f"encoder {card.name}", found, "Make the images with the encoder's recipe.")
-    labelled = make_labelled(images, labels, groups)
-    for number, name in enumerate(labelled.classes):
-        of_class = labelled.truth == number
-        n, n_groups = int(of_class.sum()), len(np.unique(labelled.group[of_class]))
+    labeled = make_labeled(images, labels, groups)
+    for number, name in enumerate(labeled.classes):
+        of_class = labeled.truth == number
+        n, n_groups = int(of_class.sum()), len(np.unique(labeled.group[of_class]))
         if n < FEWEST_LABELS or n_groups < FEWEST_GROUPS:
             found = f"{n} labels of {name!r} from {n_groups} event{'s' if n_groups != 1 else ''}"
             remedy = (
@@ -136,18 +136,16 @@ def tuned_network(
                 "for fewer, classify with the encoder as it is."
             )
             raise ArgumentError("examples", found, remedy)
-    return train_on_labels(labelled, plan, backbone, load(encoder.files[WEIGHTS]))
+    return train_on_labels(labeled, plan, backbone, load(encoder.files[WEIGHTS]))
 
 
-def in_torch(encoder: Encoder, network: LabelledNetwork) -> Encoder:
+def in_torch(encoder: Encoder, network: LabeledNetwork) -> Encoder:
     """The fine-tuned encoder without the export, which takes longer than the training: to try it, not to save it."""
     card = replace(_learned_card(encoder), dimension=BACKBONES[network.backbone])
     return _beside_fixed(encoder, Encoder(card, lambda filled, measured: network.features(filled), encoder.files))
 
 
-def _finished(
-    encoder: Encoder, network: LabelledNetwork, record: dict[str, Any], name: str, data: list[str]
-) -> Encoder:
+def _finished(encoder: Encoder, network: LabeledNetwork, record: dict[str, Any], name: str, data: list[str]) -> Encoder:
     """Export, and put a hybrid's fixed part beside."""
     words = f"{network.backbone} network of {encoder.card.name}, fine-tuned on {sum(record['labels'].values())} labels."
     card = replace(

@@ -22,8 +22,8 @@ from .weights import NETWORK, WEIGHTS, export
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
-    "random": "A ResNet-18 with random weights, its normalisation fitted to the samples that are searched.",
-    "random_compact": "The 'compact' network with random weights, its normalisation fitted in the same way.",
+    "random": "A ResNet-18 with random weights, its normalization fitted to the samples that are searched.",
+    "random_compact": "The 'compact' network with random weights, its normalization fitted in the same way.",
 }
 NAMED = {**FIXED, **FITTED}
 """Every encoder that is made from its name, and what it is."""
@@ -41,7 +41,7 @@ BLOCKS = 32
 """Blocks along a side of the images that principal components are made of."""
 
 MOST_EXACT = 1024
-"""Up to so many blocks the covariance is diagonalised exactly, above it by random projections (arXiv:0909.4061)."""
+"""Up to so many blocks the covariance is diagonalized exactly, above it by random projections (arXiv:0909.4061)."""
 
 BATCH = 64
 """Images whose means and variances are taken at once; they are averaged over all batches."""
@@ -125,7 +125,7 @@ def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True,
     Notes
     -----
     Of 32 x 32 blocks, not of all pixels: the covariance of a 128 px frame would not fit into memory. Blocks of 16 x 16
-    lose what tells simulated electron diffusion regions from others (`tests/benchmarks/bench_edr.py`).
+    lose what tells simulated electron diffusion regions from others (`benchmarks/bench_edr.py`).
     """
     if dimension < 1:
         raise ArgumentError("dimension", f"{dimension}", "Give 1 or more.")
@@ -162,8 +162,8 @@ def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -
 
     Notes
     -----
-    Means and variances of batch normalisation are those of the images. With the ones that a network starts with (0 and
-    1) normalisation does nothing, all embeddings point the same way, and the baseline would look worse than it is.
+    Means and variances of batch normalization are those of the images. With the ones that a network starts with (0 and
+    1) normalization does nothing, all embeddings point the same way, and the baseline would look worse than it is.
     """
     backbones = {"random": "resnet18", "random_compact": "compact"}
     if name not in backbones:
@@ -171,8 +171,8 @@ def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -
     backbone = backbones[name]
     library = _library(images, MOST_IMAGES[name], kind, seed)
     weights = _random_weights(backbone, library.images, seed)
-    normalisation = "means and variances of the samples"
-    training = {"n_samples": len(library.images), "backbone": backbone, "normalisation": normalisation, "seed": seed}
+    normalization = "means and variances of the samples"
+    training = {"n_samples": len(library.images), "backbone": backbone, "normalisation": normalization, "seed": seed}
     card = Card(name, kind, _METHODS[name], FITTED[name], BACKBONES[backbone], *library.shape, training=training)
     return _finished(card, weights, export(backbone, weights, *library.shape))
 
@@ -250,7 +250,7 @@ def _linear_network(weights: dict[str, np.ndarray], card: Card) -> bytes:
 
 
 def _random_weights(backbone: str, images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """The state of an untrained network whose batch normalisation knows the images."""
+    """The state of an untrained network whose batch normalization knows the images."""
     import torch
     from torch.optim.swa_utils import update_bn
 

@@ -117,11 +117,11 @@ def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
         average = averaging(images.shape[-1], SIDE)
         images = average @ images @ average.T
     blocks = images.reshape(len(images), -1)
-    centred = blocks - blocks.mean(axis=1, keepdims=True)
+    centered = blocks - blocks.mean(axis=1, keepdims=True)
     # What is left of a flat image is float32 rounding of its pixels: no direction.
-    flat = np.abs(centred).max(axis=1) <= 1e-6 * np.abs(filled).reshape(len(filled), -1).max(axis=1)
-    centred[flat] = 0
-    return centred
+    flat = np.abs(centered).max(axis=1) <= 1e-6 * np.abs(filled).reshape(len(filled), -1).max(axis=1)
+    centered[flat] = 0
+    return centered
 
 
 def oriented_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -158,7 +158,7 @@ def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    Angles count from growing column towards growing row. The doubled angle of the gradient weighted by its energy is
+    Angles count from growing column toward growing row. The doubled angle of the gradient weighted by its energy is
     the structure tensor's orientation (Bigun & Granlund 1987, ICCV); its double again tells one orientation from two
     crossed ones. Peakedness is <e^2>/<e>^2 of the gradient energy e, large where structure is rare.
     """
@@ -252,9 +252,9 @@ def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    8 x 8 cells at any size of image, 9 unsigned orientations shared linearly between neighbours, blocks of 2 x 2 cells
-    at every cell, 'L2-Hys' (unit length, clipped at 0.2, unit length again). Angles count from growing column towards
-    growing row; orientation b is centred on (b + 1/2) * 20 degrees.
+    8 x 8 cells at any size of image, 9 unsigned orientations shared linearly between neighbors, blocks of 2 x 2 cells
+    at every cell, 'L2-Hys' (unit length, clipped at 0.2, unit length again). Angles count from growing column toward
+    growing row; orientation b is centered on (b + 1/2) * 20 degrees.
     """
     n, pixels = len(filled), filled.shape[-1]
     images, known = (each.reshape(-1, pixels, pixels) for each in (filled.astype(np.float32, copy=False), measured))
@@ -294,7 +294,7 @@ def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np
         (n, channels, pixels, pixels); means run over measured pixels only.
     kind : str
         'window': mean over time (columns). 'spectrum': over pitch angle or look (rows); energy stays of both.
-        'distribution': over rings one pixel wide around the centre, zero velocity. 'frame': the logarithm of the power
+        'distribution': over rings one pixel wide around the center, zero velocity. 'frame': the logarithm of the power
         over rings of wave number, one cycle an image wide. A bin in which nothing was measured counts as the mean.
     """
     # A few at a time stay in the processor's cache.

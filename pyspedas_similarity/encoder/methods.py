@@ -1,7 +1,7 @@
 """Self-supervised methods: what each puts behind a backbone, what it compares, and how it is best stepped.
 
 All of them bring two views of the same thing together; they differ in what keeps the network from answering the same to
-everything. A `Method` names its heads, its target and its optimiser; `build_model` puts them behind a backbone. The
+everything. A `Method` names its heads, its target and its optimizer; `build_model` puts them behind a backbone. The
 losses and heads are lightly's. A new method is one function that gives `Heads` and one more entry in `METHODS`.
 
     view 1 -> backbone -> projection [-> prediction] --\
@@ -53,7 +53,7 @@ class Method:
     ----------
     heads : callable
         From the dimension of the features to new `Heads`.
-    optimiser : {'sgd', 'adamw'}
+    optimizer : {'sgd', 'adamw'}
         How it is stepped by default.
     rate : float
         Learning rate for a batch of 256.
@@ -64,7 +64,7 @@ class Method:
     """
 
     heads: Callable[[int], Heads]
-    optimiser: str
+    optimizer: str
     rate: float
     weight_decay: float
     momentum_target: bool = False
@@ -142,7 +142,7 @@ def build_model(method: str, backbone: nn.Module, dimension: int) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        ``forward(first, second)`` takes two views (n, channels, pixels, pixels) and gives the scalar to minimise;
+        ``forward(first, second)`` takes two views (n, channels, pixels, pixels) and gives the scalar to minimize;
         ``follow(done)`` is called after each step with the share of training that is done, 0 to 1.
     """
     import torch

@@ -51,11 +51,11 @@ def _modulation(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """`modulation_features` of single-channel images (m, pixels, pixels) float32: (m, 34)."""
     mean = weighted_mean(weights)
 
-    def centred(maps: np.ndarray, level: np.ndarray) -> np.ndarray:
+    def centered(maps: np.ndarray, level: np.ndarray) -> np.ndarray:
         # Around the mean, so that the rim of the measured disc is no edge.
         return np.where(weights > 0, maps - level.astype(np.float32)[:, None, None], 0)
 
-    images = centred(images, mean(images))
+    images = centered(images, mean(images))
     features = []
     for number, sigma in enumerate(SIGMAS):
         across, down = _gradient(images, sigma)
@@ -63,7 +63,7 @@ def _modulation(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
         level = mean(strength)
         loudness = np.log(level + AMPLITUDE_FLOOR)
         features.append(loudness)
-        strength = centred(strength, level)
+        strength = centered(strength, level)
         for coarse in BAND_SIGMAS[number + 1 :]:
             features += _relative_gradient(*_gradient(strength, coarse), loudness, mean)
     return np.stack(features, axis=1)

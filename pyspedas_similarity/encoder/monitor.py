@@ -21,7 +21,7 @@ class CollapseReport:
 
     Parameters
     ----------
-    std_of_normalised : float
+    std_of_normalized : float
         Spread of unit-length embeddings, mean over dimensions.
     effective_rank : float
         How many directions they use (RankMe).
@@ -29,19 +29,19 @@ class CollapseReport:
         How many directions there are.
     """
 
-    std_of_normalised: float
+    std_of_normalized: float
     effective_rank: float
     dimension: int
 
     @property
     def collapsed(self) -> bool:
         """True where the spread or the rank is below its threshold."""
-        too_close = self.std_of_normalised < COLLAPSED_STD / math.sqrt(self.dimension)
+        too_close = self.std_of_normalized < COLLAPSED_STD / math.sqrt(self.dimension)
         return too_close or self.effective_rank < COLLAPSED_RANK
 
     def __str__(self) -> str:
         return (
-            f"spread {self.std_of_normalised:.2g} (isotropic: {1 / math.sqrt(self.dimension):.2g}), "
+            f"spread {self.std_of_normalized:.2g} (isotropic: {1 / math.sqrt(self.dimension):.2g}), "
             f"effective rank {self.effective_rank:.1f} of {self.dimension}"
         )
 
@@ -85,7 +85,7 @@ def partner_precision(embeddings: np.ndarray, partners: np.ndarray) -> float:
     Returns
     -------
     float
-        1 where every sample's partners are its nearest neighbours; NaN where there are no partners.
+        1 where every sample's partners are its nearest neighbors; NaN where there are no partners.
     """
     n = len(embeddings)
     related = np.zeros((n, n), bool)

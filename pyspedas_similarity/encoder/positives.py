@@ -85,7 +85,7 @@ def same_time(times: np.ndarray, source: np.ndarray, tolerance: np.timedelta64) 
     return _at_same_time(ticks, label, ~np.eye(len(names), dtype=bool), tolerance)
 
 
-def neighbouring_station(
+def neighboring_station(
     times: np.ndarray,
     station: np.ndarray,
     places: Mapping[str, tuple[float, float]],
@@ -105,7 +105,7 @@ def neighbouring_station(
     tolerance : numpy.timedelta64
         Largest difference in time either way.
     distance_km : float
-        Farthest neighbour along the ground. Fields of view of cameras overlap up to some 800 km (emission at 110 km,
+        Farthest neighbor along the ground. Fields of view of cameras overlap up to some 800 km (emission at 110 km,
         seen down to 15 degrees above the horizon).
 
     Returns

@@ -1,8 +1,8 @@
 """Encoders whose convolutions count in whole numbers of eight bits: smaller, faster, and measured before they are used.
 
 Weights have a scale for each output channel, activations one for each tensor, from the range they take on calibration
-images (static quantisation, Jacob et al. 2018, arXiv:1712.05877). What comes behind the last convolution, pooling and
-a linear layer, costs next to no time and stays in float32: rounding it, too, loses more neighbours.
+images (static quantization, Jacob et al. 2018, arXiv:1712.05877). What comes behind the last convolution, pooling and
+a linear layer, costs next to no time and stays in float32: rounding it, too, loses more neighbors.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 LEAST_KEPT = 0.98
-"""Share of the ten nearest neighbours below which an encoder is not handed over."""
-NEIGHBOURS = 10
+"""Share of the ten nearest neighbors below which an encoder is not handed over."""
+NEIGHBORS = 10
 MOST_CALIBRATION = 256
 """Images whose ranges are taken; the extremes of more are those of outliers."""
 FEWEST_CALIBRATION, FEWEST_HELD_OUT = 16, 100
 RECORD = "int8"
-"""Under this name a card's training and metrics say what was quantised and what it keeps."""
+"""Under this name a card's training and metrics say what was quantized and what it keeps."""
 _BATCH = 32
 _BLOCK = 1024
 
 
-def quantise(
+def quantize(
     encoder: Encoder, calibration: np.ndarray, held_out: np.ndarray, least_kept: float = LEAST_KEPT
 ) -> Encoder:
     """Turn an encoder's convolutions into eight-bit ones.
@@ -52,10 +52,10 @@ def quantise(
         (n, channels, pixels, pixels) images like those that will be encoded, 16 or more; at most 256 are looked at,
         spread evenly.
     held_out : numpy.ndarray
-        (m, channels, pixels, pixels) other images, 100 or more, on which neighbours are compared. Take them from other
+        (m, channels, pixels, pixels) other images, 100 or more, on which neighbors are compared. Take them from other
         events or nights.
     least_kept : float
-        Share of the ten nearest neighbours that has to be kept; 0 hands over whatever comes out.
+        Share of the ten nearest neighbors that has to be kept; 0 hands over whatever comes out.
 
     Returns
     -------
@@ -65,9 +65,9 @@ def quantise(
     Raises
     ------
     ArgumentError
-        Too few usable images, no network or no convolution in it, or an encoder that is quantised already.
+        Too few usable images, no network or no convolution in it, or an encoder that is quantized already.
     EncoderError
-        Fewer neighbours are kept than asked for; images of another shape; ONNX Runtime cannot quantise it.
+        Fewer neighbors are kept than asked for; images of another shape; ONNX Runtime cannot quantize it.
 
     Notes
     -----
@@ -78,72 +78,72 @@ def quantise(
     calibration = calibration[spread_evenly(len(calibration), MOST_CALIBRATION)]
     used = _usable(encoder, calibration, "calibration", FEWEST_CALIBRATION)
     expected = _usable(encoder, held_out, "held_out", FEWEST_HELD_OUT)
-    onnx = _quantised(model, fill(np.asarray(calibration[used], np.float32))[0], encoder.card.name)
+    onnx = _quantized(model, fill(np.asarray(calibration[used], np.float32))[0], encoder.card.name)
     found = _finished(encoder, onnx, int(used.sum()))
     before = encoder.encode(held_out[expected])
-    kept = neighbours_kept(before, found.encode(held_out[expected]))
+    kept = neighbors_kept(before, found.encode(held_out[expected]))
     if not kept >= least_kept:
         raise EncoderError(
             f"encoder {encoder.card.name} in int8",
-            f"keeps {kept:.3f} of the {NEIGHBOURS} nearest neighbours, asked for {least_kept:g}",
+            f"keeps {kept:.3f} of the {NEIGHBORS} nearest neighbors, asked for {least_kept:g}",
             "Use it as it is, give calibration images like those of the search, or a lower least_kept.",
         )
-    measured = {"neighbours_kept": round(kept, 4), "neighbours": NEIGHBOURS, "n_held_out": len(before)}
+    measured = {"neighbors_kept": round(kept, 4), "neighbors": NEIGHBORS, "n_held_out": len(before)}
     return replace(found, card=replace(found.card, metrics={RECORD: measured}))
 
 
-def neighbours_kept(first: np.ndarray, second: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
-    """Share of the nearest neighbours by cosine that two embeddings of the same samples have in common.
+def neighbors_kept(first: np.ndarray, second: np.ndarray, neighbors: int = NEIGHBORS) -> float:
+    """Share of the nearest neighbors by cosine that two embeddings of the same samples have in common.
 
     Parameters
     ----------
     first, second : numpy.ndarray
         (n, ...) of unit length, NaN where a sample has none: left out where the first has none, nothing kept where the
         second has none.
-    neighbours : int
+    neighbors : int
         How many of each sample.
 
     Returns
     -------
     float
-        0 to 1, the mean over samples. Two unrelated embeddings reach about ``neighbours / (n - 1)``.
+        0 to 1, the mean over samples. Two unrelated embeddings reach about ``neighbors / (n - 1)``.
 
     Raises
     ------
     ArgumentError
-        The two are not of as many samples, or of too few for `neighbours`.
+        The two are not of as many samples, or of too few for `neighbors`.
     """
     if len(first) != len(second):
         raise ArgumentError("first, second", f"{len(first)} and {len(second)} samples", "Give the same samples twice.")
     rows = np.isfinite(first).all(axis=1)
     first, second = first[rows], second[rows]
-    if not 0 < neighbours < len(first) - 1:
-        raise ArgumentError("neighbours", f"{neighbours} among {len(first)} samples", "Give fewer, or more samples.")
+    if not 0 < neighbors < len(first) - 1:
+        raise ArgumentError("neighbors", f"{neighbors} among {len(first)} samples", "Give fewer, or more samples.")
     lost = ~np.isfinite(second).all(axis=1)
     second = np.where(lost[:, None], 0, second)
     shares = []
     for start in range(0, len(first), _BLOCK):
         stop = min(start + _BLOCK, len(first))
-        theirs = [_nearest(each, start, stop, neighbours) for each in (first, second)]
+        theirs = [_nearest(each, start, stop, neighbors) for each in (first, second)]
         common = (theirs[0][:, :, None] == theirs[1][:, None, :]).any(axis=2).mean(axis=1)
         shares.append(np.where(lost[start:stop], 0, common))
     return float(np.concatenate(shares).mean())
 
 
-def _nearest(embeddings: np.ndarray, start: int, stop: int, neighbours: int) -> np.ndarray:
-    """Rows of the nearest others of rows `start` to `stop`: (stop - start, neighbours)."""
+def _nearest(embeddings: np.ndarray, start: int, stop: int, neighbors: int) -> np.ndarray:
+    """Rows of the nearest others of rows `start` to `stop`: (stop - start, neighbors)."""
     cosine = embeddings[start:stop] @ embeddings.T
     cosine[np.arange(stop - start), np.arange(start, stop)] = -np.inf
-    return np.argpartition(-cosine, neighbours - 1, axis=1)[:, :neighbours]
+    return np.argpartition(-cosine, neighbors - 1, axis=1)[:, :neighbors]
 
 
 def _network(encoder: Encoder) -> ModelProto:
-    """The encoder's network, if it can be quantised."""
+    """The encoder's network, if it can be quantized."""
     name = encoder.card.name
     if NETWORK not in encoder.files:
         raise ArgumentError("encoder", f"{name} has no network", "Give one that is trained, fitted or imported.")
     if RECORD in encoder.card.training:
-        raise ArgumentError("encoder", f"{name} is quantised already", "Give the one that it was made of.")
+        raise ArgumentError("encoder", f"{name} is quantized already", "Give the one that it was made of.")
     model = read_network(encoder.files[NETWORK], f"encoder {name}")
     if not any(node.op_type == "Conv" for node in model.graph.node):
         raise ArgumentError("encoder", f"{name} has no convolution", "Use it as it is: there is nothing to gain.")
@@ -158,8 +158,8 @@ def _usable(encoder: Encoder, images: np.ndarray, name: str, fewest: int) -> np.
     return usable
 
 
-def _quantised(model: ModelProto, images: np.ndarray, name: str) -> bytes:
-    """The network with quantised convolutions, `images` (n, channels, pixels, pixels) filled."""
+def _quantized(model: ModelProto, images: np.ndarray, name: str) -> bytes:
+    """The network with quantized convolutions, `images` (n, channels, pixels, pixels) filled."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     entry = model.graph.input[0].name
@@ -188,7 +188,7 @@ def _quantised(model: ModelProto, images: np.ndarray, name: str) -> bytes:
             )
         except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
             remedy = "Use it as it is."
-            raise EncoderError(f"encoder {name}", f"cannot be quantised ({str(error)[:200]})", remedy) from error
+            raise EncoderError(f"encoder {name}", f"cannot be quantized ({str(error)[:200]})", remedy) from error
         return without_traces(path.read_bytes())
 
 
@@ -200,7 +200,7 @@ def _head(model: ModelProto) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what ONNX Runtime's quantiser says to the root logger; it would also give that a handler."""
+    """Keep back what ONNX Runtime's quantizer says to the root logger; it would also give that a handler."""
     root, handler = logging.getLogger(), logging.NullHandler()
 
     def of_others(record: logging.LogRecord) -> bool:

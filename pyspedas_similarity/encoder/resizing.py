@@ -20,7 +20,7 @@ def averaging(pixels: int, side: int) -> np.ndarray:
 def resizing(pixels: int, side: int) -> np.ndarray:
     """The matrix (side, pixels) that averages blocks where it makes a column shorter, else interpolates linearly.
 
-    A pixel's value is at its centre; beyond the outermost centres the outermost values go on.
+    A pixel's value is at its center; beyond the outermost centers the outermost values go on.
     """
     if side <= pixels:
         return averaging(pixels, side)

@@ -128,11 +128,11 @@ def _sampled(along: np.ndarray, octave: int, angle: float) -> np.ndarray:
 
 def _morlet(down: np.ndarray, right: np.ndarray, octave: int, angle: float) -> np.ndarray:
     """The transform of a Morlet wavelet at wave numbers (radians per pixel); the wave runs along `angle`, no mean."""
-    sigma, centre = ENVELOPE * 2**octave, FINEST_WAVE_NUMBER / 2**octave
+    sigma, center = ENVELOPE * 2**octave, FINEST_WAVE_NUMBER / 2**octave
     across = right * np.cos(angle) + down * np.sin(angle)
     aside = (-right * np.sin(angle) + down * np.cos(angle)) / SLANT
 
     def bump(shift: float) -> np.ndarray:
         return np.exp(-(sigma**2) * ((across - shift) ** 2 + aside**2) / 2)
 
-    return bump(centre) - bump(0) * np.exp(-(sigma**2) * centre**2 / 2)
+    return bump(center) - bump(0) * np.exp(-(sigma**2) * center**2 / 2)

@@ -28,7 +28,7 @@ SCALE = 10.0
 
 _BLOCK = 256
 _SETTLING = 128
-"""Images that set batch normalisation; a second decimal of its means is no matter."""
+"""Images that set batch normalization; a second decimal of its means is no matter."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LabelPlan:
     unjudged : int
         Epochs where nothing can be held out: one label of each class, or one event.
     settled : bool
-        Keep the means and variances of the backbone's batch normalisation: few images would not know them better.
+        Keep the means and variances of the backbone's batch normalization: few images would not know them better.
     views : ViewOptions, optional
         How far a view may differ from its image; default `LIGHT`.
     seed : int
@@ -101,7 +101,7 @@ FROM_NOTHING = LabelPlan(epochs=30, backbone_rate=1e-3, head_rate=2e-3, patience
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class Labeled:
     """Images with labels.
 
     Parameters
@@ -148,8 +148,8 @@ class Labelled:
         return held
 
 
-def make_labelled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labelled:
-    """Check labelled images; those that cannot be encoded are left out.
+def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labeled:
+    """Check labeled images; those that cannot be encoded are left out.
 
     Raises
     ------
@@ -168,11 +168,11 @@ def make_labelled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) ->
     if len(classes) < 2:
         found = f"found the class {', '.join(classes) or 'none'} in {usable.sum()} images that can be encoded"
         raise ArgumentError("labels", found, "Give two or more classes.")
-    return Labelled(fill(images[usable])[0], tuple(classes.tolist()), truth, groups[usable])
+    return Labeled(fill(images[usable])[0], tuple(classes.tolist()), truth, groups[usable])
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledNetwork:
+class LabeledNetwork:
     """A backbone with a linear head, trained on labels.
 
     Parameters
@@ -221,15 +221,15 @@ class LabelledNetwork:
 
 
 def train_on_labels(
-    labelled: Labelled, plan: LabelPlan, backbone: str = "compact", weights: Mapping[str, np.ndarray] | None = None
-) -> LabelledNetwork:
+    labeled: Labeled, plan: LabelPlan, backbone: str = "compact", weights: Mapping[str, np.ndarray] | None = None
+) -> LabeledNetwork:
     """Train a backbone and a linear head on labels.
 
     On the CPU the same images, plan and number of threads give the same weights to the last bit.
 
     Parameters
     ----------
-    labelled : Labelled
+    labeled : Labeled
     plan : LabelPlan
     backbone : str
         One of `backbone.BACKBONES`.
@@ -249,29 +249,29 @@ def train_on_labels(
     from a backbone it starts as the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first
     steps do not tear apart what the backbone knows (Kumar et al. 2022, arXiv:2202.10054).
     """
-    held = labelled.held_out(plan.held_out, plan.seed)
+    held = labeled.held_out(plan.held_out, plan.seed)
     device = training_device()
     epochs, curves = plan.unjudged, {}
     if held.any():
         with own_randomness(plan.seed, device):
-            judged = _Run(labelled, plan, device, backbone, weights)
+            judged = _Run(labeled, plan, device, backbone, weights)
             epochs = judged.until_best(np.flatnonzero(~held), np.flatnonzero(held))
         curves = judged.curves
     with own_randomness(plan.seed, device):
-        run = _Run(labelled, plan, device, backbone, weights)
+        run = _Run(labeled, plan, device, backbone, weights)
         for epoch in range(epochs):
             run.one_epoch(np.arange(len(held)), epoch, plan.epochs if held.any() else epochs)
     state = {key: value.cpu().contiguous().numpy() for key, value in run.network.state_dict().items()}
     head = {key: value.detach().cpu().numpy() for key, value in run.head.state_dict().items()}
-    return LabelledNetwork(labelled.classes, backbone, state, head, curves, epochs, int(held.sum()))
+    return LabeledNetwork(labeled.classes, backbone, state, head, curves, epochs, int(held.sum()))
 
 
 class _Run:
-    """A network, its head and its optimiser, from the same start for the same plan."""
+    """A network, its head and its optimizer, from the same start for the same plan."""
 
     def __init__(
         self,
-        labelled: Labelled,
+        labeled: Labeled,
         plan: LabelPlan,
         device: str,
         backbone: str,
@@ -280,9 +280,9 @@ class _Run:
         import torch
         from torch import nn
 
-        self.labelled, self.plan, self.device = labelled, plan, device
-        network = build_backbone(backbone, labelled.images.shape[1])
-        self.head = nn.Linear(BACKBONES[backbone], len(labelled.classes)).to(device)
+        self.labeled, self.plan, self.device = labeled, plan, device
+        network = build_backbone(backbone, labeled.images.shape[1])
+        self.head = nn.Linear(BACKBONES[backbone], len(labeled.classes)).to(device)
         if weights is not None:
             _load(network, weights)
         self.network = network.to(device=device, memory_format=torch.channels_last)
@@ -290,16 +290,16 @@ class _Run:
             self._imprint()
         rates = ((self.network, plan.backbone_rate), (self.head, plan.head_rate))
         parts = [{"params": list(part.parameters()), "lr": rate, "start": rate} for part, rate in rates]
-        self.optimiser = torch.optim.AdamW(parts, weight_decay=plan.weight_decay)
+        self.optimizer = torch.optim.AdamW(parts, weight_decay=plan.weight_decay)
         self.curves: dict[str, list[float]] = {"loss": [], "held_out_loss": [], "held_out_accuracy": []}
 
     def _imprint(self) -> None:
         """Start the head at the mean embedding of each class."""
         import torch
 
-        rows = np.arange(len(self.labelled.truth))
+        rows = np.arange(len(self.labeled.truth))
         units = unit_length(self._units(rows).cpu().numpy())
-        means = [np.nanmean(units[self.labelled.truth == number], axis=0) for number in np.unique(self.labelled.truth)]
+        means = [np.nanmean(units[self.labeled.truth == number], axis=0) for number in np.unique(self.labeled.truth)]
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(np.nan_to_num(unit_length(np.array(means)))))
             self.head.bias.zero_()
@@ -324,28 +324,28 @@ class _Run:
         rng = np.random.default_rng([self.plan.seed, 1, epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         size, steps = self.plan.batch_size, self.plan.steps
-        order = self.labelled.balanced(rows, steps * size, rng)
+        order = self.labeled.balanced(rows, steps * size, rng)
         self.network.train(not self.plan.settled)
         losses = []
         for step in range(steps):
-            for part in self.optimiser.param_groups:
+            for part in self.optimizer.param_groups:
                 part["lr"] = part["start"] * (1 + math.cos(math.pi * (epoch + step / steps) / epochs)) / 2
             batch = order[step * size : (step + 1) * size]
             views = make_views(self._images(batch), self.plan.views, generator)
             views = views.contiguous(memory_format=torch.channels_last)
-            truth = torch.from_numpy(self.labelled.truth[batch]).to(self.device)
+            truth = torch.from_numpy(self.labeled.truth[batch]).to(self.device)
             loss = cross_entropy(self._logits(views), truth)
             if not math.isfinite(loss.item()):
                 raise ArgumentError("backbone_rate", "the loss is not finite", "Give a lower learning rate.")
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
             loss.backward()
-            self.optimiser.step()
+            self.optimizer.step()
             losses.append(loss.item())
         self._settle(rows)
         return float(np.mean(losses))
 
     def _settle(self, rows: np.ndarray) -> None:
-        """Set batch normalisation anew by the images as they are: its moving averages lag in so few steps."""
+        """Set batch normalization anew by the images as they are: its moving averages lag in so few steps."""
         from torch.optim.swa_utils import update_bn
 
         if not self.plan.settled:
@@ -357,7 +357,7 @@ class _Run:
         import torch
         from torch.nn.functional import cross_entropy
 
-        truth = self.labelled.truth[rows]
+        truth = self.labeled.truth[rows]
         with torch.no_grad():
             logits = self.head(SCALE * self._units(rows)).cpu()
         losses = cross_entropy(logits, torch.from_numpy(truth), reduction="none").numpy()
@@ -383,7 +383,7 @@ class _Run:
     def _images(self, rows: np.ndarray) -> torch.Tensor:
         import torch
 
-        images = torch.from_numpy(self.labelled.images[rows]).to(self.device)
+        images = torch.from_numpy(self.labeled.images[rows]).to(self.device)
         return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -1,4 +1,4 @@
-"""Training an encoder on unlabelled images: reproducible from its seed, watched for collapse, resumed exactly."""
+"""Training an encoder on unlabeled images: reproducible from its seed, watched for collapse, resumed exactly."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, build_backbone
 from .cards import Card
 from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from .library import Library, make_library
 from .methods import METHODS, build_model
 from .monitor import CollapseReport, collapse_report, partner_precision
 from .runtime import Encoder, unit_length
+from .training_images import Library, make_library
 from .views import VIEWS, ViewOptions, make_views
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPTIMISERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "adamw")
 COLLAPSED_EPOCHS = 3
 """So many collapsed epochs on end stop a training; one alone may be a step too far that mends itself."""
 BY_PARTNERS = "mean average precision of partners in held-out groups"
@@ -52,7 +52,7 @@ class TrainingPlan:
     learning_rate : float, optional
         At the start, falling to 0 along a cosine (arXiv:1608.03983). By default the method's own, which is for a batch
         of 256, in proportion to the batch for 'sgd' (arXiv:1706.02677), to its root for 'adamw' (arXiv:2205.10287).
-    optimiser : {'sgd', 'adamw'}, optional
+    optimizer : {'sgd', 'adamw'}, optional
         By default the method's own.
     momentum : float
         Of stochastic gradient descent, or of AdamW's first moment.
@@ -67,7 +67,7 @@ class TrainingPlan:
     held_out : float
         Share of the images, in whole groups, kept for judging epochs, where there are partners and groups.
     patience : int
-        Epochs without a better judgement before training stops.
+        Epochs without a better judgment before training stops.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class TrainingPlan:
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float | None = None
-    optimiser: str | None = None
+    optimizer: str | None = None
     momentum: float = 0.9
     weight_decay: float | None = None
     seed: int = 0
@@ -90,7 +90,7 @@ class TrainingPlan:
     patience: int = 10
 
     def __post_init__(self) -> None:
-        known = {"method": METHODS, "backbone": BACKBONES, "optimiser": (None, *OPTIMISERS)}
+        known = {"method": METHODS, "backbone": BACKBONES, "optimizer": (None, *OPTIMIZERS)}
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 remedy = f"Use one of {', '.join(str(each) for each in choices)}."
@@ -100,8 +100,8 @@ class TrainingPlan:
             if not isinstance(value, int) or not least <= value < 2**63:
                 raise ArgumentError(name, f"{value!r}", f"Give a whole number from {least} up.")
         method = METHODS[self.method]
-        if self.optimiser is None:
-            object.__setattr__(self, "optimiser", method.optimiser)
+        if self.optimizer is None:
+            object.__setattr__(self, "optimizer", method.optimizer)
         if self.weight_decay is None:
             object.__setattr__(self, "weight_decay", method.weight_decay)
         if not 0 < self.rate < math.inf:
@@ -118,7 +118,7 @@ class TrainingPlan:
         if self.learning_rate is not None:
             return self.learning_rate
         share = self.batch_size / 256
-        return METHODS[self.method].rate * (share if self.optimiser == "sgd" else math.sqrt(share))
+        return METHODS[self.method].rate * (share if self.optimizer == "sgd" else math.sqrt(share))
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as a card keeps it."""
@@ -127,7 +127,7 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What one look at the embeddings found.
 
     Parameters
@@ -144,19 +144,19 @@ class Judgement:
     def as_dict(self) -> dict[str, float | None]:
         """The numbers by name, None for NaN, which JSON has not."""
         return {
-            "std_of_normalised": self.report.std_of_normalised,
+            "std_of_normalized": self.report.std_of_normalized,
             "effective_rank": self.report.effective_rank,
             "held_out_precision": None if math.isnan(self.precision) else self.precision,
         }
 
     @classmethod
-    def from_dict(cls, record: dict[str, Any], dimension: int) -> Judgement:
-        """The judgement that `as_dict` wrote."""
+    def from_dict(cls, record: dict[str, Any], dimension: int) -> Judgment:
+        """The judgment that `as_dict` wrote."""
         precision = record["held_out_precision"]
-        report = CollapseReport(record["std_of_normalised"], record["effective_rank"], dimension)
+        report = CollapseReport(record["std_of_normalized"], record["effective_rank"], dimension)
         return cls(report, math.nan if precision is None else precision)
 
-    def better_than(self, other: Judgement) -> bool:
+    def better_than(self, other: Judgment) -> bool:
         """Whether this one, the later, is to be preferred."""
         if self.report.collapsed != other.report.collapsed:
             return other.report.collapsed
@@ -169,11 +169,11 @@ class History:
 
     Parameters
     ----------
-    untrained : Judgement
+    untrained : Judgment
         Of the network with random weights.
     losses : list of float
         One an epoch, mean over its steps.
-    judgements : list of Judgement
+    judgments : list of Judgment
         One an epoch.
     best_epoch : int
         Whose weights are kept, from 1; 0 before the first.
@@ -181,31 +181,31 @@ class History:
         Why it ended; '' while it goes on.
     """
 
-    untrained: Judgement
+    untrained: Judgment
     losses: list[float] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
+    judgments: list[Judgment] = field(default_factory=list)
     best_epoch: int = 0
     ended_by: str = ""
 
     @property
-    def best(self) -> Judgement:
+    def best(self) -> Judgment:
         """That of the best epoch."""
-        return self.judgements[self.best_epoch - 1]
+        return self.judgments[self.best_epoch - 1]
 
-    def add(self, loss: float, judgement: Judgement, plan: TrainingPlan) -> bool:
+    def add(self, loss: float, judgment: Judgment, plan: TrainingPlan) -> bool:
         """Note an epoch: True where it is the best so far; `ended_by` says whether training should end."""
-        better = not self.best_epoch or judgement.better_than(self.best)
+        better = not self.best_epoch or judgment.better_than(self.best)
         self.losses.append(loss)
-        self.judgements.append(judgement)
+        self.judgments.append(judgment)
         epochs = len(self.losses)
         if better:
             self.best_epoch = epochs
-        last = self.judgements[-COLLAPSED_EPOCHS:]
+        last = self.judgments[-COLLAPSED_EPOCHS:]
         if epochs == plan.epochs:
             self.ended_by = "plan"
         elif len(last) == COLLAPSED_EPOCHS and all(each.report.collapsed for each in last):
             self.ended_by = "collapse"
-        elif epochs - self.best_epoch >= plan.patience and not math.isnan(judgement.precision):
+        elif epochs - self.best_epoch >= plan.patience and not math.isnan(judgment.precision):
             self.ended_by = "patience"
         return better
 
@@ -213,7 +213,7 @@ class History:
         """All of it, fit for JSON."""
         curves = {"loss": list(self.losses)}
         for name in self.untrained.as_dict():
-            curves[name] = [each.as_dict()[name] for each in self.judgements]
+            curves[name] = [each.as_dict()[name] for each in self.judgments]
         return {
             "curves": curves,
             "untrained": self.untrained.as_dict(),
@@ -224,11 +224,11 @@ class History:
     @classmethod
     def from_dict(cls, record: dict[str, Any], dimension: int) -> History:
         """The history that `as_dict` wrote."""
-        untrained = Judgement.from_dict(record["untrained"], dimension)
+        untrained = Judgment.from_dict(record["untrained"], dimension)
         curves = record["curves"]
         rows = zip(*(curves[name] for name in record["untrained"]), strict=True)
-        judgements = [Judgement.from_dict(dict(zip(record["untrained"], row, strict=True)), dimension) for row in rows]
-        return cls(untrained, list(curves["loss"]), judgements, record["best_epoch"], record["ended_by"])
+        judgments = [Judgment.from_dict(dict(zip(record["untrained"], row, strict=True)), dimension) for row in rows]
+        return cls(untrained, list(curves["loss"]), judgments, record["best_epoch"], record["ended_by"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -410,7 +410,7 @@ class _Run:
     """A training that can go on from where it stands.
 
     All randomness of an epoch follows from the plan's seed and the number of the epoch, so there is no state of a
-    generator to keep: weights, the optimiser's memory and the history are all of it.
+    generator to keep: weights, the optimizer's memory and the history are all of it.
     """
 
     def __init__(self, plan: TrainingPlan, library: Library, device: str) -> None:
@@ -422,11 +422,11 @@ class _Run:
         model = build_model(plan.method, backbone, BACKBONES[plan.backbone])
         self.model = model.to(device=device, memory_format=torch.channels_last)
         weights = [each for each in self.model.parameters() if each.requires_grad]
-        if plan.optimiser == "sgd":
-            self.optimiser = torch.optim.SGD(weights, plan.rate, plan.momentum, weight_decay=plan.weight_decay)
+        if plan.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(weights, plan.rate, plan.momentum, weight_decay=plan.weight_decay)
         else:
             betas = (plan.momentum, 0.999)
-            self.optimiser = torch.optim.AdamW(weights, plan.rate, betas, weight_decay=plan.weight_decay)
+            self.optimizer = torch.optim.AdamW(weights, plan.rate, betas, weight_decay=plan.weight_decay)
         self.best: dict[str, np.ndarray] = {}
         self.history = History(_judge(_settled(self), library, device))
 
@@ -453,17 +453,17 @@ class _Run:
             bar.close()
 
     def _one_epoch(self) -> None:
-        loss = _epoch(self.model, self.optimiser, self.library, self.plan, len(self.history.losses))
+        loss = _epoch(self.model, self.optimizer, self.library, self.plan, len(self.history.losses))
         if not math.isfinite(loss):
             if not self.best:
                 raise ArgumentError("learning_rate", "the loss is not finite in the first epoch", "Give a lower one.")
             self.history.ended_by = "divergence"
             return
         settled = _settled(self)
-        judgement = _judge(settled, self.library, self.device)
+        judgment = _judge(settled, self.library, self.device)
         # Contiguous: safetensors writes an array of another order of axes as if it were in this one.
         weights = {key: value.cpu().contiguous().numpy() for key, value in settled.state_dict().items()}
-        if self.history.add(loss, judgement, self.plan):
+        if self.history.add(loss, judgment, self.plan):
             self.best = weights
 
 
@@ -485,17 +485,17 @@ class _Store:
         found = read_checkpoint(self.folder, self.identity)
         if found is None:
             return
-        parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimiser": {}}
+        parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
         for name, values in found.tensors.items():
             part, _, key = name.partition(".")
             parts[part][key] = values if part == "best" else torch.from_numpy(values)
         memory: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in parts["optimiser"].items():
+        for name, value in parts["optimizer"].items():
             index, _, key = name.partition(".")
             memory.setdefault(int(index), {})[key] = value
         try:
             run.model.load_state_dict(parts["model"])
-            run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": memory})
+            run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": memory})
             run.history = History.from_dict(found.record, BACKBONES[run.plan.backbone])
             run.best = {key: parts["best"][key] for key in run.model.backbone.state_dict()}
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -508,8 +508,8 @@ class _Store:
             return
         tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in run.best.items()}
-        for index, memory in run.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{key}": value.cpu().numpy() for key, value in memory.items()}
+        for index, memory in run.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value.cpu().numpy() for key, value in memory.items()}
         try:
             write_checkpoint(self.folder, self.identity, Checkpoint(tensors, run.history.as_dict()))
         except OSError as error:
@@ -523,7 +523,7 @@ class _Store:
 
 
 def _epoch(
-    model: nn.Module, optimiser: torch.optim.Optimizer, library: Library, plan: TrainingPlan, epoch: int
+    model: nn.Module, optimizer: torch.optim.Optimizer, library: Library, plan: TrainingPlan, epoch: int
 ) -> float:
     """One pass over the training images in full batches: the mean loss, NaN as soon as a step's is not finite."""
     import torch
@@ -538,7 +538,7 @@ def _epoch(
     model.train()
     for step in range(steps):
         done = (epoch + step / steps) / plan.epochs
-        optimiser.param_groups[0]["lr"] = plan.rate * (1 + math.cos(math.pi * done)) / 2
+        optimizer.param_groups[0]["lr"] = plan.rate * (1 + math.cos(math.pi * done)) / 2
         rows = order[step * size : (step + 1) * size]
         views = []
         for shown in (rows, library.drawn(rows, plan.partner_share, rng)):
@@ -546,9 +546,9 @@ def _epoch(
             view = make_views(batch, plan.views, generator)
             views.append(view.contiguous(memory_format=torch.channels_last))
         loss = model(*views)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         model.follow(done)
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
@@ -557,7 +557,7 @@ def _epoch(
 
 
 def _settled(run: _Run) -> nn.Module:
-    """A copy of the backbone for use, its batch normalisation set anew: moving averages lag in a short training."""
+    """A copy of the backbone for use, its batch normalization set anew: moving averages lag in a short training."""
     from torch.optim.swa_utils import update_bn
 
     backbone = copy.deepcopy(run.model.backbone)
@@ -565,7 +565,7 @@ def _settled(run: _Run) -> nn.Module:
     return backbone.eval()
 
 
-def _judge(backbone: nn.Module, library: Library, device: str) -> Judgement:
+def _judge(backbone: nn.Module, library: Library, device: str) -> Judgment:
     """Look at the embeddings of some images: of held-out ones where there are any."""
     import torch
 
@@ -575,8 +575,8 @@ def _judge(backbone: nn.Module, library: Library, device: str) -> Judgement:
     precision = partner_precision(embeddings, partners) if len(library.held_out) else math.nan
     if np.isfinite(unit_length(embeddings)).all(axis=1).sum() < 2:
         # No directions at all: what a constant would give.
-        return Judgement(CollapseReport(0.0, 1.0, embeddings.shape[1]), precision)
-    return Judgement(collapse_report(embeddings), precision)
+        return Judgment(CollapseReport(0.0, 1.0, embeddings.shape[1]), precision)
+    return Judgment(collapse_report(embeddings), precision)
 
 
 def _batches(library: Library, rows: np.ndarray, device: str, least: int = 1) -> Iterator[torch.Tensor]:
@@ -599,7 +599,7 @@ def _warn_of(history: History) -> None:
         logger.warning(
             "Training collapsed: %s after epoch %d, the one kept is %d. Collapsed embeddings hardly tell images apart. "
             "Try a lower learning rate, stronger views, another seed, more varied images, or a fixed encoder.",
-            history.judgements[-1].report,
+            history.judgments[-1].report,
             done,
             best,
         )

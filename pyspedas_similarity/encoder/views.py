@@ -38,7 +38,7 @@ class ViewOptions:
     shift_rows : float, optional
         Largest shift up or down where it differs from `shift`. Up a logarithmic axis of energy it scales energies.
     zoom : float
-        Distances from the centre are multiplied by 1 - zoom to 1 + zoom; below 1. In a plane of velocities it scales
+        Distances from the center are multiplied by 1 - zoom to 1 + zoom; below 1. In a plane of velocities it scales
         speeds, that is energies by its square.
     counts : float
         Particles or photons behind a pixel of value 1, for noise by counting (Poisson); 0 for none.
@@ -162,10 +162,10 @@ def _placements(n: int, options: ViewOptions, generator: torch.Generator) -> tor
     # A crop lies anywhere in the image (1 - side either way); a shift is twice its fraction on this scale.
     rows = options.shift if options.shift_rows is None else options.shift_rows
     room = (1 - side)[:, None] + 2 * torch.tensor([options.shift, rows], device=device)
-    centre = room * _either_way((n, 2), generator)
+    center = room * _either_way((n, 2), generator)
     # What was at distance r is shown at r times the zoom.
     side = side / (1 + options.zoom * _either_way((n,), generator))
-    return torch.cat([turn * side[:, None, None], centre[:, :, None]], dim=2)
+    return torch.cat([turn * side[:, None, None], center[:, :, None]], dim=2)
 
 
 def _erased(batch: torch.Tensor, fraction: float, generator: torch.Generator) -> torch.Tensor:

@@ -5,7 +5,7 @@
    |                 perp1  along the part of the bulk velocity across the field
    +------ perp1     perp2  along B x V
   /
-par (towards you)    These are the axes of pyspedas's slice rotations: 'bv' shows par to the right and perp1
+par (toward you)    These are the axes of pyspedas's slice rotations: 'bv' shows par to the right and perp1
                      upward, 'be' par and perp2, 'perp' perp1 and perp2.
 """
 
@@ -56,7 +56,7 @@ def at_times(values: np.ndarray, times: np.ndarray, wanted: np.ndarray, gap: np.
     times : numpy.ndarray of datetime64[ns], shape (m,), ascending
     wanted : numpy.ndarray of datetime64[ns], shape (n,)
     gap : numpy.timedelta64
-        Widest distance between two neighbouring rows that is bridged; at the ends, half of it is allowed for.
+        Widest distance between two neighboring rows that is bridged; at the ends, half of it is allowed for.
 
     Returns
     -------

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
-from .allsky import resampled_frames
-from .recipe import FrameRecipe
+from .camera_geometry import View
+from .frames import resampled_frames
+from .recipes import FrameRecipe
 from .resampling import fitted_disc
-from .sky import View
 
 # Knots and frames looked at in each window: a quantile of 40 frames is as steady as an image needs.
 _KNOTS, _FRAMES = 4, 40

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import VariableError
 from .axes import plasma_axes
 from .plasma import Distributions, moments, speed_of
-from .recipe import DistributionRecipe
+from .recipes import DistributionRecipe
 
 # Column and row of each plane, and the axis along which its layers lie, as indices of (par, perp1, perp2) or (x, y, z).
 _AXES = {
@@ -37,17 +37,17 @@ _ENERGY_STEPS = 8192
 
 @dataclass(frozen=True)
 class _Placement:
-    """Where the grid of velocities lies for each sample: v = unit * (grid @ axes) + centre."""
+    """Where the grid of velocities lies for each sample: v = unit * (grid @ axes) + center."""
 
     axes: np.ndarray
     unit: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     density_unit: np.ndarray
 
     @property
     def known(self) -> np.ndarray:
         """Samples that can be placed."""
-        parts = (self.axes.reshape(len(self.unit), -1), self.unit[:, None], self.centre, self.density_unit[:, None])
+        parts = (self.axes.reshape(len(self.unit), -1), self.unit[:, None], self.center, self.density_unit[:, None])
         return np.isfinite(np.hstack(parts)).all(axis=1) & (self.unit > 0) & (self.density_unit > 0)
 
 
@@ -78,7 +78,7 @@ def distribution_images(measured: Distributions, recipe: DistributionRecipe) -> 
 
     def work(start: int) -> None:
         end = min(start + _BLOCK, len(measured))
-        first = max(start - recipe.average, 0)  # neighbours take part in a running mean
+        first = max(start - recipe.average, 0)  # neighbors take part in a running mean
         part = _cleaned(measured.part(slice(first, end + recipe.average)), recipe)
         images[start:end] = _block_images(part.part(slice(start - first, end - first)), grid, recipe)
 
@@ -100,7 +100,7 @@ def _block_images(measured: Distributions, grid: np.ndarray, recipe: Distributio
 
 
 def _cleaned(measured: Distributions, recipe: DistributionRecipe) -> Distributions:
-    """Bins of too few counts emptied, bins of too little energy unmeasured, neighbours averaged."""
+    """Bins of too few counts emptied, bins of too little energy unmeasured, neighbors averaged."""
     density = measured.density
     if recipe.least_counts > 0 and measured.error is not None:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -115,7 +115,7 @@ def _cleaned(measured: Distributions, recipe: DistributionRecipe) -> Distributio
 def _averaged(measured: Distributions, count: int) -> Distributions:
     """Running mean over `count` samples, each shifted to the sectors and energies of the middle one.
 
-    Sectors turn and energies alternate from sample to sample: the nearest sector and energy of each neighbour counts.
+    Sectors turn and energies alternate from sample to sample: the nearest sector and energy of each neighbor counts.
     """
     if count == 1:
         return measured
@@ -126,9 +126,9 @@ def _averaged(measured: Distributions, count: int) -> Distributions:
         rows = np.clip(np.arange(n) + offset, 0, n - 1)
         turned = np.rint((measured.azimuth[:, 0] - measured.azimuth[rows, 0]) / step).astype(int)
         sectors = (np.arange(measured.azimuth.shape[1]) + turned[:, None]) % measured.azimuth.shape[1]
-        neighbour = measured.density[rows[:, None], sectors]
-        good = neighbour >= 0
-        total += np.where(good, neighbour, 0)
+        neighbor = measured.density[rows[:, None], sectors]
+        good = neighbor >= 0
+        total += np.where(good, neighbor, 0)
         known += good
     mean = np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0)
     return replace(measured, density=mean)
@@ -154,7 +154,7 @@ def _placement(measured: Distributions, recipe: DistributionRecipe) -> _Placemen
     return _Placement(
         axes=axes,
         unit=thermal if recipe.speed_unit == "thermal" else np.ones(n),
-        centre=velocity if recipe.subtract_velocity else np.zeros((n, 3)),
+        center=velocity if recipe.subtract_velocity else np.zeros((n, 3)),
         # n / v^3 in s^3 cm^-6: 1 km/s is 1e5 cm/s.
         density_unit=density / (thermal * 1e5) ** 3 if recipe.density_unit == "thermal" else np.ones(n),
     )
@@ -183,7 +183,7 @@ def _planes(
         turned = (placement.unit[i] * placement.axes[i].T).astype(np.float32)
         # Not by @: the threads of BLAS and those here would wait for each other, for a hundred times as long.
         velocity = np.einsum("ij,jn->in", turned, points)
-        velocity += placement.centre[i].astype(np.float32)[:, None]
+        velocity += placement.center[i].astype(np.float32)[:, None]
         found = _look_up(measured, i, velocity).reshape(grid.shape[:-1])
         if grid.shape[1] == 1:
             planes[place] = found[:, 0]
@@ -220,7 +220,7 @@ def nearest_azimuth(table: np.ndarray, angle: np.ndarray) -> np.ndarray:
         return sectors % len(table)
     order = np.argsort(table % 360).astype(np.int32)
     angles = table[order] % 360
-    # Midpoints between neighbours; the one beyond the last closes the circle and may lie past 360 degrees.
+    # Midpoints between neighbors; the one beyond the last closes the circle and may lie past 360 degrees.
     middles = np.append((angles[1:] + angles[:-1]) / 2, (angles[-1] + angles[0] + 360) / 2)
     return np.append(order, order[0])[np.searchsorted(middles, (angle - middles[-1]) % 360 + middles[-1] - 360)]
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
-from .sky import View, emission_position
+from .camera_geometry import View, emission_position
 
 # Frames worked on at once: bounds memory, whatever the length of the series.
 _BLOCK = 256
@@ -83,7 +83,7 @@ def keogram(
     Returns
     -------
     Keogram
-        A bin between others in which no pixel lies, as at the horizon, has what lies between its neighbours.
+        A bin between others in which no pixel lies, as at the horizon, has what lies between its neighbors.
 
     Raises
     ------

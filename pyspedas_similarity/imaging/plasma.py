@@ -21,7 +21,7 @@ class Distributions:
     density : numpy.ndarray, shape (n, azimuth, polar, energy)
         Phase space density, s^3 cm^-6; NaN or negative where nothing was measured.
     azimuth, polar : numpy.ndarray, shape (n, azimuth), (n, polar)
-        Look directions, degrees: azimuth from x towards y, polar from z. Particles fly the other way.
+        Look directions, degrees: azimuth from x toward y, polar from z. Particles fly the other way.
     energy_ev : numpy.ndarray, shape (n, energy)
         Ascending, eV.
     species : {'ion', 'electron'}
@@ -136,7 +136,7 @@ def speed_of(energy_ev: np.ndarray, species: str) -> np.ndarray:
 def moments(measured: Distributions, energy_min_ev: float = 0.0) -> Moments:
     """Density, bulk velocity and temperature by summing over the bins.
 
-    A bin weighs v^2 dv sin(polar) dpolar dazimuth; dv reaches to the middles between neighbouring energies (on the
+    A bin weighs v^2 dv sin(polar) dpolar dazimuth; dv reaches to the middles between neighboring energies (on the
     logarithmic axis). What was not measured counts as empty.
 
     Parameters

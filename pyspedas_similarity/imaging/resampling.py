@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import VariableError
-from .recipe import FrameRecipe
-from .sky import Map, View, direction_of
+from .camera_geometry import Map, View, direction_of
+from .recipes import FrameRecipe
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_POINTS = 2048
 # What the matrix depends on.
 _GEOMETRY = ("pixels", "overlays", "vignetting", "mask_radius", "least_elevation", "projection")
-_GEOMETRY += ("height_km", "width_km", "centre")
+_GEOMETRY += ("height_km", "width_km", "center")
 # The lens' disc is looked for along this many rays, at this share of the sky's brightness above the corners', in the
 # median of at most so many frames. Half of the edges have to be as close to the circle, in units of its radius.
 _RAYS, _EDGE_LEVEL, _MOST_FRAMES, _CLOSE = 180, 0.25, 40, 0.02
@@ -46,7 +46,7 @@ class Disc:
         return cls((shape[0] - 1) / 2, (shape[1] - 1) / 2, shape[0] / 2, shape[1] / 2)
 
     def distance(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """Distance from the centre in units of the radius."""
+        """Distance from the center in units of the radius."""
         return np.hypot((row - self.row) / self.row_radius, (column - self.column) / self.column_radius)
 
 
@@ -72,7 +72,7 @@ class Sampling:
 def fitted_disc(frames: np.ndarray) -> Disc:
     """Find the lens' disc in the median of some frames, evenly taken from all of them.
 
-    Along rays from the frame's centre the last pixel is sought that is a quarter of the way from the corners' dark to
+    Along rays from the frame's center the last pixel is sought that is a quarter of the way from the corners' dark to
     the sky's brightness. A circle is put through these edges by least squares (Kasa 1976, doi
     10.1109/TIM.1976.6312298), leaving out those far from it, where a tree or the moon stands at the rim.
 
@@ -203,7 +203,7 @@ def _sampling(recipe: FrameRecipe, shape: tuple[int, int], camera: _Camera | Non
         mask &= _circle(recipe, disc, shape) if recipe.least_elevation is None else _above(recipe, matrix, camera.view)
     if not mask.any():
         found = "nothing that the camera sees is in its images"
-        raise VariableError("recipe", found, "Choose the mask, and the map's centre and width, for this camera.")
+        raise VariableError("recipe", found, "Choose the mask, and the map's center and width, for this camera.")
     matrix = matrix[np.flatnonzero(mask)].multiply(1 / _throughput(recipe, disc, shape).ravel()).tocsr()
     matrix = matrix.astype(np.float32)
     gain = np.asarray(matrix.sum(axis=1), np.float32).ravel()
@@ -269,15 +269,15 @@ def _projection_matrix(recipe: FrameRecipe, view: View, disc: Disc, clear: np.nd
     to = (pixel[:, None] * recipe.pixels + pixel)[seen]
     row, column = (np.clip(value[seen], 0, most - 1) for value, most in zip((row, column), clear.shape, strict=True))
     matrix = sparse.csr_array((recipe.pixels**2, clear.size), dtype=np.float64)
-    for rows, row_share in _neighbours(row, clear.shape[0]):
-        for columns, column_share in _neighbours(column, clear.shape[1]):
+    for rows, row_share in _neighbors(row, clear.shape[0]):
+        for columns, column_share in _neighbors(column, clear.shape[1]):
             weight = row_share * column_share * clear[rows, columns] / per_side**2
             entries = (weight, (to, rows * clear.shape[1] + columns))
             matrix = matrix + sparse.coo_array(entries, shape=matrix.shape).tocsr()
     return matrix
 
 
-def _neighbours(position: np.ndarray, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _neighbors(position: np.ndarray, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The two nearest indices and their shares by linear interpolation."""
     lower = np.minimum(position.astype(np.int64), size - 2)
     return [(lower, 1 - (position - lower)), (lower + 1, position - lower)]
@@ -297,7 +297,7 @@ def _directions(recipe: FrameRecipe, view: View, size: int) -> tuple[np.ndarray,
         offset = ((np.arange(size) + 0.5) * 2 / size - 1) * rim
         east, north = np.meshgrid(offset, -offset)
         return np.degrees(np.arctan2(east, north)), 90 - np.hypot(east, north)
-    latitude, longitude = recipe.centre or (view.latitude, view.longitude)
+    latitude, longitude = recipe.center or (view.latitude, view.longitude)
     drawn = Map(latitude, longitude, recipe.width_km, size, recipe.projection == "geomagnetic")
     return direction_of(*drawn.positions(), recipe.height_km, (view.latitude, view.longitude))
 

@@ -1,7 +1,7 @@
 """Two-dimensional samples to images: spectra by pitch angle or look, and windows of spectrograms.
 
 Every axis of the measurement is brought to the axis of the image by the same rule. A bin reaches half way to its
-neighbours, on the scale of the axis; a pixel is the mean of the measured bins in it, each by the share of the pixel
+neighbors, on the scale of the axis; a pixel is the mean of the measured bins in it, each by the share of the pixel
 that it covers, and NaN where less than half of the pixel was measured. The order of the bins does not matter; bins of
 one value (HOPE's burst table names each energy eight times) share their place; bins without a value are left out.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import VariableError
-from .recipe import Recipe, SpectrumRecipe, WindowRecipe
+from .recipes import Recipe, SpectrumRecipe, WindowRecipe
 
 _FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
 # ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
@@ -184,11 +184,11 @@ def _shares(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """The same for one table; all 0 where it has fewer than two values."""
     shares = np.zeros((len(edges) - 1, len(places)))
     usable = np.isfinite(places)
-    centres, which, sharing = np.unique(places[usable], return_inverse=True, return_counts=True)
-    if len(centres) < 2:
+    centers, which, sharing = np.unique(places[usable], return_inverse=True, return_counts=True)
+    if len(centers) < 2:
         return shares
-    middles = (centres[1:] + centres[:-1]) / 2
-    bounds = np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+    middles = (centers[1:] + centers[:-1]) / 2
+    bounds = np.concatenate([[2 * centers[0] - middles[0]], middles, [2 * centers[-1] - middles[-1]]])
     overlap = np.minimum(bounds[1:], edges[1:, None]) - np.maximum(bounds[:-1], edges[:-1, None])
     shares[:, usable] = (np.clip(overlap, 0, None) / np.diff(edges)[:, None] / sharing)[:, which]
     return shares

@@ -1,1 +1,1 @@
-"""From embeddings and seeds to a score per sample and to intervals."""
+"""From embeddings and queries to a score per sample and to intervals."""

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stretches:
-    """Intervals by their starts; an instant is one that ends where it starts.
+    """Events by their starts; an instant is one that ends where it starts.
 
     Attributes
     ----------

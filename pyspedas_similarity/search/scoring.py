@@ -1,4 +1,4 @@
-"""The score: how near an embedding lies to the seeds."""
+"""The score: how near an embedding lies to the queries."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def similarity(embeddings: np.ndarray, seeds: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Cosine between each embedding and the nearest seed, less where something unlike is nearer.
+def similarity(embeddings: np.ndarray, queries: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Cosine between each embedding and the nearest query, less where something unlike is nearer.
 
-    A seed of several samples stands for their mean direction; of several seeds the nearest counts, so that seeds of
+    A query of several samples stands for their mean direction; of several queries the nearest counts: queries of
     different looks may be given together. The measure is that of Smith et al. 2024 (doi 10.1029/2023JA032096), turned
     from a distance into a similarity: for unit vectors, distance squared = 2 - 2 * similarity.
 
@@ -18,41 +18,41 @@ def similarity(embeddings: np.ndarray, seeds: Sequence[np.ndarray], unlike: Sequ
     ----------
     embeddings : numpy.ndarray, shape (n, dimension)
         Unit length, or NaN.
-    seeds : list of numpy.ndarray, each of shape (m, dimension)
-        The embedded samples of each seed; rows of NaN are passed over, at least one is finite.
+    queries : list of numpy.ndarray, each of shape (m, dimension)
+        The embedded samples of each query; rows of NaN are passed over, at least one is finite.
     unlike : list of numpy.ndarray
         The same for what is not looked for; see `less_unlike`.
 
     Returns
     -------
     numpy.ndarray of float64, shape (n,)
-        From -1 to 1; 1 is the seed itself, NaN where there is no embedding.
+        From -1 to 1; 1 is the query itself, NaN where there is no embedding.
     """
-    found = _nearest(embeddings, seeds)
+    found = _nearest(embeddings, queries)
     return less_unlike(found, _nearest(embeddings, unlike)) if unlike else found
 
 
 def less_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
     """Scores, lowered by as much as something unlike is nearer.
 
-    A sample that is nearer to a seed than to anything unlike keeps its score, so that scores stay comparable with those
-    of a search without; 1 is still the seed itself.
+    A sample that is nearer to a query than to anything unlike keeps its score, so scores stay comparable with those
+    of a search without; 1 is still the query itself.
 
     Parameters
     ----------
     scores, unlike : numpy.ndarray, shape (n,)
-        Cosine to the nearest seed, and to the nearest of what is not looked for.
+        Cosine to the nearest query, and to the nearest of what is not looked for.
     """
     return np.maximum(scores - np.maximum(unlike - scores, 0), -1)
 
 
-def centres_of(seeds: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean direction of each seed's samples: unit length, float64, shape (seeds, dimension)."""
-    return np.stack([_mean_direction(seed) for seed in seeds])
+def centers_of(queries: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean direction of each query's samples: unit length, float64, shape (queries, dimension)."""
+    return np.stack([_mean_direction(query) for query in queries])
 
 
-def _nearest(embeddings: np.ndarray, seeds: Sequence[np.ndarray]) -> np.ndarray:
-    return np.clip((embeddings.astype(np.float64) @ centres_of(seeds).T).max(axis=1), -1, 1)
+def _nearest(embeddings: np.ndarray, queries: Sequence[np.ndarray]) -> np.ndarray:
+    return np.clip((embeddings.astype(np.float64) @ centers_of(queries).T).max(axis=1), -1, 1)
 
 
 def coherence_lag(scores: np.ndarray) -> int:
@@ -92,12 +92,12 @@ def default_threshold(scores: np.ndarray) -> float:
     """Half way between a perfect match and the middle of all scores.
 
     The median stands for what is common in the data. Scores of any encoder are judged on their own scale in this way,
-    and nothing is found where nothing comes half way from the common to the seed. 1 where there is no score.
+    and nothing is found where nothing comes half way from the common to the query. 1 where there is no score.
     """
     known = scores[np.isfinite(scores)]
     return float((1 + np.median(known)) / 2) if known.size else 1.0
 
 
-def _mean_direction(seed: np.ndarray) -> np.ndarray:
-    centre = np.nanmean(seed.astype(np.float64), axis=0)
-    return centre / max(float(np.linalg.norm(centre)), np.finfo(np.float64).tiny)
+def _mean_direction(query: np.ndarray) -> np.ndarray:
+    center = np.nanmean(query.astype(np.float64), axis=0)
+    return center / max(float(np.linalg.norm(center)), np.finfo(np.float64).tiny)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError
+from ..imaging.camera_geometry import View
 from ..imaging.keogram import keogram
-from ..imaging.sky import View
 from ..times import to_interval
 from ..tplot import Variable, write
 from .camera import Camera
@@ -84,7 +84,7 @@ def simulate_nights(
     seed : int
         Of one seed and the same sites, a shorter night is the beginning of a longer one.
     sites : sequence of str, or mapping of str to (latitude, longitude)
-        THEMIS stations by their codes, or places of your own. Aurora is drawn between them: give neighbours.
+        THEMIS stations by their codes, or places of your own. Aurora is drawn between them: give neighbors.
     cadence_s : float
     size : int
         Pixels along each side, at least 16.
@@ -145,7 +145,7 @@ def simulate_night(start: np.datetime64, duration_s: float = 1800.0, seed: int =
 def station_places(sites: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Latitude and longitude of THEMIS stations by their codes; ArgumentError where there is no such station."""
     # sources imports this module.
-    from ..sources.themis_asi import STATIONS
+    from ..instruments.themis_asi import STATIONS
 
     names = [sites] if isinstance(sites, str) else list(sites)
     unknown = [name for name in names if name not in STATIONS]

@@ -100,7 +100,7 @@ class Arc:
 class Patches:
     """Patches with sharp, crooked edges that drift together and pulsate each in its own time, on a weak glow.
 
-    Arrays of shape (k,): centre, radius, brightness, period and phase of each; ``warp_km`` bends their edges.
+    Arrays of shape (k,): center, radius, brightness, period and phase of each; ``warp_km`` bends their edges.
     """
 
     x_km: np.ndarray

@@ -10,7 +10,7 @@ Orientation of a frame before the camera's own rotation, as seen on a map, row 0
             '--------'
               south
 
-A camera at a station is turned by a few degrees and a pixel or two off the centre; its `Camera.view` tells the truth.
+A camera at a station is turned by a few degrees and a pixel or two off the center; its `Camera.view` tells the truth.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.sky import View
+from ..imaging.camera_geometry import View
 
 LAYER_KM = 110.0
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A fisheye camera: zenith angle grows evenly from the centre to `edge_deg` at the rim.
+    """A fisheye camera: zenith angle grows evenly from the center to `edge_deg` at the rim.
 
     Dark level, read noise and counts per electron are those of a raw THEMIS file (Gakona, 2011-01-06): 2300, 20 and
     about 1.8, the last from the variance between frames above the read noise. `counts_per_kr` is chosen.
@@ -67,7 +67,7 @@ class Camera:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, size: int = 256) -> Camera:
-        """Draw how a camera stands at its station: turned, off the centre, among trees."""
+        """Draw how a camera stands at its station: turned, off the center, among trees."""
         return cls(
             size=size,
             rotation_deg=rng.choice([-1.0, 1.0]) * rng.uniform(2, 8),

@@ -5,7 +5,7 @@ instrument counts: every value is a whole number of counts times the phase space
 
 Angles are look directions, as in the real files::
 
-        look azimuth 0 (towards the Sun, +x)
+        look azimuth 0 (toward the Sun, +x)
           O  spacecraft  <----  particle with velocity (-v, 0, 0) enters the sector of azimuth 0
 
 so a particle moves along azimuth + 180 degrees and 180 degrees - polar.
@@ -75,7 +75,7 @@ class Instrument:
         return self.one_count_at_1ev / energy_ev**2
 
     def energy_tables(self) -> np.ndarray:
-        """Centres of the energy steps in eV, shape (tables, 32)."""
+        """Centers of the energy steps in eV, shape (tables, 32)."""
         return np.geomspace(*self.energy_range_ev, 32 * self.tables).reshape(32, self.tables).T
 
     def photoelectrons(self, energy_ev: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def simulate_event(
     """Simulate a crossing of a reconnection site, seen by one of four spacecraft.
 
     The middle of the crossing lies near the middle of the interval, so that a short one sees the diffusion region and
-    its neighbours and a long one the magnetosheath and magnetosphere beside them as well.
+    its neighbors and a long one the magnetosheath and magnetosphere beside them as well.
 
     Parameters
     ----------

@@ -1,19 +1,19 @@
 """Distances on the ground from a reference point (azimuthal equidistant), and a texture of fractal noise.
 
-Aurora and clouds are drawn in kilometres to the east and to the north, whoever looks at them.
+Aurora and clouds are drawn in kilometers to the east and to the north, whoever looks at them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..imaging.sky import MEAN_RADIUS_KM
+from ..imaging.camera_geometry import MEAN_RADIUS_KM
 
 _TEXELS = 256
 
 
 def to_km(latitude: np.ndarray, longitude: np.ndarray, reference: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Kilometres east and north of a point, by great circle distance and bearing: the inverse of `sky.from_offsets`.
+    """Kilometers east and north of a point, by great circle distance and bearing: the inverse of `sky.from_offsets`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Texture:
         wavenumber = np.hypot(along[:, None], along)
         wavenumber[0, 0] = np.inf
         field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((_TEXELS, _TEXELS))) * wavenumber**-slope).real
-        # One row and column more, so that the neighbours of the last texel need no second wrap.
+        # One row and column more, so that the neighbors of the last texel need no second wrap.
         self._values = np.pad((field / field.std()).astype(np.float32), ((0, 1), (0, 1)), mode="wrap").ravel()
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:

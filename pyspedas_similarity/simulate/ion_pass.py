@@ -88,8 +88,8 @@ def crossings(rng: np.random.Generator) -> Iterator[str]:
         side = 1 - side
 
 
-def _direction(rng: np.random.Generator, towards: tuple[float, float, float], spread: float) -> np.ndarray:
-    vector = np.array(towards) + rng.normal(0.0, spread, 3)
+def _direction(rng: np.random.Generator, toward: tuple[float, float, float], spread: float) -> np.ndarray:
+    vector = np.array(toward) + rng.normal(0.0, spread, 3)
     return vector / np.linalg.norm(vector)
 
 

@@ -54,7 +54,7 @@ STATES = (
     "magnetosphere",
 )
 PROBES = ("1", "2", "3", "4")
-# Corners of a regular tetrahedron with edges of length 1, about its centre.
+# Corners of a regular tetrahedron with edges of length 1, about its center.
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(8)
 # Shares below this are left out: that population is not there.
 _LEAST_SHARE = 1e-4
@@ -85,7 +85,7 @@ class EventParameters:
     sheath_density: float = _between(10, 30, "cm^-3")
     magnetosphere_density: float = _between(0.5, 1.5, "cm^-3")
     sheath_flow: float = _between(60, 220, "km/s")
-    sheath_flow_angle: float = _between(-90, 90, "deg from M towards L")
+    sheath_flow_angle: float = _between(-90, 90, "deg from M toward L")
     sheath_temperature: float = _between(25, 50, "eV")
     sheath_anisotropy: float = _between(0.9, 1.25, "T_perp / T_par")
     magnetosphere_temperature: float = _between(300, 900, "eV")
@@ -195,7 +195,7 @@ class Event:
         return cls(seed, parameters, axes, parameters.separation * _CORNERS @ tetrahedron, senses, episodes, waves)
 
     def delay_s(self, probe: str) -> float:
-        """Seconds after the centre of the tetrahedron at which the boundary comes to a spacecraft."""
+        """Seconds after the center of the tetrahedron at which the boundary comes to a spacecraft."""
         along_normal = float(self.positions[PROBES.index(probe)] @ self.axes[2])
         return along_normal / (self.senses[2] * self.parameters.boundary_speed)
 

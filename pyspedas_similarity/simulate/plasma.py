@@ -2,7 +2,7 @@
 
 A shape lives in a frame of its own, velocities counted from its origin::
 
-        perp1 (towards which a crescent lies)
+        perp1 (toward which a crescent lies)
           |    w
           |   /        parallel: along b, signed
           |  /         squared:  |w|^2
@@ -129,7 +129,7 @@ class LossCone:
 
 @dataclass(frozen=True)
 class Lens:
-    """What two spheres share: radius `radius`, centres at `offset` on either side along b, edges `softness`, km/s.
+    """What two spheres share: radius `radius`, centers at `offset` on either side along b, edges `softness`, km/s.
 
     It is thin along b (radius - offset) and wide across (the root of radius^2 - offset^2).
     """
@@ -214,10 +214,10 @@ def shape_moments(shape: Shape) -> ShapeMoments:
     return ShapeMoments(float(integral), mean, second - np.outer(mean, mean))
 
 
-def frames_along(axis: np.ndarray, towards: np.ndarray) -> np.ndarray:
-    """Frames (..., 3, 3): b along `axis`, perp1 the part of `towards` across it, both (..., 3), perp2 = b x perp1."""
+def frames_along(axis: np.ndarray, toward: np.ndarray) -> np.ndarray:
+    """Frames (..., 3, 3): b along `axis`, perp1 the part of `toward` across it, both (..., 3), perp2 = b x perp1."""
     b = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
-    perp1 = towards - (towards * b).sum(axis=-1, keepdims=True) * b
+    perp1 = toward - (toward * b).sum(axis=-1, keepdims=True) * b
     perp1 = perp1 / np.linalg.norm(perp1, axis=-1, keepdims=True)
     return np.stack([b, perp1, np.cross(b, perp1)], axis=-2)
 
@@ -274,7 +274,7 @@ def true_moments(plasma: Plasma) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def phase_space_density(
     plasma: Plasma, rows: slice, azimuth: np.ndarray, polar: np.ndarray, energy_ev: np.ndarray
 ) -> np.ndarray:
-    """Phase space density at the centre of every bin.
+    """Phase space density at the center of every bin.
 
     Parameters
     ----------

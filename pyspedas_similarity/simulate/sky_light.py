@@ -1,6 +1,6 @@
 """Light of the night sky that is no aurora: airglow, stars, the Moon, twilight; and clouds, which hide and reflect it.
 
-All in kR. Stars and the Moon turn about the pole; everything drawn is simulated, no real catalogue or ephemeris.
+All in kR. Stars and the Moon turn about the pole; everything drawn is simulated, no real catalog or ephemeris.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def horizontal(hour_angle: np.ndarray, declination: np.ndarray, latitude: float)
     Parameters
     ----------
     hour_angle, declination : numpy.ndarray, any shape
-        Degrees; the hour angle is positive towards the west.
+        Degrees; the hour angle is positive toward the west.
     latitude : float
         Of the observer, degrees.
 
@@ -113,12 +113,12 @@ class Moon:
         hour_angle = np.asarray(self.hour_angle + MOON_DEG_S * t_s + longitude - self.meridian)
         return horizontal(hour_angle, np.asarray(self.declination), latitude)
 
-    def light(self, towards: np.ndarray, t_s: float, latitude: float, longitude: float) -> np.ndarray:
-        """Of pixels that look `towards` (3, p) east, north and up: kR, float32, shape (p,)."""
+    def light(self, toward: np.ndarray, t_s: float, latitude: float, longitude: float) -> np.ndarray:
+        """Of pixels that look `toward` (3, p) east, north and up: kR, float32, shape (p,)."""
         azimuth, elevation = self.direction(t_s, latitude, longitude)
         if elevation < 0:
-            return np.zeros(towards.shape[1], np.float32)
-        cosine = direction_vector(azimuth, elevation) @ towards
+            return np.zeros(toward.shape[1], np.float32)
+        cosine = direction_vector(azimuth, elevation) @ toward
         # 1 - cos is half the squared angle: a disc 1.2 degrees wide by the lens, a halo, and the lit sky.
         spread = np.maximum(1 - cosine, 0)
         disc, halo = 600 * np.exp(-spread / np.float32(2e-4)), 6 / (1 + spread / np.float32(6e-3))
@@ -127,7 +127,7 @@ class Moon:
 
 @dataclass(frozen=True)
 class Twilight:
-    """Dawn: a gradient that rises from the side of the Sun, towards `azimuth` in degrees."""
+    """Dawn: a gradient that rises from the side of the Sun, toward `azimuth` in degrees."""
 
     azimuth: float
     full_kr: float
@@ -138,11 +138,11 @@ class Twilight:
         """Draw one in the east."""
         return cls(rng.uniform(50, 110), rng.uniform(12, 40), rng.uniform(40, 80))
 
-    def light(self, towards: np.ndarray, since_s: float) -> np.ndarray:
-        """Of pixels that look `towards` (3, p), `since_s` seconds after it began: kR, float32, shape (p,)."""
-        cosine = direction_vector(self.azimuth, 0.0) @ towards
+    def light(self, toward: np.ndarray, since_s: float) -> np.ndarray:
+        """Of pixels that look `toward` (3, p), `since_s` seconds after it began: kR, float32, shape (p,)."""
+        cosine = direction_vector(self.azimuth, 0.0) @ toward
         level = self.full_kr / (1 + np.exp(2.5 - since_s / self.rise_s))
-        return np.float32(level) * np.exp(np.float32(2.2) * (cosine - 1) - towards[2] + np.float32(0.3))
+        return np.float32(level) * np.exp(np.float32(2.2) * (cosine - 1) - toward[2] + np.float32(0.3))
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ class Cloud:
         y = (position[1] - np.float32(self.wind_km_s[1] * t_s)) / np.float32(self.scale_km)
         creep = np.float32(0.02 * t_s)
         noise = self.first.at(x + creep, y) + self.second.at(x - creep, y + np.float32(91.3))
-        # Towards the horizon many clouds lie in one line of sight: the noise evens out, gaps close, depth grows.
+        # Toward the horizon many clouds lie in one line of sight: the noise evens out, gaps close, depth grows.
         squared = (position[0] ** 2 + position[1] ** 2) / np.float32(_CLOUD_KM**2)
         near = 1 / (1 + squared / 30)
         noise *= np.float32(0.7) * near
@@ -224,8 +224,8 @@ def direction_vector(azimuth: np.ndarray | float, elevation: np.ndarray | float)
     return np.stack([flat * np.sin(azimuth), flat * np.cos(azimuth), np.sin(elevation)]).astype(np.float32)
 
 
-def airglow(towards: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def airglow(toward: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A thin layer seen at a slant (van Rhijn 1921), dimmed by the air, more on a drawn side: kR, shape (p,)."""
-    slant = 1 / np.sqrt(1 - (6371.0 / (6371.0 + 95.0)) ** 2 * (1 - towards[2] ** 2))
-    side = direction_vector(rng.uniform(0, 360), 0.0) @ towards
+    slant = 1 / np.sqrt(1 - (6371.0 / (6371.0 + 95.0)) ** 2 * (1 - toward[2] ** 2))
+    side = direction_vector(rng.uniform(0, 360), 0.0) @ toward
     return (1.4 * slant**0.5 * (1 + 0.3 * side)).astype(np.float32)

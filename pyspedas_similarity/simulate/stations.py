@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..errors import ArgumentError
-from ..imaging.sky import direction_of, emission_position, from_offsets
+from ..imaging.camera_geometry import direction_of, emission_position, from_offsets
 from .aurora import DRAW, Aurora
 from .camera import LAYER_KM, Camera, expose
 from .ground import to_km
@@ -51,7 +51,7 @@ class NightOptions:
     heights_km, height_weights : tuple of float
         Shells of emission and the share of the light of each.
     cameras : {'drawn', 'plain'}
-        Drawn: each turned, off the centre and among trees; plain: the defaults of `Camera`.
+        Drawn: each turned, off the center and among trees; plain: the defaults of `Camera`.
     dropped, duplicate, saturated : float
         Share of frames that are all zero, that repeat the one before, or that are flooded with light.
     """
@@ -93,7 +93,7 @@ class Truth:
 class SharedSky:
     """What all stations share: times, the timeline of aurora and where each stands, stars and Moon.
 
-    ``share`` and ``since_s`` (episodes, n); ``centre_km`` (episodes, 2) from `reference`.
+    ``share`` and ``since_s`` (episodes, n); ``center_km`` (episodes, 2) from `reference`.
     """
 
     times_s: np.ndarray
@@ -102,7 +102,7 @@ class SharedSky:
     seed: int
     reference: tuple[float, float]
     aurora: list[Aurora]
-    centre_km: np.ndarray
+    center_km: np.ndarray
     share: np.ndarray
     since_s: np.ndarray
     kind: np.ndarray
@@ -134,7 +134,7 @@ class SharedSky:
             seed=seed,
             reference=reference,
             aurora=[DRAW[episode.kind](draws) for episode in episodes],
-            centre_km=weights @ stations,
+            center_km=weights @ stations,
             share=share,
             since_s=_since(episodes, times_s),
             kind=kind_at(episodes, share),
@@ -146,7 +146,7 @@ class SharedSky:
         """Sum in kR of the aurora that is there at sample `i`, each by its share and at its own time."""
         total = np.zeros_like(x_km)
         for k in np.flatnonzero(self.share[:, i] > 1e-3):
-            x, y = (values - np.float32(centre) for values, centre in zip((x_km, y_km), self.centre_km[k], strict=True))
+            x, y = (values - np.float32(center) for values, center in zip((x_km, y_km), self.center_km[k], strict=True))
             total += np.float32(self.share[k, i]) * self.aurora[k].emission(x, y, float(self.since_s[k, i]))
         return total
 
@@ -157,12 +157,12 @@ class SharedSky:
         found = np.full((2, self.times.size), np.nan)
         visible = np.zeros((len(places), self.times.size))
         for k in np.unique(self.share.argmax(axis=0)):
-            ground = from_offsets(x + self.centre_km[k, 0], y + self.centre_km[k, 1], self.reference)
+            ground = from_offsets(x + self.center_km[k, 0], y + self.center_km[k, 1], self.reference)
             seen = np.array([direction_of(*ground, LAYER_KM, place)[1] >= VISIBLE_DEG for place in places])
             for i in np.flatnonzero(self.share.argmax(axis=0) == k):
                 light = self.aurora[k].emission(x, y, float(self.since_s[k, i]))
                 if light.max() > 0:
-                    found[:, i] = self.centre_km[k] + np.array([light**2 @ x, light**2 @ y]) / (light**2).sum()
+                    found[:, i] = self.center_km[k] + np.array([light**2 @ x, light**2 @ y]) / (light**2).sum()
                     visible[:, i] = seen @ light / light.sum()
         return Truth(*from_offsets(*found, self.reference), visible)
 
@@ -216,13 +216,13 @@ class Weather:
         )
 
     def before(
-        self, light: np.ndarray, i: int, towards: np.ndarray, cloud_km: tuple[np.ndarray, np.ndarray]
+        self, light: np.ndarray, i: int, toward: np.ndarray, cloud_km: tuple[np.ndarray, np.ndarray]
     ) -> np.ndarray:
         """What of the light above the clouds (p,) is seen below at sample `i`, with twilight and clouds, kR."""
         for k in np.flatnonzero(self.share[:, i] > 1e-3):
             layer, share, since = self.layers[k], float(self.share[k, i]), float(self.since_s[k, i])
             if isinstance(layer, Twilight):
-                light = light + np.float32(share) * layer.light(towards, since)
+                light = light + np.float32(share) * layer.light(toward, since)
             elif isinstance(layer, Cloud):
                 light = layer.veil(light, share, cloud_km, since)
         return light
@@ -242,7 +242,7 @@ class Station:
     pixels : numpy.ndarray, shape (p,)
         Places in the flat frame.
     transmission, airglow : numpy.ndarray, shape (p,)
-    towards : numpy.ndarray, shape (3, p)
+    toward : numpy.ndarray, shape (3, p)
         Unit vectors east, north, up.
     position_km : tuple of two numpy.ndarray, shape (heights, p)
         East and north from the middle of the stations.
@@ -258,7 +258,7 @@ class Station:
     pixels: np.ndarray
     transmission: np.ndarray
     airglow: np.ndarray
-    towards: np.ndarray
+    toward: np.ndarray
     position_km: tuple[np.ndarray, ...]
     cloud_km: tuple[np.ndarray, ...]
     weights: np.ndarray
@@ -275,7 +275,7 @@ class Station:
         elevation = np.maximum(90 - camera.zenith_angle(), 90 - camera.edge_deg).ravel()[pixels]
         azimuth = camera.azimuth().ravel()[pixels]
         shells = [to_km(*emission_position(azimuth, elevation, *place, h), sky.reference) for h in options.heights_km]
-        towards = direction_vector(azimuth, elevation)
+        toward = direction_vector(azimuth, elevation)
         return cls(
             site=site,
             place=place,
@@ -283,8 +283,8 @@ class Station:
             weather=Weather.draw(sky, place, options, weather),
             pixels=pixels,
             transmission=seen[pixels].astype(np.float32),
-            airglow=airglow(towards, own),
-            towards=towards,
+            airglow=airglow(toward, own),
+            toward=toward,
             position_km=tuple(np.array([shell[axis] for shell in shells], np.float32) for axis in (0, 1)),
             cloud_km=tuple(position.ravel()[pixels] for position in cloud_position(camera)),
             weights=np.array(options.height_weights, np.float32),
@@ -294,7 +294,7 @@ class Station:
         """Counts at sample `i`, uint16, shape (size, size); the noise of each sample is its own."""
         if self.weather.condition[i] == "dropped":
             return np.zeros((self.camera.size,) * 2, np.uint16)
-        light = self.weather.before(self._above(i, sky), i, self.towards, self.cloud_km)
+        light = self.weather.before(self._above(i, sky), i, self.toward, self.cloud_km)
         if self.weather.condition[i] == "saturated":
             light = light + np.float32(1000.0)
         whole = np.zeros(self.camera.size**2, np.float32)
@@ -308,7 +308,7 @@ class Station:
         light = self.airglow + sky.stars.light(self.camera, t_s, *self.place)[self.pixels]
         light += self.weights @ sky.emission(*self.position_km, i)
         if self.weather.moonlight[i] > 1e-3:
-            light += np.float32(self.weather.moonlight[i]) * sky.moon.light(self.towards, t_s, *self.place)
+            light += np.float32(self.weather.moonlight[i]) * sky.moon.light(self.toward, t_s, *self.place)
         return light
 
 

@@ -1,4 +1,4 @@
-"""Short forms of tests/benchmarks/archive_faults.py, which has the long ones, one command each."""
+"""Short forms of benchmarks/archive_faults.py, which has the long ones, one command each."""
 
 import ast
 import contextlib

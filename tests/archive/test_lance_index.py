@@ -132,8 +132,8 @@ def test_an_index_is_replaced_and_the_old_version_keeps_its_own(store):
 
 def test_rows_whose_heads_are_damaged_are_not_proposed(store, monkeypatch):
     heads = store.heads()
-    centre = contract.make(7, 1).embeddings[0]
-    assert 7 in store.near(heads).ask(centre, 10)
+    center = contract.make(7, 1).embeddings[0]
+    assert 7 in store.near(heads).ask(center, 10)
     kept = np.delete(np.arange(ROWS), 7)
     names = ("ids", "start", "end", "source", "site", "quality", "place", "checksum")
     fewer = type(heads)(
@@ -142,7 +142,7 @@ def test_rows_whose_heads_are_damaged_are_not_proposed(store, monkeypatch):
             for name in heads.__dataclass_fields__
         }
     )
-    numbers = store.near(fewer).ask(centre, 10)
+    numbers = store.near(fewer).ask(center, 10)
     assert len(numbers) and contract.content_hashes(contract.make(7, 1), contract.IDENTITY)[0] not in fewer.ids[numbers]
 
 
@@ -167,12 +167,12 @@ def test_the_kind_follows_from_the_dimension(tmp_path, dimension, kind):
 
 def test_the_way_is_chosen_by_size(store, monkeypatch):
     index = Archive(store.place).index()
-    centre = contract.make(3, 1).embeddings[0]
+    center = contract.make(3, 1).embeddings[0]
     assert index.way() == "product" and index.recall("product") == 1
-    exact = index.nearest(centre, 10)
+    exact = index.nearest(center, 10)
     monkeypatch.setattr("pyspedas_similarity.archive.index.FEW_ROWS", 1000)
     assert index.way() == "index" and index.way(k=5000) == "product" and index.recall("index") >= 0.99
-    rows, scores = index.nearest(centre, 10)
+    rows, scores = index.nearest(center, 10)
     assert len(np.intersect1d(rows, exact[0])) >= 9
     np.testing.assert_allclose(scores[0], 1, rtol=1e-6)
     assert (np.diff(scores) <= 0).all()

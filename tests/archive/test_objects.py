@@ -20,7 +20,7 @@ import pyspedas_similarity as sim
 from pyspedas_similarity.archive import commits, maintenance, objects
 from pyspedas_similarity.archive.archive import Archive
 from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.archive.place import place_of
+from pyspedas_similarity.archive.locations import place_of
 from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import (
     ArchiveError,
@@ -182,7 +182,7 @@ def test_other_schemes_are_opened_by_the_same_library():
 
 
 def test_filling_by_a_cluster_is_refused_with_the_way_out(server, tmp_path):
-    from pyspedas_similarity.spreading import Spread
+    from pyspedas_similarity.library.distributed import Spread
 
     archive = sim.open_archive(f"s3://archives/{tmp_path.name}", storage_options=server.options)
     with pytest.raises(ArgumentError, match="nothing is staged in an object store.*add without it on each machine"):

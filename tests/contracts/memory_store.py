@@ -20,8 +20,8 @@ class Exact:
     def __init__(self, rows: Rows, heads: Heads) -> None:
         self._rows, self._heads = rows, heads
 
-    def ask(self, centre: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
-        scores = self._rows.embeddings @ centre
+    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+        scores = self._rows.embeddings @ center
         if part is not None:
             pairs = zip(self._rows.source, self._rows.site, strict=True)
             allowed = np.array([pair in part.series for pair in pairs])

@@ -10,7 +10,7 @@ import pytest
 
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.archive.place import place_of
+from pyspedas_similarity.archive.locations import place_of
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
 from pyspedas_similarity.archive.store import Staged
 from pyspedas_similarity.errors import ArchiveError, DamagedArchiveError
@@ -349,7 +349,7 @@ def test_many_small_batches_and_large_ones(store):
 
 @pytest.fixture
 def indexed(store):
-    """Two thousand rows and what proposes neighbours, which two hundred more came after."""
+    """Two thousand rows and what proposes neighbors, which two hundred more came after."""
     store.append(make(0, 2000))
     if not getattr(getattr(store, "place", None), "locks", True):
         with pytest.raises(ArchiveError, match="an object store keeps no index. Every search is exact there"):
@@ -361,15 +361,15 @@ def indexed(store):
     return store
 
 
-def nearest(rows, allowed, centre, k=10):
-    return np.sort(np.where(allowed, rows.embeddings @ centre, -np.inf))[::-1][:k]
+def nearest(rows, allowed, center, k=10):
+    return np.sort(np.where(allowed, rows.embeddings @ center, -np.inf))[::-1][:k]
 
 
-def best_proposed(store, centre, part=None, k=10):
+def best_proposed(store, center, part=None, k=10):
     heads = store.heads()
-    numbers = store.near(heads).ask(centre, k, part)
+    numbers = store.near(heads).ask(center, k, part)
     assert len(np.unique(numbers)) == len(numbers)
-    return np.sort(store.embeddings(heads, numbers) @ centre)[::-1][:k], store.take(heads, numbers)
+    return np.sort(store.embeddings(heads, numbers) @ center)[::-1][:k], store.take(heads, numbers)
 
 
 def test_the_nearest_are_among_the_proposals_also_of_rows_that_came_later(indexed):

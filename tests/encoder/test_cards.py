@@ -51,7 +51,7 @@ def test_hash_is_the_same_in_another_process_and_order(card):
 def test_hash_follows_what_changes_embeddings_and_not_the_words(card):
     assert replace(card, weights_sha256="ab").hash != card.hash
     assert replace(card, recipe=card.recipe | {"floor": -28.0}).hash != card.hash
-    assert replace(card, metrics={"recall": 0.6}, known_failures=[], licence="MIT", description="x").hash == card.hash
+    assert replace(card, metrics={"recall": 0.6}, known_failures=[], license="MIT", description="x").hash == card.hash
 
 
 def test_a_card_does_not_share_its_makers_dict():

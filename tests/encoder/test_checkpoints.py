@@ -13,8 +13,8 @@ import pytest
 
 from pyspedas_similarity.encoder import checkpoints, training
 from pyspedas_similarity.encoder.checkpoints import FILE, Checkpoint, read_checkpoint, write_checkpoint
-from pyspedas_similarity.encoder.library import make_library
 from pyspedas_similarity.encoder.training import train_network
+from pyspedas_similarity.encoder.training_images import make_library
 from pyspedas_similarity.errors import EncoderError
 
 torch = pytest.importorskip("torch")
@@ -114,7 +114,7 @@ def test_a_write_that_fails_leaves_the_checkpoint_before(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", ["simsiam", "byol"])
 def test_a_resumed_training_ends_with_the_same_bits(method, few, short, tmp_path, monkeypatch):
-    plan = replace(short, method=method, learning_rate=None, optimiser=None, weight_decay=None)
+    plan = replace(short, method=method, learning_rate=None, optimizer=None, weight_decay=None)
     relations = {"positives": np.roll(np.arange(64), -1), "groups": np.arange(64) // 8}
     straight = train_network(few, plan, progress=False, **relations)
     with monkeypatch.context() as patch:

@@ -12,7 +12,7 @@ from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.hybrid import hybrid
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labelled, train_on_labels
+from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
 from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError
 
@@ -31,7 +31,7 @@ def draw(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def accuracy(embed, seed: int = 9) -> float:
-    """Share of unseen bands whose nearest class mean, of the labelled ones, is their own."""
+    """Share of unseen bands whose nearest class mean, of the labeled ones, is their own."""
     images, labels, _ = draw(60, 0)
     unseen, truth, _ = draw(600, seed)
     known, asked = embed(images), embed(unseen)
@@ -98,7 +98,7 @@ def test_torch_and_export_agree(trained, tuned):
     np.testing.assert_allclose(in_torch(trained, network).encode(images), tuned.encode(images), atol=1e-4)
 
 
-def test_batch_normalisation_stays_settled(trained, tuned):
+def test_batch_normalization_stays_settled(trained, tuned):
     before, after = weights_of(trained), weights_of(tuned)
     running = [name for name in before if "running" in name]
     assert running and all((before[name] == after[name]).all() for name in running)
@@ -173,26 +173,26 @@ def test_a_rate_that_is_too_high_is_told(trained):
 def test_whole_groups_are_held_out_and_no_class_is_lost():
     images, labels, groups = draw(60, 0)
     groups = np.where(labels == "level", 0, groups)  # of one class there is but one group
-    labelled = make_labelled(images, labels, groups)
-    held = labelled.held_out(0.3, seed=0)
+    labeled = make_labeled(images, labels, groups)
+    held = labeled.held_out(0.3, seed=0)
     assert held.any() and set(groups[held]).isdisjoint(groups[~held]) and set(labels[held]) == {"upright"}
-    assert not make_labelled(images, labels, np.zeros(60, int)).held_out(0.3, seed=0).any()
-    assert not labelled.held_out(0, seed=0).any()
+    assert not make_labeled(images, labels, np.zeros(60, int)).held_out(0.3, seed=0).any()
+    assert not labeled.held_out(0, seed=0).any()
 
 
 def test_an_epoch_has_all_classes_as_often_and_no_image_twice_before_all():
     images, labels, groups = draw(60, 0)
     labels[:50] = "level"
-    labelled = make_labelled(images, labels, groups)
-    order = labelled.balanced(np.arange(60), 64, np.random.default_rng(0))
+    labeled = make_labeled(images, labels, groups)
+    order = labeled.balanced(np.arange(60), 64, np.random.default_rng(0))
     counts = np.bincount(order, minlength=60)
-    assert len(order) == 64 and (labelled.truth[order] == 0).sum() == 32
+    assert len(order) == 64 and (labeled.truth[order] == 0).sum() == 32
     for number in range(2):
-        assert np.ptp(counts[labelled.truth == number]) <= 1
+        assert np.ptp(counts[labeled.truth == number]) <= 1
 
 
 def test_from_nothing_it_learns_as_well():
-    labelled = make_labelled(*draw(120, 0))
-    network = train_on_labels(labelled, FROM_NOTHING)
+    labeled = make_labeled(*draw(120, 0))
+    network = train_on_labels(labeled, FROM_NOTHING)
     unseen, truth, _ = draw(400, 9)
     assert (network.predict(unseen) == truth).mean() > 0.9

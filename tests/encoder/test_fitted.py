@@ -60,7 +60,7 @@ def test_pca_is_numpys_singular_value_decomposition(pixels, whiten):
 
 
 def test_pca_by_random_projections_finds_the_same_leading_directions():
-    images = images_of(200, 32, channels=2)  # 2048 blocks: too many to diagonalise
+    images = images_of(200, 32, channels=2)  # 2048 blocks: too many to diagonalize
     flat = images.reshape(200, -1).astype(np.float64)
     _, _, directions = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
     expected = unit_length((flat - flat.mean(axis=0)) @ directions[:6].T)
@@ -107,7 +107,7 @@ def test_images_that_cannot_be_fitted_to_are_refused():
 
 
 @pytest.mark.parametrize(("name", "backbone"), [("random", "resnet18"), ("random_compact", "compact")])
-def test_random_networks_are_torchs_with_the_images_own_normalisation(fits, name, backbone):
+def test_random_networks_are_torchs_with_the_images_own_normalization(fits, name, backbone):
     import torch
 
     from pyspedas_similarity.encoder.backbone import build_backbone
@@ -129,7 +129,7 @@ def test_random_networks_are_torchs_with_the_images_own_normalisation(fits, name
         expected = unit_length(network.eval()(images).numpy())
     found = fits[name].encode(images_of())
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert fits[name].card.training["normalisation"] == "means and variances of the samples"
+    assert fits[name].card.training["normalization"] == "means and variances of the samples"
     assert (found @ found.T).min() < 0.9  # not all the same way
 
 
@@ -219,8 +219,8 @@ def test_a_search_fits_to_what_it_searches_and_says_so(sky):
 
     import pyspedas_similarity as sim
     from pyspedas_similarity import tplot
-    from pyspedas_similarity.imaging.allsky import frame_images
-    from pyspedas_similarity.pipeline import Choices, make_plan
+    from pyspedas_similarity.imaging.frames import frame_images
+    from pyspedas_similarity.library.encoding import Choices, make_plan
 
     variable = tplot.read(sky)
     plan = make_plan([variable], Choices(encoder="pca"))
@@ -236,10 +236,10 @@ def test_a_search_fits_to_what_it_searches_and_says_so(sky):
 
 
 def test_of_segments_the_first_is_fitted_to():
-    from pyspedas_similarity.imaging.allsky import frame_images
-    from pyspedas_similarity.imaging.recipe import FrameRecipe
-    from pyspedas_similarity.pipeline import Choices, embed_segments
-    from pyspedas_similarity.sources.segments import Segment
+    from pyspedas_similarity.imaging.frames import frame_images
+    from pyspedas_similarity.imaging.recipes import FrameRecipe
+    from pyspedas_similarity.instruments.segments import Segment
+    from pyspedas_similarity.library.encoding import Choices, embed_segments
     from pyspedas_similarity.tplot import Variable
 
     recipe = FrameRecipe(pixels=16)

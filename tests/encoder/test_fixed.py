@@ -164,7 +164,7 @@ def test_embedding_of_the_fixed_encoders_is_the_one_in_use():
 
 
 def grating(angle_deg: float, pixels: int = PIXELS, waves: float = 8.0) -> np.ndarray:
-    """Waves along an angle that counts from growing column towards growing row, (1, 1, pixels, pixels)."""
+    """Waves along an angle that counts from growing column toward growing row, (1, 1, pixels, pixels)."""
     y, x = np.mgrid[:pixels, :pixels] / pixels
     along = x * np.cos(np.radians(angle_deg)) + y * np.sin(np.radians(angle_deg))
     return np.sin(2 * np.pi * waves * along).astype(np.float32)[None, None]
@@ -185,7 +185,7 @@ def test_hog_of_a_grating_has_its_energy_in_its_bin(pixels, bin_):
 
 
 def test_hog_shares_a_gradient_between_the_two_nearest_orientations():
-    # A ramp towards 35 degrees: three quarters in the bin at 30, one in that at 50; clipped at 0.2 both are equal.
+    # A ramp toward 35 degrees: three quarters in the bin at 30, one in that at 50; clipped at 0.2 both are equal.
     y, x = np.mgrid[:32, :32]
     ramp = (x * np.cos(np.radians(35)) + y * np.sin(np.radians(35))).astype(np.float32)[None, None]
     inner = fixed.hog_features(ramp, everywhere(ramp)).reshape(7, 7, 4, 9)[3, 3]

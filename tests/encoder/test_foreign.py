@@ -12,7 +12,7 @@ from pyspedas_similarity.encoder.resizing import resizing
 from pyspedas_similarity.encoder.runtime import unit_length
 from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError
-from pyspedas_similarity.imaging.recipe import DistributionRecipe, FrameRecipe
+from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe
 
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
@@ -146,7 +146,7 @@ def test_planes_go_through_one_by_one_where_the_network_takes_another_number(net
     assert encoder.card.dimension == 8
 
 
-def test_small_images_are_interpolated_between_pixel_centres():
+def test_small_images_are_interpolated_between_pixel_centers():
     torch_way = torch.nn.functional.interpolate(
         torch.arange(5.0).pow(2).view(1, 1, 5), size=12, mode="linear", align_corners=False
     )

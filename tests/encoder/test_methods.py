@@ -115,7 +115,7 @@ def test_byols_target_follows_slowly_and_more_slowly_at_the_end():
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_method_lowers_its_loss_and_keeps_its_spread(method, bands):
     plan = TrainingPlan(method=method, epochs=5, batch_size=16, views=ViewOptions(shift=0.2), seed=3)
-    if METHODS[method].optimiser == "sgd":
+    if METHODS[method].optimizer == "sgd":
         plan = replace(plan, learning_rate=0.2)  # 20 steps are few
     network = train_network(bands[::2], plan, progress=False)
     losses = network.history.losses

@@ -16,11 +16,11 @@ pytest.importorskip("torch")
 def test_collapse_report_knows_equal_spread_and_few_directions():
     rng = np.random.default_rng(0)
     spread = collapse_report(rng.normal(size=(2000, 64)))
-    assert spread.std_of_normalised == pytest.approx(1 / 8, rel=0.02)
+    assert spread.std_of_normalized == pytest.approx(1 / 8, rel=0.02)
     assert 60 < spread.effective_rank <= 64 and not spread.collapsed
     constant = np.tile(rng.normal(size=64), (50, 1))
     same = collapse_report(constant)
-    assert same.effective_rank == pytest.approx(1, abs=1e-3) and same.std_of_normalised < 1e-6 and same.collapsed
+    assert same.effective_rank == pytest.approx(1, abs=1e-3) and same.std_of_normalized < 1e-6 and same.collapsed
     two = collapse_report(np.eye(64)[rng.integers(0, 4, 400)])
     assert two.effective_rank == pytest.approx(4, rel=0.02) and not two.collapsed
     with_nan = np.vstack([constant, np.full((3, 64), np.nan)])

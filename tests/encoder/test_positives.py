@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyspedas_similarity.encoder.positives import neighbouring_station, next_in_time, same_time
+from pyspedas_similarity.encoder.positives import neighboring_station, next_in_time, same_time
 from pyspedas_similarity.errors import ArgumentError
 
 START = np.datetime64("2015-10-16T13:06", "ns")
@@ -59,9 +59,9 @@ def test_same_time_is_the_nearest_sample_of_each_other_source(samples):
                 assert source[partner] == name and abs(times[partner] - times[row]) == away
 
 
-def test_neighbouring_station_pairs_only_stations_near_by(samples):
+def test_neighboring_station_pairs_only_stations_near_by(samples):
     times, station = samples
-    near = neighbouring_station(times, station, PLACES, ms(60), 800.0)
+    near = neighboring_station(times, station, PLACES, ms(60), 800.0)
     every = same_time(times, station, ms(60))
     pair = {"gill": "rank", "rank": "gill"}
     assert (near[station == "fsmi"] == -1).all()
@@ -69,9 +69,9 @@ def test_neighbouring_station_pairs_only_stations_near_by(samples):
         column = list(np.unique(station)).index(other)
         np.testing.assert_array_equal(near[station == name, column], every[station == name, column])
         assert (np.delete(near[station == name], column, axis=1) == -1).all()
-    np.testing.assert_array_equal(neighbouring_station(times, station, PLACES, ms(60), 2000.0), every)
+    np.testing.assert_array_equal(neighboring_station(times, station, PLACES, ms(60), 2000.0), every)
     # 730 km, by the great circle.
-    assert (neighbouring_station(times, station, PLACES, ms(60), 700.0) == -1).all()
+    assert (neighboring_station(times, station, PLACES, ms(60), 700.0) == -1).all()
 
 
 def test_one_source_or_no_sample_has_no_partners():
@@ -91,8 +91,8 @@ def test_one_source_or_no_sample_has_no_partners():
         (lambda t: next_in_time(t, None, 3.0), "lag"),
         (lambda t: next_in_time(t, None, ms(1), least=ms(2)), "least"),
         (lambda t: same_time(t, np.zeros(3), ms(-1)), "tolerance"),
-        (lambda t: neighbouring_station(t, np.array(["inuv"] * 3), PLACES, ms(1), 800.0), "places: nothing on inuv"),
-        (lambda t: neighbouring_station(t, np.array(["gill"] * 3), PLACES, ms(1), np.nan), "distance_km"),
+        (lambda t: neighboring_station(t, np.array(["inuv"] * 3), PLACES, ms(1), 800.0), "places: nothing on inuv"),
+        (lambda t: neighboring_station(t, np.array(["gill"] * 3), PLACES, ms(1), np.nan), "distance_km"),
     ],
 )
 def test_bad_input_is_named(call, subject):

@@ -1,4 +1,4 @@
-"""Eight-bit encoders: how many neighbours they keep, and when they are refused."""
+"""Eight-bit encoders: how many neighbors they keep, and when they are refused."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pyspedas_similarity.encoder.quantizing import RECORD, neighbors_kept, quantize
 
 from pyspedas_similarity.encoder.fitted import fit_pca
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.hybrid import hybrid
-from pyspedas_similarity.encoder.quantising import RECORD, neighbours_kept, quantise
 from pyspedas_similarity.encoder.runtime import Encoder, network_transform, unit_length
 from pyspedas_similarity.encoder.weights import NETWORK, WEIGHTS, export, load_encoder, save_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError
@@ -32,62 +32,62 @@ def held_out() -> np.ndarray:
 @pytest.fixture(scope="module")
 def small(trained, bands, held_out) -> Encoder:
     # Training comes out a little otherwise on other processors: 0.980 here, 0.983 there.
-    return quantise(trained, bands, held_out, least_kept=0.95)
+    return quantize(trained, bands, held_out, least_kept=0.95)
 
 
-def kept_one_by_one(first: np.ndarray, second: np.ndarray, neighbours: int) -> float:
+def kept_one_by_one(first: np.ndarray, second: np.ndarray, neighbors: int) -> float:
     """The same, written as it is said."""
     shares = []
     for i in range(len(first)):
         sets = []
         for embeddings in (first, second):
             others = sorted((j for j in range(len(first)) if j != i), key=lambda j: -(embeddings[i] @ embeddings[j]))
-            sets.append(set(others[:neighbours]))
-        shares.append(len(sets[0] & sets[1]) / neighbours)
+            sets.append(set(others[:neighbors]))
+        shares.append(len(sets[0] & sets[1]) / neighbors)
     return float(np.mean(shares))
 
 
-def test_neighbours_kept_are_those_counted_one_by_one():
+def test_neighbors_kept_are_those_counted_one_by_one():
     rng = np.random.default_rng(0)
     first = unit_length(rng.normal(size=(60, 5)))
     near, other = unit_length(first + 0.1 * rng.normal(size=first.shape)), unit_length(rng.normal(size=(60, 7)))
-    assert neighbours_kept(first, first) == 1
-    assert neighbours_kept(first, near, 4) == pytest.approx(kept_one_by_one(first, near, 4))
-    assert neighbours_kept(first, other) == pytest.approx(kept_one_by_one(first, other, 10))
-    assert 0.5 < neighbours_kept(first, near) < 1 and neighbours_kept(first, other) < 0.3
+    assert neighbors_kept(first, first) == 1
+    assert neighbors_kept(first, near, 4) == pytest.approx(kept_one_by_one(first, near, 4))
+    assert neighbors_kept(first, other) == pytest.approx(kept_one_by_one(first, other, 10))
+    assert 0.5 < neighbors_kept(first, near) < 1 and neighbors_kept(first, other) < 0.3
 
 
 def test_blocks_do_not_change_the_share(monkeypatch):
     rng = np.random.default_rng(1)
     first, second = (unit_length(rng.normal(size=(50, 3))) for _ in range(2))
-    whole = neighbours_kept(first, second)
-    monkeypatch.setattr("pyspedas_similarity.encoder.quantising._BLOCK", 7)
-    assert neighbours_kept(first, second) == pytest.approx(whole)
+    whole = neighbors_kept(first, second)
+    monkeypatch.setattr("pyspedas_similarity.encoder.quantizing._BLOCK", 7)
+    assert neighbors_kept(first, second) == pytest.approx(whole)
 
 
 def test_a_sample_without_direction_keeps_nothing():
     first = unit_length(np.random.default_rng(0).normal(size=(41, 5)))
     second = first.copy()
     second[0] = np.nan
-    lost = neighbours_kept(first, second)
-    # Its own neighbours are lost, and those to which it was one.
+    lost = neighbors_kept(first, second)
+    # Its own neighbors are lost, and those to which it was one.
     assert 1 - 1 / 41 - 0.1 < lost <= 1 - 1 / 41
     first[0] = np.nan
-    assert neighbours_kept(first, second) == 1
+    assert neighbors_kept(first, second) == 1
 
 
-def test_neighbours_of_unlike_or_too_few_samples_are_refused():
+def test_neighbors_of_unlike_or_too_few_samples_are_refused():
     first = np.eye(12)
     with pytest.raises(ArgumentError, match="12 and 11 samples"):
-        neighbours_kept(first, first[:11])
+        neighbors_kept(first, first[:11])
     with pytest.raises(ArgumentError, match="10 among 11 samples"):
-        neighbours_kept(first[:11], first[:11])
+        neighbors_kept(first[:11], first[:11])
 
 
-def test_the_neighbours_of_unseen_bands_are_kept(trained, small, held_out):
-    kept = neighbours_kept(trained.encode(held_out), small.encode(held_out))
+def test_the_neighbors_of_unseen_bands_are_kept(trained, small, held_out):
+    kept = neighbors_kept(trained.encode(held_out), small.encode(held_out))
     assert 0.95 <= kept < 1
-    assert small.card.metrics == {RECORD: {"neighbours_kept": round(kept, 4), "neighbours": 10, "n_held_out": 400}}
+    assert small.card.metrics == {RECORD: {"neighbors_kept": round(kept, 4), "neighbors": 10, "n_held_out": 400}}
     cosine = (trained.encode(held_out) * small.encode(held_out)).sum(axis=1)
     assert cosine.min() > 0.99
 
@@ -135,7 +135,7 @@ def lopsided(encoder: Encoder) -> Encoder:
     from safetensors.numpy import load
 
     weights = dict(load(encoder.files[WEIGHTS]))
-    for layer in range(0, 12, 3):  # convolution, normalisation and rectifier, which keeps a factor
+    for layer in range(0, 12, 3):  # convolution, normalization and rectifier, which keeps a factor
         for part in ("weight", "bias"):
             weights[f"{layer + 1}.{part}"] = weights[f"{layer + 1}.{part}"].copy()
             weights[f"{layer + 1}.{part}"][0] *= 1000
@@ -145,20 +145,20 @@ def lopsided(encoder: Encoder) -> Encoder:
     return Encoder(encoder.card, network_transform(onnx, encoder.card), {NETWORK: onnx})
 
 
-def test_an_encoder_that_loses_its_neighbours_is_refused(trained, bands, held_out):
+def test_an_encoder_that_loses_its_neighbors_is_refused(trained, bands, held_out):
     bad = lopsided(trained)
     np.testing.assert_allclose(bad.encode(held_out), trained.encode(held_out), atol=1e-4)
-    with pytest.raises(EncoderError, match=r"keeps 0\.\d{3} of the 10 nearest neighbours, asked for 0.98") as refused:
-        quantise(bad, bands, held_out)
-    given = quantise(bad, bands, held_out, least_kept=0)
-    kept = neighbours_kept(bad.encode(held_out), given.encode(held_out))
+    with pytest.raises(EncoderError, match=r"keeps 0\.\d{3} of the 10 nearest neighbors, asked for 0.98") as refused:
+        quantize(bad, bands, held_out)
+    given = quantize(bad, bands, held_out, least_kept=0)
+    kept = neighbors_kept(bad.encode(held_out), given.encode(held_out))
     assert kept < 0.8 and f"keeps {kept:.3f}" in refused.value.found
-    assert given.card.metrics[RECORD]["neighbours_kept"] == round(kept, 4)
+    assert given.card.metrics[RECORD]["neighbors_kept"] == round(kept, 4)
 
 
 def test_a_hybrid_keeps_its_fixed_part(trained, bands, held_out, tmp_path):
     parent = hybrid(trained, "pixels", 0.5)
-    small = quantise(parent, bands, held_out)
+    small = quantize(parent, bands, held_out)
     assert small.card.training[RECORD]["parent"] == parent.hash
     fixed = slice(trained.card.dimension, None)
     # Unit length brings the parts' rounding into each other.
@@ -167,12 +167,12 @@ def test_a_hybrid_keeps_its_fixed_part(trained, bands, held_out, tmp_path):
     np.testing.assert_array_equal(loaded.encode(held_out), small.encode(held_out))
 
 
-def test_quantising_is_quiet_and_repeatable(trained, small, bands, held_out, caplog, capfd):
+def test_quantizing_is_quiet_and_repeatable(trained, small, bands, held_out, caplog, capfd):
     root = logging.getLogger()
     before = list(root.handlers), list(root.filters)
     with caplog.at_level(logging.DEBUG):
         capfd.readouterr()
-        again = quantise(trained, bands, held_out, least_kept=0.95)
+        again = quantize(trained, bands, held_out, least_kept=0.95)
     assert capfd.readouterr() == ("", "") and not caplog.records
     assert (list(root.handlers), list(root.filters)) == before
     assert again.hash == small.hash
@@ -181,23 +181,23 @@ def test_quantising_is_quiet_and_repeatable(trained, small, bands, held_out, cap
 def test_unusable_images_are_left_out(trained, small, bands, held_out):
     spoiled = np.concatenate([bands, np.full_like(bands[:5], np.nan), np.ones_like(bands[:3])])
     unusable = np.concatenate([held_out, np.full_like(bands[:2], np.nan)])
-    again = quantise(trained, spoiled, unusable, least_kept=0.95)
+    again = quantize(trained, spoiled, unusable, least_kept=0.95)
     assert again.files[NETWORK] == small.files[NETWORK] and again.card.metrics == small.card.metrics
 
 
-def test_what_cannot_be_quantised_is_refused(trained, small, bands, held_out):
+def test_what_cannot_be_quantized_is_refused(trained, small, bands, held_out):
     with pytest.raises(ArgumentError, match="no network"):
-        quantise(fixed_encoder("pixels", "frame"), bands, held_out)
+        quantize(fixed_encoder("pixels", "frame"), bands, held_out)
     with pytest.raises(ArgumentError, match="no convolution"):
-        quantise(fit_pca(bands, "frame"), bands, held_out)
-    with pytest.raises(ArgumentError, match="quantised already"):
-        quantise(small, bands, held_out)
+        quantize(fit_pca(bands, "frame"), bands, held_out)
+    with pytest.raises(ArgumentError, match="quantized already"):
+        quantize(small, bands, held_out)
     with pytest.raises(ArgumentError, match="calibration: 15 images"):
-        quantise(trained, bands[:15], held_out)
+        quantize(trained, bands[:15], held_out)
     with pytest.raises(ArgumentError, match="held_out: 99 images"):
-        quantise(trained, bands, held_out[:99])
+        quantize(trained, bands, held_out[:99])
     with pytest.raises(EncoderError, match="images of shape"):
-        quantise(trained, bands[:, :, :8, :8], held_out)
+        quantize(trained, bands[:, :, :8, :8], held_out)
     damaged = replace(trained, files={NETWORK: trained.files[NETWORK][:1000]})
     with pytest.raises(EncoderError, match="not an ONNX network"):
-        quantise(damaged, bands, held_out)
+        quantize(damaged, bands, held_out)

@@ -16,7 +16,7 @@ from pyspedas_similarity.encoder.monitor import CollapseReport
 from pyspedas_similarity.encoder.training import (
     COLLAPSED_EPOCHS,
     History,
-    Judgement,
+    Judgment,
     TrainingPlan,
     train,
     train_network,
@@ -110,10 +110,10 @@ def paired(bands: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_partners_are_learnt_and_the_best_epoch_on_held_out_groups_is_kept(bands, plan):
-    plan = replace(plan, method="vicreg", optimiser=None, learning_rate=None, weight_decay=None, epochs=6)
+    plan = replace(plan, method="vicreg", optimizer=None, learning_rate=None, weight_decay=None, epochs=6)
     network = train_network(bands, plan, progress=False, **paired(bands))
     history = network.history
-    precisions = [each.precision for each in history.judgements]
+    precisions = [each.precision for each in history.judgments]
     assert (network.n_images, network.n_held_out) == (112, 16) and network.n_with_partners > 100
     assert history.best.precision == max(precisions) > history.untrained.precision
     record = training_record(network)
@@ -153,10 +153,10 @@ def test_without_partners_the_second_view_is_of_the_image_and_with_them_of_a_par
 GOOD, BAD = CollapseReport(0.08, 30.0, 128), CollapseReport(1e-4, 1.1, 128)
 
 
-def ran(judgements: list[Judgement], plan: TrainingPlan) -> tuple[History, list[bool]]:
-    history, kept = History(Judgement(GOOD, 0.1)), []
-    for judgement in judgements:
-        kept.append(history.add(0.0, judgement, plan))
+def ran(judgments: list[Judgment], plan: TrainingPlan) -> tuple[History, list[bool]]:
+    history, kept = History(Judgment(GOOD, 0.1)), []
+    for judgment in judgments:
+        kept.append(history.add(0.0, judgment, plan))
         if history.ended_by:
             break
     return history, kept
@@ -164,30 +164,30 @@ def ran(judgements: list[Judgement], plan: TrainingPlan) -> tuple[History, list[
 
 def test_patience_ends_a_training_that_no_longer_improves():
     plan = TrainingPlan(epochs=20, patience=3)
-    history, kept = ran([Judgement(GOOD, p) for p in (0.2, 0.5, 0.4, 0.5, 0.3, 0.9)], plan)
+    history, kept = ran([Judgment(GOOD, p) for p in (0.2, 0.5, 0.4, 0.5, 0.3, 0.9)], plan)
     assert (history.best_epoch, len(history.losses), history.ended_by) == (2, 5, "patience")
     assert kept == [True, True, False, False, False]
     # Without anything to judge by, every epoch is as good as the one before.
-    history, kept = ran([Judgement(GOOD, np.nan)] * 20, plan)
+    history, kept = ran([Judgment(GOOD, np.nan)] * 20, plan)
     assert (history.best_epoch, history.ended_by, all(kept)) == (20, "plan", True)
 
 
 def test_collapse_on_end_stops_and_the_last_good_epoch_is_kept():
     plan = TrainingPlan(epochs=20)
-    bad, good = Judgement(BAD, np.nan), Judgement(GOOD, np.nan)
+    bad, good = Judgment(BAD, np.nan), Judgment(GOOD, np.nan)
     history, _ = ran([good, bad, bad, good, *[bad] * 9], plan)
     assert (history.best_epoch, len(history.losses), history.ended_by) == (4, 4 + COLLAPSED_EPOCHS, "collapse")
     # A collapsed epoch is never preferred, whatever it finds.
-    history, _ = ran([Judgement(GOOD, 0.2), Judgement(BAD, 0.9), Judgement(GOOD, 0.3)], plan)
+    history, _ = ran([Judgment(GOOD, 0.2), Judgment(BAD, 0.9), Judgment(GOOD, 0.3)], plan)
     assert history.best_epoch == 3
 
 
 def test_a_history_comes_back_from_its_record():
     for precision in (0.3, np.nan):
-        history, _ = ran([Judgement(GOOD, precision), Judgement(BAD, precision)], TrainingPlan(epochs=5))
+        history, _ = ran([Judgment(GOOD, precision), Judgment(BAD, precision)], TrainingPlan(epochs=5))
         again = History.from_dict(history.as_dict(), 128)
         assert again.as_dict() == history.as_dict() and again.best.report == history.best.report
-        assert len(again.judgements) == 2 and again.best_epoch == 1
+        assert len(again.judgments) == 2 and again.best_epoch == 1
 
 
 def test_a_constant_encoder_trips_the_guard_which_stops_and_warns_once(bands, plan, monkeypatch, caplog):
@@ -227,7 +227,7 @@ def test_a_loss_that_is_not_finite_ends_with_the_best_epoch_or_names_the_rate(ba
     assert any("infinite in epoch 2" in record.getMessage() for record in caplog.records)
     with pytest.raises(ArgumentError, match="learning_rate"):
         monkeypatch.undo()
-        train_network(bands, replace(short, method="vicreg", optimiser="sgd", learning_rate=1e20), progress=False)
+        train_network(bands, replace(short, method="vicreg", optimizer="sgd", learning_rate=1e20), progress=False)
 
 
 def test_an_interrupt_keeps_the_best_finished_epoch_and_marks_the_card(bands, short, monkeypatch, caplog):
@@ -272,7 +272,7 @@ def test_a_plan_without_views_takes_those_of_the_kind(bands, short):
     [
         ("method", "magic"),
         ("backbone", "vgg"),
-        ("optimiser", "adam"),
+        ("optimizer", "adam"),
         ("patience", 0),
         ("held_out", 1),
         ("partner_share", 1.1),
@@ -294,7 +294,7 @@ def test_a_plan_out_of_range_is_refused(name, value):
 def test_the_learning_rate_follows_the_batch_and_the_method():
     assert TrainingPlan(batch_size=64).rate == pytest.approx(TrainingPlan(batch_size=256).rate / 4)
     root = TrainingPlan(method="simclr", batch_size=64)
-    assert root.optimiser == "adamw" and root.rate == pytest.approx(replace(root, batch_size=256).rate / 2)
+    assert root.optimizer == "adamw" and root.rate == pytest.approx(replace(root, batch_size=256).rate / 2)
     assert TrainingPlan(batch_size=64, learning_rate=0.3).rate == 0.3
     assert TrainingPlan(weight_decay=0.0).weight_decay == 0.0
 

@@ -64,19 +64,19 @@ def test_shift_rotation_and_crop_move_a_spot_within_their_limits():
     y, x = np.mgrid[:64, :64] - 31.5
     spot = torch.from_numpy(np.exp(-((x - 16) ** 2 + y**2) / 2 / 2**2).astype(np.float32)).expand(50, 1, 64, 64)
 
-    def centres(**options):
+    def centers(**options):
         moved = views(spot, **options)[:, 0].numpy().astype(float)
         total = moved.sum((1, 2))
         return (moved * x).sum((1, 2)) / total, (moved * y).sum((1, 2)) / total
 
-    column, row = centres(shift=0.1)
+    column, row = centers(shift=0.1)
     assert np.abs(column - 16).max() <= 6.5 and np.abs(row).max() <= 6.5 and np.abs(row).max() > 4
-    column, row = centres(rotation_deg=20)
+    column, row = centers(rotation_deg=20)
     angle = np.degrees(np.arctan2(row, column))
     np.testing.assert_allclose(np.hypot(column, row), 16, atol=0.1)
     assert np.abs(angle).max() <= 20.1 and angle.min() < -10 and angle.max() > 10
-    column, row = centres(crop_scale_min=0.8)
-    # A crop of side s shows the spot at (16 - c) / s, its centre c at most 32 (1 - s) away.
+    column, row = centers(crop_scale_min=0.8)
+    # A crop of side s shows the spot at (16 - c) / s, its center c at most 32 (1 - s) away.
     assert column.max() <= (16 + 6.4) / 0.8 + 0.1 and column.min() >= (16 - 6.4) / 0.8 - 0.1
     assert np.abs(row).max() <= 8.1
 
@@ -92,7 +92,7 @@ def test_shift_rows_moves_up_and_down_by_its_own_amount():
     assert 4 < np.abs(row).max() <= 6.5 and np.abs(column).max() < 1e-3
 
 
-def test_zoom_multiplies_distances_from_the_centre_both_ways():
+def test_zoom_multiplies_distances_from_the_center_both_ways():
     y, x = np.mgrid[:64, :64] - 31.5
     spot = torch.from_numpy(np.exp(-((x - 16) ** 2 + y**2) / 2 / 2**2).astype(np.float32)).expand(50, 1, 64, 64)
     moved = views(spot, zoom=0.2)[:, 0].numpy().astype(float)

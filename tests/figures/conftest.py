@@ -2,11 +2,11 @@ r"""The stored looks of pictures.
 
 A picture is compared by what it shows, not by its bytes: fonts, freetype and the placement of labels differ from one
 machine to the next, and the bytes with them. Each panel is drawn alone, without any text, filling a small square, and
-averaged to 12 x 12 colours; these are compared within a tolerance that anti-aliasing stays below and a visible change
+averaged to 12 x 12 colors; these are compared within a tolerance that anti-aliasing stays below and a visible change
 does not. Limits of axes are compared as numbers, texts (titles, labels, legends) to the letter.
 
 PYSPEDAS_SIMILARITY_WRITE_LOOKS=1 writes the stored looks anew; look at the pictures before you keep them:
-``python tests/benchmarks/gallery_pictures.py FOLDER``.
+``python benchmarks/gallery_pictures.py FOLDER``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def look_of(figure: Any) -> dict[str, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # so that limits and colour bars are settled
+    canvas.draw()  # so that limits and color bars are settled
     panels = list(figure.axes)
     found = {"texts": _texts(figure), "limits": [_limits(panel) for panel in panels], "panels": []}
     figure.set_layout_engine("none")

@@ -1,4 +1,4 @@
-"""Every picture looks as it was stored, and a visible change is seen: colours, places, limits, texts, missing marks."""
+"""Every picture looks as it was stored, and a visible change is seen: colors, places, limits, texts, missing marks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.imaging.keogram import Keogram
-from pyspedas_similarity.products import interval_bars, similarity_series
-from pyspedas_similarity.search.intervals import find_intervals
-from pyspedas_similarity.show.archive_map import Colours, MapMarks, archive_map_figure
-from pyspedas_similarity.show.embedding_map import EmbeddingMap
-from pyspedas_similarity.show.epochs import epochs_figure, superpose
-from pyspedas_similarity.show.gallery import Shown, gallery_figure
-from pyspedas_similarity.show.keogram_score import Strip, keogram_figure
-from pyspedas_similarity.show.marks import Marks
-from pyspedas_similarity.show.occlusion import Occlusion, occlusion_figure
-from pyspedas_similarity.show.original import Original
-from pyspedas_similarity.show.style import Style
+from pyspedas_similarity.plotting.archive_map import Colors, MapMarks, archive_map_figure
+from pyspedas_similarity.plotting.embedding_map import EmbeddingMap
+from pyspedas_similarity.plotting.epochs import epochs_figure, superpose
+from pyspedas_similarity.plotting.gallery import Shown, gallery_figure
+from pyspedas_similarity.plotting.keogram_score import Strip, keogram_figure
+from pyspedas_similarity.plotting.marks import Marks
+from pyspedas_similarity.plotting.occlusion import Occlusion, occlusion_figure
+from pyspedas_similarity.plotting.original import Original
+from pyspedas_similarity.plotting.style import Style
+from pyspedas_similarity.results.tplot_output import event_bars, similarity_series
+from pyspedas_similarity.search.events import find_events
 from pyspedas_similarity.tplot import Variable
 
 START = np.datetime64("2020-01-01T00:00:00", "ns")
@@ -65,10 +65,10 @@ def score(style=None, threshold=0.6):
     line = Variable("line", AT, np.sin(np.arange(200) / 9.0))
     spectrogram = Variable("spectrogram", AT, np.outer(scores() + 0.1, np.arange(1.0, 9.0)), {"v": np.arange(8.0)})
     tplot.write(line, {"ytitle": "a line", "color": "black"})
-    tplot.write(spectrogram, {"spec": True, "zlog": False, "ytitle": "colours"})
+    tplot.write(spectrogram, {"spec": True, "zlog": False, "ytitle": "colors"})
     series = similarity_series(line, "made_similarity", scores(), record)
-    found = find_intervals(AT, np.where(np.arange(200) < 80, np.nan, scores()), threshold, SECOND)
-    bars = interval_bars(line, "made_similar", found, record)
+    found = find_events(AT, np.where(np.arange(200) < 80, np.nan, scores()), threshold, SECOND)
+    bars = event_bars(line, "made_similar", found, record)
     names = [tplot.write(one.variable, one.options) for one in (series, bars)]
     return sim.plot_score(names, ["line", "spectrogram"], errors="raise", **(style or {}))
 
@@ -100,9 +100,9 @@ def archive_map(style=PLAIN, kinds=False, matches=4):
         [np.cos(np.arange(120) % 3), np.sin(np.arange(120) % 3)], axis=1
     )
     names = np.array(["fsmi", "gako", "fsim"])[np.arange(120) % 3]
-    colours = Colours(names, "site") if kinds else Colours(START + np.arange(120) * 3600 * SECOND, "time (UTC)")
+    colors = Colors(names, "site") if kinds else Colors(START + np.arange(120) * 3600 * SECOND, "time (UTC)")
     marks = MapMarks(np.array([3]), np.arange(10, 10 + 12 * matches, 12), np.array([30, 61]))
-    return archive_map_figure(EmbeddingMap(places, "by hand"), colours, marks, style, "120 samples")
+    return archive_map_figure(EmbeddingMap(places, "by hand"), colors, marks, style, "120 samples")
 
 
 def occlusion(at=6):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError, VariableError
-from pyspedas_similarity.imaging.allsky import frame_images, resampled_frames
 from pyspedas_similarity.imaging.background import Background, running_background
-from pyspedas_similarity.imaging.recipe import FrameRecipe
+from pyspedas_similarity.imaging.frames import frame_images, resampled_frames
+from pyspedas_similarity.imaging.recipes import FrameRecipe
 
 RECIPE = FrameRecipe(pixels=32, contrast_pixels=0.0, stretch=(0.0, 100.0), background_s=120.0)
 START = np.datetime64("2015-03-26T06:00:00", "ns")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging import distributions as imaging
 from pyspedas_similarity.imaging.plasma import ELECTRON_VOLT, MASS_KG, distributions
-from pyspedas_similarity.imaging.recipe import DistributionRecipe
+from pyspedas_similarity.imaging.recipes import DistributionRecipe
 
 AZIMUTH = np.arange(32) * 11.25 + 5.625
 POLAR = np.arange(16) * 11.25 + 5.625
@@ -30,7 +30,7 @@ def maxwellian(velocity, thermal_speed=150.0, azimuth=AZIMUTH):
     return (1e-20 * np.exp(-distance / thermal_speed**2))[None]
 
 
-def centre_of(plane):
+def center_of(plane):
     """Mean position of the brightest parts, in km/s: (to the right, upward)."""
     weight = np.where(np.isfinite(plane), plane, 0) ** 4
     axis = (np.arange(len(plane)) + 0.5) * PIXEL - 1000
@@ -41,7 +41,7 @@ def centre_of(plane):
 def test_a_drifting_maxwellian_stands_at_its_velocity(velocity):
     image = distribution_images(maxwellian(velocity), AZIMUTH, POLAR, ENERGY, DistributionRecipe())[0]
     for plane, axes in zip(image, ((0, 1), (0, 2), (1, 2)), strict=True):
-        assert centre_of(plane) == pytest.approx([velocity[axis] for axis in axes], abs=PIXEL)
+        assert center_of(plane) == pytest.approx([velocity[axis] for axis in axes], abs=PIXEL)
 
 
 def test_density_along_the_normal_matches_the_integral():
@@ -62,7 +62,7 @@ def test_azimuth_tables_that_turn_leave_the_image_in_place():
     for turn in (1.0, 3.7, 11.25, 200.0):
         turned = (AZIMUTH + turn) % 360
         image = distribution_images(maxwellian((-300, 100, 0), azimuth=turned), turned, POLAR, ENERGY, recipe)
-        assert centre_of(image[0, 0]) == pytest.approx(centre_of(still[0, 0]), abs=PIXEL / 2)
+        assert center_of(image[0, 0]) == pytest.approx(center_of(still[0, 0]), abs=PIXEL / 2)
 
 
 def test_the_order_of_the_sectors_does_not_matter():
@@ -102,7 +102,7 @@ def test_missing_bins_and_samples():
     images = distribution_images(density, AZIMUTH, POLAR, ENERGY, DistributionRecipe())
     assert np.isnan(images[1]).all()
     assert np.nanmax(images[2]) == 0  # counted, and nothing there
-    assert centre_of(images[0, 2])[1] == pytest.approx(0, abs=PIXEL)
+    assert center_of(images[0, 2])[1] == pytest.approx(0, abs=PIXEL)
     assert images.min(initial=0, where=np.isfinite(images)) == 0
 
 
@@ -156,13 +156,13 @@ def test_a_population_stands_at_its_velocity_in_the_axes_of_field_and_flow(local
         off_plane = local[({0, 1, 2} - {column, row}).pop()]
         if depth == 0 and off_plane:
             continue  # a cut beside the population shows its flank only
-        assert centre_of(plane) == pytest.approx([local[column], local[row]], abs=PIXEL)
+        assert center_of(plane) == pytest.approx([local[column], local[row]], abs=PIXEL)
 
 
-def test_the_flow_taken_out_stands_at_the_centre():
+def test_the_flow_taken_out_stands_at_the_center():
     image = field_aligned(maxwellian(SOME_FLOW), subtract_velocity=True)
     for plane in image:
-        assert centre_of(plane) == pytest.approx([0, 0], abs=PIXEL / 2)
+        assert center_of(plane) == pytest.approx([0, 0], abs=PIXEL / 2)
 
 
 def rotations():
@@ -200,7 +200,7 @@ def test_thermal_units_take_density_and_temperature_out():
     images = [field_aligned(factor * maxwellian(SOME_FLOW, vth), **recipe) for factor, vth in ((1, 150), (30, 320))]
     known = np.isfinite(images).all(axis=0)
     assert known.mean() > 0.9 and np.corrcoef(images[0][known], images[1][known])[0, 1] > 0.98
-    # At its centre a Maxwellian holds pi^-1.5 of n / v^3; a cut shows it.
+    # At its center a Maxwellian holds pi^-1.5 of n / v^3; a cut shows it.
     cut = field_aligned(maxwellian(SOME_FLOW, 300), **recipe, depth=0, blur=0.0)[0]
     middle = 1e-4 ** (1 - cut[15:17, 15:17].mean())
     assert middle == pytest.approx(np.pi**-1.5, rel=0.25)
@@ -213,7 +213,7 @@ def test_agyrotropy_shows_the_side_and_is_nothing_for_a_gyrotropic_distribution(
     plain, lumpy = (field_aligned(d, agyrotropy=True, depth=16)[3] for d in (still, still + lump))
     assert np.nanmax(np.abs(plain)) < 0.05
     row, column = np.unravel_index(np.nanargmax(lumpy), lumpy.shape)
-    assert abs(row - 15.5) < 4 and 20 <= column <= 27  # towards +perp1, at 500 km/s
+    assert abs(row - 15.5) < 4 and 20 <= column <= 27  # toward +perp1, at 500 km/s
     assert np.nanmax(lumpy) > 0.1
 
 
@@ -247,7 +247,7 @@ def test_averaging_follows_the_turning_sectors():
     truth = distribution_images(density, tables, POLAR, ENERGY, recipes[0])[2]
     one, five = (distribution_images(noisy, tables, POLAR, ENERGY, recipe)[2] for recipe in recipes)
     assert np.abs(five - truth).mean() < np.abs(one - truth).mean()
-    assert centre_of(five[0]) == pytest.approx((-300, 100), abs=PIXEL)
+    assert center_of(five[0]) == pytest.approx((-300, 100), abs=PIXEL)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError, VariableError
+from pyspedas_similarity.imaging.camera_geometry import View, direction_of, emission_position
 from pyspedas_similarity.imaging.keogram import ewogram, keogram
-from pyspedas_similarity.imaging.sky import View, direction_of, emission_position
 
 SIZE = 200
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError, VariableError
-from pyspedas_similarity.imaging.recipe import SpectrumRecipe, WindowRecipe, recipe_from_dict
+from pyspedas_similarity.imaging.recipes import SpectrumRecipe, WindowRecipe, recipe_from_dict
 from pyspedas_similarity.imaging.windows import has_gap, spectrum_images, window_images
 
 ANGLE = np.linspace(5, 175, 18)  # bins of 10 degrees: all of 0 to 180 is measured
@@ -25,8 +25,8 @@ def blob(angle_peak, energy_peak, angle=ANGLE, energy=ENERGY):
 def brightest(image):
     """(row, column) of the mean of the brightest parts, in pixels from the lower left corner."""
     weight = np.nan_to_num(image[0]) ** 8
-    centre = np.arange(len(weight)) + 0.5
-    return weight.sum(1) @ centre / weight.sum(), weight.sum(0) @ centre / weight.sum()
+    center = np.arange(len(weight)) + 0.5
+    return weight.sum(1) @ center / weight.sum(), weight.sum(0) @ center / weight.sum()
 
 
 @pytest.mark.parametrize(("angle", "energy"), [(90, 600), (40, 100), (140, 5000)])
@@ -101,11 +101,11 @@ def test_nan_where_not_measured():
     angle = np.linspace(50, 130, 18)  # as ELFIN sees on some half spins
     image = spectrum_images(blob(90, 300, angle), angle, energy, RECIPE)[0, 0]
     rows, columns = np.isfinite(image).any(1), np.isfinite(image).any(0)
-    centres = (np.arange(32) + 0.5) / 32
-    np.testing.assert_array_equal(rows, np.abs(centres * 180 - 90) < 40 + 80 / 17 / 2)
+    centers = (np.arange(32) + 0.5) / 32
+    np.testing.assert_array_equal(rows, np.abs(centers * 180 - 90) < 40 + 80 / 17 / 2)
     # The last energy below 1000 reaches half way to the next.
     highest = np.nanmax(energy) * (ENERGY[1] / ENERGY[0]) ** 0.5
-    np.testing.assert_array_equal(columns, 10 * 4000**centres < highest)
+    np.testing.assert_array_equal(columns, 10 * 4000**centers < highest)
     # A corner pixel may be covered by half in either direction and less in both.
     assert np.isfinite(image[np.ix_(rows, columns)][1:-1, :-1]).all()
 

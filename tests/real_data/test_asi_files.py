@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import LoadError
-from pyspedas_similarity.sources.asi_files import read_cdf, read_skymap, read_stream
-from pyspedas_similarity.sources.themis_asi import STATIONS
+from pyspedas_similarity.instruments.asi_files import read_cdf, read_skymap, read_stream
+from pyspedas_similarity.instruments.themis_asi import STATIONS
 
 FRAMES = "asi/thg_l1_asf_gako_2011010617_v01.cdf"
 THUMBNAILS = "asi/thg_l1_ast_gako_20110505_v01.cdf"
@@ -48,7 +48,7 @@ def test_a_raw_stream(real_data):
     about = frames.attributes["data_att"]
     assert about["imager"] == "themis19"
     np.testing.assert_allclose((about["latitude"], about["longitude"]), STATIONS["gill"], atol=2e-3)
-    # Big-endian counts: read the other way round, neighbours would differ by thousands.
+    # Big-endian counts: read the other way round, neighbors would differ by thousands.
     assert 2000 < np.median(frames.values) < 20000
     assert np.median(np.abs(np.diff(frames.values[:, 128].astype(int)))) < 200
 

@@ -65,8 +65,8 @@ def test_from_the_tree_to_the_table_and_back(burst, epoch):
     np.testing.assert_array_equal(bars.times, expected.ravel())
     np.testing.assert_array_equal(bars.y, np.tile([np.nan, 1, 1, np.nan], len(table)))
     record = tplot_tools.get_data(names[1], metadata=True)["similarity"]
-    assert record["recipe"]["species"] == "ion" and record["seeds"][0]["n_samples"] == 1
-    assert np.datetime64(record["seeds"][0]["start"], "ns") in epoch
+    assert record["recipe"]["species"] == "ion" and record["queries"][0]["n_samples"] == 1
+    assert np.datetime64(record["queries"][0]["start"], "ns") in epoch
     np.testing.assert_array_equal(pyspedas.get_data(NAME).y, before)
 
 

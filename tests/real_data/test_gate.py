@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pyspedas_similarity.imaging.gate import FLAGS, gate_frames
-from pyspedas_similarity.sources.asi_files import read_cdf, read_stream
+from pyspedas_similarity.imaging.frame_quality import FLAGS, gate_frames
+from pyspedas_similarity.instruments.asi_files import read_cdf, read_stream
 
 
 def test_a_clear_sky_without_aurora(real_data):

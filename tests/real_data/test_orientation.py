@@ -8,8 +8,8 @@ from astropy.time import Time
 from scipy.ndimage import gaussian_filter, maximum_filter, median_filter
 from scipy.spatial import KDTree
 
-from pyspedas_similarity.imaging.sky import View, direction_of, emission_position
-from pyspedas_similarity.sources.asi_files import read_cdf, read_skymap
+from pyspedas_similarity.imaging.camera_geometry import View, direction_of, emission_position
+from pyspedas_similarity.instruments.asi_files import read_cdf, read_skymap
 
 FRAMES = "asi/thg_l1_asf_gako_2011010617_v01.cdf"
 SKYMAP = "asi/themis_skymap_gako_20110305.sav"

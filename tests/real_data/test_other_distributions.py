@@ -18,10 +18,10 @@ from pyspedas.tplot_tools import cdf_to_tplot
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.encoder.fixed import default_encoder
-from pyspedas_similarity.imaging.recipe import SpectrumRecipe, WindowRecipe
-from pyspedas_similarity.sources import elfin_epd, rbsp_hope
-from pyspedas_similarity.sources.registry import recipe_of
-from pyspedas_similarity.sources.tplot_variable import as_samples, images
+from pyspedas_similarity.imaging.recipes import SpectrumRecipe, WindowRecipe
+from pyspedas_similarity.instruments import elfin_epd, rbsp_hope
+from pyspedas_similarity.instruments.registry import recipe_of
+from pyspedas_similarity.instruments.sample_images import as_samples, images
 from pyspedas_similarity.tplot import Variable
 
 HOPE = "spectra/rbspa_rel04_ect-hope-PA-L3_20121201_v0.0.0.cdf"

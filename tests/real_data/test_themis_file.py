@@ -9,7 +9,7 @@ from pyspedas import tplot_tools
 from pyspedas.projects.themis.config import CONFIG
 
 import pyspedas_similarity as sim
-from pyspedas_similarity.sources import themis_asi
+from pyspedas_similarity.instruments import themis_asi
 
 FILE = "asi/thg_l1_asf_gako_2011010617_v01.cdf"
 

@@ -21,10 +21,10 @@ def test_one_seed_is_the_cosine():
 
 def test_a_seed_of_several_samples_is_their_mean_direction():
     library, seed = vectors(50), vectors(5, 1)
-    centre = seed.sum(0) / np.linalg.norm(seed.sum(0))
-    np.testing.assert_allclose(similarity(library, [seed]), library @ centre, atol=1e-6)
+    center = seed.sum(0) / np.linalg.norm(seed.sum(0))
+    np.testing.assert_allclose(similarity(library, [seed]), library @ center, atol=1e-6)
     with_missing = np.vstack([seed, np.full((2, 8), np.nan, np.float32)])
-    np.testing.assert_allclose(similarity(library, [with_missing]), library @ centre, atol=1e-6)
+    np.testing.assert_allclose(similarity(library, [with_missing]), library @ center, atol=1e-6)
 
 
 def test_of_several_seeds_the_nearest_counts():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.imaging.camera_geometry import Map, View, direction_of, emission_position, from_offsets
 from pyspedas_similarity.imaging.keogram import keogram
-from pyspedas_similarity.imaging.sky import Map, View, direction_of, emission_position, from_offsets
 from pyspedas_similarity.simulate import allsky, stations
 from pyspedas_similarity.simulate.aurora import DRAW, Arc, Patches, Quiet, Streamer
 from pyspedas_similarity.simulate.camera import Camera, expose
@@ -185,7 +185,7 @@ def test_stars_turn_about_the_pole_at_the_sidereal_rate():
     background = np.nanmedian(np.where(elevation > 40, first, np.nan))
     spots = [(row, column) for row, column in np.argwhere(first > background + 1800) if elevation[row, column] > 45]
     assert len(spots) > 8
-    # A turn of 15.041 degrees an hour, east to west, about the axis towards the pole (Rodrigues' formula).
+    # A turn of 15.041 degrees an hour, east to west, about the axis toward the pole (Rodrigues' formula).
     latitude, angle = np.radians(night.view.latitude), np.radians(2 * 15.0410686)
     pole = np.array([0.0, np.cos(latitude), np.sin(latitude)])
     sky = direction_vector(azimuth, elevation)
@@ -222,7 +222,7 @@ def test_a_frame_of_few_pixels_is_refused():
         allsky.simulate_night(START, 9.0, size=4)
 
 
-def test_camera_view_and_pixel_are_inverse_also_when_turned_and_off_the_centre():
+def test_camera_view_and_pixel_are_inverse_also_when_turned_and_off_the_center():
     camera = Camera(size=96, rotation_deg=7.0, offset=(1.5, -0.7))
     view = camera.view(60.0, -100.0)
     inside = np.isfinite(view.azimuth)
@@ -243,7 +243,7 @@ def test_trees_hide_what_is_low_and_nothing_that_is_high():
     assert (share[(elevation > 8) & (elevation < 9)] < 0.5).mean() == pytest.approx(0.3, abs=0.3)
 
 
-def test_kilometres_are_those_of_an_equidistant_map_and_back():
+def test_kilometers_are_those_of_an_equidistant_map_and_back():
     reference = (61.0, -116.5)
     latitude, longitude = Map(*reference, width_km=1010.0, pixels=101).positions()
     x, y = to_km(latitude, longitude, reference)
@@ -263,7 +263,7 @@ def test_an_arc_lies_at_its_latitude_for_both_stations(sites: tuple[str, str], m
     pair = nights(9, sites=sites, size=256, options=ONE_HEIGHT)
     places = allsky.station_places(sites)
     sky = SharedSky.draw(pair[sites[0]].times, 9, 3, places, ONE_HEIGHT)
-    y_km = round(sky.centre_km[0, 1] + LINE.y_km)
+    y_km = round(sky.center_km[0, 1] + LINE.y_km)
     latitude, longitude = (grid[700 - y_km] for grid in Map(*sky.reference, width_km=1401.0, pixels=1401).positions())
     for site, night in pair.items():
         frame = np.where(night.view.elevation > 20, night.frames[1].astype(float), 0)
@@ -291,7 +291,7 @@ def test_a_spot_is_where_the_truth_says_and_seen_by_whom_it_says(monkeypatch: py
     places = {"here": (60.0, -110.0), "far": (60.0, -100.0)}
     found = nights(9, sites=places, size=128, options=ONE_HEIGHT)
     sky = SharedSky.draw(found["here"].times, 9, 3, places, ONE_HEIGHT)
-    expected = from_offsets(*(sky.centre_km[0] + [-200.0, -25.0]), sky.reference)
+    expected = from_offsets(*(sky.center_km[0] + [-200.0, -25.0]), sky.reference)
     for site, night in found.items():
         assert (night.latitude[0], night.longitude[0]) == pytest.approx(expected, abs=0.02)
         azimuth, elevation = direction_of(*expected, 110.0, places[site])
@@ -328,7 +328,7 @@ def test_directions_on_the_sky_at_the_meridian_and_the_pole():
 
 
 def sparkle(frame: np.ndarray, view: View) -> float:
-    """How far single pixels stand out of their neighbourhood, above 30 degrees: the 99.5th percentile."""
+    """How far single pixels stand out of their neighborhood, above 30 degrees: the 99.5th percentile."""
     detail = frame.astype(float) - (frame + np.roll(frame, 3, 0) + np.roll(frame, 3, 1)).astype(float) / 3
     return float(np.percentile(detail[np.nan_to_num(view.elevation) > 30], 99.5))
 
@@ -364,10 +364,10 @@ def test_the_moon_lights_the_sky_and_stands_where_it_is():
     places = allsky.station_places(["gill"])
     about = SharedSky.draw(moon.times, 1801, 3, places, NightOptions(("quiet",), conditions=("moon",))).moon
     for i, t_s in enumerate((0.0, 1800.0)):
-        towards = direction_vector(*about.direction(t_s, *places["gill"]))
+        toward = direction_vector(*about.direction(t_s, *places["gill"]))
         disc = moon.frames[i] == 65535
         seen = direction_vector(moon.view.azimuth[disc], moon.view.elevation[disc])
-        assert disc.sum() >= 1 and (towards @ seen).min() > np.cos(np.radians(7))
+        assert disc.sum() >= 1 and (toward @ seen).min() > np.cos(np.radians(7))
 
 
 def test_a_moon_below_the_horizon_is_no_moon(monkeypatch: pytest.MonkeyPatch):

@@ -61,7 +61,7 @@ def test_pyspedas_reads_what_was_simulated(tree: Path, species: str, sensor: str
     for name, wanted in expected.items():
         np.testing.assert_array_equal(pyspedas.get_data(name).y, wanted, err_msg=name)
     field = pyspedas.get_data(f"mms{probe}_fgm_b_dmpa_brst_l2", dt=True)
-    # Field files of neighbouring segments overlap by their margins: samples come once or twice.
+    # Field files of neighboring segments overlap by their margins: samples come once or twice.
     times, first = np.unique(field.times.astype("datetime64[ns]"), return_index=True)
     np.testing.assert_array_equal(times, event.field_times)
     np.testing.assert_array_equal(field.y[first], event.field)

@@ -56,7 +56,7 @@ def test_moments_of_the_lens_are_those_of_two_spherical_caps():
     assert shape_moments(Lens(radius, offset, 30.0)).integral == pytest.approx(volume, rel=0.01)
 
 
-def test_crescent_lies_towards_perp1_and_across_b():
+def test_crescent_lies_toward_perp1_and_across_b():
     found = shape_moments(Crescent(8000.0, 900.0, 2000.0, 1.5))
     assert 0.5 * 8000 < found.mean[1] < 8000
     np.testing.assert_allclose(found.mean[[0, 2]], 0, atol=1e-6)
@@ -98,7 +98,7 @@ def test_twice_as_many_nodes_change_no_moment(shape: object, monkeypatch: pytest
     np.testing.assert_allclose(once.covariance, twice.covariance, atol=2e-3 * scale**2)
 
 
-def test_frames_are_right_handed_with_perp1_towards_what_is_asked():
+def test_frames_are_right_handed_with_perp1_toward_what_is_asked():
     frames = frames_along(np.array([[0.0, 0, 3], [1, 1, 0]]), np.array([1.0, 0, 1]))
     np.testing.assert_allclose(frames @ np.swapaxes(frames, 1, 2), np.broadcast_to(np.eye(3), (2, 3, 3)), atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(frames), 1)

@@ -1,0 +1,282 @@
+"""How fast encoders run, beside the published loop, in one run; which batch is best; what int8 keeps.
+
+    python benchmarks/bench_inference.py speed [--output FILE]     every backbone, shape and precision
+    python benchmarks/bench_inference.py shipped [--output FILE]   the encoders that come with the package
+    python benchmarks/bench_inference.py batches [--output FILE]   images at once and threads
+    python benchmarks/bench_inference.py int8 [--output FILE]      neighbors kept by networks trained briefly
+
+The published loop is torchvision's ResNet-18, three channels of 256 px, eager, in batches of 64, for use and without
+gradients. Ours is `Encoder.encode` from images with NaN to embeddings of unit length, in a process of its own that
+never imports torch: its peak memory counts Python, the libraries, the encoder and the images. Networks have random
+weights and images are simulated. Each figure is the best of several tries. Beside time on the clock stands that of the
+processor, added over its cores: other work on the machine, which lengthens the first, hardly changes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from pyspedas_similarity.encoder.quantizing import RECORD, quantize
+
+from benchmarks.edr import make_edr
+from benchmarks.sky import Frames, simulate
+from pyspedas_similarity.encoder import runtime
+from pyspedas_similarity.encoder.fitted import fit_random
+from pyspedas_similarity.encoder.runtime import Encoder
+from pyspedas_similarity.encoder.shipped import FOLDER, available
+from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
+from pyspedas_similarity.errors import SimilarityError
+from pyspedas_similarity.imaging.recipes import FrameRecipe
+
+BACKBONES = {"compact": "random_compact", "resnet18": "random"}
+PIXELS = (32, 64, 128)
+COUNTS = {"compact": 512, "resnet18": 64}
+"""Images in one try: enough for a second or so."""
+PUBLISHED_BATCH, PUBLISHED_PIXELS = 64, 256
+TRIES = 3
+TORCH = ("torch", "torchvision", "lightly")
+
+
+class Output:
+    """Lines to the screen, and to a file where one is asked for."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        if path is not None:
+            path.write_text("")
+
+    def __call__(self, line: str) -> None:
+        print(line, flush=True)
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(line + "\n")
+
+
+def fastest(work: Callable[[], object], images: int, tries: int = TRIES) -> tuple[float, float]:
+    """Images a second by the clock and by the processor, the best of some tries after one to warm up."""
+    work()
+    clock, processor = [], []
+    for _ in range(tries):
+        start, busy = time.perf_counter(), time.process_time()
+        work()
+        clock.append(images / (time.perf_counter() - start))
+        processor.append(images / (time.process_time() - busy))
+    return max(clock), max(processor)
+
+
+def published() -> tuple[float, float]:
+    """The published loop, on as many threads as torch takes by itself or on one, whichever is the better.
+
+    Several threads wait for each other in loops, which beside other work costs the clock and the processor dearly.
+    """
+    import torch
+    from torchvision.models import resnet18
+
+    network = resnet18(weights=None).eval()
+    network.fc = torch.nn.Identity()
+    batch = torch.rand(PUBLISHED_BATCH, 3, PUBLISHED_PIXELS, PUBLISHED_PIXELS)
+    default, found = torch.get_num_threads(), []
+    with torch.no_grad():
+        for threads in (default, 1):
+            torch.set_num_threads(threads)
+            found.append(fastest(lambda: network(batch), PUBLISHED_BATCH))
+    torch.set_num_threads(default)
+    return tuple(map(max, zip(*found, strict=True)))
+
+
+@cache
+def two_nights() -> Frames:
+    """Simulated, of two stations."""
+    return simulate(2, 180.0, 3.0, 128)
+
+
+def frames(pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Simulated frames of one night, and of another."""
+    sky = two_nights()
+    images = sky.images(FrameRecipe(pixels=pixels))
+    return images[sky.night == 0], images[sky.night == 1]
+
+
+def distributions(pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Simulated electron distributions of one event, and of another."""
+    data = make_edr(events=2, duration_s=3.6)
+    images = data.draw(replace(data.recipe, pixels=pixels))
+    return images[data.group == data.group[0]], images[data.group != data.group[0]]
+
+
+def against_torch(encoder: Encoder, backbone: str, images: np.ndarray) -> float:
+    """Largest difference between embeddings of ONNX Runtime and of torch."""
+    import torch
+    from safetensors.numpy import load
+
+    from pyspedas_similarity.encoder.backbone import build_backbone
+
+    network = build_backbone(backbone, images.shape[1])
+    network.load_state_dict({key: torch.from_numpy(value) for key, value in load(encoder.files[WEIGHTS]).items()})
+    with torch.no_grad():
+        features = network.eval()(torch.from_numpy(runtime.fill(images)[0])).numpy()
+    return float(np.abs(encoder.encode(images) - runtime.unit_length(features)).max())
+
+
+def encoders(backbone: str, channels: int, pixels: int) -> Iterator[tuple[str, Encoder, str]]:
+    """The float network and the int8 one, and in words how far each agrees with what it was made of."""
+    known, other = (frames if channels == 1 else distributions)(pixels)
+    kind = "frame" if channels == 1 else "distribution"
+    encoder = fit_random(known, kind, BACKBONES[backbone])
+    yield "float32", encoder, f"{against_torch(encoder, backbone, other[:64]):.0e} from torch"
+    small = quantize(encoder, known, other, least_kept=0)
+    cosine = np.nansum(encoder.encode(other) * small.encode(other), axis=1).min()
+    yield "int8", small, f"cosine {cosine:.4f} or more to float32"
+
+
+def in_process(folder: Path, count: int, batch: int = 0, threads: int = 0, spin: bool = False) -> dict[str, float]:
+    """What `alone` measures, in a process of its own; 0 for the default."""
+    settings = json.dumps({"folder": str(folder), "count": count, "batch": batch, "threads": threads, "spin": spin})
+    # Not the number of threads that some shells are set to.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
+    command = [sys.executable, __file__, "alone", settings]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def alone(folder: str, count: int, batch: int, threads: int, spin: bool) -> dict[str, float]:
+    """Images a second and peak memory of this process, which must not know torch."""
+    if threads or spin:
+        _settings(threads, spin)
+    encoder = load_encoder(folder)
+    card = encoder.card
+    images = np.random.default_rng(0).random((count, card.channels, card.pixels, card.pixels), np.float32)
+    images[:, :, :2] = np.nan
+    options = {"batch": batch} if batch else {}
+    clock, processor = fastest(lambda: encoder.encode(images, **options), count)
+    found = [name for name in TORCH if name in sys.modules]
+    if found:
+        raise SystemExit(f"imported {', '.join(found)}")
+    return {"clock": clock, "processor": processor, "peak": peak_memory()}
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process so far, MB. getrusage would give the parent's where that was larger."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
+
+
+def _settings(threads: int, spin: bool) -> None:
+    """Let sessions that are opened from here on have other settings than the package gives them."""
+    import onnxruntime
+
+    def open_session(onnx: bytes, source: str) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
+        return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+    runtime.open_session = open_session
+
+
+def speed(say: Output) -> None:
+    """The table of backbones, shapes and precisions."""
+    base = _first_line(say, "backbone")
+    for backbone, channels, pixels in itertools.product(BACKBONES, (1, 4), PIXELS):
+        if channels == 4 and pixels > 64:
+            continue  # no recipe of distributions is as large
+        for precision, encoder, agreement in encoders(backbone, channels, pixels):
+            with tempfile.TemporaryDirectory() as folder:
+                found = in_process(save_encoder(encoder, Path(folder) / "encoder"), COUNTS[backbone])
+            say(f"{backbone:14s} {channels:2d} {pixels:4d} {precision:8s} {_numbers(found, base)}  {agreement}")
+
+
+def _first_line(say: Output, what: str) -> tuple[float, float]:
+    """Print the head of a table and the published loop, and give its images a second."""
+    base = published()
+    say(f"{os.cpu_count()} cores. Images a second by clock and processor, times the published loop, peak memory (MB).")
+    say(f"{what:14s} {'ch':>2s} {'px':>4s} {'':8s} {'clock':>7s} {'proc.':>7s} {'x':>6s} {'x':>6s} {'MB':>5s}")
+    say(f"{'published':14s} {3:2d} {PUBLISHED_PIXELS:4d} {'eager':8s} {base[0]:7.1f} {base[1]:7.1f} {1:6.1f} {1:6.1f}")
+    return base
+
+
+def _numbers(found: dict[str, float], base: tuple[float, float]) -> str:
+    ratio = found["clock"] / base[0], found["processor"] / base[1]
+    speed = f"{found['clock']:7.0f} {found['processor']:7.0f} {ratio[0]:6.1f} {ratio[1]:6.1f}"
+    return f"{speed} {found['peak']:5.0f}"
+
+
+def shipped(say: Output) -> None:
+    """The table of the encoders that come with the package."""
+    base = _first_line(say, "encoder")
+    for name in available():
+        card = load_encoder(FOLDER / name).card
+        found = in_process(FOLDER / name, COUNTS["compact"])
+        say(f"{name:14s} {card.channels:2d} {card.pixels:4d} {'float32':8s} {_numbers(found, base)}")
+
+
+def batches(say: Output) -> None:
+    """The table of images at once, and of threads."""
+    say(f"{os.cpu_count()} cores, one channel, float32. Images a second by clock and processor, peak memory (MB).")
+    say(f"{'backbone':9s} {'px':>4s} {'batch':>6s} {'threads':>21s} {'clock':>7s} {'proc.':>7s} {'MB':>5s}")
+    default = (0, False)
+    for backbone, pixels in itertools.product(BACKBONES, (64, 128)):
+        with tempfile.TemporaryDirectory() as folder:
+            encoder = fit_random(frames(pixels)[0], "frame", BACKBONES[backbone])
+            where = save_encoder(encoder, Path(folder) / "encoder")
+            middle = 2**18 // pixels**2
+            tried = [(batch, *default) for batch in (4, 16, 64, 256)] + [(middle, 1, False), (middle, 0, True)]
+            for batch, threads, spin in tried:
+                found = in_process(where, 256, batch, threads, spin)
+                words = f"{threads or 'one a core'}{', spinning' if spin else ''}"
+                numbers = f"{found['clock']:7.0f} {found['processor']:7.0f} {found['peak']:5.0f}"
+                say(f"{backbone:9s} {pixels:4d} {batch:6d} {words:>21s} {numbers}")
+
+
+def int8(say: Output) -> None:
+    """What networks trained for some epochs on simulated nights keep on others."""
+    from pyspedas_similarity.encoder.training import TrainingPlan, train
+
+    sky = simulate(6, 600.0, 6.0, 128)
+    recipe = FrameRecipe(pixels=64)
+    images = sky.images(recipe)
+    known, other = images[sky.night < 4], images[sky.night >= 4]
+    say(f"VICReg on {len(known)} simulated frames of four nights, 64 px; neighbors among {len(other)} of two others.")
+    for backbone, epochs in (("compact", 6), ("resnet18", 1)):
+        plan = TrainingPlan(method="vicreg", backbone=backbone, epochs=epochs)
+        about = {"kind": "frame", "recipe": recipe.to_dict(), "recipe_hash": recipe.hash, "data": ["simulated nights"]}
+        encoder = train(known, plan=plan, name=backbone, progress=False, **about)
+        small = quantize(encoder, known, other, least_kept=0)
+        cosine = np.nansum(encoder.encode(other) * small.encode(other), axis=1)
+        kept = small.card.metrics[RECORD]["neighbors_kept"]
+        size = [sum(map(len, each.files.values())) / 1e6 for each in (encoder, small)]
+        say(f"{backbone:9s} {epochs} epochs: {kept:.3f} of ten nearest kept, cosine {cosine.mean():.4f} in the mean,")
+        say(f"          {size[0]:.1f} MB become {size[1]:.1f} MB")
+        try:
+            quantize(encoder, known, other)
+        except SimilarityError as error:
+            say(f"          not handed over: {error.found}")
+
+
+def main() -> None:
+    """Print one of the tables."""
+    if sys.argv[1:2] == ["alone"]:
+        print(json.dumps(alone(**json.loads(sys.argv[2]))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables = {"speed": speed, "shipped": shipped, "batches": batches, "int8": int8}
+    parser.add_argument("table", choices=tables)
+    parser.add_argument("--output", type=Path)
+    choice = parser.parse_args()
+    tables[choice.table](Output(choice.output))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Draw every picture of `pyspedas_similarity.results.figures` from simulated data, to be looked at.
+
+    python benchmarks/gallery_pictures.py FOLDER [--only NAME ...]
+
+The small ones are those of docs/images; numbers that the pages tell are printed. All of it is simulated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+
+import pyspedas
+
+import pyspedas_similarity as sim
+from pyspedas_similarity.simulate import allsky, fpi
+
+PASS = ["2020-01-01/00:00:00", "2020-01-01/00:10:00"]
+SITE = ["2020-01-01/00:00:00", "2020-01-01/00:00:20"]
+NIGHT = ["2020-01-02/06:00:00", "2020-01-02/06:40:00"]
+
+
+def middle_of_first(name: str, kind: str, key: str = "region") -> np.datetime64:
+    """The middle of the first stay in a state, of which the simulation knows."""
+    state = np.array(pyspedas.get_data(name, metadata=True)["simulated"][key]) == kind
+    first = int(np.argmax(state))
+    after = np.flatnonzero(~state[first:])
+    length = int(after[0]) if len(after) else len(state) - first
+    return pyspedas.get_data(name, dt=True).times[first + length // 2]
+
+
+def ions(folder: Path) -> None:
+    """Jets in a pass along the magnetopause."""
+    names = fpi.load(trange=PASS, seed=3)
+    found = sim.find_similar(names[0], like=middle_of_first(names[0], "jet"), k=12, errors="raise")
+    title = "Simulated ions: a jet and its matches"
+    sim.plot_matches(found, folder / "simulated_matches_ions.png", title=title, dpi=85, errors="raise")
+    sim.plot_matches(found, folder / "matches_ions_encoded.png", most=3, encoded_too=True, errors="raise")
+    above = ["simulated1_dis_energyspectr_omni_brst", "simulated1_dis_bulkv_dbcs_brst", names[0]]
+    above = [one for one in above if one in pyspedas.tplot_names(quiet=True)]
+    sim.plot_score(found, above, path=folder / "score_ions.png", title="Simulated ions", errors="raise")
+    shown = ["simulated1_dis_numberdensity_brst", "simulated1_dis_bulkv_dbcs_brst", above[0]]
+    shown = [one for one in shown if one in pyspedas.tplot_names(quiet=True)]
+    made = sim.superposed_epochs(shown, found, 10, 10, path=folder / "simulated_epochs.png", dpi=90, errors="raise")
+    print(f"epochs: {len(made.centers)} events, {made.overlapping} windows overlap")
+    drove = sim.what_drove(found, path=folder / "drove_ions.png", errors="raise")
+    print(f"drove: score {drove.score:.3f}, strongest at {drove.strongest}, fall {np.nanmax(drove.change):.3f}")
+
+
+def electrons(folder: Path) -> None:
+    """Crescents at a reconnection site, in the axes of the field."""
+    names = fpi.load_electrons(trange=SITE, seed=2)
+    kinds = sorted(set(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"]))
+    print("electron states:", ", ".join(kinds))
+    kind = next((one for one in kinds if "crescent" in one or "diffusion" in one), kinds[0])
+    found = sim.find_similar(names[0], like=middle_of_first(names[0], kind), k=5, exclude=0.3, errors="raise")
+    sim.plot_matches(found, folder / "matches_electrons.png", title=f"Simulated electrons: {kind}", errors="raise")
+    sim.what_drove(found, path=folder / "drove_electrons.png", errors="raise")
+
+
+def cameras(folder: Path) -> None:
+    """A streamer in a night above one camera."""
+    names = allsky.load(NIGHT, probe=["fsmi"], seed=4)
+    kinds = pyspedas.get_data(names[0], metadata=True)["simulated"]["kind"]
+    kind = "streamer" if "streamer" in kinds else next(one for one in kinds if one != "quiet")
+    seed = middle_of_first(names[0], kind, "kind")
+    found = sim.find_similar(names[0], like=seed, k=7, errors="raise")
+    sim.plot_matches(found, folder / "matches_frames.png", title=f"Simulated frames: {kind}", errors="raise")
+    path = folder / "simulated_keogram_score.png"
+    sim.plot_keogram(found, path, height_km=110, title=f"Simulated night, seed: {kind}", dpi=85, errors="raise")
+    sim.what_drove(found, path=folder / "drove_frames.png", errors="raise")
+
+
+def archive(folder: Path) -> None:
+    """Two passes in an archive."""
+    with tempfile.TemporaryDirectory() as place:
+        kept = sim.open_archive(place)
+        names = fpi.load(trange=PASS, seed=3)
+        sim.add(kept, names[0])
+        jet = middle_of_first(names[0], "jet")
+        region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
+        times = pyspedas.get_data(names[0], dt=True).times
+        events = [[times[run[0]], times[run[-1]]] for run in runs(region == "jet")]
+        found = sim.find_similar(archive=kept, like=jet, k=8, errors="raise")
+        for color in ("time", "score", "source"):
+            path = folder / ("simulated_archive_map.png" if color == "time" else f"archive_map_{color}.png")
+            sim.plot_archive_map(kept, found, events, color, path, most=3000, dpi=85, errors="raise")
+
+
+def runs(inside: np.ndarray) -> list[np.ndarray]:
+    """Rows of each stretch that is inside."""
+    rows = np.flatnonzero(inside)
+    return np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "ions": ions,
+    "electrons": electrons,
+    "cameras": cameras,
+    "archive": archive,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="+", default=list(PARTS), choices=PARTS)
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    for name in chosen.only:
+        began = time.perf_counter()
+        PARTS[name](chosen.folder)
+        print(f"{name}: {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

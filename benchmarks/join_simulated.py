@@ -1,0 +1,42 @@
+"""Matches of a simulated pass against its true jets: ``python benchmarks/join_simulated.py``.
+
+The output is ``docs/results_join.txt``. The seed is the middle of the first jet; the events are all jets of the pass.
+"""
+
+import numpy as np
+
+import pyspedas_similarity as sim
+from pyspedas_similarity import tplot
+from pyspedas_similarity.results.joins import summary_of
+from pyspedas_similarity.search.events import sample_ends
+from pyspedas_similarity.simulate import fpi
+
+COLUMNS = ["status", "start", "end", "score", "event_start", "event_end", "overlap_s"]
+
+
+def jets(name):
+    """Start and end of each jet of a simulated variable."""
+    variable = tplot.read(name)
+    is_jet = np.array(variable.attributes["simulated"]["region"]) == "jet"
+    first = np.flatnonzero(is_jet & ~np.append(False, is_jet[:-1]))
+    last = np.flatnonzero(is_jet & ~np.append(is_jet[1:], False))
+    return [list(pair) for pair in zip(variable.times[first], sample_ends(variable.times)[last], strict=True)]
+
+
+def main():
+    name = fpi.load(["2020-01-01 00:00:00", "2020-01-01 00:20:00"], seed=1)[0]
+    events = jets(name)
+    seed = events[0][0] + (events[0][1] - events[0][0]) // 2
+    found = sim.find_similar(name, like=seed, errors="raise")
+    for interval in ("binomial", "bootstrap"):
+        joined = sim.join_events(found, events, interval=interval, stretch=60)
+        if interval == "binomial":
+            joined["score"].info.format = ".3f"
+            for column in ("start", "end", "event_start", "event_end"):
+                joined[column].precision = 3
+            print("\n".join(joined[COLUMNS].pformat(max_lines=-1, max_width=-1, show_unit=False)))
+        print(summary_of(joined))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The table of the label curve on the screen."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .labeled import LabeledSet
+
+if TYPE_CHECKING:
+    from .run import Plan
+
+_WIDTH = 118
+
+
+def heading(plan: Plan) -> str:
+    """What the columns are."""
+    form = "quick form: small sets, few draws" if plan.quick else "full form"
+    text = (
+        f"Accuracy against labels per class, {form}. Labels come from half of the groups (events, passes, nights), the "
+        "test is in the other half; accuracy is the mean over classes. In parentheses 95 % intervals by bootstrap over "
+        "groups and draws of labels. 'less pixels' and 'less nothing': difference to the probe on pixels and to the "
+        "network from nothing, at the most labels, in pairs: same labels, groups and draws. A line is a linear probe "
+        "on an encoder's embeddings, as classify fits it; 'tuned' the same after fine-tuning its backbone; 'from "
+        "nothing' a compact network that knows the labels alone. s: seconds of processor time of a training with the "
+        "most labels; they depend on the machine."
+    )
+    return textwrap.fill(text, _WIDTH) + "\n"
+
+
+def print_set(data: LabeledSet, rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
+    """Print what is asked and a line for each encoder and network."""
+    origin = "SIMULATED" if data.simulated else "real data"
+    say(f"{data.name} [{origin}] {data.title}")
+    classes, counts = np.unique(data.label, return_counts=True)
+    named = ", ".join(f"{each} {count}" for each, count in zip(classes, counts, strict=True))
+    _wrapped(f"By {data.truth}. Samples: {named}.", say)
+    first = rows[0]
+    fewest = {row["labels"]: row["fewest"] for row in rows if row["fewest"] < row["labels"]}
+    lacking = "".join(f" At {most} labels a class may have but {least}." for most, least in fewest.items())
+    _wrapped(
+        f"{first['groups']} groups, {first['draws']} draws of labels; chance is {1 / first['classes']:.2f}.{lacking}",
+        say,
+    )
+    labels = sorted({row["labels"] for row in rows})
+    heads = "".join(f"{each:<18d}" for each in labels)
+    say(f"  {'labels per class':24s}{heads}{'less pixels':22s}{'less nothing':22s}{'s':>6s}")
+    for name in dict.fromkeys(row["line"] for row in rows):
+        found = {row["labels"]: row for row in rows if row["line"] == name}
+        cells = "".join(f"{_cell(found[each]) if each in found else '':18s}" for each in labels)
+        last = found[max(found)]
+        differences = "".join(f"{_difference(last, key):22s}" for key in ("less_pixels", "less_nothing"))
+        say(f"  {name:24s}{cells}{differences}{last['seconds']:6.1f}")
+    say("")
+
+
+def _wrapped(text: str, say: Callable[[str], None]) -> None:
+    say(textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  "))
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return f"{row['accuracy']:.2f} ({row['accuracy_low']:.2f}-{row['accuracy_high']:.2f})"
+
+
+def _difference(row: dict[str, Any], key: str) -> str:
+    if np.isnan(row[key]):
+        return ""
+    return f"{row[key]:+.2f} ({row[f'{key}_low']:+.2f} {row[f'{key}_high']:+.2f})"

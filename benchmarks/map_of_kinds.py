@@ -1,0 +1,72 @@
+"""Maps of simulated nights by kind of aurora and of simulated electrons by region.
+
+    python benchmarks/map_of_kinds.py [--encoder NAME|FOLDER ...] [--method umap|pca] [--out FOLDER]
+
+For each: the share of the 10 nearest samples of other nights or events that are of the same kind, in the embedding and
+in the map, and the trustworthiness of the map (Venna & Kaski 2001, by scikit-learn): 1 where the map puts nobody near
+who is not near in the embedding. All of it is simulated.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from sklearn.manifold import trustworthiness
+
+from benchmarks.labeled import LabeledSet, electrons, nights
+from benchmarks.run import encoders_of, recipe_of
+from pyspedas_similarity.plotting.embedding_map import embedding_map, plot_embedding_map
+
+NEAREST = 10
+
+
+def share_of_kind(places: np.ndarray, kind: np.ndarray, group: np.ndarray) -> float:
+    """Of the nearest of other groups, how many share the kind."""
+    distance = ((places[:, None] - places) ** 2).sum(axis=2)
+    distance[group[:, None] == group] = np.inf
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEAREST]
+    return float((kind[nearest] == kind[:, None]).mean())
+
+
+def table_and_map(data: LabeledSet, name: str, method: str, path: Path | None) -> None:
+    recipe = recipe_of(name, data.recipe)
+    if recipe is None:
+        return
+    images = data.draw(recipe)
+    encoder = next(iter(encoders_of(name, images, recipe, 1)))
+    embeddings = encoder.encode(images)
+    known = np.isfinite(embeddings).all(axis=1)
+    embeddings, kind, group = embeddings[known], data.label[known], data.group[known]
+    found = embedding_map(embeddings, method)
+    shares = [share_of_kind(values, kind, group) for values in (embeddings.astype(np.float64), found.places)]
+    chance = float(((kind[:, None] == kind) & (group[:, None] != group)).sum() / (group[:, None] != group).sum())
+    trust = trustworthiness(embeddings, found.places, n_neighbors=NEAREST, metric="cosine")
+    title = Path(name).name
+    line = f"{data.name:8s}{title:14s}{len(kind):6d}{chance:9.2f}{shares[0]:12.2f}{shares[1]:9.2f}{trust:17.3f}"
+    print(f"{line}   {found.method}", flush=True)
+    if path is not None:
+        heading = {"nights": "Simulated all-sky frames, two stations, by kind of aurora"}
+        heading = heading.get(data.name, "Simulated electrons at reconnection sites, by region")
+        plot_embedding_map(found, kind, path, f"{heading}; encoder '{title}'")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", nargs="+", default=["pixels", "oriented", "hybrid"])
+    parser.add_argument("--method", default="auto", choices=("auto", "umap", "pca"))
+    parser.add_argument("--out", type=Path, help="folder for the pictures")
+    chosen = parser.parse_args()
+    print(
+        "SIMULATED. Share of the 10 nearest of other groups that are of the same kind, and trustworthiness of the map."
+    )
+    print(f"{'set':8s}{'encoder':14s}{'n':>6s}{'chance':>9s}{'embedding':>12s}{'map':>9s}{'trustworthiness':>17s}")
+    for data in (nights(), electrons()):
+        for name in chosen.encoder:
+            path = chosen.out and chosen.out / f"simulated_map_{data.name}_{Path(name).name}.png"
+            table_and_map(data, name, chosen.method, path)
+
+
+if __name__ == "__main__":
+    main()

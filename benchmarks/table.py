@@ -1,0 +1,126 @@
+"""The table of a benchmark: on the screen, as text, as CSV and as ECSV."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyspedas_similarity.errors import ArgumentError
+
+from .measures import MEASURES
+from .tasks import DataSet, Task
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from .run import Plan
+
+STEM = "bench"
+HEADLINE = "ap"
+"""The measure that is shown without leak control as well."""
+
+_WIDTH = 118
+_COUNTS = {"rank", "gain@10"}
+
+
+def begin(folder: Path, stem: str = STEM) -> None:
+    """Make the folder, before hours of work are lost for want of it.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{stem}.txt").touch()
+    except OSError as error:
+        raise ArgumentError(
+            f"--out {folder}", f"it cannot be written ({error.strerror})", "Give another folder."
+        ) from error
+
+
+def heading(plan: Plan) -> str:
+    """What the columns are."""
+    form = "quick form: small simulated sets" if plan.quick else "full form"
+    text = (
+        f"Retrieval benchmark, {form}. In parentheses 95 % intervals by bootstrap over groups (events, nights, passes, "
+        "stretches of time) and seeds; a group's queries are drawn together. p@k: precision among the first k. ap: "
+        "average precision. r@k: recall. median rank: of the first right answer. gain@10: p@10 over the share of right "
+        "candidates. two@6: share of queries with right answers of two groups among the first six samples; two@6e: "
+        "among the first six groups, of each of which the nearest sample counts. ap, leaky: without the leak control. "
+        "over best: ap less that of the best encoder that is made from its name, query by query; the interval is of "
+        "the difference. kB: files of the encoder, 0 for a formula. Times depend on the machine."
+    )
+    return textwrap.fill(text, _WIDTH) + "\n"
+
+
+def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
+    """Print what is asked and the lines of one task, encoders under each other."""
+    controlled = [row for row in rows if row["leak_control"]]
+    if not controlled:
+        say(f"{data.name}/{task.name}: no query has a right answer here\n")
+        return
+    leaky = {row["encoder"]: row for row in rows if not row["leak_control"]}
+    first = controlled[0]
+    origin = "SIMULATED" if data.simulated else "real data"
+    title = task.name if task.name == data.name else f"{data.name}/{task.name}"
+    say(f"{title} [{origin}] {data.title}")
+    say(textwrap.fill(f"{task.title}. Right by: {task.labels}.", _WIDTH, initial_indent="  ", subsequent_indent="  "))
+    say(
+        f"  {first['queries']} queries of {first['groups']} groups, {first['candidates']:.0f} candidates in the mean, "
+        f"{first['base']:.4f} of them right"
+    )
+    shown = [key for key in MEASURES if np.isfinite(first[key])]
+    heads = "".join(f"{_head(key):18s}" for key in shown)
+    costs = f"{'ms/image':>9s}{'dim':>6s}{'kB':>8s}{'seeds':>6s}"
+    say(f"  {'encoder':18s}{heads}{HEADLINE + ', leaky':18s}{'over best':36s}{costs}")
+    for row in controlled:
+        cells = "".join(f"{_cell(row, key):18s}" for key in shown)
+        without = _cell(leaky[row["encoder"]], HEADLINE)
+        costs = f"{row['ms_per_image']:9.2f}{row['dimension']:6d}{row['kilobytes']:8.0f}{row['seeds']:6d}"
+        how = f"  {row['how']}" if row["how"] else ""
+        say(f"  {row['encoder']:18s}{cells}{without:18s}{_over(row):36s}{costs}{how}")
+    say("")
+
+
+def _over(row: dict[str, Any]) -> str:
+    """How far the row is above the best baseline, and which that is."""
+    if not row["best_baseline"]:
+        return ""
+    bounds = "" if np.isnan(row["lead_low"]) else f" ({row['lead_low']:+.3f} to {row['lead_high']:+.3f})"
+    return f"{row['lead']:+.3f}{bounds} {row['best_baseline']}"
+
+
+def _head(key: str) -> str:
+    return {"rank": "median rank", "ap": "mean ap"}.get(key, key)
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    value, low, high = (_number(row[name], key) for name in (key, f"{key}_low", f"{key}_high"))
+    return value if np.isnan(row[f"{key}_low"]) else f"{value} ({low}-{high})"
+
+
+def _number(value: float, key: str) -> str:
+    if key in _COUNTS:
+        return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2f}"
+
+
+def write(rows: Sequence[dict[str, Any]], lines: Sequence[str], plan: Plan, folder: Path, stem: str = STEM) -> Table:
+    """Write the text, and the table as CSV and ECSV, and give the table."""
+    from astropy.table import Table
+
+    (folder / f"{stem}.txt").write_text("\n".join(lines) + "\n")
+    table = Table(list(rows)) if rows else Table()
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(plan).items()}
+    table.meta["plan"] = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+    if rows:
+        for ending, form in (("ecsv", "ascii.ecsv"), ("csv", "ascii.csv")):
+            table.write(folder / f"{stem}.{ending}", format=form, overwrite=True)
+    return table

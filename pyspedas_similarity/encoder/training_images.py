@@ -1,0 +1,180 @@
+"""The images of a training run: which can be used, which are held out, and who is whose partner.
+
+Images stay where they are, in memory or in a memory-mapped file, and come out a batch at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .runtime import fill, is_usable
+
+FEWEST_IMAGES = 16
+MOST_PROBED = 1024
+"""Images looked at after each epoch: enough for a mean precision to about 0.01."""
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Images and their relations.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (n, channels, pixels, pixels), NaN where nothing was measured.
+    training, held_out : numpy.ndarray
+        Rows to train on, and rows of other groups to judge by.
+    partners : numpy.ndarray
+        (n, k) rows that saw the same thing, on the same side of the split; -1 for none.
+    seed : int
+        Decides what is probed.
+    """
+
+    images: np.ndarray
+    training: np.ndarray
+    held_out: np.ndarray
+    partners: np.ndarray
+    seed: int
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        """The images of `rows`, 0 where nothing was measured, (len(rows), channels, pixels, pixels) float32."""
+        return fill(np.asarray(self.images[rows], np.float32))[0]
+
+    def drawn(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+        """For each of `rows` one of its partners, drawn with the probability `share`, or itself."""
+        if not self.partners.shape[1]:
+            return rows
+        choices = self.partners[rows]
+        # The largest of random numbers, one a partner: each is as likely.
+        ticket = np.where(choices >= 0, rng.random(choices.shape), -1.0)
+        chosen = np.take_along_axis(choices, ticket.argmax(axis=1)[:, None], axis=1)[:, 0]
+        takes = (rng.random(len(rows)) < share) & (chosen >= 0)
+        return np.where(takes, chosen, rows)
+
+    def settling(self) -> np.ndarray:
+        """Rows that set batch normalization: some of the training set, in random order."""
+        return np.random.default_rng([self.seed, 1]).permutation(self.training)[:MOST_PROBED]
+
+    def probed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to judge an epoch by, at most about `MOST_PROBED`, and their partners as positions among them."""
+        pool = self.held_out if len(self.held_out) else self.training
+        most = MOST_PROBED // (1 + self.partners.shape[1])
+        rows = pool if len(pool) <= MOST_PROBED else np.random.default_rng([self.seed, 2]).permutation(pool)[:most]
+        theirs = self.partners[rows]
+        rows = np.union1d(rows, theirs[theirs >= 0])
+        position = np.full(len(self.images) + 1, -1)  # the last is for -1
+        position[rows] = np.arange(len(rows))
+        return rows, position[self.partners[rows]]
+
+    def hash(self) -> str:
+        """16 hex characters naming the images and their relations."""
+        digest = hashlib.sha256(str(self.images.shape).encode())
+        for first in range(0, len(self.images), _BLOCK):
+            digest.update(np.ascontiguousarray(self.images[first : first + _BLOCK], np.float32))
+        for rows in (self.training, self.held_out, self.partners):
+            digest.update(np.ascontiguousarray(rows, np.int64))
+        return digest.hexdigest()[:16]
+
+
+def make_library(
+    images: np.ndarray,
+    positives: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    held_out: float = 0.2,
+    seed: int = 0,
+) -> Library:
+    """Check images and relations, and split them.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (n, channels, pixels, pixels).
+    positives : numpy.ndarray, optional
+        (n,) or (n, k) whole numbers: rows that saw the same thing, -1 for none.
+    groups : numpy.ndarray, optional
+        (n,) labels of events or nights. Whole groups are held out: neighbors in time are nearly equal, so a split at
+        random would leak. Only with positives, which are what is judged by.
+    held_out : float
+        Share of the images, at most; one group, the smallest, where each is larger.
+    seed : int
+        Decides which groups are held out.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than 16 images to train on, images that are all the same, or relations that do not fit.
+    """
+    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
+        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+    images = np.asanyarray(images)
+    usable = _usable(images)
+    if usable.sum() < FEWEST_IMAGES:
+        found = f"{usable.sum()} of {len(images)} can be used"
+        raise ArgumentError("images", found, f"Give {FEWEST_IMAGES} or more, or use a fixed encoder.")
+    partners = _partners(positives, usable)
+    held = np.zeros(len(images), bool)
+    if groups is not None and positives is not None and held_out > 0:
+        held = _held_out(np.asarray(groups), usable, held_out, seed)
+    partners[(partners >= 0) & (held[partners] != held[:, None])] = -1  # nothing leaks across the split
+    if held.any() and not (partners[held] >= 0).any():
+        held[:] = False  # nothing to judge by
+        partners = _partners(positives, usable)
+    training = np.flatnonzero(usable & ~held)
+    if len(training) < FEWEST_IMAGES:
+        found = f"{len(training)} images are left to train on beside {held.sum()} held out"
+        raise ArgumentError("groups", found, "Give more groups, or held_out=0.")
+    return Library(images, training, np.flatnonzero(held), partners, seed)
+
+
+def _usable(images: np.ndarray) -> np.ndarray:
+    """Which images can be used, block by block: (n,) bool."""
+    usable = np.zeros(len(images), bool)
+    first_used, differ = None, False
+    for first in range(0, len(images), _BLOCK):
+        block = np.asarray(images[first : first + _BLOCK], np.float32)
+        usable[first : first + _BLOCK] = good = is_usable(block)
+        if good.any() and not differ:
+            filled = fill(block[good])[0]
+            first_used = filled[0] if first_used is None else first_used
+            differ = bool((filled != first_used).any())
+    if usable.sum() >= FEWEST_IMAGES and not differ:
+        raise ArgumentError("images", f"all {usable.sum()} usable ones are the same", "Give images that differ.")
+    return usable
+
+
+def _partners(positives: np.ndarray | None, usable: np.ndarray) -> np.ndarray:
+    """Partners (n, k) that can be used and are others."""
+    n = len(usable)
+    if positives is None:
+        return np.empty((n, 0), np.int64)
+    positives = np.asarray(positives)
+    if positives.dtype.kind not in "iu" or positives.ndim not in (1, 2) or len(positives) != n:
+        found = f"{positives.dtype} of shape {positives.shape} beside {n} images"
+        raise ArgumentError("positives", found, "Give whole numbers, (n,) or (n, k).")
+    partners = positives.reshape(n, -1).astype(np.int64)
+    if partners.size and not (partners.min() >= -1 and partners.max() < n):
+        raise ArgumentError("positives", f"{partners.min()} to {partners.max()}", f"Give rows of 0 to {n - 1}, or -1.")
+    good = (partners >= 0) & usable[partners] & usable[:, None] & (partners != np.arange(n)[:, None])
+    return np.where(good, partners, -1)
+
+
+def _held_out(groups: np.ndarray, usable: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Whole groups of at most `share` of the usable images: (n,) bool; none where there is but one group."""
+    if groups.shape != usable.shape:
+        raise ArgumentError("groups", f"shape {groups.shape} beside {len(usable)} images", "Give one label an image.")
+    names, label = np.unique(groups[usable], return_inverse=True)
+    sizes = np.bincount(label, minlength=len(names))
+    taken: list[int] = []
+    for each in np.random.default_rng([seed, 0]).permutation(len(names)):
+        if sizes[taken].sum() + sizes[each] <= share * len(label):
+            taken.append(int(each))
+    if not taken and len(names) > 1:
+        taken = [int(sizes.argmin())]
+    held = np.zeros(len(usable), bool)
+    held[usable] = np.isin(label, taken)
+    return held

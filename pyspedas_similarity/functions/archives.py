@@ -1,0 +1,362 @@
+"""Public functions that keep embeddings: `open_archive` and `add`, alone or with the workers of a cluster."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..archive.archive import Archive
+from ..archive.rows import Rows
+from ..archive.store import Staged
+from ..encoder.runtime import Encoder
+from ..errors import BusyArchiveError, DamagedArchiveError, LoadError, SimilarityError
+from ..imaging.recipes import Recipe
+from ..library.archive_rows import in_batches, marks_of, rows_of
+from ..library.archived import as_archive, identity_of, with_encoder_of
+from ..library.distributed import ArrayTask, Done, FileTask, Spread, array_tasks, check_client, file_tasks
+from ..library.encoding import Choices, Plan, make_plan, prepare, prepared_segments, progress_bar
+from ..library.inputs import load_variables, open_pieces, open_segments, within
+from ..times import to_interval
+from ..tplot import Variable
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+logger = logging.getLogger(__name__)
+
+# Samples that become durable together: what a crash costs at most.
+_BATCH = 4096
+# Small files slow down opening and reading; so many of them are joined.
+_MOST_BATCHES = 64
+# What workers staged is joined by one commit: at most so many rows, and not less often than that.
+_COMMIT_ROWS, _COMMIT_S = 2**16, 30.0
+_MOST_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the samples that were given to `add`.
+
+    Attributes
+    ----------
+    version : int
+        Of the archive, with them in it; 0 where there is still none.
+    added : int
+        Samples that are new.
+    skipped : int
+        Samples that were there already.
+    left_out : int
+        Samples that cannot be encoded: nothing measured, or the same everywhere.
+    """
+
+    version: int
+    added: int
+    skipped: int
+    left_out: int
+
+
+def open_archive(
+    path: str | Path,
+    version: int | None = None,
+    memory: float | None = None,
+    storage_options: dict[str, str] | None = None,
+) -> Archive:
+    """Open an archive of embeddings, or name the folder of one that `add` will begin.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, or the address of an object store: 's3://bucket/prefix', 'gs://...' or 'az://...'. Nothing is written
+        before something is added, and no store is contacted before something is asked of it.
+    version : int, optional
+        Look at an older state (``versions()`` lists them); default the newest at every call.
+    memory : float, optional
+        Gigabytes that embeddings may take in memory. An archive that needs more is read from the disk at every search.
+        Default half of the machine's memory.
+    storage_options : dict of str, optional
+        Endpoint, region and credentials of an object store, such as ``{'endpoint': ..., 'access_key_id': ...}``, by the
+        names of the Rust crate object_store. Default what the environment says (``AWS_ACCESS_KEY_ID``, ...). Told to
+        nobody and kept nowhere.
+
+    Returns
+    -------
+    Archive
+        For `add` and ``find_similar(archive=...)``. Its methods: ``versions()``, ``at(version)``, ``restore(version)``,
+        ``verify()``, ``repair()``, ``compact(keep=...)``.
+
+    Raises
+    ------
+    ArchiveError
+        If the folder holds an archive that cannot be read.
+    ArgumentError
+        If the address or the options are not served.
+
+    Examples
+    --------
+    >>> import pyspedas_similarity as sim
+    >>> archive = sim.open_archive('electrons')  # doctest: +SKIP
+    >>> sim.add(archive, instrument='mms_des', probe=1, trange=['2015-10-16', '2015-10-17'])  # doctest: +SKIP
+    >>> sim.find_similar(archive=archive, like='2015-10-16/13:07:02.2')  # doctest: +SKIP
+    """
+    archive = Archive(path, version, None if memory is None else int(memory * 1e9), storage_options)
+    if isinstance(archive.path, Path) and archive.begun:
+        logger.info("%r", archive)
+    return archive
+
+
+def add(
+    archive: Archive | str | Path,
+    names: str | int | Iterable[str | int] | None = None,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    encoder: str | Path | Encoder | None = None,
+    recipe: Recipe | None = None,
+    field: str | None = None,
+    velocity: str | None = None,
+    progress: bool = True,
+    client: Client | None = None,
+    thumbnails: bool = False,
+    **load_keywords: Any,
+) -> Added:
+    """Embed samples and keep them.
+
+    Parameters
+    ----------
+    archive : Archive, str or Path
+        From `open_archive`, or its folder; begun where there is none.
+    names, trange, instrument, probe, recipe, field, velocity
+        As in `find_similar`.
+    encoder : str, path or Encoder, optional
+        As in `find_similar`; default the archive's own, where it is one that has a name.
+    progress : bool
+        Show a progress bar, in a terminal, on anything over two seconds.
+    client : dask.distributed.Client, optional
+        Let its workers load and encode. They have to see the folder of the archive, and that of the data, under the
+        same paths, and need this package with its extra ``scale``.
+    thumbnails : bool
+        Keep a small picture of each sample as it was measured, some kilobytes, so that `report` and `review` can show
+        what was found without loading anything. It takes some milliseconds a sample.
+    **load_keywords
+        Keywords of the instrument's loader.
+
+    Returns
+    -------
+    Added
+        How many samples were added, skipped because they were there, and left out.
+
+    Raises
+    ------
+    MixingError
+        If these samples would be embedded by another encoder or recipe than those in the archive.
+    WorkerError
+        If a task fails on a worker or kills one after the other; it names the file or the time.
+    SimilarityError
+        For bad input, or where the archive cannot be written.
+
+    Notes
+    -----
+    Samples of a source and start time that are in the archive are not encoded again: called once more after a crash or
+    with a longer range, it goes on where it stopped. Every few thousand samples are durable before the next ones are
+    made; only those are in memory, and the loaded data: for an instrument with segments one segment, else all of it.
+
+    Camera frames of registered all-sky cameras are kept whatever their state, with the flag of `frame_quality`;
+    ``find_similar(archive=...)`` leaves out those that are not usable unless told otherwise.
+
+    With a client, the first segment is loaded here to settle encoder and recipe. Then each task is one file of an
+    instrument with segments; of other instruments and of `names`, which are loaded here, some 16 MB of samples that are
+    sent to a worker. A few tasks for each worker exist at a time. What came back is committed together, in the order of
+    the tasks, every half a minute or 65,536 samples: what is lost when the caller dies. The rows are those that are
+    made without a client, to the last bit where libraries and processors are the same. A worker does one task at a
+    time, however many threads it has, in the memory that `add` takes by itself. What dead workers left is removed.
+    """
+    archive = as_archive(archive)
+    archive.check_writable()
+    if client is not None:
+        check_client(client)
+    companions = {"field": field, "velocity": velocity}
+    choices = Choices(instrument, encoder, recipe, companions, progress, usable_only=None, thumbnails=bool(thumbnails))
+    filling = _Filling(archive, with_encoder_of(choices, archive))
+    if client is not None:
+        _spread(client, filling, (names, trange, filling.choices.instrument, probe, load_keywords))
+        filling.tidy()
+        return filling.told()
+    batches = filling.batches(_samples(names, trange, probe, load_keywords, filling.choices))
+    with closing(batches):
+        for plan, rows in batches:
+            filling.keep(plan, rows)
+    filling.tidy()
+    return filling.told()
+
+
+def _samples(
+    names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
+) -> Iterator[tuple[Plan, Variable]]:
+    """What is to be added, piece by piece, with the plan of how it is embedded."""
+    segments = open_segments(names, trange, choices.instrument, probe, keywords)
+    if segments is not None:
+        yield from prepared_segments(segments, choices)
+        return
+    loaded = load_variables(names, trange, choices.instrument, probe, keywords)
+    if loaded:
+        plan = make_plan(loaded, choices)
+        yield from ((plan, part) for part in within([prepare(one, plan) for one in loaded], trange))
+
+
+def _spread(client: Client, filling: _Filling, data: tuple[Any, Any, str | None, Any, dict[str, Any]]) -> None:
+    """Let workers add what `data`, the arguments of `open_segments`, means."""
+    tasks: Iterator[FileTask | ArrayTask]
+    pieces = open_pieces(*data)
+    if pieces is not None:
+        plan = _plan_of_first(open_segments(*data), filling)
+        if plan is None:
+            return
+        tasks = file_tasks(pieces, to_interval(data[1]), data[4], filling.known)
+    else:
+        loaded = load_variables(*data)
+        if not loaded:
+            return
+        plan = make_plan(loaded, filling.choices)
+        parts = within([prepare(one, plan) for one in loaded], data[1])
+        for part in parts:
+            filling.check(plan, part)
+        tasks = (task for part in parts for task in array_tasks(part, plan, filling.wanted(part)))
+    with Spread(client, filling.archive, plan, _BATCH) as spread, closing(spread.results(tasks)) as results:
+        filling.join(plan, results)
+
+
+def _plan_of_first(segments: Iterator[Any], filling: _Filling) -> Plan | None:
+    """The plan that the first segment settles; None where there is none."""
+    with closing(segments), closing(prepared_segments(segments, filling.choices)) as prepared:
+        for plan, samples in prepared:
+            filling.check(plan, samples)
+            return plan
+    return None
+
+
+class _Filling:
+    """Counts, and knows what is in the archive."""
+
+    def __init__(self, archive: Archive, choices: Choices) -> None:
+        self.archive, self.choices = archive, choices
+        self._added = self._skipped = self._left_out = self._batches = 0
+        self._files = 0
+        self._held: list[Staged] = []
+        self._there: dict[str, np.ndarray] | None = None
+
+    def told(self) -> Added:
+        """The result."""
+        version = self.archive.version if self.archive.begun else 0
+        return Added(version, self._added, self._skipped, self._left_out)
+
+    def batches(self, pieces: Iterator[tuple[Plan, Variable]]) -> Iterator[tuple[Plan, Rows]]:
+        """Rows that are new, some thousands at a time."""
+        bar = None
+        try:
+            for plan, samples in pieces:
+                self.check(plan, samples)
+                bar = progress_bar(plan, desc="adding") if bar is None else bar
+                wanted = self.wanted(samples)
+                if wanted.any():
+                    for rows in in_batches(rows_of(samples, plan, wanted, marks_of(samples, plan)), _BATCH):
+                        yield plan, rows
+                        bar.update(len(rows))
+                del samples
+        finally:
+            if bar is not None:
+                bar.close()
+
+    def keep(self, plan: Plan, rows: Rows) -> None:
+        """Make a batch durable."""
+        measured = np.isfinite(rows.embeddings).all(axis=1)
+        self._left_out += int((~measured).sum())
+        if measured.any():
+            store = self.archive.begin(identity_of(plan, rows.embeddings.shape[1]))
+            appended = store.append(rows.take(measured))
+            self._added += appended.added
+            self._skipped += appended.skipped
+            self._batches += appended.added > 0
+
+    def join(self, plan: Plan, results: Iterator[Done]) -> None:
+        """Make durable what workers staged, some of it at a time."""
+        rows, last, lost, warnings = 0, time.monotonic(), {}, []
+        with progress_bar(plan, desc="adding") as bar:
+            try:
+                for done in results:
+                    self._held += done.staged
+                    self._skipped += done.skipped
+                    self._left_out += done.left_out
+                    warnings += done.warnings
+                    lost |= {done.label: done.lost} if done.lost else {}
+                    rows += done.rows
+                    bar.update(done.rows + done.left_out)
+                    if rows >= _COMMIT_ROWS or time.monotonic() - last >= _COMMIT_S:
+                        self._adopt()
+                        rows, last = 0, time.monotonic()
+            except SimilarityError:
+                self._adopt()  # what came before stays, as it does without workers
+                raise
+        self._adopt()
+        self._tell(warnings, lost)
+
+    def _adopt(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            appended = self.archive.store.adopt(held)
+            self._added += appended.added
+            self._skipped += appended.skipped
+            self._files += len(held)
+            self._batches += appended.added > 0
+
+    def _tell(self, warnings: list[str], lost: dict[str, str]) -> None:
+        """What workers warned of, and which files could not be had; LoadError where that is all of them."""
+        if lost and not (self._added or self._skipped or self._left_out):
+            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_TOLD])
+            raise LoadError(str(self.archive.path), f"nothing could be loaded: {named}", "Look whether workers see it.")
+        told = list(dict.fromkeys([*warnings, *(f"{label}: {why}" for label, why in lost.items())]))
+        for one in told[:_MOST_TOLD]:
+            logger.warning("%s", one)
+        if len(told) > _MOST_TOLD:
+            logger.warning("Workers warned of %d things more.", len(told) - _MOST_TOLD)
+
+    def tidy(self) -> None:
+        """Join small files where there are many."""
+        if not self._batches:
+            return
+        many = self._files >= _MOST_BATCHES
+        since = [one.what for one in self.archive.versions()]
+        since = since[len(since) - since[::-1].index("compact") :] if "compact" in since else since
+        if many or since.count("append") >= _MOST_BATCHES:
+            try:
+                self.archive.compact()
+            except (BusyArchiveError, DamagedArchiveError) as error:
+                logger.warning("Small files stay as they are: %s", error)
+
+    def wanted(self, samples: Variable) -> np.ndarray:
+        """Which samples are not there yet, bool (n,); the others are counted."""
+        wanted = ~np.isin(samples.times.astype(np.int64), self.known(samples.name))
+        self._skipped += int((~wanted).sum())
+        return wanted
+
+    def check(self, plan: Plan, samples: Variable) -> None:
+        """Refuse to mix before anything is encoded."""
+        if self.archive.begun:
+            there = self.archive.identity
+            there.check(identity_of(plan, there.dimension), str(self.archive.path))
+
+    def known(self, source: str) -> np.ndarray:
+        """Start times, in nanoseconds, of the samples of a source that were there when this began."""
+        if self._there is None:
+            self._there = {}
+            if self.archive.begun:
+                heads = self.archive.store.heads()
+                starts = heads.start.astype(np.int64)
+                self._there = {name: starts[heads.source == code] for code, name in enumerate(heads.sources)}
+        return self._there.get(source, np.zeros(0, np.int64))

@@ -1,0 +1,244 @@
+"""The verbs that are about all-sky frames alone: load them, judge them, cut keograms out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..conventions import nothing_found, pyspedas_manners, result_names
+from ..errors import VariableError
+from ..imaging import keogram as slices
+from ..imaging.frame_quality import GateRules
+from ..imaging.recipes import FrameRecipe
+from ..instruments import frames, themis_asi
+from ..provenance import versions
+from ..results import tplot_output
+from ..tplot import Variable
+
+if TYPE_CHECKING:
+    from ..instruments.asi_files import Skymap
+
+__all__ = ["ewogram", "frame_quality", "keogram", "load_asi"]
+
+
+@pyspedas_manners
+def load_asi(
+    trange: Any,
+    site: str | Sequence[str],
+    datatype: str = "asf",
+    suffix: str = "",
+    get_support_data: bool = False,
+    varnames: str | Sequence[str] | None = None,
+    time_clip: bool = True,
+    no_update: bool = False,
+    downloadonly: bool = False,
+    notplot: bool = False,
+    skymap: Skymap | str | Path | None = None,
+) -> list[str] | dict[str, dict[str, np.ndarray]]:
+    """Load full frames or thumbnails of THEMIS all-sky imagers, in the manner of pyspedas's loaders.
+
+    Parameters
+    ----------
+    trange : time range in any form
+        A range that ends at a full hour does not take that hour's file.
+    site : str or list of str
+        Four letters of a station, such as 'fsmi'.
+    datatype : {'asf', 'ast'}
+        Full frames, 256 x 256 every 3 s in hourly files, or thumbnails, 32 x 32 in daily ones.
+    suffix : str
+        Added to the names.
+    get_support_data : bool
+        With the ends of the exposures, ``thg_asf_<site>_tend`` in unix seconds, where the files have them.
+    varnames : str or list of str, optional
+        Only these variables, without suffix; ends of exposures so named come without `get_support_data`.
+    time_clip : bool
+        False: all frames of the files.
+    no_update : bool
+        Use only files that are in pyspedas's ``local_data_dir`` for THEMIS. Else those that are not there, or not
+        whole, are downloaded from its ``remote_data_dir`` and kept; whole ones are not asked for again.
+    downloadonly : bool
+        Do not read the files; return where they are.
+    notplot : bool
+        Store nothing; return the arrays.
+    skymap : Skymap or path of a .sav file, optional
+        As the archive has it. Kept in the attributes, as ``skymap``, turned to the rows and columns of the frames.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return [], or raise.
+
+    Returns
+    -------
+    list of str
+        ``thg_asf_<site>`` or ``thg_ast_<site>`` for each site, counts (time, row, column) as in the files, times to the
+        microsecond. [] where nothing is found, after one warning. With `downloadonly` paths of files.
+    dict
+        With `notplot`: for each name 'x', unix seconds, and 'y'.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    Notes
+    -----
+    Hours that could not be had are named in one warning; hours without a file, as by day, as information. For ranges
+    longer than some hours, `find_similar` and `encode` with ``instrument='themis_asi'`` read file by file.
+    """
+    wanted = [varnames] if isinstance(varnames, str) else list(varnames or [])
+    everything = not wanted or "*" in wanted
+    support = get_support_data or any(name.endswith("_tend") for name in wanted)
+    request = themis_asi.Request.read(trange, site, datatype, no_update=no_update, time_clip=time_clip, support=support)
+    if downloadonly:
+        return themis_asi.files(request) or nothing_found(f"there are no files of {request}")
+    found = themis_asi.variables(request, skymap)
+    chosen = [one for one in found if everything or one.name in wanted]
+    if not chosen:
+        there = f"only {', '.join(one.name for one in found)}" if found else "there are no data"
+        return nothing_found(f"{there} of {request}")
+    named = [replace(one, name=one.name + suffix) for one in chosen]
+    if notplot:
+        return {one.name: {"x": one.times.astype("int64") / 1e9, "y": one.values} for one in named}
+    return [tplot.write(one) for one in named]
+
+
+@pyspedas_manners
+def frame_quality(
+    names: str | int | Iterable[str | int],
+    overlays: Sequence[tuple[float, float, float, float]] = (),
+    rules: GateRules | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+) -> list[str]:
+    """Judge camera frames: which are usable, and in which something happens.
+
+    Parameters
+    ----------
+    names : str, int or list of them
+        Loaded tplot variables of frames (time, row, column), at least 64 x 64.
+    overlays : sequence of (top, bottom, left, right), optional
+        Rectangles that are no sky, such as text, as shares of rows and columns.
+    rules : GateRules, optional
+        Other thresholds than the default ones.
+    newname, suffix, overwrite, errors
+        As in `find_similar`.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_flag``, uint8 (time): 0 usable, 1 cloud, 2 Moon or twilight, 3 saturated, 4 dropped,
+        5 duplicate; and ``X_activity``, float64 (time): from 1 on something happens, NaN where a frame is dropped.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    See Also
+    --------
+    find_similar : leaves out what is not usable, and with ``active_only=True`` what is inactive
+
+    Notes
+    -----
+    What decides, and how often it errs, is in the documentation under 'All-sky frames'.
+    """
+    variables = _frames(names)
+    titles = result_names(variables, newname, suffix, ("_flag", "_activity"), overwrite)
+    rules = rules or GateRules()
+    made = []
+    for variable, (flag, activity) in zip(variables, titles, strict=True):
+        gate = frames.gate(variable, FrameRecipe(overlays=tuple(overlays)), rules)
+        provenance = {"source": variable.name, "rules": asdict(rules), "versions": versions()}
+        made.append(tplot_output.flag_series(variable, flag, gate, provenance))
+        made.append(tplot_output.activity_series(variable, activity, gate, provenance))
+    return [tplot.write(product.variable, product.options) for product in made]
+
+
+@pyspedas_manners
+def keogram(
+    names: str | int | Iterable[str | int],
+    height_km: float | None = None,
+    width: float | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+) -> list[str]:
+    """Cut keograms, from south to north, out of frames.
+
+    Parameters
+    ----------
+    names : str, int or list of them
+        Loaded tplot variables of frames (time, row, column).
+    height_km : float, optional
+        Of the light: the axis then is geodetic latitude. Needs a skymap.
+    width : float, optional
+        Of the strip: degrees across with a skymap (default 3), else columns (default 5).
+    newname, suffix, overwrite, errors
+        As in `find_similar`.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_keogram``, a spectrogram (time, bins) in the frames' units. The axis is the zenith angle
+        in degrees, positive to the north, where the frames have a skymap, else the row, from the southern edge.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    Notes
+    -----
+    Eather et al. 1976, doi 10.1029/JA081i019p03285.
+    """
+    return _slices("keogram", slices.keogram, names, height_km, width, (newname, suffix, overwrite))
+
+
+@pyspedas_manners
+def ewogram(
+    names: str | int | Iterable[str | int],
+    height_km: float | None = None,
+    width: float | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+) -> list[str]:
+    """Cut ewograms, from west to east, out of frames: ``X_ewogram``.
+
+    As `keogram`; the axis is the zenith angle, positive to the east, geodetic longitude where `height_km` is given, or
+    the column from the western edge.
+    """
+    return _slices("ewogram", slices.ewogram, names, height_km, width, (newname, suffix, overwrite))
+
+
+def _slices(
+    title: str,
+    cut: Callable[..., slices.Keogram],
+    names: Any,
+    height_km: float | None,
+    width: float | None,
+    naming: tuple[Any, str | None, bool],
+) -> list[str]:
+    variables = _frames(names)
+    newname, suffix, overwrite = naming
+    titles = result_names(variables, newname, suffix, (f"_{title}",), overwrite)
+    made = []
+    for variable, (name,) in zip(variables, titles, strict=True):
+        north_up, view = frames.north_up(variable)
+        if height_km is not None and view is None:
+            remedy = "Load it with skymap=, or leave height_km out."
+            raise VariableError(variable.name, "it has no skymap, which a height needs", remedy)
+        made.append(tplot_output.keogram_series(variable, name, cut(north_up, view, height_km, width), title))
+    return [tplot.write(product.variable, product.options) for product in made]
+
+
+def _frames(names: Any) -> list[Variable]:
+    variables = [tplot.read(name) for name in tplot.expand(names)]
+    for variable in variables:
+        frames.check(variable)
+        frames.check_one_camera(variable)
+    return variables

@@ -1,0 +1,358 @@
+"""The verbs between tplot variables and the objects of other packages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..conventions import pyspedas_manners
+from ..errors import ArgumentError, TimeError, VariableError
+from ..times import to_times
+from ..tplot import Variable
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+__all__ = ["to_tplot", "to_xarray"]
+
+_FORMS = (
+    "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, or an array with times."
+)
+_PUT_AWAY = "tplot"
+_DAY_OF_YEAR = 8  # characters of YYYY-DDD
+
+
+@pyspedas_manners
+def to_tplot(
+    data: Any, name: str | None = None, times: Any = None, units: str | None = None, overwrite: bool = True
+) -> list[str]:
+    """Store data of another package as tplot variables, for `find_similar` and all of pyspedas.
+
+    Parameters
+    ----------
+    data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, or array
+        A DataArray has one coordinate of times; its other coordinates become ``v`` or ``v1``, ``v2``, ``v3``. Of what
+        hapiclient's ``hapi`` returns, each parameter becomes a variable, with fill values as NaN. Of an imager the
+        frames are read as asilib reads them, with station and place. An array goes with `times`.
+    name : str, optional
+        Of the variable; by default what the data are called. Before the names of the parameters of HAPI.
+    times : array of times, shape (n,), optional
+        Of an array: in any form that the verbs take, one for each sample.
+    units : str, optional
+        By default what the data say.
+    overwrite : bool
+        False: existing variables of these names are an error.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return [], or raise.
+
+    Returns
+    -------
+    list of str
+        Names of the variables. Times are UTC, to the nanosecond; values are copied.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``: if there are no times, they go back or do not fit the samples, the values are not
+        numbers, or the data are of another kind. Nothing is stored then.
+
+    Notes
+    -----
+    The package that the data come from is not imported: what has its attributes is taken for its object.
+    """
+    read = list(_read(data, name, times))
+    for one in read:
+        _check(one)
+    taken = sorted({one.name for one in read} & set(tplot.loaded_names())) if not overwrite else []
+    if taken:
+        raise VariableError(taken[0], "it exists and overwrite=False", "Give name, or overwrite=True.")
+    return [tplot.write(_variable(one, units)) for one in read]
+
+
+def to_xarray(name: str) -> DataArray:
+    """A tplot variable as an xarray DataArray that can be saved to netCDF.
+
+    Parameters
+    ----------
+    name : str
+        A loaded tplot variable.
+
+    Returns
+    -------
+    xarray.DataArray
+        A copy. ``time`` is datetime64[ns], UTC; other dimensions have the names of tplot's tables (``v``, ``v1``, ...),
+        which are coordinates, or ``component``. ``attrs`` holds ``units`` and, as JSON text, all other metadata that is
+        plain.
+
+    Raises
+    ------
+    VariableError
+        If the variable is not loaded or does not vary with time.
+    """
+    import xarray
+
+    (name,) = tplot.expand(name)
+    variable = tplot.read(name)
+    inner = variable.values.ndim - 1
+    tables = ["v"] if inner == 1 else [f"v{i + 1}" for i in range(inner)]
+    dims = ["time", *(_dimension(variable, table, i, inner) for i, table in enumerate(tables))]
+    coordinates: dict[str, Any] = {"time": ("time", variable.times.copy())}
+    for i, table in enumerate(tables):
+        if table in variable.coordinates:
+            values = variable.coordinates[table]
+            coordinates[table if values.ndim == 1 else f"{table}_of_time"] = (
+                (dims[i + 1],) if values.ndim == 1 else ("time", dims[i + 1]),
+                values.copy(),
+            )
+    attributes = {"units": variable.units, "time_scale": "utc"}
+    others = {key: value for key, value in variable.attributes.items() if _is_plain(value)}
+    if others:
+        attributes[_PUT_AWAY] = json.dumps(others)
+    return xarray.DataArray(variable.values.copy(), coordinates, dims, name=name, attrs=attributes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What was found in an object: values (n, ...), times, tables of the other axes, metadata."""
+
+    name: str
+    times: np.ndarray
+    values: np.ndarray
+    tables: Mapping[int, np.ndarray] = field(default_factory=dict)
+    units: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _read(data: Any, name: str | None, times: Any) -> Iterator[_Read]:
+    """The variables in an object, whatever package it is of."""
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ArgumentError("name", f"found {name!r}", "Give the name of the variable as text.")
+    is_array = isinstance(data, (np.ndarray, list)) or (hasattr(data, "__array__") and not hasattr(data, "dims"))
+    has_times = hasattr(data, "dims") or _is_speasy(data) or _is_hapi(data) or _is_imager(data)
+    if times is not None and has_times:
+        raise ArgumentError("times", "given beside data that have their own", "Leave it out.")
+    if hasattr(data, "data_vars"):
+        remedy = "Give one of them: dataset[name]."
+        raise ArgumentError("data", f"a Dataset with {', '.join(map(str, data.data_vars))}", remedy)
+    if hasattr(data, "dims") and hasattr(data, "coords"):
+        yield _from_xarray(data, name)
+    elif _is_speasy(data):
+        yield _from_speasy(data, name)
+    elif _is_hapi(data):
+        yield from _from_hapi(*data, name)
+    elif _is_imager(data):
+        yield _from_imager(data, name)
+    elif is_array:
+        yield _from_array(data, name, times)
+    else:
+        raise ArgumentError("data", f"{type(data).__name__} is not known", _FORMS)
+
+
+def _is_speasy(data: Any) -> bool:
+    return all(hasattr(data, key) for key in ("axes", "values", "time", "columns"))
+
+
+def _is_hapi(data: Any) -> bool:
+    pair = isinstance(data, (tuple, list)) and len(data) == 2
+    return pair and getattr(getattr(data[0], "dtype", None), "names", None) is not None and isinstance(data[1], Mapping)
+
+
+def _is_imager(data: Any) -> bool:
+    return all(hasattr(data, key) for key in ("data", "meta", "skymap")) and not isinstance(data, np.ndarray)
+
+
+def _from_xarray(data: Any, name: str | None) -> _Read:
+    found = {key: data.coords[key] for key in data.coords if data.coords[key].ndim == 1}
+    along = [key for key, one in found.items() if one.dims[0] in data.dims and _holds_times(one.values)]
+    subject = str(name or data.name or "DataArray")
+    along = [key for key in along if key == "time"] or along
+    if len(along) != 1:
+        listed = ", ".join(f"{key} ({one.dtype})" for key, one in found.items()) or "none"
+        raise VariableError(subject, f"no one coordinate of times among {listed}", "Give it one of datetime64.")
+    time = found[along[0]]
+    others = [dim for dim in data.dims if dim != time.dims[0]]
+    moved = data.transpose(time.dims[0], *others)
+    tables = {i: np.asarray(found[dim].values) for i, dim in enumerate(others) if dim in found}
+    tables |= {
+        i: np.asarray(one.transpose(time.dims[0], dim).values)
+        for i, dim in enumerate(others)
+        for one in map(data.coords.get, data.coords)
+        if one.ndim == 2 and set(one.dims) == {time.dims[0], dim}
+    }
+    tables = {i: one for i, one in tables.items() if one.dtype.kind in "fiu"}
+    about = {key: value for key, value in data.attrs.items() if _is_plain(value)}
+    units = str(data.attrs.get("units", ""))
+    return _Read(str(name or data.name or ""), _times(time.values, subject), moved.values, tables, units, about)
+
+
+def _from_speasy(data: Any, name: str | None) -> _Read:
+    values = np.asarray(data.values)
+    tables = {i: np.asarray(axis.values) for i, axis in enumerate(data.axes[1:])}
+    # Components come as (n, 1) where there is one, and their axis may be missing.
+    if values.ndim == 2 and values.shape[1] == 1 and not tables:
+        values = values[:, 0]
+    about = {key: value for key, value in dict(data.meta or {}).items() if _is_plain(value)}
+    title = str(name or data.name or "")
+    return _Read(title, _times(data.time, title), values, tables, str(data.unit or ""), about)
+
+
+def _from_hapi(data: np.ndarray, meta: Mapping[str, Any], name: str | None) -> Iterator[_Read]:
+    parameters = {one.get("name"): one for one in meta.get("parameters", [])}
+    first, *others = data.dtype.names
+    times = _hapi_times(data[first])
+    if not others:
+        raise ArgumentError("data", f"it has {first} and no other parameter", "Ask HAPI for one.")
+    for key in others:
+        about = parameters.get(key, {})
+        bins = about.get("bins") or []
+        centers = {i: np.asarray(one["centers"], float) for i, one in enumerate(bins) if _is_listed(one)}
+        values = _without_fill(data[key], about.get("fill"))
+        plain = {k: value for k, value in about.items() if k not in ("bins", "name") and _is_plain(value)}
+        units = about.get("units")
+        text = units if isinstance(units, str) else ""
+        yield _Read(f"{name}_{key}" if name else key, times, values, centers, text, plain)
+
+
+def _is_listed(axis: Mapping[str, Any]) -> bool:
+    """Whether an axis tells its centers as numbers: they may be missing, or come with each record."""
+    centers = axis.get("centers")
+    return isinstance(centers, (list, tuple, np.ndarray)) and all(isinstance(one, (int, float)) for one in centers)
+
+
+def _without_fill(values: np.ndarray, fill: Any) -> np.ndarray:
+    """The values with NaN in place of the fill value, which HAPI writes as text."""
+    if fill is None or values.dtype.kind not in "fiu":
+        return values
+    try:
+        missing = values == np.float64(fill)
+    except ValueError:  # a fill value of text
+        return values
+    return np.where(missing, np.nan, values) if missing.any() else values
+
+
+def _hapi_times(texts: np.ndarray) -> np.ndarray:
+    """Times of HAPI: ISO 8601 cut anywhere, by month and day or by day of the year, UTC."""
+    if texts.dtype.kind == "S":
+        texts = np.char.decode(texts, "ascii", "replace")
+    if texts.dtype.kind != "U":
+        return _times(texts, "Time")
+    plain = [text.strip().rstrip("Zz") for text in texts.tolist()]
+    return _times(np.array([_calendar(text) for text in plain]), "Time")
+
+
+def _calendar(text: str) -> str:
+    """The same time with month and day."""
+    date, _, rest = text.partition("T")
+    if len(date) == _DAY_OF_YEAR and date[4] == "-" and date[5:].isdigit():
+        date = str(np.datetime64(date[:4], "D") + np.timedelta64(int(date[5:]) - 1, "D"))
+    date = f"{date}-01-01"[:10]
+    return f"{date}T{rest}" if rest else date
+
+
+def _from_imager(data: Any, name: str | None) -> _Read:
+    meta = dict(data.meta or {})
+    station = str(meta.get("location", "")).lower()
+    found = data.data
+    times, frames = (found.time, found.image) if hasattr(found, "time") else found
+    frames = np.asarray(frames)
+    times = np.atleast_1d(np.asarray(times, object))
+    if frames.ndim == 2 and len(times) == 1:  # an imager of one time has one frame
+        frames = frames[None]
+    place = {"site": station} if station else {}
+    for key, short in (("latitude", "lat"), ("longitude", "lon")):
+        if short in meta:
+            place[key] = float(meta[short])
+    array = str(meta.get("array", "asi")).lower()
+    title = name or "_".join(part for part in (array, "asi", station) if part)
+    return _Read(title, _times(times, title), frames, {}, "counts", place)
+
+
+def _from_array(data: Any, name: str | None, times: Any) -> _Read:
+    if times is None:
+        raise ArgumentError("times", "an array has no times of its own", "Give one for each sample.")
+    if name is None:
+        raise ArgumentError("name", "an array has no name of its own", "Give it one.")
+    return _Read(name, _times(times, name), np.asarray(data))
+
+
+def _holds_times(values: np.ndarray) -> bool:
+    return values.dtype.kind == "M" or (values.dtype.kind == "O" and all(hasattr(one, "year") for one in values))
+
+
+def _times(values: Any, subject: str) -> np.ndarray:
+    if not isinstance(values, np.ndarray) and not isinstance(values, Iterable):
+        raise ArgumentError("times", f"found {type(values).__name__}", "Give one for each sample.")
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        values = values.tolist()
+    try:
+        return to_times(values)
+    except TimeError as error:
+        raise TimeError(f"{subject}: time {error.subject}", error.found, error.remedy) from error
+
+
+def _check(one: _Read) -> None:
+    """Refuse what tplot or a search cannot take."""
+    if not one.name:
+        raise ArgumentError("name", "the data have none", "Give it.")
+    if one.values.dtype.kind not in "fiub":
+        raise VariableError(one.name, f"its values are {one.values.dtype}, not numbers", "Give numbers.")
+    if one.values.ndim == 0 or len(one.values) != len(one.times):
+        found = f"{len(one.times)} times for values of the shape {one.values.shape}"
+        raise VariableError(one.name, found, "Give a time for each sample, time as the first axis.")
+    if not len(one.times):
+        raise VariableError(one.name, "there is no sample in it", "Give one or more.")
+    if one.values.ndim > 4:
+        raise VariableError(one.name, f"{one.values.ndim - 1} axes beside time", "Tplot has three at most.")
+    back = np.flatnonzero(np.diff(one.times) < np.timedelta64(0, "ns"))
+    if len(back):
+        found = f"its times go back, from {one.times[back[0]]} to {one.times[back[0] + 1]}"
+        raise VariableError(one.name, found, "Sort it by time.")
+    for axis, table in one.tables.items():
+        shape = (one.values.shape[axis + 1],) if axis + 1 < one.values.ndim else ()
+        if table.shape not in (shape, (len(one.times), *shape)):
+            found = f"a table of the shape {table.shape} for axis {axis + 1} of values {one.values.shape}"
+            raise VariableError(one.name, found, "Give a value for each bin, or for each time and bin.")
+
+
+def _variable(one: _Read, units: str | None) -> Variable:
+    inner = one.values.ndim - 1
+    keys = ["v"] if inner == 1 else [f"v{i + 1}" for i in range(inner)]
+    tables = {keys[axis]: np.array(table) for axis, table in one.tables.items()}
+    if inner > 1 and tables:  # tplot wants all of them or none
+        tables = {key: tables.get(key, np.arange(one.values.shape[i + 1])) for i, key in enumerate(keys)}
+    attributes = _attributes(one, units)
+    values = one.values.astype(np.uint8) if one.values.dtype.kind == "b" else np.array(one.values)
+    return Variable(one.name, one.times, values, tables, attributes)
+
+
+def _attributes(one: _Read, units: str | None) -> dict[str, Any]:
+    """Metadata as tplot keeps it; what `to_xarray` put away as JSON comes back as it was."""
+    try:
+        attributes = dict(json.loads(one.about[_PUT_AWAY]))
+        known = dict(attributes.get("data_att", {}))
+    except (KeyError, TypeError, ValueError):
+        attributes, known = {}, {"units": "", "coord_sys": ""}
+    place = {key: one.about[key] for key in ("site", "latitude", "longitude") if key in one.about}
+    chosen = {"units": units} if units is not None else {"units": one.units} if one.units else {}
+    others = {key: value for key, value in one.about.items() if key not in (*place, "units", "time_scale", _PUT_AWAY)}
+    return attributes | {"data_att": known | place | chosen} | ({"taken_from": others} if others else {})
+
+
+def _dimension(variable: Variable, table: str, axis: int, inner: int) -> str:
+    """The name of an axis: of its table, where that does not change with time."""
+    if table in variable.coordinates:
+        return table
+    return "component" if inner == 1 else f"axis{axis + 1}"
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,492 @@
+"""Public functions about neighbors in an archive: the nearest intervals, novelty, groups, duplicates."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..archive.archive import Archive
+from ..archive.index import Choice
+from ..archive.neighbors import NeighborGraph, nearest_others
+from ..conventions import nothing_found, pyspedas_manners, result_names
+from ..errors import ArgumentError
+from ..library.archived import Kept, open_kept
+from ..library.encoding import Choices
+from ..results import tplot_output
+from ..search.events import Events, join_hits, one_and_a_half
+from ..search.query import Query, query_records
+from ..search.scoring import centers_of, coherence_lag, less_unlike
+from ..times import cadence, to_timedelta64
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+__all__ = ["clusters", "duplicates", "find_nearest", "novelty"]
+
+logger = logging.getLogger(__name__)
+_Maker = Callable[..., tplot_output.Product]
+
+# Samples looked at first for each interval wanted, and how many times more at every further attempt.
+_FIRST, _MORE = 16, 4
+# Samples on each side of a query by which it is told how long its event lasts.
+_AROUND = 4096
+# Products that novelty may cost beside the graph: some minutes on two cores.
+_MOST_PRODUCTS = 4e10
+
+
+@pyspedas_manners
+def find_nearest(
+    archive: Archive | str | Path,
+    like: Any = None,
+    k: int = 10,
+    names: str | Sequence[str] | None = None,
+    trange: Any = None,
+    probe: Any = None,
+    unlike: Any = None,
+    exclude: Any = "auto",
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+    usable_only: bool | None = None,
+) -> list[str]:
+    """Find the k intervals of an archive nearest to a query, without a score for every sample.
+
+    Quicker than ``find_similar(archive=...)`` where an index was built or a graph prepared
+    (`Archive.build_index`, `Archive.prepare`), and the only way where a score for each of 10^8 samples is of no use.
+
+    Parameters
+    ----------
+    archive : Archive, str or Path
+    like, names, trange, probe, unlike, newname, suffix, overwrite, errors, usable_only
+        As in `find_similar` with an archive.
+    k : int
+        Events wanted, of all series together. Samples around the query, and those that belong to an interval that
+        was found already, are not counted.
+    exclude : 'auto', seconds, timedelta or Quantity
+        As in `find_similar`; 'auto' goes by the scores around the query.
+
+    Returns
+    -------
+    list of str
+        ``X_similar`` for each series X in which something was found: bars, from which `intervals` makes a table. An
+        interval holds the samples that score at least as much as the last one that had to be counted. [] where nothing
+        is there, after one warning. How it was searched is in the provenance, as ``searched_by``: 'product' (exact),
+        'graph' or 'index', with the recall measured when that was made.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+    """
+    _check_count("k", k)
+    automatic = isinstance(exclude, str) and exclude == "auto"
+    wanted = None if automatic else to_timedelta64(exclude, "exclude")
+    kept = open_kept(archive, names, trange, probe, Choices(usable_only=usable_only), {})
+    if kept is None:
+        return nothing_found(f"the archive {archive} holds nothing of this")
+    titles = result_names(kept.variables, newname, suffix, ("_similar",), overwrite)
+    queries, others = kept.queries(like), [] if unlike is None else kept.queries(unlike)
+    question = _Question(
+        kept,
+        kept.choice,
+        centers_of([kept.embedded(query) for query in queries]).astype(np.float32),
+        centers_of([kept.embedded(query) for query in others]).astype(np.float32) if others else None,
+    )
+    gap = _length_of_event(question, queries) if wanted is None else wanted
+    found, way = _nearest_intervals(question, queries, gap, k)
+    if not any(len(one) for one in found):
+        return nothing_found("everything that is searched lies within the exclusion around the queries")
+    about = {
+        "exclude_s": float(gap / np.timedelta64(1, "s")),
+        "k": k,
+        "searched_by": way,
+        "recall": kept.index.recall(way),
+    }
+    logger.info("%d intervals, searched by %s.", sum(len(one) for one in found), way)
+    stored = []
+    for variable, intervals, (title,) in zip(kept.variables, found, titles, strict=True):
+        if len(intervals):
+            provenance = kept.provenance_of(variable) | query_records(queries, others) | about
+            made = tplot_output.event_bars(variable, title, intervals, provenance)
+            stored.append(tplot.write(made.variable, made.options))
+    return stored
+
+
+@pyspedas_manners
+def novelty(
+    archive: Archive | str | Path,
+    names: str | Sequence[str] | None = None,
+    trange: Any = None,
+    probe: Any = None,
+    exclude: Any = 60.0,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+    usable_only: bool | None = None,
+) -> list[str]:
+    """Tell of each sample how unlike everything else in the archive it is.
+
+    Parameters
+    ----------
+    archive : Archive, str or Path
+    names, trange, probe, newname, suffix, overwrite, errors, usable_only
+        As in `find_similar` with an archive. Only what is so chosen is compared.
+    exclude : seconds, timedelta or Quantity
+        Samples of the same series as near in time as this do not count: they are alike because they are the same event.
+
+    Returns
+    -------
+    list of str
+        For each series X ``X_novelty``, float64 (time): 1 less the cosine to the nearest sample that counts; NaN where
+        there is none.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input, or where it would take hours; the error says what to do.
+    """
+    kept = open_kept(archive, names, trange, probe, Choices(usable_only=usable_only), {})
+    if kept is None:
+        return nothing_found(f"the archive {archive} holds nothing of this")
+    titles = result_names(kept.variables, newname, suffix, ("_novelty",), overwrite)
+    apart = to_timedelta64(exclude, "exclude")
+    chosen = _Chosen.of(kept)
+    values = 1 - _nearest_apart(chosen, apart).astype(np.float64)
+    about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(chosen)}
+    return chosen.store(titles, values, tplot_output.novelty_series, about)
+
+
+@pyspedas_manners
+def clusters(
+    archive: Archive | str | Path,
+    names: str | Sequence[str] | None = None,
+    trange: Any = None,
+    probe: Any = None,
+    threshold: float | None = None,
+    fewest: int = 10,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+    usable_only: bool | None = None,
+) -> list[str]:
+    """Part the samples of an archive into groups of alike ones.
+
+    Parameters
+    ----------
+    archive : Archive, str or Path
+    names, trange, probe, newname, suffix, overwrite, errors, usable_only
+        As in `find_similar` with an archive.
+    threshold : float, optional
+        Cosine of two samples that are alike. Default: what half of all samples reach with their `fewest`-th neighbor.
+    fewest : int
+        A sample with so many alike ones, itself included, is the core of a group.
+
+    Returns
+    -------
+    list of str
+        For each series X ``X_cluster``, float64 (time): number of the group, 0 the largest; NaN for samples of none.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+
+    Notes
+    -----
+    DBSCAN (Ester et al. 1996) on the graph of neighbors, by scikit-learn. Samples that follow each other are alike, so
+    that a group may be a single event; `duplicates` and `novelty` take times into account, this does not.
+    """
+    _check_count("fewest", fewest)
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+    kept = open_kept(archive, names, trange, probe, Choices(usable_only=usable_only), {})
+    if kept is None:
+        return nothing_found(f"the archive {archive} holds nothing of this")
+    titles = result_names(kept.variables, newname, suffix, ("_cluster",), overwrite)
+    chosen = _Chosen.of(kept)
+    graph = chosen.graph(max(fewest - 1, 1))
+    if threshold is None:
+        threshold = float(np.nanmedian(graph.scores[:, -1]))
+    groups = _groups(graph, threshold, fewest)
+    about = {"threshold": threshold, "fewest": fewest, "compared": len(chosen)}
+    return chosen.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)
+
+
+def duplicates(
+    archive: Archive | str | Path,
+    names: str | Sequence[str] | None = None,
+    trange: Any = None,
+    probe: Any = None,
+    threshold: float = 0.9999,
+    exclude: Any = 60.0,
+) -> QTable:
+    """Pairs of samples that are as good as the same: files under two names, a camera that stands still.
+
+    Parameters
+    ----------
+    archive : Archive, str or Path
+    names, trange, probe
+        As in `find_similar` with an archive.
+    threshold : float
+        Cosine of such a pair.
+    exclude : seconds, timedelta or Quantity
+        Samples of the same series as near in time as this are not told.
+
+    Returns
+    -------
+    astropy.table.QTable
+        ``time_1``, ``time_2`` (Time, UTC), ``source_1``, ``source_2``, ``score``, best first; empty where none is.
+
+    Raises
+    ------
+    SimilarityError
+        For bad input.
+    """
+    from astropy.table import QTable
+
+    from ..times import to_astropy
+
+    kept = open_kept(archive, names, trange, probe, Choices(usable_only=False), {})
+    apart = to_timedelta64(exclude, "exclude")
+    first = second = np.zeros(0, np.int64)
+    score, chosen = np.zeros(0), None
+    if kept is not None:
+        chosen = _Chosen.of(kept)
+        graph = chosen.graph(15)
+        one, place = np.nonzero(graph.scores >= threshold)
+        other = graph.neighbors[one, place]
+        counted = (one < other) | ~(graph.neighbors[other] == one[:, None]).any(axis=1)
+        counted &= ~chosen.same_event(one, other, apart)
+        first, second, score = one[counted], other[counted], graph.scores[one, place][counted].astype(float)
+    order = np.argsort(-score, kind="stable")
+    table = QTable()
+    times = np.zeros(0, "datetime64[ns]") if chosen is None else chosen.times
+    sources = np.zeros(0, str) if chosen is None else chosen.names
+    for number, rows in (("1", first[order]), ("2", second[order])):
+        table[f"time_{number}"] = to_astropy(times[rows])
+        table[f"source_{number}"] = sources[rows]
+    table["score"] = score[order]
+    return table["time_1", "time_2", "source_1", "source_2", "score"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is looked for in which rows."""
+
+    kept: Kept
+    choice: Choice | None
+    centers: np.ndarray
+    unlike: np.ndarray | None
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        """Exact scores of some rows, NaN where damaged."""
+        found = self.kept.index.embeddings(rows)
+        scores = np.clip((found @ self.centers.T).max(axis=1), -1, 1)
+        return scores if self.unlike is None else less_unlike(scores, (found @ self.unlike.T).max(axis=1))
+
+    def best(self, m: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """All rows above some score, with their scores, best first; and whether these are all rows there are.
+
+        What is nearest to each center is taken; below the worst of these another row may be better, so that only those
+        above are told. What is unlike only lowers scores, so that the bound holds with it as well.
+        """
+        rows, bound, whole = [], -np.inf, True
+        for center in self.centers:
+            near, scores = self.kept.index.nearest(center, m, self.choice)
+            rows.append(near)
+            if len(near) >= m:
+                bound, whole = max(bound, float(scores[-1])), False
+        near = np.unique(np.concatenate(rows))
+        scores = self.scores(near)
+        # Two products of the same rows may differ in the last digit.
+        inside = np.isfinite(scores) & (scores >= bound - 1e-6)
+        near, scores = near[inside], scores[inside]
+        order = np.lexsort((near, -scores))
+        return near[order], scores[order].astype(np.float64), whole
+
+
+def _nearest_intervals(
+    question: _Question, queries: Sequence[Query], gap: np.timedelta64, k: int
+) -> tuple[list[Events], str]:
+    """The k best intervals, as lists for each series, and how they were searched."""
+    m = _FIRST * k
+    while True:
+        way = question.kept.index.way(question.choice, m)
+        rows, scores, whole = question.best(m)
+        free = _outside_queries(question.kept, queries, rows, gap)
+        rows, scores = rows[free], scores[free]
+        found = _joined(question.kept, rows, scores, gap)
+        if whole or sum(len(one) for one in found) >= k:
+            break
+        m *= _MORE
+    lowest, highest = 1, len(rows)
+    while lowest < highest:  # as few samples as make k intervals, so that these do not grow into each other
+        middle = (lowest + highest) // 2
+        fewer = _joined(question.kept, rows[:middle], scores[:middle], gap)
+        if sum(len(one) for one in fewer) >= k:
+            highest, found = middle, fewer
+        else:
+            lowest = middle + 1
+    return _best_of_all(found, k), way
+
+
+def _joined(kept: Kept, rows: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> list[Events]:
+    """Rows as intervals of each series."""
+    found = []
+    for series in kept.series:
+        inside = np.flatnonzero((rows >= series.first) & (rows < series.first + len(series)))
+        inside = inside[np.argsort(rows[inside])]
+        at = rows[inside] - series.first
+        least = max(gap, one_and_a_half(series.start)) if len(at) else gap
+        found.append(join_hits(series.start[at], series.end[at], scores[inside], least))
+    return found
+
+
+def _best_of_all(found: list[Events], k: int) -> list[Events]:
+    """The k best of several lists, each in its list."""
+    scores = np.sort(np.concatenate([one.score for one in found]))[::-1]
+    least = scores[min(k, len(scores)) - 1] if len(scores) else np.inf
+    return [one.best(int((one.score >= least).sum())) for one in found]
+
+
+def _outside_queries(kept: Kept, queries: Sequence[Query], rows: np.ndarray, gap: np.timedelta64) -> np.ndarray:
+    """Which rows are further from every query of their own series than the gap: bool."""
+    free = np.ones(len(rows), bool)
+    for variable, series in zip(kept.variables, kept.series, strict=True):
+        inside = (rows >= series.first) & (rows < series.first + len(series))
+        times = series.start[rows[inside] - series.first]
+        for query in queries:
+            if query.span is not None and query.samples.name == variable.name:
+                near = (times >= query.span.start - gap) & (times <= query.span.end + gap)
+                free[np.flatnonzero(inside)[near]] = False
+    return free
+
+
+def _length_of_event(question: _Question, queries: Sequence[Query]) -> np.timedelta64:
+    """Twice the longest time in which scores around a query lose their autocorrelation."""
+    kept, longest = question.kept, np.timedelta64(0, "ns")
+    for variable, series in zip(kept.variables, kept.series, strict=True):
+        for query in queries:
+            if query.span is None or query.samples.name != variable.name:
+                continue
+            middle = int(np.searchsorted(series.start, query.span.start))
+            first, last = max(middle - _AROUND, 0), min(middle + _AROUND, len(series))
+            scores = question.scores(np.arange(series.first + first, series.first + last)).astype(np.float64)
+            longest = max(longest, 2 * coherence_lag(scores) * cadence(series.start))
+    return longest
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """The samples that are compared with each other, in order of series and time."""
+
+    kept: Kept
+    rows: np.ndarray
+    series: np.ndarray
+    times: np.ndarray
+
+    @classmethod
+    def of(cls, kept: Kept) -> _Chosen:
+        rows = [one.first + np.flatnonzero(mask) for one, mask in zip(kept.series, kept.searched, strict=True)]
+        times = [one.start[mask] for one, mask in zip(kept.series, kept.searched, strict=True)]
+        number = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
+        return cls(kept, np.concatenate(rows), number, np.concatenate(times))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def names(self) -> np.ndarray:
+        """Of the series of each."""
+        return np.array([one.name for one in self.kept.variables])[self.series]
+
+    def store(self, titles: Sequence[tuple[str]], values: np.ndarray, make: _Maker, about: dict[str, Any]) -> list[str]:
+        """A value for each of them as a variable of each series, NaN for samples that are not compared."""
+        stored = []
+        for number, (variable, searched, (title,)) in enumerate(
+            zip(self.kept.variables, self.kept.searched, titles, strict=True)
+        ):
+            series = np.full(len(variable.times), np.nan)
+            series[searched] = values[self.series == number]
+            made = make(variable, title, series, self.kept.provenance_of(variable) | about)
+            stored.append(tplot.write(made.variable, made.options))
+        return stored
+
+    def embeddings(self) -> np.ndarray:
+        """Of all, float32 (n, dimension); ArgumentError where they are too many for the memory."""
+        index = self.kept.index
+        size = 4 * len(self) * self.kept.archive.identity.dimension
+        if not index.in_memory and size > index.memory:
+            found = f"{len(self)} samples take {size / 1e9:.3g} GB"
+            raise ArgumentError(
+                "archive", found, "Choose fewer by trange, names or probe, or open it with more memory."
+            )
+        return index.embeddings(slice(None) if len(self) == len(index) else self.rows)
+
+    def graph(self, k: int) -> NeighborGraph:
+        """Who is whose neighbor among them."""
+        return self.kept.archive.graph(self.embeddings(), k)
+
+    def same_event(self, one: np.ndarray, other: np.ndarray, apart: np.timedelta64) -> np.ndarray:
+        """Which pairs are of one series and no further apart than that: bool."""
+        return (self.series[one] == self.series[other]) & (np.abs(self.times[one] - self.times[other]) <= apart)
+
+
+def _nearest_apart(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
+    """Cosine of each sample to the nearest that is not of the same event, float32 (n,), NaN where there is none."""
+    graph = chosen.graph(15)
+    one = np.arange(len(chosen))[:, None]
+    counts = (graph.neighbors >= 0) & ~chosen.same_event(one, graph.neighbors, apart)
+    best = np.where(counts, graph.scores, -np.inf).max(axis=1)
+    open_rows = np.flatnonzero(~counts.any(axis=1) & (graph.neighbors >= 0).any(axis=1))
+    if not len(open_rows):
+        return np.where(np.isfinite(best), best, np.nan).astype(np.float32)
+    if len(open_rows) * float(len(chosen)) > _MOST_PRODUCTS:
+        found = f"of {len(open_rows)} of {len(chosen)} samples all neighbors are of the same event"
+        raise ArgumentError("exclude", found, "Give a shorter one, or choose fewer samples by trange, names or probe.")
+    _, scores = nearest_others(chosen.embeddings(), open_rows, _barred(chosen, open_rows, apart))
+    best[open_rows] = scores
+    return np.where(np.isfinite(best), best, np.nan).astype(np.float32)
+
+
+def _barred(chosen: _Chosen, rows: np.ndarray, apart: np.timedelta64) -> np.ndarray:
+    """First and last, not included, of the samples that are of the same event as each."""
+    found = np.empty((len(rows), 2), np.int64)
+    for number in np.unique(chosen.series[rows]):
+        inside = chosen.series[rows] == number
+        first = int(np.searchsorted(chosen.series, number))
+        times = chosen.times[chosen.series == number]
+        here = chosen.times[rows[inside]]
+        found[inside, 0] = first + np.searchsorted(times, here - apart)
+        found[inside, 1] = first + np.searchsorted(times, here + apart, side="right")
+    return found
+
+
+def _groups(graph: NeighborGraph, threshold: float, fewest: int) -> np.ndarray:
+    """Number of the group of each row, the largest 0; -1 for none."""
+    from scipy.sparse import coo_array, eye_array
+    from sklearn.cluster import DBSCAN
+
+    one, place = np.nonzero(graph.scores >= threshold)
+    other = graph.neighbors[one, place]
+    # Zero would mean that there is no entry; each row is at no distance from itself.
+    distance = np.maximum(1 - graph.scores[one, place].astype(np.float64), 1e-12)
+    n = len(graph)
+    pairs = coo_array((distance, (one, other)), shape=(n, n)).tocsr()
+    pairs = (pairs.maximum(pairs.T) + 1e-12 * eye_array(n)).tocsr()
+    found = DBSCAN(eps=1 - threshold + 1e-9, min_samples=fewest, metric="precomputed").fit(pairs).labels_
+    numbers, counts = np.unique(found[found >= 0], return_counts=True)
+    renumbered = np.full(len(numbers) + 1, -1)
+    renumbered[numbers[np.argsort(-counts, kind="stable")]] = np.arange(len(numbers))
+    return renumbered[found]
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ArgumentError(name, f"found {value!r}", "Give a number, 1 or more.")

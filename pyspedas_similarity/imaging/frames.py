@@ -1,0 +1,176 @@
+"""Camera frames to images, each step of which `FrameRecipe` tells.
+
+Rows and columns stay as they are in the frame, or are projected: north up and east to the right, as seen on a map.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import VariableError
+from .camera_geometry import View
+from .recipes import FrameRecipe
+from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_SMALLEST_FRAME = 16
+# Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
+_BLOCK = 32
+# Share of the stretch up to which 'asinh' is about linear.
+_KNEE = 0.1
+
+
+def frame_images(
+    frames: np.ndarray,
+    recipe: FrameRecipe,
+    view: View | None = None,
+    background: np.ndarray | None = None,
+    disc: Disc | None = None,
+) -> np.ndarray:
+    """Resample, stretch and locally normalize camera frames.
+
+    Parameters
+    ----------
+    frames : array-like, shape (n, rows, columns)
+        Counts or any measure of brightness; sliced block by block.
+    recipe : FrameRecipe
+    view : View, optional
+        Where the frames' pixels look; needed by projections and a least elevation.
+    background : numpy.ndarray, shape (n, pixels, pixels), optional
+        What is taken off the resampled frames (`background.Background.at`), if the recipe has a background.
+    disc : Disc, optional
+        The lens' disc, for recipes with a fitted circle; fitted to these frames if not given. Give it where the frames
+        of one camera come in parts, so that all have the same mask.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (n, 1, pixels, pixels)
+        NaN outside the mask; all NaN for a frame that is constant or holds a pixel that is not finite inside it.
+
+    Raises
+    ------
+    VariableError
+        If these are no frames or too small; if the recipe needs a view or background that is not given or does not fit.
+    """
+    plan = _plan(frames, recipe, view, disc)
+    _check_background(background, len(frames), recipe)
+    images = np.full((len(frames), *recipe.shape), np.nan, np.float32)
+    for start in range(0, len(frames), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        light = _resampled(frames[rows], recipe, plan)
+        if background is not None:
+            # A frame without anything in it is none, whatever is taken off.
+            empty = light.max(axis=0) == light.min(axis=0)
+            light -= np.where(empty, np.nan, background[rows][:, plan.mask].T)
+        images[rows, 0, plan.mask] = _normalized(light, plan, recipe).T
+    return images
+
+
+def resampled_frames(
+    frames: np.ndarray, recipe: FrameRecipe, view: View | None = None, disc: Disc | None = None
+) -> np.ndarray:
+    """The steps before the background: dark level, vignetting, resampling. In the frames' unit.
+
+    Parameters and errors are those of `frame_images`.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (n, pixels, pixels)
+        NaN outside the mask, and wherever a pixel of the frame is not finite.
+    """
+    plan = _plan(frames, recipe, view, disc)
+    images = np.full((len(frames), recipe.pixels, recipe.pixels), np.nan, np.float32)
+    for start in range(0, len(frames), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        images[rows, plan.mask] = _resampled(frames[rows], recipe, plan).T
+    return images
+
+
+def circular_mask(recipe: FrameRecipe) -> np.ndarray:
+    """Pixels inside the recipe's circle in the middle of the frame: bool, shape (pixels, pixels)."""
+    axis = np.arange(recipe.pixels) - (recipe.pixels - 1) / 2
+    return np.hypot(axis[:, None], axis) <= recipe.mask_radius * recipe.pixels / 2
+
+
+def _plan(frames: np.ndarray, recipe: FrameRecipe, view: View | None, disc: Disc | None) -> Sampling:
+    shape = tuple(frames.shape)
+    if len(shape) != 3 or min(shape[1:]) < _SMALLEST_FRAME:
+        remedy = f"Give (time, row, column) with at least {_SMALLEST_FRAME} rows and columns."
+        raise VariableError("frames", f"found the shape {shape}", remedy)
+    if recipe.circle == "fitted" and disc is None and len(frames):
+        disc = fitted_disc(frames)
+    return sampling(recipe, shape[1:], view, disc if recipe.circle == "fitted" else None)
+
+
+def _check_background(background: np.ndarray | None, n: int, recipe: FrameRecipe) -> None:
+    if (background is None) != (recipe.background_s == 0):
+        found = f"the recipe's background_s is {recipe.background_s:g}, and "
+        found += "no background is given" if background is None else "a background is given"
+        raise VariableError("background", found, "Give that of running_background if, and only if, it is above 0.")
+    if background is not None and background.shape != (n, recipe.pixels, recipe.pixels):
+        remedy = f"Give one of {recipe.pixels} x {recipe.pixels} pixels for each of the {n} frames."
+        raise VariableError("background", f"found the shape {background.shape}", remedy)
+
+
+# Here and below, light is (pixels inside the mask, frames): products with sparse matrices are fast that way, and need
+# no BLAS, whose threads wait for each other for ages where another process has the cores.
+
+
+def _resampled(frames: np.ndarray, recipe: FrameRecipe, plan: Sampling) -> np.ndarray:
+    frames = np.asarray(frames)
+    with np.errstate(over="ignore", invalid="ignore"):
+        light = plan.matrix @ np.ascontiguousarray(frames.reshape(len(frames), -1).T, np.float32)
+        if recipe.dark == "corners":
+            light -= plan.gain[:, None] * corner_level(frames).astype(np.float32)
+    return light
+
+
+def _normalized(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.ndarray:
+    usable = np.isfinite(light).all(axis=0)
+    light = np.where(usable, light, 0)
+    low, high = np.percentile(np.ascontiguousarray(light.T), recipe.stretch, axis=1).astype(np.float32)
+    usable &= high > low
+    light -= low
+    light /= np.where(usable, high - low, 1)
+    np.clip(light, 0, 1, out=light)
+    if recipe.curve == "asinh":
+        light = np.arcsinh(light / np.float32(_KNEE)) / np.float32(np.arcsinh(1 / _KNEE))
+    if recipe.contrast_pixels > 0:
+        light = _local_contrast(light, plan, recipe)
+    light[:, ~usable] = np.nan
+    return light
+
+
+def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.ndarray:
+    """Take off the neighborhood's mean and divide by its standard deviation, both over the masked sky only."""
+    inside = np.flatnonzero(plan.mask)
+    blur = _gaussian(recipe.pixels, recipe.contrast_pixels)
+    weight = np.maximum(_blurred(np.ones((len(inside), 1), np.float32), inside, blur), 1e-3)
+    detail = light - _blurred(light, inside, blur) / weight
+    deviation = np.sqrt(_blurred(detail * detail, inside, blur) / weight)
+    deviation += np.float32(recipe.contrast_floor)
+    return np.divide(detail, deviation, out=detail)
+
+
+def _blurred(light: np.ndarray, inside: np.ndarray, blur: csr_array) -> np.ndarray:
+    """Sum over the Gaussian neighborhood, what is outside counting as nothing."""
+    pixels, n = blur.shape[0], light.shape[1]
+    image = np.zeros((pixels * pixels, n), np.float32)
+    image[inside] = light
+    rows = (blur @ image.reshape(pixels, -1)).reshape(pixels, pixels, n)
+    columns = blur @ np.ascontiguousarray(rows.swapaxes(0, 1)).reshape(pixels, -1)
+    return columns.reshape(pixels, pixels, n).swapaxes(0, 1).reshape(-1, n)[inside]
+
+
+@lru_cache(maxsize=8)
+def _gaussian(pixels: int, sigma: float) -> csr_array:
+    """The matrix (pixels, pixels) that blurs a column with zeros beyond its ends."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.sparse import csr_array
+
+    return csr_array(gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32))

@@ -1,0 +1,439 @@
+"""Files of all-sky imagers: THEMIS CDF frames and thumbnails, raw streams of the University of Calgary, and skymaps.
+
+Frames come as the files have them, rows and columns unturned, and say how they lie. No size that a file tells of itself
+is believed before it is known to fit.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import LoadError
+from ..imaging.camera_geometry import View
+from ..tplot import Variable
+from .isolated_reader import IsolatedCdf, read_sav
+
+# An hour of full frames every 3 s is 157 MB, a day of thumbnails 59 MB, a minute of a raw stream 2.6 MB, of the largest
+# camera of that archive 10 MB. A stream is three times in memory while it is read.
+_MOST_BYTES, _MOST_STREAM_BYTES, _MOST_SKYMAP_BYTES = 2**30, 2**26, 2**26
+_SMALLEST_SIDE, _LARGEST_SIDE = 8, 4096
+# Frames that cdflib is asked for at once: it needs several times the memory of what it reads.
+_BLOCK = 128
+# Integer types of CDF and their bytes (CDF Internal Format Description 3.9, table 2.5): INT1, 2, 4, UINT1, 2, 4.
+_INTEGERS = {1: 1, 2: 2, 4: 4, 11: 1, 12: 2, 14: 4}
+
+_LONGEST_HEADER, _MOST_STREAM_FRAMES = 2**16, 10_000
+_HEADER_ITEM = re.compile(rb"\s*(?:#([^\n]*)\n|(\d{1,5})(?=\s))")
+_COMMENT = re.compile(r'\s*"([^"]+)"\s*(.*)')
+_REQUEST = "Image request start"
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: UTC)?\s*")
+
+_MAPS = ("azimuth", "elevation", "map_latitude", "map_longitude")
+_ABOUT = ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")
+_DEGREES = {"azimuth": (0, 360), "elevation": (-90, 90), "map_latitude": (-90, 90), "map_longitude": (-360, 360)}
+
+# How the frames of both forms lie, as a frame's attributes tell it. CDF: shown by the stars of Gakona,
+# tests/real_data/test_orientation.py. Raw streams: as asilib takes them, whose skymaps it turns with the frames.
+_CDF_TURNED = {"first_row": "south", "first_column": "west"}
+_STREAM_TURNED = {"first_row": "north", "first_column": "east"}
+
+_AGAIN = "Remove the file and load again."
+
+
+@dataclass(frozen=True, eq=False)
+class Skymap(View):
+    """Where the pixels of a camera look, as a skymap file tells it.
+
+    Attributes
+    ----------
+    latitude, longitude, azimuth, elevation
+        As in `View`; float32 (row, column).
+    site, imager : str
+        Such as 'gako' and 'themis20'.
+    map_altitude_km : numpy.ndarray, shape (altitude,)
+    map_latitude, map_longitude : numpy.ndarray of float32, shape (altitude, row + 1, column + 1)
+        Of the corners of each pixel at these altitudes, geodetic degrees, longitude as in the file (0 to 360).
+    """
+
+    site: str
+    imager: str
+    map_altitude_km: np.ndarray
+    map_latitude: np.ndarray
+    map_longitude: np.ndarray
+
+    def turned(self) -> Skymap:
+        """The same for an array whose rows and columns both run the other way."""
+        return replace(self, **{key: getattr(self, key)[..., ::-1, ::-1] for key in _MAPS})
+
+
+class FrameFile:
+    """An open THEMIS CDF of full frames or thumbnails, of which some frames at a time are read.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        Of the frames, such as ``thg_asf_gako``; needed where a file holds those of several cameras.
+
+    Attributes
+    ----------
+    name : str
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+        Start of each exposure, see `to_times`; NaT where the file has none. Read from ``<name>_time``, because the
+        epoch of these files is virtual: real ones have zeros there.
+    shape : tuple of int
+        Rows and columns.
+
+    Raises
+    ------
+    LoadError
+        If the file is not whole, is no CDF, holds other frames or those of several cameras, or tells impossible sizes.
+    """
+
+    def __init__(self, path: str | Path, name: str | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise LoadError(str(path), "there is no such file", _AGAIN)
+        with _reading(self.path, "CDF"):
+            self._cdf = IsolatedCdf(path)
+            self._there = self._cdf.names
+            self.name = self._choose(name)
+            count, self.shape = self._sizes()
+            if self._records(f"{self.name}_time") != count:
+                raise LoadError(str(path), f"{count} frames, but not as many times", _AGAIN)
+            seconds = self._cdf.varget(f"{self.name}_time") if count else np.empty(0)
+            self.times = to_times(np.atleast_1d(seconds))
+
+    def frames(self, rows: np.ndarray) -> Variable:
+        """The frames with these ascending indices, as counts in the integers of the file.
+
+        Raises
+        ------
+        LoadError
+            If they cannot be read.
+        """
+        with _reading(self.path, "CDF"):
+            values = self._read(rows)
+            about = {"VATT": self._cdf.varattsget(self.name), "GATT": self._cdf.globalattsget()}
+        values.flags.writeable = False
+        units = str(about["VATT"].get("UNITS", ""))
+        attributes = {
+            "CDF": about | {"FILENAME": str(self.path)},
+            "data_att": {"units": units, "coord_sys": "", "site": self.name[-4:], **_CDF_TURNED},
+        }
+        return Variable(self.name, self.times[rows], values, attributes=attributes)
+
+    def ends(self, rows: np.ndarray) -> Variable | None:
+        """The ends of the exposures as ``<name>_tend``, unix seconds, or None where the file does not tell them."""
+        name = f"{self.name}_tend"
+        if name not in self._there or self._records(name) != len(self.times) or len(rows) == 0:
+            return None
+        with _reading(self.path, "CDF"):
+            seconds = np.atleast_1d(self._cdf.varget(name)).astype(np.float64)
+        attributes = {"data_att": {"units": "s", "coord_sys": "", "site": self.name[-4:]}}
+        return Variable(name, self.times[rows], seconds[rows], attributes=attributes)
+
+    def _choose(self, name: str | None) -> str:
+        cameras = [one for one in self._there if re.fullmatch(r"thg_as[ft]_[a-z]{4}", one)]
+        if name is None and len(cameras) == 1:
+            return cameras[0]
+        if name not in cameras:
+            found = f"it holds {', '.join(cameras) or 'no frames'}" + (f", not {name}" if name else "")
+            raise LoadError(str(self.path), found, "Give a file with the frames of one camera, or the name of one.")
+        return str(name)
+
+    def _sizes(self) -> tuple[int, tuple[int, int]]:
+        info = self._cdf.varinq(self.name)
+        count, shape = info.Last_Rec + 1, tuple(int(size) for size in info.Dim_Sizes)
+        plausible = len(shape) == 2 and all(_SMALLEST_SIDE <= size <= _LARGEST_SIDE for size in shape)
+        if not plausible or info.Data_Type not in _INTEGERS or not info.Rec_Vary or count < 0:
+            found = f"{self.name} has frames of {shape} as {info.Data_Type_Description}"
+            raise LoadError(str(self.path), found, "Give frames of integers, (time, row, column).")
+        if count * shape[0] * shape[1] * _INTEGERS[info.Data_Type] > _MOST_BYTES:
+            found = f"{self.name} has {count} frames of {shape}, more than {_MOST_BYTES >> 20} MiB"
+            raise LoadError(str(self.path), found, "Give an hour of full frames or a day of thumbnails.")
+        return count, (shape[0], shape[1])
+
+    def _records(self, name: str) -> int:
+        """How many scalars a variable has, 0 where there is none."""
+        info = self._cdf.varinq(name) if name in self._there else None
+        return info.Last_Rec + 1 if info is not None and not info.Dim_Sizes and info.Rec_Vary else 0
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        dtype = np.asarray(self._cdf.varget(self.name, startrec=0, endrec=0)).dtype if len(self.times) else np.uint16
+        values = np.empty((len(rows), *self.shape), dtype)
+        for first in range(0, len(rows), _BLOCK):
+            part = rows[first : first + _BLOCK]
+            start, end = int(part[0]), int(part[-1])
+            block = np.reshape(self._cdf.varget(self.name, startrec=start, endrec=end), (-1, *self.shape))
+            values[first : first + _BLOCK] = block[part - start]
+        return values
+
+
+def read_cdf(path: str | Path, name: str | None = None) -> Variable:
+    """All frames of a THEMIS CDF.
+
+    Parameters
+    ----------
+    path : str or Path
+    name : str, optional
+        Such as ``thg_asf_gako``, where a file holds frames of several cameras.
+
+    Returns
+    -------
+    Variable
+        Values (n, rows, columns): 256 x 256 for full frames, 32 x 32 for thumbnails.
+
+    Raises
+    ------
+    LoadError
+        As `FrameFile`.
+    """
+    opened = FrameFile(path, name)
+    return opened.frames(np.arange(len(opened.times)))
+
+
+def to_times(seconds: np.ndarray) -> np.ndarray:
+    """Unix seconds as datetime64[ns], rounded to microseconds; NaT where they are not finite or before 1970.
+
+    The cameras' computers stamp to the microsecond at best. A double near 2e9 s holds steps of 0.24 microseconds, so
+    that its digits below a microsecond are noise, while a stamp in whole microseconds comes back exactly.
+    """
+    seconds = np.asarray(seconds, np.float64)
+    usable = np.isfinite(seconds) & (seconds >= 0) & (seconds < 2.0**32)
+    microseconds = np.rint(np.where(usable, seconds, 0) * 1e6).astype(np.int64)
+    times = microseconds.astype("datetime64[us]").astype("datetime64[ns]")
+    return np.where(usable, times, np.datetime64("NaT", "ns"))
+
+
+def read_stream(paths: str | Path | Iterable[str | Path]) -> Variable:
+    """Frames of raw stream files, ``.pgm`` or ``.pgm.gz``: concatenated binary PGM with the header in comments.
+
+    Parameters
+    ----------
+    paths : path or paths
+        Of one camera, in any order.
+
+    Returns
+    -------
+    Variable
+        ``thg_asf_<site>`` for the project THEMIS, else ``<project>_asf_<site>``. Values (n, rows, columns), uint16 or
+        uint8; times are the starts of the image requests, as precise as the header has them.
+
+    Raises
+    ------
+    LoadError
+        If a file is not such a stream, ends too early, holds frames of different sizes, of two cameras or without a
+        time, or if the times do not ascend.
+
+    Notes
+    -----
+    The format is Netpbm's binary PGM (netpbm.sourceforge.net/doc/pgm.html): samples above 255 in two bytes, the most
+    significant first.
+    """
+    single = isinstance(paths, (str, Path))
+    files = [_read_stream_file(Path(path)) for path in ([paths] if single else paths)]
+    if not files:
+        raise LoadError("streams", "no file is given", "Give at least one .pgm or .pgm.gz file.")
+    files.sort(key=lambda file: file.times[0])
+    first = files[0]
+    for other in files[1:]:
+        if other.camera != first.camera:
+            raise _two_cameras(other.path, first.camera, other.camera)
+        if other.frames.shape[1:] != first.frames.shape[1:]:
+            raise _two_sizes(other.path, first.frames.shape[1:], other.frames.shape[1:], f"those of {first.path.name}")
+    times = np.concatenate([file.times for file in files])
+    if (back := np.flatnonzero(np.diff(times) <= np.timedelta64(0))).size:
+        found = f"its times go back or stand still at {times[back[0] + 1]}"
+        raise LoadError(str(first.path), found, "Give each file once.")
+    values = np.concatenate([file.frames for file in files]) if len(files) > 1 else first.frames
+    values.flags.writeable = False
+    return Variable(_stream_name(first), times, values, attributes={"data_att": _stream_attributes(first)})
+
+
+def read_skymap(path: str | Path) -> Skymap:
+    """Read a skymap of the University of Calgary, an IDL save file.
+
+    Raises
+    ------
+    LoadError
+        If it cannot be read, is no skymap, or its arrays do not fit each other.
+
+    Notes
+    -----
+    Compressed save files are refused, because scipy expands them without a limit. The real ones are not compressed.
+    """
+    path = Path(path)
+    record = _idl_record(path)
+    try:
+        arrays = {key: np.array(record[f"full_{key}"], np.float32) for key in (*_MAPS, "map_altitude")}
+        about = [record[key] for key in _ABOUT]
+        site, imager = (value.decode("ascii") if isinstance(value, bytes) else str(value) for value in about[:2])
+        latitude, longitude = float(about[2]), (float(about[3]) + 180) % 360 - 180
+    except (KeyError, ValueError, TypeError) as error:
+        found = f"this is no skymap ({type(error).__name__}: {error})"
+        raise LoadError(str(path), found, "Give a file such as themis_skymap_gako_20110305.sav.") from error
+    _check_skymap(path, arrays)
+    for array in arrays.values():
+        array.flags.writeable = False
+    altitude = arrays.pop("map_altitude") / 1000
+    about = {"site": site.lower(), "imager": imager.lower(), "latitude": latitude, "longitude": longitude}
+    return Skymap(**about, map_altitude_km=altitude, **arrays)
+
+
+@dataclass(frozen=True)
+class _StreamFile:
+    path: Path
+    frames: np.ndarray
+    times: np.ndarray
+    comments: Mapping[str, str]
+
+    @property
+    def camera(self) -> str:
+        """Site and imager."""
+        return _camera_of(self.comments)
+
+
+@contextmanager
+def _reading(path: Path, form: str) -> Iterator[None]:
+    """Make a LoadError of whatever a broken file leads its reader to: nearly every exception there is."""
+    try:
+        yield
+    except LoadError:
+        raise
+    except Exception as error:
+        raise LoadError(str(path), f"not readable as {form} ({type(error).__name__}: {error})", _AGAIN) from error
+
+
+def _read_stream_file(path: Path) -> _StreamFile:
+    content = _unpacked(path)
+    frames, times, at = [], [], 0
+    comments: dict[str, str] = {}
+    while at < len(content):
+        if len(frames) == _MOST_STREAM_FRAMES:
+            raise LoadError(str(path), f"more than {_MOST_STREAM_FRAMES} frames", "A minute has 20 to 60.")
+        told, frame, at = _next_frame(path, content, at, len(frames))
+        if frames and frame.shape != frames[0].shape:
+            raise _two_sizes(path, frames[0].shape, frame.shape, "those before", len(frames))
+        if _camera_of(comments | told) != _camera_of(comments) and frames:
+            raise _two_cameras(path, _camera_of(comments), _camera_of(comments | told))
+        times.append(_request_time(path, told, len(frames)))
+        frames.append(frame)
+        comments |= told
+    if not frames:
+        raise LoadError(str(path), "the file is empty", _AGAIN)
+    values = np.stack(frames)
+    return _StreamFile(path, values.astype(values.dtype.newbyteorder("=")), np.array(times), comments)
+
+
+def _unpacked(path: Path) -> bytes:
+    if not path.is_file():
+        raise LoadError(str(path), "there is no such file", "Give a .pgm or .pgm.gz file.")
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            content = file.read(_MOST_STREAM_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LoadError(str(path), f"not readable as gzip ({type(error).__name__}: {error})", _AGAIN) from error
+    if len(content) > _MOST_STREAM_BYTES:
+        found = f"it holds more than {_MOST_STREAM_BYTES >> 20} MiB"
+        raise LoadError(str(path), found, "Give one file of a raw stream, which holds a minute.")
+    return content
+
+
+def _next_frame(path: Path, content: bytes, at: int, number: int) -> tuple[dict[str, str], np.ndarray, int]:
+    """Comments and pixels of the frame that begins at `at`, and where the next one begins."""
+    limit = min(len(content), at + _LONGEST_HEADER)
+    position, sizes, comments = at + 2, [], {}
+    while len(sizes) < 3:
+        item = _HEADER_ITEM.match(content, position, limit) if content[at : at + 2] == b"P5" else None
+        if item is None:
+            raise LoadError(str(path), f"frame {number + 1} has no complete header of a binary PGM", _AGAIN)
+        position = item.end()
+        if item[2] is not None:
+            sizes.append(int(item[2]))
+        elif pair := _COMMENT.fullmatch(item[1].decode("latin-1")):
+            comments[pair[1]] = pair[2].strip()
+    columns, rows, largest = sizes
+    if not all(_SMALLEST_SIDE <= size <= _LARGEST_SIDE for size in (columns, rows)) or not 0 < largest < 2**16:
+        found = f"frame {number + 1} says it has {columns} x {rows} pixels up to {largest}"
+        raise LoadError(str(path), found, _AGAIN)
+    dtype = np.dtype(">u2" if largest > 255 else "u1")
+    start = position + 1  # one byte of white space ends the header
+    end = start + rows * columns * dtype.itemsize
+    if end > len(content):
+        found = f"it ends within frame {number + 1}, {end - len(content)} bytes too early"
+        raise LoadError(str(path), found, _AGAIN)
+    return comments, np.frombuffer(content, dtype, rows * columns, start).reshape(rows, columns), end
+
+
+def _request_time(path: Path, comments: Mapping[str, str], number: int) -> np.datetime64:
+    try:
+        day, time = _STAMP.fullmatch(comments.get(_REQUEST, "")).groups()  # type: ignore[union-attr]
+        return np.datetime64(f"{day}T{time}", "ns")
+    except (AttributeError, ValueError) as error:
+        found = f"frame {number + 1} has no time '{_REQUEST}' in its header"
+        raise LoadError(str(path), found, "Give raw stream files as the archive has them.") from error
+
+
+def _camera_of(comments: Mapping[str, str]) -> str:
+    return " ".join(comments.get(f"{part} unique ID", "?").lower() for part in ("Site", "Imager"))
+
+
+def _two_cameras(path: Path, one: str, other: str) -> LoadError:
+    return LoadError(str(path), f"frames of two cameras, {one} and {other}", "Read those of one at a time.")
+
+
+def _two_sizes(path: Path, one: tuple, other: tuple, which: str, number: int = 0) -> LoadError:
+    found = f"frame {number + 1} has {other[0]} x {other[1]} pixels, {which} {one[0]} x {one[1]}"
+    return LoadError(str(path), found, "Read frames of one size at a time.")
+
+
+def _stream_name(file: _StreamFile) -> str:
+    names = [file.comments.get(f"{part} unique ID", "").lower() for part in ("Project", "Site")]
+    if not all(re.fullmatch(r"[a-z0-9-]{2,16}", name) for name in names):
+        found = "its header does not tell project and site"
+        raise LoadError(str(file.path), found, "Give files as the archive has them.")
+    project, site = names
+    return f"thg_asf_{site}" if project.startswith("themis") else f"{project}_asf_{site}"
+
+
+def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
+    told = {"site": "Site unique ID", "imager": "Imager unique ID"}
+    about: dict[str, Any] = {key: file.comments[name].lower() for key, name in told.items() if name in file.comments}
+    for key, name in (("latitude", "Geodetic latitude"), ("longitude", "Geodetic Longitude")):
+        try:
+            about[key] = float(file.comments[name])
+        except (KeyError, ValueError):  # a station that does not say where it is keeps its frames
+            continue
+    return {"units": "counts", "coord_sys": "", **about, **_STREAM_TURNED}
+
+
+def _idl_record(path: Path) -> Any:
+    """The fields of the structure 'skymap' of an IDL save file that are used."""
+    keys = [*(f"full_{key}" for key in (*_MAPS, "map_altitude")), *_ABOUT]
+    return read_sav(path, "skymap", keys, _MOST_SKYMAP_BYTES)
+
+
+def _check_skymap(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    rows, columns = shape = (*arrays["azimuth"].shape, 0, 0)[:2]
+    corners = (arrays["map_altitude"].size, rows + 1, columns + 1)
+    expected = {"azimuth": shape, "elevation": shape, "map_latitude": corners, "map_longitude": corners}
+    fits = all(arrays[key].shape == value for key, value in expected.items())
+    if not fits or not all(_SMALLEST_SIDE <= size <= _LARGEST_SIDE for size in shape):
+        shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+        raise LoadError(str(path), f"its arrays do not fit each other: {shapes}", "Give another skymap.")
+    for key, (low, high) in _DEGREES.items():
+        values = arrays[key][np.isfinite(arrays[key])]
+        if not values.size or values.min() < low or values.max() > high:
+            raise LoadError(str(path), f"{key} is not within {low} and {high} degrees", "Give another skymap.")

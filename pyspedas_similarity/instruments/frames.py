@@ -1,0 +1,120 @@
+"""Camera frames of a variable: how they are turned, where they look, their background, whether they are usable.
+
+A variable says in ``attributes['data_att']`` which side of the sky its ``first_row`` ('north' or 'south') and its
+``first_column`` ('west' or 'east') are on, where its reader knows; others are taken as they are.
+``attributes['skymap']`` is a `View` of its rows and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import VariableError
+from ..imaging.background import running_background
+from ..imaging.camera_geometry import View
+from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, GateRules, gate_frames
+from ..imaging.frames import frame_images
+from ..imaging.recipes import FrameRecipe
+from ..imaging.resampling import fitted_disc
+from ..tplot import Variable
+
+
+def check(variable: Variable) -> None:
+    """Refuse what are no frames: VariableError for a wrong shape."""
+    if variable.values.ndim != 3:
+        found = f"found the shape {variable.values.shape}"
+        raise VariableError(variable.name, found, "Give frames (time, row, column).")
+
+
+def check_one_camera(variable: Variable) -> None:
+    """Refuse frames that were taken at the same time: VariableError, two cameras are in one variable."""
+    again = np.flatnonzero(np.diff(variable.times) == np.timedelta64(0))
+    if again.size:
+        found = f"two frames at {variable.times[again[0]]}"
+        raise VariableError(variable.name, found, "Keep the frames of each camera in a variable of their own.")
+
+
+def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
+    """Frames with north up and east to the right, as seen on a map, and where their pixels look.
+
+    Returns
+    -------
+    frames : numpy.ndarray, shape (n, row, column)
+        A view of the values.
+    view : View or None
+
+    Raises
+    ------
+    VariableError
+        If the skymap is none, or has other rows and columns.
+    """
+    about, view = variable.attributes.get("data_att", {}), variable.attributes.get("skymap")
+    frames = variable.values
+    if view is not None and (not isinstance(view, View) or view.azimuth.shape != frames.shape[1:]):
+        found = f"{view.azimuth.shape} pixels" if isinstance(view, View) else f"a {type(view).__name__}"
+        remedy = "Give a View, or what read_skymap returns, of these frames."
+        raise VariableError(variable.name, f"frames of {frames.shape[1:]} pixels, but as skymap {found}", remedy)
+    for axis, key, turned in ((1, "first_row", "south"), (2, "first_column", "east")):
+        if about.get(key) == turned:
+            frames = np.flip(frames, axis)
+            view = view and _flipped(view, axis - 1)
+    return frames, view
+
+
+def _flipped(view: View, axis: int) -> View:
+    """The same view for an array that runs the other way along an axis."""
+    return View(view.latitude, view.longitude, np.flip(view.azimuth, axis), np.flip(view.elevation, axis))
+
+
+def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
+    """The same with what the recipe takes from all frames together among the attributes: disc and background.
+
+    Of frames that come file by file, those of each file make their own.
+
+    Raises
+    ------
+    VariableError
+        If two cameras are in the variable, its skymap does not fit, or no disc is found.
+    """
+    check_one_camera(variable)
+    found: dict[str, Any] = {}
+    frames, view = north_up(variable)
+    with _named(variable):
+        if recipe.circle == "fitted":
+            found["disc"] = fitted_disc(frames)
+        if recipe.background_s:
+            found["background"] = running_background(frames, variable.times, recipe, view)
+    return replace(variable, attributes={**variable.attributes, **found})
+
+
+def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
+    """Images of some prepared frames: float32, shape (n, 1, pixels, pixels)."""
+    frames, view = north_up(variable)
+    level = variable.attributes["background"].at(variable.times[rows]) if recipe.background_s else None
+    with _named(variable):
+        return frame_images(frames[rows], recipe, view, level, variable.attributes.get("disc"))
+
+
+def can_be_judged(variable: Variable) -> bool:
+    """Whether the frames are large enough for the gate: thumbnails are not."""
+    return min(variable.values.shape[1:]) >= SMALLEST_FRAME
+
+
+def gate(variable: Variable, recipe: FrameRecipe, rules: GateRules | None = None) -> FrameQuality:
+    """Flag and activity of every frame; the recipe's overlays are no sky."""
+    frames, _ = north_up(variable)
+    return gate_frames(frames, rules or GateRules(), overlays=recipe.overlays)
+
+
+@contextmanager
+def _named(variable: Variable) -> Iterator[None]:
+    """Let errors of the imaging, which knows no variables, tell whose frames they are about."""
+    try:
+        yield
+    except VariableError as error:
+        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error

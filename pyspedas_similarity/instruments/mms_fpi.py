@@ -1,0 +1,453 @@
+"""MMS FPI distributions with magnetic field and moments, file by file, through pyspedas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from logging import getLogger
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import tplot
+from ..errors import ArgumentError, LoadError
+from ..times import to_interval
+from ..tplot import Variable
+from .isolated_reader import IsolatedCdf
+from .sample_images import select
+from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, concatenate, join
+
+logger = getLogger(__name__)
+
+# Distributions in one segment: 64 KiB each, and as much for their errors. To read, cdflib needs several times the
+# memory of what it reads: 1.8 GB for the 4,300 samples of a burst file of electrons at once, 0.18 GB in such parts.
+_MOST_SAMPLES = 1024
+# The longest files there are: of burst data some minutes, of fast data two hours, of survey data a day.
+_LONGEST = {"brst": np.timedelta64(10, "m"), "fast": np.timedelta64(130, "m"), "srvy": np.timedelta64(25, "h")}
+# Fields and moments from before and after a segment, so that they can be interpolated to its first and last sample.
+_MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
+# The first sample may come a moment before the second in a file's name, or some seconds after it.
+_SLACK = np.timedelta64(1, "m")
+_SDC = "the SDC loader may ask for a password at the terminal"
+
+
+def segments_ions(
+    trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
+) -> Iterator[Segment]:
+    """Distributions of DIS; see `segments`."""
+    return segments("dis", trange, probe, data_rate, **keywords)
+
+
+def segments_electrons(
+    trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
+) -> Iterator[Segment]:
+    """Distributions of DES; see `segments`."""
+    return segments("des", trange, probe, data_rate, **keywords)
+
+
+def pieces_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
+    """Files of DIS; see `pieces`."""
+    return pieces("dis", trange, probe, **keywords)
+
+
+def pieces_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
+    """Files of DES; see `pieces`."""
+    return pieces("des", trange, probe, **keywords)
+
+
+def load_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
+    """Load DIS distributions; see `load`."""
+    return load("dis", trange, probe, **keywords)
+
+
+def load_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
+    """Load DES distributions; see `load`."""
+    return load("des", trange, probe, **keywords)
+
+
+def segments(
+    sensor: str,
+    trange: Any,
+    probe: str | int | Sequence[str | int] = "1",
+    data_rate: str = "brst",
+    no_update: bool = False,
+    spdf: bool | None = None,
+    piece: Piece | None = None,
+) -> Iterator[Segment]:
+    """Distributions with magnetic field and moments, one segment after another.
+
+    A segment is at most 1,024 samples of one file: 64 MiB, and as much for their errors. Let go of one before asking
+    for the next, or two are in memory. The tplot store stays as it is.
+
+    Parameters
+    ----------
+    sensor : {'dis', 'des'}
+    trange : time range in any form
+    probe : '1' to '4', or several, which then come one after another
+    data_rate : {'brst', 'fast'}
+        With 'fast', the field is that of the survey data.
+    no_update : bool
+        Use only files that are in pyspedas's ``local_data_dir`` for MMS. Else those that are not there are downloaded
+        from its ``remote_data_dir`` (SPDF) and kept.
+    spdf : bool, optional
+        False is refused unless with `no_update`.
+    piece : Piece, optional
+        Only this file of the range, of its spacecraft, from where it says.
+
+    Yields
+    ------
+    Segment
+        Times of all segments of a probe ascend strictly, within `trange`. Field (DMPA, vector and magnitude; flagged
+        samples are NaN) and moments (velocity in DBCS) reach a little beyond their segment.
+
+    Raises
+    ------
+    ArgumentError
+        For a probe or data rate that does not exist, or ``spdf=False``.
+    TimeError
+        If `trange` is not a time range.
+    LoadError
+        At the end, if nothing could be loaded, but not because there are no data.
+
+    Warns
+    -----
+    Of what could not be had, once, at the end, by the logger of this module. Times without data are no loss.
+    """
+    stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
+    return _walk(stations, to_interval(trange), no_update, piece)
+
+
+def pieces(
+    sensor: str,
+    trange: Any,
+    probe: str | int | Sequence[str | int] = "1",
+    data_rate: str = "brst",
+    no_update: bool = False,
+    spdf: bool | None = None,
+) -> Iterator[Piece]:
+    """The files of distributions that `segments` goes through; nothing is fetched.
+
+    What it gives for each as ``piece`` is what it gives without, one after another, but that samples which are in two
+    files come with both.
+    """
+    return _listed(_stations(sensor, probe, data_rate, no_update, spdf), to_interval(trange), no_update)
+
+
+def load(
+    sensor: str,
+    trange: Any,
+    probe: str | int | Sequence[str | int] = "1",
+    data_rate: str = "brst",
+    suffix: str = "",
+    **keywords: Any,
+) -> list[str]:
+    """Load distributions with magnetic field and moments into tplot variables, all at once.
+
+    Parameters
+    ----------
+    sensor, trange, probe, data_rate
+        As in `segments`.
+    suffix : str
+        Added to the names.
+    **keywords
+        ``no_update`` and ``spdf`` of `segments`.
+
+    Returns
+    -------
+    list of str
+        Names of the distributions, one for each probe that has data, then those of field, moments, errors and flags.
+
+    Raises
+    ------
+    SimilarityError
+        As in `segments`.
+    """
+    by_name: dict[str, list[Segment]] = {}
+    for segment in segments(sensor, trange, probe, data_rate, **keywords):
+        by_name.setdefault(segment.distribution.name, []).append(segment)
+    whole = [join(parts) for parts in by_name.values()]
+    variables = [one.distribution for one in whole] + [v for one in whole for v in one.companions.values()]
+    return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in variables]
+
+
+@dataclass(frozen=True)
+class _Station:
+    """One sensor of one spacecraft: which files and variables are wanted of it."""
+
+    probe: str
+    sensor: str
+    data_rate: str
+
+    @property
+    def field_rate(self) -> str:
+        return "brst" if self.data_rate == "brst" else "srvy"
+
+    @property
+    def margin(self) -> np.timedelta64:
+        return _MARGIN[self.data_rate]
+
+    def fpi(self, kind: str) -> Product:
+        """Files of 'dist' or 'moms'."""
+        datatype = f"{self.sensor}-{kind}"
+        folder = f"mms{self.probe}/fpi/{self.data_rate}/l2/{datatype}"
+        stem = f"mms{self.probe}_fpi_{self.data_rate}_l2_{datatype}"
+        return Product(folder, stem, _LONGEST[self.data_rate], self.data_rate == "brst")
+
+    def fgm(self) -> Product:
+        rate = self.field_rate
+        folder, stem = f"mms{self.probe}/fgm/{rate}/l2", f"mms{self.probe}_fgm_{rate}_l2"
+        return Product(folder, stem, _LONGEST[rate], rate == "brst")
+
+    def name(self, quantity: str) -> str:
+        """Of a variable of FPI."""
+        return f"mms{self.probe}_{self.sensor}_{quantity}_{self.data_rate}"
+
+    def beside(self) -> list[tuple[Product, dict[str, str]]]:
+        """Files beside the distributions, and what their variables are called here and there."""
+        moments = {
+            "velocity": self.name("bulkv_dbcs"),
+            "density": self.name("numberdensity"),
+            "temperature_parallel": self.name("temppara"),
+            "temperature_perpendicular": self.name("tempperp"),
+        }
+        magnetic = {"field": f"mms{self.probe}_fgm_b_dmpa_{self.field_rate}_l2"}
+        return [(self.fpi("moms"), moments), (self.fgm(), magnetic)]
+
+
+def _stations(
+    sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
+) -> list[_Station]:
+    """What is wanted, checked."""
+    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
+    if not probes or any(one not in ("1", "2", "3", "4") for one in probes):
+        raise ArgumentError("probe", f"found {probe!r}", "Give one or more of 1, 2, 3, 4.")
+    if data_rate not in ("brst", "fast"):
+        raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
+    if spdf is False and not no_update:
+        remedy = "Leave it out; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
+        raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
+    return [_Station(one, sensor, data_rate) for one in dict.fromkeys(probes)]
+
+
+def _roots(no_update: bool) -> tuple[str, str | None]:
+    """Where files are here, and at the server, if it may be asked."""
+    from pyspedas.projects.mms.mms_load_data_spdf import CONFIG  # which sets remote_data_dir
+
+    return CONFIG["local_data_dir"], None if no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
+
+
+def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
+    local, remote = _roots(no_update)
+    tree = FileTree(Path(local), remote, Tally())
+    try:
+        for station in stations:
+            product = station.fpi("dist")
+            for file in tree.files(product, *span):
+                name, end = station.name("dist"), file.start + product.longest
+                yield Piece(name, station.probe, file.start, end, file.name, str(Path(local).absolute()), remote)
+    finally:
+        tree.close()
+        if tree.tally.lost:
+            logger.warning("Not all files of MMS %s are known: %s.", _seconds(*span), tree.tally)
+
+
+def _walk(
+    stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
+) -> Iterator[Segment]:
+    tally = Tally()
+    local, remote = _roots(no_update) if piece is None else (piece.local, piece.remote)
+    tree = FileTree(Path(local), remote, tally, piece and piece.name)
+    try:
+        for station in stations:
+            yield from _Reader(tree, station, tally).segments(*span)
+        if tally.lost and not tally.loaded:
+            lost, tally.lost = str(tally), {}  # the error tells it, so that the warning need not
+            remedy = "Try again later, or with no_update=True on local files."
+            raise LoadError(f"MMS {_seconds(*span)}", f"nothing could be loaded: {lost}", remedy)
+    finally:  # also where the caller stops early
+        tree.close()
+        if tally.lost:
+            count = f"{len(tally.lost)} part{'s' if len(tally.lost) > 1 else ''}"
+            logger.warning("Could not load %s of MMS %s: %s. The rest was.", count, _seconds(*span), tally)
+
+
+def _seconds(start: np.datetime64, end: np.datetime64) -> str:
+    return f"{start.astype('datetime64[s]')} to {end.astype('datetime64[s]')}"
+
+
+@dataclass
+class _Reader:
+    """Goes through the files of one station."""
+
+    tree: FileTree
+    station: _Station
+    tally: Tally
+    # Of the files beside the distributions those used last, because the next segment may need them too.
+    _kept: dict[str, dict[str, Variable]] = field(default_factory=dict)
+
+    def segments(self, start: np.datetime64, end: np.datetime64) -> Iterator[Segment]:
+        last = None
+        for file in self.tree.files(self.station.fpi("dist"), start, end):
+            what = f"mms{self.station.probe} {self.station.sensor} {file.start.astype('datetime64[s]')}"
+            try:
+                opened = self._opened(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
+            except LoadError as error:
+                self.tally.lost[what] = f"{error.subject}: {error.found}"
+                continue
+            times = opened.times
+            rows = after(times, last)
+            rows = rows[(times[rows] >= start) & (times[rows] <= end)]
+            if len(rows) == 0:
+                continue
+            last = times[rows[-1]]
+            beside = self._beside(what, times[rows[0]], last)
+            for part in np.array_split(rows, -(-len(rows) // _MOST_SAMPLES)):
+                near = self._near(beside, times[part])
+                # Nothing here may hold a segment once it is given away: the next would come beside it in memory.
+                try:
+                    yield opened.segment(self.station, part, near)
+                except LoadError as error:
+                    self.tally.lost[what] = f"{error.subject}: {error.found}"
+                    break
+                self.tally.loaded += 1
+
+    def _beside(self, what: str, start: np.datetime64, end: np.datetime64) -> dict[str, Variable]:
+        """Field and moments from a margin before `start` to a margin after `end`."""
+        used, found = {}, {}
+        for product, names in self.station.beside():
+            margin = self.station.margin
+            needed = {file.name for file in self.tree.files(product, start, end)}
+            parts = []
+            for file in self.tree.files(product, start - margin, end + margin):
+                try:
+                    used[file.name] = self._kept.get(file.name) or self._read(file, names, product)
+                    parts.append(used[file.name])
+                except LoadError as error:
+                    if file.name in needed:
+                        self.tally.lost[f"{', '.join(names)} of {what}"] = f"{error.subject}: {error.found}"
+            there = dict.fromkeys(key for part in parts for key in part)
+            found |= {key: concatenate([part[key] for part in parts if key in part]) for key in there}
+        self._kept = used
+        return found
+
+    def _opened(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
+        """A file that is here, or is now, with the samples that its name tells."""
+        # Burst files begin in the second that is in their names, others may wait for the first data.
+        latest = _SLACK if product.daily else product.longest
+        within = (file.start - _SLACK, file.start + latest)
+        return kind(self.tree.fetch(file, lambda path: kind(path, wanted, within)), wanted, within)
+
+    def _read(self, file: DataFile, names: Mapping[str, str], product: Product) -> dict[str, Variable]:
+        """The named variables of a file."""
+        opened = self._opened(_SamplesFile, product, file, list(names.values()))
+        rows = np.arange(len(opened.times))
+        found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
+        flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
+        if flags not in opened.names:
+            return found
+        bad = opened.variable(flags, rows).values != 0
+        return {key: _without(variable, bad) for key, variable in found.items()}
+
+    def _near(self, beside: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:
+        ends = [times[0] - self.station.margin, times[-1] + self.station.margin]
+        parts = {key: select(one, slice(*np.searchsorted(one.times, ends))) for key, one in beside.items()}
+        return {key: part for key, part in parts.items() if _covers(part.times, times)}
+
+
+class _SamplesFile:
+    """An open file of variables that share their times, of which some samples at a time are read.
+
+    pyspedas's ``cdf_to_tplot`` reads whole files, in this process. Its reader, cdflib, is asked here for some records,
+    in a process of its own, and what comes is what ``cdf_to_tplot`` would have brought of them.
+    """
+
+    def __init__(self, path: Path, wanted: Sequence[str], within: tuple[np.datetime64, np.datetime64]) -> None:
+        import cdflib
+
+        self.path = path
+        with _reading(path):
+            self._cdf = IsolatedCdf(path)
+            self.names = self._cdf.names
+            there = [name for name in wanted if name in self.names]
+            if not there:
+                raise LoadError(str(path), f"it does not hold {', '.join(wanted)}", "Remove the file and load again.")
+            stamps = np.atleast_1d(self._cdf.varget(self._cdf.varattsget(there[0])["DEPEND_0"]))
+            times = cdflib.cdfepoch.to_datetime(stamps) if stamps.size else stamps
+            self.times = np.atleast_1d(times).astype("datetime64[ns]")
+        if len(self.times) and not within[0] <= self.times[0] <= within[1]:
+            found = f"its samples begin at {self.times[0]}, which is not the time in its name"
+            raise LoadError(str(path), found, "Remove the file and load again.")
+
+    def variable(self, name: str, rows: np.ndarray) -> Variable:
+        """Some samples of a variable, NaN where it has its fill value.
+
+        Raises
+        ------
+        LoadError
+            If they cannot be read.
+        """
+        with _reading(self.path):
+            about = self._cdf.varattsget(name)
+            values = self._records(name, rows)
+            if values.dtype.kind == "f" and "FILLVAL" in about:
+                values[values == about["FILLVAL"]] = np.nan
+            values.flags.writeable = False
+            axes = {f"v{k}": about[f"DEPEND_{k}"] for k in (1, 2, 3) if f"DEPEND_{k}" in about}
+            coordinates = {key: self._records(axis, rows) for key, axis in axes.items()}
+            units = str(about.get("UNITS", "")).split(">")[0].rstrip()
+            file = {"VATT": about, "GATT": self._cdf.globalattsget(), "FILENAME": str(self.path)}
+            attributes = {"CDF": file, "data_att": {"units": units, "coord_sys": ""}}
+            return Variable(name, self.times[rows], values, coordinates, attributes)
+
+    def _records(self, name: str, rows: np.ndarray) -> np.ndarray:
+        info = self._cdf.varinq(name)
+        if not info.Rec_Vary:
+            return np.reshape(self._cdf.varget(name), info.Dim_Sizes)
+        first, last = int(rows[0]), int(rows[-1])
+        records = self._cdf.varget(name, startrec=first, endrec=last)
+        records = np.reshape(records, (last - first + 1, *info.Dim_Sizes))
+        return records if len(rows) == len(records) else records[rows - first]
+
+
+class _DistributionFile(_SamplesFile):
+    """An open file of distributions."""
+
+    def segment(self, station: _Station, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
+        """Some of its samples, with what was measured beside them and their errors and flags."""
+        names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
+        own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
+        return Segment(self.variable(station.name("dist"), rows), {**beside, **own})
+
+
+_File = TypeVar("_File", bound=_SamplesFile)
+
+
+def _without(variable: Variable, bad: np.ndarray) -> Variable:
+    """The same with NaN for the samples that FGM flags."""
+    values = variable.values.copy()
+    values[bad] = np.nan
+    values.flags.writeable = False
+    return replace(variable, values=values)
+
+
+def _covers(beside: np.ndarray, times: np.ndarray) -> bool:
+    """Whether there are times between the first and last of `times`, or on both sides of a single one.
+
+    What there is only before and after a segment was measured beside its neighbors.
+    """
+    before, after_last = np.searchsorted(beside, times[0]), np.searchsorted(beside, times[-1], side="right")
+    return bool(before < after_last or (len(times) == 1 and 0 < before < len(beside)))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Make a LoadError of whatever a broken file leads its reader to: nearly every exception there is."""
+    try:
+        yield
+    except LoadError:
+        raise
+    except Exception as error:
+        found = f"not readable as CDF ({type(error).__name__}: {error})"
+        raise LoadError(str(path), found, "Remove the file and load again.") from error

@@ -1,0 +1,244 @@
+"""Images of any loaded variable, block by block."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..errors import VariableError
+from ..imaging.distributions import distribution_images
+from ..imaging.plasma import Distributions, distributions, moments
+from ..imaging.recipes import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.windows import largest_step, spectrum_images, window_images
+from ..times import cadence
+from ..tplot import Variable
+from . import frames
+
+logger = logging.getLogger(__name__)
+
+# Samples made into images at once; 256 distributions or frames are about 20 MB of images.
+BLOCK = 256
+# Phase space density in other units than the recipe's, s^3 cm^-6.
+_DENSITY_UNITS = {"": 1.0, "s^3/cm^6": 1.0, "s^3 cm^-6": 1.0, "s3/cm6": 1.0, "s^3/m^6": 1e-12, "s^3 m^-6": 1e-12}
+
+
+def check(variable: Variable, recipe: Recipe) -> None:
+    """Refuse a variable that the recipe cannot make images of.
+
+    Raises
+    ------
+    VariableError
+        For a wrong number of dimensions, missing tables, unknown units or times that go back.
+    """
+    _check_series(variable)
+    values = variable.values
+    if isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
+        _check_tables(variable, recipe)
+        return
+    if not isinstance(recipe, DistributionRecipe):
+        frames.check(variable)
+        return
+    missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
+    if values.ndim != 4 or missing:
+        found = f"found the shape {values.shape}" + (f" without {', '.join(missing)}" if missing else "")
+        remedy = "Give (time, azimuth, polar, energy) with v1, v2, v3, as pyspedas.projects.mms.fpi leaves it."
+        raise VariableError(variable.name, found, remedy)
+    if variable.units not in _DENSITY_UNITS:
+        remedy = "Give phase space density in s^3/cm^6."
+        raise VariableError(variable.name, f"found the units {variable.units!r}", remedy)
+
+
+def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[np.ndarray]:
+    """Images of a checked variable's samples, in their order.
+
+    Yields
+    ------
+    numpy.ndarray of float32, shape (up to block, channels, pixels, pixels)
+    """
+    for _, made in images_of(variable, recipe, np.ones(len(variable.values), bool), block):
+        yield made
+
+
+def images_of(
+    variable: Variable, recipe: Recipe, wanted: np.ndarray, block: int = BLOCK
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """The same without the blocks in which no sample is wanted: bool, shape (n,). They do not depend on what is.
+
+    Yields
+    ------
+    rows : slice
+        Which samples these are.
+    images : numpy.ndarray of float32, shape (up to block, channels, pixels, pixels)
+    """
+    for start in range(0, len(variable.values), block):
+        rows = slice(start, min(start + block, len(variable.values)))
+        if not wanted[rows].any():
+            continue
+        if isinstance(recipe, DistributionRecipe):
+            yield rows, _distributions(variable, rows, recipe)
+        elif isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
+            yield rows, _spectra(variable, rows, recipe)
+        else:
+            yield rows, frames.images(variable, rows, recipe)
+
+
+def left_out(recipe: Recipe) -> tuple[str, ...]:
+    """The scalars that the recipe takes out of the images: those of `scalars`."""
+    thermal = isinstance(recipe, DistributionRecipe) and "thermal" in (recipe.speed_unit, recipe.density_unit)
+    return ("density", "temperature") if thermal else ()
+
+
+def scalars(variable: Variable, recipe: Recipe) -> dict[str, np.ndarray]:
+    """What the recipe takes out of the images, computed from the same distributions.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (n,)
+        ``density`` (cm^-3) and ``temperature`` (eV) where images are in thermal units, else nothing.
+    """
+    if not left_out(recipe):
+        return {}
+    found = []
+    for start in range(0, len(variable.values), BLOCK):
+        part = measured(select(variable, slice(start, start + BLOCK)), recipe)
+        found.append(moments(part, recipe.energy_min_ev))
+    return {key: np.concatenate([getattr(one, key) for one in found]) for key in left_out(recipe)}
+
+
+def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
+    """The variable whose samples the recipe makes images of: windows for a `WindowRecipe`, else the variable itself.
+
+    Parameters
+    ----------
+    variable : Variable
+        For windows: a spectrogram (time, bins) with its energies or velocities in ``v``, as it was loaded.
+    recipe : Recipe or None
+
+    Returns
+    -------
+    Variable
+        Windows (n, length, bins) as read-only views of the spectrogram, not copies, with the times of their samples in
+        ``v1`` (n, length) and ``v`` in ``v2`` (bins,), or (n, length, bins) where it changes. The time of a window is
+        that of its central sample, the later of the two where the length is even. Windows with a data gap inside
+        (a step of more than one and a half cadences) stay, to be NaN as images, after one warning.
+
+    Raises
+    ------
+    VariableError
+        If it is no such spectrogram, its times go back, or it is too short or too coarse for one window.
+    """
+    if not isinstance(recipe, WindowRecipe):
+        return variable
+    _check_spectrogram(variable)
+    step = float(cadence(variable.times) / np.timedelta64(1, "s"))
+    length, stride = (round(seconds / step) if step > 0 else 0 for seconds in (recipe.length_s, recipe.stride_s))
+    if not 2 <= length <= len(variable.times):
+        found = f"{len(variable.times)} samples at a cadence of {step:g} s, for windows of {recipe.length_s:g} s"
+        raise VariableError(variable.name, found, "Give a length of at least two samples and at most all of them.")
+    stride = max(stride, 1)
+    times = sliding_window_view(variable.times, length)[::stride]
+    table = variable.coordinates["v"]
+    if table.ndim == 2:
+        # Most tables are the same at all times: one row of it then serves all windows.
+        same = np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True)
+        table = table[0] if same else sliding_window_view(table, length, axis=0)[::stride].swapaxes(1, 2)
+    values = sliding_window_view(variable.values, length, axis=0)[::stride].swapaxes(1, 2)
+    gaps_before = np.append(0, np.cumsum(np.diff(variable.times) > largest_step(recipe, length)))
+    broken = int((gaps_before[length - 1 :: stride] > gaps_before[: 1 - length : stride]).sum())
+    if broken:
+        logger.warning("%s: %d of %d windows have a data gap inside and no score.", variable.name, broken, len(times))
+    coordinates = {"v1": times, "v2": table}
+    return Variable(variable.name, times[:, length // 2], values, coordinates, variable.attributes, variable.store)
+
+
+def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
+    """The same variable with some of its samples."""
+    n = len(variable.values)
+    if isinstance(samples, np.ndarray) and len(samples) and (np.diff(samples) == 1).all():
+        # A stretch without holes stays a view: windows overlap, so that a copy would hold every sample many times.
+        samples = slice(int(samples[0]), int(samples[-1]) + 1)
+    coordinates = {
+        key: table[samples] if table.ndim >= 2 and len(table) == n else table
+        for key, table in variable.coordinates.items()
+    }
+    return Variable(
+        variable.name,
+        variable.times[samples],
+        variable.values[samples],
+        coordinates,
+        variable.attributes,
+        variable.store,
+    )
+
+
+def _check_series(variable: Variable) -> None:
+    values, times = variable.values, variable.times
+    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
+        raise VariableError(variable.name, "its times go back or are missing", "Sort it by time and store it again.")
+    if len(times) != len(values):
+        raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
+    if values.dtype.kind not in "fiu":
+        raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+
+
+def _check_spectrogram(variable: Variable) -> None:
+    _check_series(variable)
+    shape, table = variable.values.shape, variable.coordinates.get("v")
+    if variable.values.ndim != 2 or table is None or table.shape not in (shape[1:], shape):
+        tables = "no v" if table is None else f"v of the shape {table.shape}"
+        remedy = "Give (time, bins) with the energies or velocities of the bins in v."
+        raise VariableError(variable.name, f"found the shape {shape} and {tables}", remedy)
+
+
+def _check_tables(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> None:
+    if isinstance(recipe, WindowRecipe):
+        needed, remedy = {"v1", "v2"}, "Cut it into windows with as_samples first."
+    else:
+        needed = {"v1", "v2"} if recipe.direction == "pitch_angle" else {f"v{recipe.energy_axis}"}
+        remedy = "Give (time, pitch angle or look, energy) with their values in v1 and v2."
+    missing = sorted(needed - set(variable.coordinates))
+    if variable.values.ndim != 3 or missing:
+        found = f"found the shape {variable.values.shape}" + (f" without {', '.join(missing)}" if missing else "")
+        raise VariableError(variable.name, found, remedy)
+
+
+def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) -> np.ndarray:
+    # Neighbors that take part in a running mean come along, so that blocks do not show.
+    first = max(rows.start - recipe.average, 0)
+    part = select(variable, slice(first, rows.stop + recipe.average))
+    try:
+        return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
+    except VariableError as error:
+        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
+
+
+def measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
+    """The samples as the imager takes them, in its units."""
+    factor = np.float32(_DENSITY_UNITS[part.units])
+    scaled = {"density": part.values, "error": part.coordinates.get("error")}
+    if factor != 1:
+        scaled = {key: None if values is None else values * factor for key, values in scaled.items()}
+    flags = part.coordinates.get("flags")
+    return distributions(
+        scaled["density"],
+        *(part.coordinates[key] for key in ("v1", "v2", "v3")),
+        recipe.species,
+        field=part.coordinates.get("field"),
+        velocity=part.coordinates.get("velocity"),
+        error=scaled["error"],
+        flags=None if flags is None else flags[:, 0],
+    )
+
+
+def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRecipe) -> np.ndarray:
+    part = select(variable, rows)
+    make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
+    # A look has no coordinate but its number.
+    first = part.coordinates.get("v1", np.empty(0))
+    try:
+        return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)
+    except VariableError as error:
+        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error

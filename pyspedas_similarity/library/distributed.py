@@ -1,0 +1,430 @@
+"""The work of `add` on the workers of a Dask cluster: tasks that load, encode and write, and what comes back of them.
+
+    caller    cuts the work into tasks, a few for each worker at a time      ...adopts what came back, in their order
+    worker    loads a file, or takes samples sent to it; encodes; stages rows in the folder of the archive
+
+Tasks and results hold plain values and arrays. Rows never travel: a worker writes them where the archive lies, and
+tells the names of the files. So both have to see the same folders under the same paths.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..archive.archive import Archive
+from ..archive.staging import as_told, clear, job_folder
+from ..archive.store import Staged
+from ..encoder.runtime import Encoder
+from ..encoder.weights import load_encoder, save_encoder
+from ..errors import ArgumentError, DamagedArchiveError, LoadError, MixingError, SimilarityError, WorkerError
+from ..imaging.recipes import DistributionRecipe, recipe_from_dict
+from ..instruments.sample_images import BLOCK, select
+from ..instruments.segments import Piece
+from ..tplot import Variable
+from .archive_rows import Marks, in_batches, marks_of, rows_of
+from .archived import identity_of
+from .encoding import Choices, Plan, prepared_segments
+from .inputs import open_piece
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+logger = logging.getLogger(__name__)
+
+# Tasks that wait or run for each worker at a time: enough that none is idle while the oldest is waited for.
+_AHEAD = 4
+# Bytes of samples that are sent with a task, where a worker cannot load them itself; at least one block.
+_SENT_BYTES = 2**24
+# How long to look away while a task runs, and how long a cluster may have no worker at all.
+_LOOK_S, _PATIENCE_S = 5.0, 60.0
+_SLACK = np.timedelta64(2, "m")
+_EVER = int(np.iinfo(np.int64).min)
+# What images need of the attributes of a variable; the rest need not travel.
+_NEEDED = ("data_att", "skymap", "disc", "background")
+_EXTRA = "Install pyspedas-similarity[scale], here and where the workers run."
+# The tplot store is one for a process, and so is the bound of memory.
+_ONE_TASK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tasks have in common.
+
+    Attributes
+    ----------
+    archive : str
+        Path of the archive.
+    name : str
+        Of the job, under which files are staged; its encoder lies there as well.
+    encoder, recipe : str
+        Hashes of what makes the rows.
+    settings : mapping
+        Of the recipe.
+    instrument : str or None
+    batch : int
+        Rows that are written together.
+    thumbnails : bool
+        Whether small pictures are kept.
+    """
+
+    archive: str
+    name: str
+    encoder: str
+    recipe: str
+    settings: Mapping[str, Any]
+    instrument: str | None
+    batch: int
+    thumbnails: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FileTask:
+    """A file that a worker is to load.
+
+    Attributes
+    ----------
+    label : str
+        Stands in errors and warnings.
+    trange : tuple of str
+    piece : Piece
+    keywords : mapping
+        Of the instrument's loader.
+    there : numpy.ndarray of int64
+        Start times in nanoseconds of its samples that are in the archive.
+    after : int
+        Only samples later than this, in nanoseconds: those before are in another file.
+    """
+
+    label: str
+    trange: tuple[str, str]
+    piece: Piece
+    keywords: Mapping[str, Any]
+    there: np.ndarray
+    after: int = _EVER
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayTask:
+    """Samples that are sent to a worker.
+
+    Attributes
+    ----------
+    label : str
+    samples : Variable
+        Prepared; with neighbors before and after those that are wanted, where images need them.
+    wanted : numpy.ndarray of bool, shape (n,)
+    marks : Marks
+    """
+
+    label: str
+    samples: Variable
+    wanted: np.ndarray
+    marks: Marks
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task.
+
+    Attributes
+    ----------
+    label : str
+    staged : tuple of Staged
+    rows, skipped, left_out : int
+        Samples that were staged, that were there already, and that cannot be encoded.
+    warnings : tuple of str
+    lost : str
+        Why nothing could be loaded; '' where it could.
+    first, last : int
+        Start times of the samples of a file, in nanoseconds; the smallest integer where there are none.
+    """
+
+    label: str
+    staged: tuple[Staged, ...]
+    rows: int
+    skipped: int
+    left_out: int
+    warnings: tuple[str, ...]
+    lost: str
+    first: int = _EVER
+    last: int = _EVER
+
+
+def check_client(client: Any) -> None:
+    """Refuse what is no usable client of a Dask cluster.
+
+    Raises
+    ------
+    ArgumentError
+        If it is none, is closed or asynchronous, or has no workers.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ArgumentError("client", f"dask.distributed is not installed ({error})", _EXTRA) from error
+    if not isinstance(client, Client):
+        raise ArgumentError("client", f"found {client!r:.80}", "Give a dask.distributed.Client.")
+    if client.asynchronous:
+        raise ArgumentError("client", "it is asynchronous", "Give one made without asynchronous=True.")
+    if client.status != "running":
+        raise ArgumentError("client", f"it is {client.status}", "Make a new one, connected to a running scheduler.")
+    if not client.nthreads():
+        raise ArgumentError("client", "its cluster has no workers", "Start some: client.cluster.scale(2).")
+
+
+def file_tasks(
+    pieces: Iterator[Piece], trange: Sequence[Any], keywords: Mapping[str, Any], known: Any
+) -> Iterator[FileTask]:
+    """One task for each file.
+
+    Parameters
+    ----------
+    pieces : iterator of Piece
+    trange : start and end
+    keywords : mapping
+        Of the instrument's loader.
+    known : callable
+        From a source to the start times, int64, of those of its samples that are in the archive.
+    """
+    for piece in pieces:
+        there = known(piece.source)
+        near = there[(there >= _ns(piece.start - _SLACK)) & (there <= _ns(piece.end + _SLACK))]
+        yield FileTask(f"{piece.probe} {piece.name}", (str(trange[0]), str(trange[1])), piece, dict(keywords), near)
+
+
+def array_tasks(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[ArrayTask]:
+    """Tasks of the wanted samples of a prepared variable; blocks are those that are encoded without a cluster.
+
+    The bits of an embedding may depend on which images are encoded with it.
+    """
+    n = len(samples.times)
+    marks = marks_of(samples, plan)
+    samples = replace(
+        samples, attributes={key: samples.attributes[key] for key in _NEEDED if key in samples.attributes}
+    )
+    arrays = [samples.values, *(table for table in samples.coordinates.values() if table.ndim >= 2 and len(table) == n)]
+    bytes_each = max(sum(one[:1].nbytes for one in arrays), 1)
+    step = BLOCK * max(1, _SENT_BYTES // (BLOCK * bytes_each))
+    beside = plan.recipe.average if isinstance(plan.recipe, DistributionRecipe) else 0
+    for start in range(0, n, step):
+        inside = np.zeros(n, bool)
+        inside[start : start + step] = wanted[start : start + step]
+        if not inside.any():
+            continue
+        rows = slice(max(start - BLOCK, 0) if beside else start, min(start + step + beside, n))
+        label = f"{samples.name} from {samples.times[start]}"
+        yield ArrayTask(label, select(samples, rows), inside[rows], marks.part(rows))
+
+
+class Spread:
+    """The workers of a client at work for one call of `add`; leave it, and what nobody adopted is gone.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    archive : Archive
+    plan : Plan
+        Settled; workers take it as it is.
+    batch : int
+        Rows that are written together.
+    """
+
+    def __init__(self, client: Client, archive: Archive, plan: Plan, batch: int) -> None:
+        if not isinstance(archive.path, Path):
+            remedy = "Call add without it on each machine: writers need no lock there."
+            raise ArgumentError("client", f"nothing is staged in an object store such as {archive.path}", remedy)
+        self.client, self._folder = client, archive.path.absolute()
+        name, recipe = secrets.token_hex(8), plan.recipe
+        common = {"settings": recipe.to_dict(), "instrument": plan.choices.instrument, "batch": batch}
+        common["thumbnails"] = plan.choices.thumbnails
+        self.job = Job(str(self._folder), name, plan.encoder.hash, recipe.hash, **common)
+        self._encoder, self._submitted = plan.encoder, 0
+
+    def __enter__(self) -> Spread:
+        save_encoder(self._encoder, _encoder_folder(self.job))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        clear(self._folder, self.job.name)
+
+    def results(self, tasks: Iterator[FileTask | ArrayTask]) -> Iterator[Done]:
+        """What becomes of the tasks, in their order; only some of them exist at a time.
+
+        Raises
+        ------
+        SimilarityError
+            What a task raised, with its label; WorkerError where workers die of it or there are none.
+        """
+        waiting: deque[tuple[FileTask | ArrayTask, Future]] = deque()
+        reached: dict[str, int] = {}
+        try:
+            for task in tasks:
+                while len(waiting) >= _AHEAD * max(len(self.client.nthreads()), 1):
+                    yield self._oldest(waiting, reached)
+                waiting.append((task, self._submit(task)))
+            while waiting:
+                yield self._oldest(waiting, reached)
+        finally:
+            if waiting and self.client.status == "running":
+                self.client.cancel([future for _, future in waiting])
+
+    def _oldest(self, waiting: deque[tuple[FileTask | ArrayTask, Future]], reached: dict[str, int]) -> Done:
+        """The result of the oldest task, done again where its file begins before the last one ended."""
+        task, future = waiting[0]
+        done = self._result(task.label, future)
+        if isinstance(task, FileTask):
+            last = reached.get(task.piece.source, _EVER)
+            if _EVER < done.first <= last:
+                waiting[0] = (replace(task, after=last), self._submit(replace(task, after=last)))
+                done = self._result(task.label, waiting[0][1])
+            reached[task.piece.source] = max(last, done.last)
+        waiting.popleft()
+        return done
+
+    def _submit(self, task: FileTask | ArrayTask) -> Future:
+        import dask
+
+        self._submitted += 1
+        key = f"similarity-{self.job.name}-{self._submitted}"
+        # Dask warns of what is sent with a task; here its size is bounded, and no worker has it.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
+            return self.client.submit(work, self.job, task, key=key, pure=False)
+
+    def _result(self, label: str, future: Future) -> Done:
+        self._wait(label, future)
+        if future.status == "finished":
+            return _checked(future.result(), label)
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, SimilarityError):
+            raise type(error)(f"{label}: {error.subject}", error.found, error.remedy) from error
+        found = f"its task failed ({type(error).__name__}: {error})" if error else f"its task is {future.status}"
+        raise WorkerError(label, found, "See the log of the workers; what was committed before is kept.") from error
+
+    def _wait(self, label: str, future: Future) -> None:
+        """Until a task is done; not for ever where nobody is left to do it."""
+        from distributed import wait
+
+        alone = 0.0
+        while True:
+            with suppress(TimeoutError):
+                wait(future, timeout=_LOOK_S)
+                return
+            alone = 0.0 if self.client.nthreads() else alone + _LOOK_S
+            if alone >= _PATIENCE_S:
+                raise WorkerError(label, f"the cluster has had no worker for {alone:g} s", "Start some, and add again.")
+
+
+def _checked(record: Any, label: str) -> Done:
+    """What a worker told, which `adopt` checks against the files themselves."""
+    try:
+        done = Done(**{**record, "label": label, "staged": tuple(as_told(one) for one in record["staged"])})
+    except (TypeError, KeyError) as error:
+        raise DamagedArchiveError(label, f"its worker told {record!r:.80}", "Use one version everywhere.") from error
+    return done
+
+
+def work(job: Job, task: FileTask | ArrayTask) -> dict[str, Any]:
+    """Do a task on a worker; the fields of `Done` in plain values."""
+    lost, staged, counts = "", [], {"rows": 0, "skipped": 0, "left_out": 0, "first": _EVER, "last": _EVER}
+    with _ONE_TASK, _warnings() as warnings:
+        plan = _plan(job)
+        parts = _of_array(task, plan) if isinstance(task, ArrayTask) else _of_file(task, plan, counts)
+        try:
+            for rows in in_batches(parts, job.batch):
+                measured = np.isfinite(rows.embeddings).all(axis=1)
+                counts["left_out"] += int((~measured).sum())
+                if measured.any():
+                    staged.append(_staged(job, plan, rows.take(measured)))
+        except LoadError as error:
+            lost = f"{error.subject}: {error.found}"
+        counts["rows"] = sum(one["rows"] for one in staged)
+    return {"label": task.label, "staged": staged, **counts, "warnings": tuple(warnings), "lost": lost}
+
+
+def _staged(job: Job, plan: Plan, rows: Any) -> dict[str, Any]:
+    """Write rows; WorkerError, and nothing is left, where the caller has gone away before or meanwhile."""
+    if _encoder_folder(job).exists():
+        store = Archive(job.archive).begin(identity_of(plan, rows.embeddings.shape[1]))
+        staged = store.stage(rows, job.name)
+        if _encoder_folder(job).exists():
+            return asdict(staged)
+        clear(Path(job.archive), job.name)
+    raise WorkerError(job.archive, "the caller has gone away", "Add again.")
+
+
+def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:
+    return rows_of(task.samples, plan, task.wanted, task.marks)
+
+
+def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any]:
+    """Rows of a file, without those that are there; segments are let go one by one."""
+    segments = open_piece(plan.choices.instrument, task.trange, task.piece, task.keywords)
+    for _, samples in prepared_segments(segments, plan.choices, plan):
+        starts = samples.times.astype(np.int64)
+        later = starts > task.after
+        wanted = later & ~np.isin(starts, task.there)
+        counts["skipped"] += int((later & ~wanted).sum())
+        if later.any():
+            counts["first"] = int(starts[later][0]) if counts["first"] == _EVER else counts["first"]
+            counts["last"] = int(starts[-1])
+        if wanted.any():
+            yield from rows_of(samples, plan, wanted, marks_of(samples, plan))
+        del samples
+
+
+def _plan(job: Job) -> Plan:
+    """How the samples of a job are encoded.
+
+    Raises
+    ------
+    MixingError
+        If it would be otherwise than at the caller.
+    """
+    encoder = _encoder(str(_encoder_folder(job)))
+    recipe = recipe_from_dict(dict(job.settings))
+    if (encoder.hash, recipe.hash) != (job.encoder, job.recipe):
+        found = f"this worker has encoder {encoder.hash} and recipe {recipe.hash}, not {job.encoder} and {job.recipe}"
+        raise MixingError(job.archive, found, "Install the same version of the package everywhere.")
+    kept = {"progress": False, "usable_only": None, "thumbnails": job.thumbnails}
+    return Plan(encoder, recipe, Choices(job.instrument, encoder, recipe, {}, **kept))
+
+
+@functools.lru_cache(maxsize=2)
+def _encoder(folder: str) -> Encoder:
+    return load_encoder(folder)
+
+
+def _encoder_folder(job: Job) -> Path:
+    return job_folder(Path(job.archive), job.name) / "encoder"
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What the package warns of meanwhile, in words, to be told where the caller is."""
+    told: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    listener, root = Listener(logging.WARNING), logging.getLogger(__package__)
+    root.addHandler(listener)
+    try:
+        yield told
+    finally:
+        root.removeHandler(listener)
+
+
+def _ns(time: np.datetime64) -> int:
+    return int(time.astype("datetime64[ns]").astype(np.int64))

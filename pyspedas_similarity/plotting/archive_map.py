@@ -1,0 +1,142 @@
+"""The map of an archive: where its samples lie, by time or kind, with query, matches and known events on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .embedding_map import EmbeddingMap
+from .style import Style, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# After Okabe & Ito (2008), without the colors of the marks; the last stands for all others.
+_KINDS = ("#56B4E9", "#E69F00", "#CC79A7", "#000000", "#F0E442", "#999933", "#882255")
+_OTHERS = "0.6"
+
+
+@dataclass(frozen=True, eq=False)
+class MapMarks:
+    """Which places are marked, as numbers of rows."""
+
+    query: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
+    match: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
+    event: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Colors:
+    """What the color of a place tells.
+
+    Attributes
+    ----------
+    values : numpy.ndarray, shape (n,)
+        Times (datetime64), numbers, or text for kinds.
+    label : str
+    """
+
+    values: np.ndarray
+    label: str
+
+
+def archive_map_figure(
+    found: EmbeddingMap,
+    colors: Colors,
+    marks: MapMarks | None = None,
+    style: Style | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw a map with a color for each place and marks on top.
+
+    Parameters
+    ----------
+    found : EmbeddingMap
+    colors : Colors
+    marks : MapMarks, optional
+    style : Style, optional
+    title : str
+
+    Raises
+    ------
+    ArgumentError
+        If there is not one color for each place.
+    """
+    from matplotlib.figure import Figure
+
+    if len(colors.values) != len(found.places):
+        remedy = f"Give one for each of {len(found.places)} places."
+        raise ArgumentError("colors", f"found {len(colors.values)}", remedy)
+    style = style or Style()
+    figure = Figure(figsize=style.size(7.4, 5.6), layout="constrained")
+    panel = figure.subplots()
+    if colors.values.dtype.kind in "Mfiu":
+        _by_number(panel, found.places, colors, style)
+    else:
+        _by_kind(panel, found.places, colors)
+    _marks(panel, found.places, marks or MapMarks(), style)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_xlabel(f"{found.method}; axes have no unit", fontsize="small")
+    panel.set_title(style.heading(title), fontsize="medium", loc="left")
+    if panel.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=4, fontsize="small", markerscale=1.3)
+    return figure
+
+
+def _by_number(panel: Axes, places: np.ndarray, colors: Colors, style: Style) -> None:
+    is_time = colors.values.dtype.kind == "M"
+    values = colors.values.astype("datetime64[ns]").astype(np.int64) / 1e9 if is_time else colors.values.astype(float)
+    looks = {"s": _size(len(places)), "linewidths": 0, "alpha": 0.75, "rasterized": True}
+    known = np.isfinite(values)
+    panel.scatter(*places[~known].T, color="0.8", **looks)
+    drawn = panel.scatter(*places[known].T, c=values[known], cmap=style.cmap or "viridis", **looks)
+    bar = panel.figure.colorbar(drawn, ax=panel, pad=0.02)
+    bar.solids.set_alpha(1)
+    bar.set_label(plain(colors.label), fontsize="small")
+    if is_time and known.any():
+        ticks = np.linspace(values[known].min(), values[known].max(), 5)
+        bar.set_ticks(ticks, labels=_times(ticks))
+    bar.ax.tick_params(labelsize="x-small")
+
+
+def _times(seconds: np.ndarray) -> list[str]:
+    """Dates, with the time of day where they lie within days, and seconds within minutes."""
+    long = np.ptp(seconds)
+    digits = 10 if long > 5 * 86400 else 16 if long > 600 else 19
+    return [str(np.datetime64(int(one * 1e9), "ns"))[:digits].replace("T", "\n") for one in seconds]
+
+
+def _by_kind(panel: Axes, places: np.ndarray, colors: Colors) -> None:
+    kinds, counts = np.unique(colors.values.astype(str), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    named = kinds[order][: len(_KINDS)]
+    looks = {"s": _size(len(places)), "linewidths": 0, "alpha": 0.75, "rasterized": True}
+    rest = ~np.isin(colors.values.astype(str), named)
+    if rest.any():
+        panel.scatter(*places[rest].T, color=_OTHERS, label=f"{len(kinds) - len(named)} others ({rest.sum()})", **looks)
+    for kind, color, count in zip(named, _KINDS, counts[order], strict=False):
+        at = places[colors.values.astype(str) == kind]
+        panel.scatter(*at.T, color=color, label=f"{plain(kind or 'unnamed', 30)} ({count})", **looks)
+
+
+def _size(n: int) -> float:
+    """Area of a point: small where there are many."""
+    return float(np.clip(20000 / max(n, 1), 2, 14))
+
+
+def _marks(panel: Axes, places: np.ndarray, marks: MapMarks, style: Style) -> None:
+    looks: tuple[tuple[str, np.ndarray, dict[str, Any]], ...] = (
+        ("known event", marks.event, {"marker": "s", "s": 42, "facecolors": "none", "edgecolors": style.event}),
+        ("match", marks.match, {"marker": "o", "s": 46, "facecolors": "none", "edgecolors": style.match}),
+        ("query", marks.query, {"marker": "*", "s": 190, "color": style.query, "edgecolors": "black"}),
+    )
+    for name, rows, look in looks:
+        rows = rows[np.isfinite(places[rows]).all(axis=1)]
+        if len(rows):
+            width = 0.7 if name == "query" else 1.4
+            panel.scatter(*places[rows].T, label=f"{name} ({len(rows)})", linewidths=width, zorder=3, **look)

@@ -1,0 +1,187 @@
+"""A map of embeddings: what lies near each other in two dimensions, by kind."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..archive.neighbors import NeighborGraph
+
+    Graph = Callable[[np.ndarray, int], NeighborGraph]
+
+METHODS = ("auto", "umap", "pca")
+NEIGHBORS, LEAST_DISTANCE = 15, 0.1
+"""Of UMAP: how many neighbors make the graph, and how close points may come."""
+
+FEWEST = 4
+
+# After Okabe & Ito (2008), told apart by all kinds of color vision; the markers tell as well.
+_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999933", "#F0E442")
+_MARKERS = "osD^vP*X<"
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingMap:
+    """Places of embeddings in two dimensions.
+
+    Attributes
+    ----------
+    places : numpy.ndarray, shape (n, 2)
+        NaN where there is no embedding. Only who is whose neighbor has a meaning; axes have none.
+    method : str
+        How they were found, in words for a picture.
+    """
+
+    places: np.ndarray
+    method: str
+
+
+def embedding_map(
+    embeddings: np.ndarray, method: str = "auto", seed: int = 0, graph: Graph | None = None
+) -> EmbeddingMap:
+    """Put embeddings on a plane, alike ones near each other.
+
+    Parameters
+    ----------
+    embeddings : numpy.ndarray
+        (n, dimension) of unit length; rows with NaN have no place.
+    method : {'auto', 'umap', 'pca'}
+        'umap' needs umap-learn (``pip install umap-learn``), 'pca' takes the first two principal components; 'auto'
+        takes UMAP where it is installed. The map says which it is.
+    seed : int
+        Of UMAP: the same seed gives the same map, on one machine.
+    graph : callable, optional
+        From embeddings without NaN and a number of neighbors to a `NeighborGraph`, such as ``Archive.graph``; UMAP
+        then takes its neighbors. By default UMAP looks for them itself.
+
+    Raises
+    ------
+    ArgumentError
+        Too few embeddings, an unknown method, or 'umap' where it is not installed.
+
+    Notes
+    -----
+    UMAP: McInnes et al. 2018, arXiv:1802.03426, on cosine distances, with its graph of neighbors by pynndescent.
+    """
+    if method not in METHODS:
+        raise ArgumentError("method", f"{method!r}", f"Use one of {', '.join(METHODS)}.")
+    if np.ndim(embeddings) != 2:
+        raise ArgumentError("embeddings", f"found the shape {np.shape(embeddings)}", "Give (n, dimension).")
+    known = np.isfinite(embeddings).all(axis=1)
+    if known.sum() < FEWEST:
+        raise ArgumentError("embeddings", f"found {known.sum()} without NaN", f"Give {FEWEST} or more.")
+    places = np.full((len(embeddings), 2), np.nan)
+    with warnings.catch_warnings():
+        # UMAP says at its import what else could be installed, that a seed leaves it one thread, and where few points
+        # are apart from the rest.
+        warnings.simplefilter("ignore")
+        umap = None if method == "pca" else _umap(required=method == "umap")
+        if umap is not None:
+            neighbors = min(NEIGHBORS, int(known.sum()) - 1)
+            vectors = embeddings[known].astype(np.float32)
+            near = None if graph is None else _with_themselves(graph(vectors, neighbors - 1))
+            places[known] = _by_umap(umap, vectors, neighbors, seed, near)
+            return EmbeddingMap(places, f"UMAP, {neighbors} neighbors, seed {seed}")
+    places[known], share = _principal(embeddings[known].astype(np.float64))
+    return EmbeddingMap(places, f"first two principal components, {share:.0%} of the variance")
+
+
+def _with_themselves(graph: NeighborGraph) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbors and cosine distances as UMAP takes them: each row is its own first neighbor, -1 is nobody."""
+    rows = np.arange(len(graph), dtype=np.int32)[:, None]
+    distance = np.where(graph.neighbors < 0, np.inf, np.maximum(1 - graph.scores, 0)).astype(np.float32)
+    near = np.hstack([rows, graph.neighbors.astype(np.int32)])
+    return near, np.hstack([np.zeros((len(graph), 1), np.float32), distance])
+
+
+def _by_umap(
+    umap: Any,
+    vectors: np.ndarray,
+    neighbors: int,
+    seed: int,
+    near: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Places (n, 2), from a graph of neighbors by pynndescent however few they are, or from the one given."""
+    given = {} if near is None else {"precomputed_knn": near}
+    fitted = umap.UMAP(
+        **given,
+        n_neighbors=neighbors,
+        min_dist=LEAST_DISTANCE,
+        metric="cosine",
+        random_state=seed,
+        force_approximation_algorithm=True,
+    )
+    return fitted.fit_transform(vectors)
+
+
+def _umap(required: bool) -> Any:
+    """The package, or None."""
+    try:
+        return importlib.import_module("umap")  # optional: of no other use to this package
+    except ImportError as error:
+        if required:
+            found = "'umap', and umap-learn is not installed"
+            raise ArgumentError("method", found, "pip install umap-learn, or method='pca'.") from error
+        return None
+
+
+def _principal(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """The first two principal components (n, 2), and their share of the variance."""
+    left, size, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    power = size**2
+    return left[:, :2] * size[:2], float(power[:2].sum() / power.sum()) if power.any() else 0.0
+
+
+def plot_embedding_map(
+    found: EmbeddingMap, kind: np.ndarray, path: str | Path | None = None, title: str = ""
+) -> Figure:
+    """Draw a map with a color and a marker for each kind.
+
+    Parameters
+    ----------
+    found : EmbeddingMap
+    kind : numpy.ndarray of str, shape (n,)
+    path : str or pathlib.Path, optional
+        Picture to write; its ending says the format.
+    title : str
+
+    Raises
+    ------
+    ArgumentError
+        There is not one kind for each place.
+    """
+    from matplotlib.figure import Figure
+
+    kind = np.asarray(kind).astype(str)
+    if kind.shape != found.places.shape[:1]:
+        remedy = f"Give one for each of {len(found.places)} places."
+        raise ArgumentError("kind", f"found the shape {kind.shape}", remedy)
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
+    panel = figure.subplots()
+    names, counts = np.unique(kind, return_counts=True)
+    for number, name in enumerate(names):
+        color = _COLORS[number % len(_COLORS)]
+        # Every color comes with other markers the second time.
+        marker = _MARKERS[(number + number // len(_COLORS)) % len(_MARKERS)]
+        at = found.places[kind == name]
+        style = {"color": color, "marker": marker, "linewidths": 0, "alpha": 0.75}
+        panel.scatter(*at.T, s=14, label=f"{name} ({counts[number]})", **style)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_title(title, fontsize="medium", loc="left")
+    panel.set_xlabel(f"{found.method}; axes have no unit", fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small", markerscale=1.6)
+    if path is not None:
+        figure.savefig(path, dpi=100)
+    return figure

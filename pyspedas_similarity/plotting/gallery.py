@@ -1,0 +1,251 @@
+"""The query beside its matches, as they were measured and, where asked for, as the encoder saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..imaging.recipes import DistributionRecipe, Recipe
+from ..instruments.sample_images import select
+from ..provenance import ATTRIBUTE
+from ..tplot import Variable
+from .original import ENCODED, Original, as_measured_or_encoded, encoded, half_width
+from .style import Style, plain, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+_MOST, _PER_LINE, _GAMMA = 7, 8, 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One sample of a gallery.
+
+    Attributes
+    ----------
+    heading : tuple of str
+        Lines above its pictures, as they are to be read.
+    pictures : tuple of Original
+        From top to bottom.
+    is_query : bool
+    missing : str
+        Why there is no picture.
+    """
+
+    heading: tuple[str, ...]
+    pictures: tuple[Original, ...]
+    is_query: bool = False
+    missing: str = ""
+
+
+def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: str = "", note: str = "") -> Figure:
+    """Draw samples side by side, all on the same scale of colors.
+
+    Parameters
+    ----------
+    shown : sequence of Shown
+        Eight in a line; the queries first.
+    style : Style, optional
+    title, note : str
+        Above and below; the note may hold formulas.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ArgumentError
+        If there is nothing to show.
+    """
+    from matplotlib.figure import Figure
+
+    if not shown:
+        raise ArgumentError("gallery", "there is no sample to show", "Give a search that found something.")
+    style = style or Style()
+    rows = max(1, *(len(one.pictures) for one in shown))
+    columns = min(len(shown), _PER_LINE)
+    ticks = any(picture.x_label for one in shown for picture in one.pictures)
+    lines = -(-len(shown) // columns)
+    size = style.size(max(1.55 * columns + 1.3, 4.2), lines * (1.5 * rows + 0.55) + (0.8 if ticks else 0.45))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(lines * rows, columns, squeeze=False)
+    scales = _scales(shown)
+    for number in range(lines * columns):
+        line, column = divmod(number, columns)
+        part = panels[line * rows : (line + 1) * rows, column]
+        if number < len(shown):
+            _column(part, shown[number], column == 0, (scales, style))
+        else:
+            for panel in part:
+                panel.set_axis_off()
+    _bars(figure, panels, shown, rows, (scales, style))
+    figure.suptitle(style.heading(title), fontsize="medium")
+    figure.supxlabel(note, fontsize="x-small", color="0.3")
+    return figure
+
+
+def plot_gallery(
+    source: Variable, bars: Variable, query: Variable, recipe: Recipe, path: Path, title: str = ""
+) -> Path:
+    """Draw the query and the best sample of each match side by side, as measured and as encoded.
+
+    Parameters
+    ----------
+    source : Variable
+        The one that was searched.
+    bars : Variable
+        ``X_similar``.
+    query : Variable
+        The query's samples; of several, the middle one is drawn.
+    recipe : Recipe
+        How images were made.
+    path : Path
+        Picture to write; its ending says the format.
+    title : str
+
+    Returns
+    -------
+    Path
+        Where it was written.
+    """
+    found = bars.attributes[ATTRIBUTE]["intervals"]
+    peaks = np.array(found["peak_ns"][:_MOST], "datetime64[ns]")
+    middle = slice(len(query.times) // 2, len(query.times) // 2 + 1)
+    samples = [select(query, middle), *(select(source, np.flatnonzero(source.times == peak)[:1]) for peak in peaks)]
+    headings = ["query", *(f"{score:.3f}" for score in found["score"][:_MOST])]
+    speed = half_width(samples[0], recipe) if isinstance(recipe, DistributionRecipe) else None
+    shown = []
+    for number, (sample, heading) in enumerate(zip(samples, headings, strict=True)):
+        pictures, missing = as_measured_or_encoded(sample, recipe, speed)
+        if not isinstance(recipe, DistributionRecipe):
+            pictures = (*pictures, *encoded(sample, recipe))
+        lines = (heading, str(sample.times[0])[11:23])
+        shown.append(Shown(lines, pictures, number == 0, missing))
+    style = Style(dpi=120)
+    save(gallery_figure(shown, style, title or source.name, told(len(shown) - 1, len(found["score"]))), path, style)
+    return Path(path)
+
+
+def told(drawn: int, there: int) -> str:
+    """The line below a gallery."""
+    which = f"the {drawn} best of {there} matches" if drawn < there else f"all {there} matches" if there > 1 else ""
+    return f"above each: similarity and time (UTC) of the best sample{'; ' if which else ''}{which}"
+
+
+def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
+    """One scale of colors for each unit: from percentile 2 to 99.8 of all that is shown in it."""
+    from matplotlib.colors import LogNorm, Normalize, PowerNorm
+
+    found: dict[str, list[Original]] = {}
+    for one in shown:
+        for picture in one.pictures:
+            if picture.values.ndim == 2:
+                found.setdefault(picture.unit, []).append(picture)
+    scales = {}
+    for unit, pictures in found.items():
+        known = np.concatenate([picture.values[np.isfinite(picture.values)] for picture in pictures])
+        if pictures[0].logarithmic:
+            known = known[known > 0]
+            low, high = np.percentile(known, (2, 99.8)) if len(known) else (0.1, 1.0)
+            scales[unit] = LogNorm(low, max(high, 2 * low))
+        else:
+            low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
+            high = high if high > low else low + 1
+            # Of photographs a root, so that a faint arc is seen beside a bright one; the bar has it too.
+            is_photograph = pictures[0].gray and unit != ENCODED
+            scales[unit] = PowerNorm(_GAMMA, low, high) if is_photograph else Normalize(low, high)
+    return scales
+
+
+def _column(panels: np.ndarray, one: Shown, first: bool, looks: tuple[dict[str, Normalize], Style]) -> None:
+    scales, style = looks
+    color = style.query if one.is_query else style.match
+    for row, panel in enumerate(panels):
+        if row < len(one.pictures):
+            _picture(panel, one.pictures[row], scales.get(one.pictures[row].unit), style)
+            last = row == len(one.pictures) - 1 or one.pictures[row + 1].unit != one.pictures[row].unit
+            _axes(panel, one.pictures[row], first, last)
+        else:
+            _empty(panel, one.missing if row == 0 else "")
+        for spine in panel.spines.values():
+            spine.set(color=color, linewidth=1.5)
+    heading = "\n".join(plain(line, 26) for line in one.heading)
+    panels[0].set_title(heading, fontsize="x-small", color=style.query if one.is_query else "black")
+
+
+def _picture(panel: Axes, one: Original, scale: Normalize | None, style: Style) -> None:
+    if one.values.ndim == 3:
+        panel.imshow(one.values, origin="lower", interpolation="nearest")
+        return
+    colors = style.cmap or ("gray" if one.gray else "viridis")
+    panel.set_facecolor("0.85")  # where nothing was measured
+    shown = np.where(one.values > 0, one.values, np.nan) if one.logarithmic else one.values
+    panel.pcolormesh(one.x, one.y, shown, norm=scale, cmap=colors, shading="nearest", rasterized=True)
+    if one.y_logarithmic:
+        panel.set_yscale("log")
+    if "km/s" in one.x_label or not one.x_label:
+        panel.set_aspect("equal")
+    if "km/s" in one.x_label:
+        panel.axhline(0, color="white", linewidth=0.4)
+        panel.axvline(0, color="white", linewidth=0.4)
+
+
+def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
+    """Ticks where they have a unit, numbers only at the left and below."""
+    panel.tick_params(labelsize="xx-small", labelleft=first, labelbottom=last, length=2)
+    if not one.x_label:
+        panel.set_xticks([])
+        panel.set_yticks([])
+        if first:
+            panel.set_ylabel(one.label, fontsize="x-small")
+        return
+    panel.locator_params(axis="x", nbins=3)
+    if not one.y_logarithmic:
+        panel.locator_params(axis="y", nbins=4)
+    if last or one.x_label:
+        panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
+    if first:
+        panel.set_ylabel(one.y_label, fontsize="xx-small", labelpad=1)
+
+
+def _empty(panel: Axes, why: str) -> None:
+    import textwrap
+
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_facecolor("0.95")
+    text = "\n".join(plain(line) for line in textwrap.wrap(why or "", 22)[:8])
+    panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=5, color="0.3")
+
+
+def _bars(
+    figure: Figure,
+    panels: np.ndarray,
+    shown: Sequence[Shown],
+    rows: int,
+    looks: tuple[dict[str, Normalize], Style],
+) -> None:
+    """A bar of colors for each unit that was measured, beside its rows."""
+    from matplotlib.cm import ScalarMappable
+
+    scales, style = looks
+    fullest = max(shown, key=lambda one: len(one.pictures)).pictures
+    for unit, scale in scales.items():
+        own = [row for row, picture in enumerate(fullest) if picture.unit == unit]
+        if unit == ENCODED or not own:
+            continue
+        one = fullest[own[0]]
+        beside = [panels[line + row, -1] for line in range(0, len(panels), rows) for row in own]
+        colors = style.cmap or ("gray" if one.gray else "viridis")
+        bar = figure.colorbar(ScalarMappable(scale, colors), ax=beside, pad=0.03, aspect=25, fraction=0.12)
+        bar.set_label(unit, fontsize="x-small")
+        bar.ax.tick_params(labelsize="xx-small")

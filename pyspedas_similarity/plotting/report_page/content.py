@@ -1,0 +1,216 @@
+"""What a page tells, apart from how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...provenance import CALIBRATED
+
+LABELS = {
+    "peak": "peak (UTC)",
+    "score": "score",
+    "duration": "duration (s)",
+    "start": "start (UTC)",
+    "end": "end (UTC)",
+    "n_samples": "samples",
+    "p_value": "p-value",
+    "share_higher": "share higher",
+    "source": "source",
+    "probe": "probe",
+    "site": "site",
+}
+"""Columns in the order of the table, those that tell most first: a phone shows three of them."""
+
+NUMBERS = ("score", "duration", "n_samples", *CALIBRATED)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One variable that was searched.
+
+    Attributes
+    ----------
+    record : mapping
+        Its provenance, without the intervals.
+    intervals : mapping of str to list
+        ``start_ns``, ``end_ns``, ``peak_ns``, ``score``, ``n_samples`` and what is known beside; empty lists where
+        nothing was found.
+    times : numpy.ndarray of datetime64[ns], shape (n,), or None
+        Of the scores; None where the series of scores is not loaded.
+    scores : numpy.ndarray, shape (n,), or None
+        NaN where a sample was not searched.
+    name : str
+        Of the variable, as queries name it: that of the source, to which an archive may add the site.
+    """
+
+    record: Mapping[str, Any]
+    intervals: Mapping[str, Sequence[Any]]
+    times: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.source)
+
+    @property
+    def source(self) -> str:
+        """What was measured: the name of the variable it came from."""
+        return str(self.record["source"])
+
+    def has(self, query: Mapping[str, Any]) -> bool:
+        """Whether a query of the provenance lies in this variable."""
+        return str(query.get("label", "")).startswith(self.name + " ")
+
+    @property
+    def searched(self) -> int | None:
+        """How many samples have a score."""
+        return None if self.scores is None else int(np.isfinite(self.scores).sum())
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture: the bytes of a PNG file, and what is to be seen in words."""
+
+    png: bytes
+    alt: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One place in the gallery: a query, or a match with the number of its row.
+
+    `missing` says why there is no picture.
+    """
+
+    title: str
+    when: str
+    row: int | None = None
+    score: str = ""
+    pictures: tuple[Picture, ...] = ()
+    missing: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """Places of samples on a plane.
+
+    Attributes
+    ----------
+    places : numpy.ndarray, shape (n, 2)
+    kind : list of {'query', 'match', 'other'}, length n
+    text : list of str, length n
+        What hovering tells.
+    row : list of int, length n
+        Of the table; -1 for none.
+    method : str
+    """
+
+    places: np.ndarray
+    kind: Sequence[str]
+    text: Sequence[str]
+    row: Sequence[int]
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything on a page.
+
+    Attributes
+    ----------
+    title : str
+    made : str
+        When, UTC.
+    results : tuple of Result
+    methods : tuple of str
+        Paragraphs for a methods section.
+    table : Table
+    cards : tuple of Card
+    notes : mapping of str to tuple of str
+        What is missing or was left out, under 'gallery', 'plots', 'map'.
+    plots : tuple of Picture
+    map : Map or None
+    versions : mapping of str to str
+    """
+
+    title: str
+    made: str
+    results: tuple[Result, ...]
+    methods: tuple[str, ...]
+    table: Table
+    cards: tuple[Card, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    plots: tuple[Picture, ...] = ()
+    map: Map | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The matches, best first, as text that is the same on the page and in what is exported.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Of `LABELS`.
+    rows : tuple of tuple of str
+    owners : tuple of Result
+        Whose each row is.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    owners: tuple[Result, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> list[str]:
+        """The values of one column."""
+        place = self.columns.index(name)
+        return [row[place] for row in self.rows]
+
+
+def table_of(results: Sequence[Result]) -> Table:
+    """The intervals of all results together, best first; of equal scores in the order of the results.
+
+    Columns that nothing is known for are left out.
+    """
+    pairs = [(row, result) for result in results for row in _rows(result)]
+    pairs.sort(key=lambda pair: -float(pair[0]["score"]))
+    rows = [row for row, _ in pairs]
+    kept = tuple(name for name in LABELS if name not in ("probe", "site", *CALIBRATED) or any(map(_has(name), rows)))
+    texts = tuple(tuple(row.get(name, "") for name in kept) for row in rows)
+    return Table(kept, texts, tuple(result for _, result in pairs))
+
+
+def _has(name: str) -> Any:
+    return lambda row: bool(row.get(name, ""))
+
+
+def _rows(result: Result) -> list[dict[str, str]]:
+    found = result.intervals
+    station = result.record.get("station") or {}
+    beside = {key: found[key] for key in CALIBRATED if key in found}
+    rows = []
+    for number, score in enumerate(found.get("score", ())):
+        start, end, peak = (int(found[f"{key}_ns"][number]) for key in ("start", "end", "peak"))
+        row = {"start": time_text(start), "end": time_text(end), "peak": time_text(peak)}
+        row |= {"score": repr(float(score)), "duration": repr((end - start) / 1e9)}
+        row |= {"n_samples": str(int(found["n_samples"][number])), "source": result.source}
+        row |= {key: str(value) for key, value in station.items()}
+        row |= {key: repr(float(values[number])) for key, values in beside.items()}
+        rows.append(row)
+    return rows
+
+
+def time_text(nanoseconds: int) -> str:
+    """ISO 8601 to the nanosecond, UTC."""
+    return str(np.datetime64(nanoseconds, "ns"))

@@ -1,0 +1,80 @@
+"""The plots of a page, as PNG: score against time, and how the scores are spread."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import VariableError
+from ...tplot import Variable
+from ..overview import overview
+from ..series import MATCH_COLOR, score_figure
+from .content import Picture, Result
+from .wording import count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS = 80
+_DPI = 110
+
+
+def score_plot(result: Result, source: Variable | None) -> Picture:
+    """The score against time with the intervals, below what was measured where that can be shown.
+
+    Parameters
+    ----------
+    result : Result
+        With times and scores.
+    source : Variable or None
+        As loaded.
+    """
+    above = None
+    if source is not None:
+        # What has no overview, such as windows, is shown by its score alone.
+        try:
+            above = (source.times, overview(source))
+        except VariableError:
+            above = None
+    record = {**result.record, "intervals": result.intervals}
+    figure = score_figure(result.times, result.scores, record, above, result.source)
+    found = count(len(result.intervals["score"]), "interval")
+    alt = f"Score of {result.source} against time, from {result.times[0]} to {result.times[-1]} UTC; {found} marked."
+    return Picture(png(figure), alt, f"{result.source}: score against time; query orange, matches green.")
+
+
+def histogram(result: Result) -> Picture:
+    """How many samples have which score, the threshold, and where the best samples of the matches lie."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 2.6), layout="constrained")
+    panel = figure.subplots()
+    known = result.scores[np.isfinite(result.scores)]
+    panel.hist(known, bins=_BINS, color="0.55", label="all samples")
+    panel.set_yscale("log")
+    panel.set_xlabel("score (cosine)")
+    panel.set_ylabel("samples")
+    threshold = result.record.get("threshold", np.nan)
+    if np.isfinite(threshold):
+        panel.axvline(threshold, color="black", linestyle=":", label="threshold")
+    found = np.asarray(result.intervals["score"], float)
+    if len(found):
+        style = {"color": MATCH_COLOR, "marker": "v", "linestyle": "none", "markersize": 7, "clip_on": False}
+        panel.plot(found, np.full(len(found), 0.97), transform=panel.get_xaxis_transform(), label="matches", **style)
+    place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 3, "frameon": False, "borderpad": 0}
+    panel.legend(fontsize="small", **place)
+    middle = float(np.median(known))
+    alt = f"Histogram of {count(len(known), 'score')} of {result.source}, from {known.min():.3f} to {known.max():.3f}"
+    return Picture(png(figure), f"{alt}, median {middle:.3f}.", f"{result.source}: how the scores are spread.")
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a file, in few colors: it is drawn in few."""
+    from PIL import Image
+
+    file, small = BytesIO(), BytesIO()
+    figure.savefig(file, format="png", dpi=_DPI)
+    Image.open(file).convert("RGB").quantize(256).save(small, "PNG", optimize=True)
+    return small.getvalue()

@@ -1,0 +1,167 @@
+"""Words: the paragraphs for a methods section, and the citation. Every number in them is of the provenance."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...provenance import METHOD
+from .content import Result
+
+# Behind a time of day: zeros that tell nothing.
+_ZEROS = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*?)0+(?!\d)")
+# So many variables that were searched alike are told of in one paragraph.
+_MANY = 3
+SOFTWARE = "pyspedas-similarity developers, pyspedas-similarity"
+
+
+def methods_text(results: Sequence[Result], versions: Mapping[str, str]) -> tuple[str, ...]:
+    """Paragraphs that say how the intervals were found, to be copied into a paper.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    versions : mapping of str to str
+        Of the software that searched.
+    """
+    if not results:
+        return ("No interval was found, and no record of a search was given.",)
+    record = results[0].record
+    first = " ".join((_what(record, versions), _score(record)))
+    return tuple(tidy(one) for one in (first, *_paragraphs(results), _software(versions)))
+
+
+def tidy(text: str) -> str:
+    """Times without the zeros at their ends."""
+    return _ZEROS.sub(lambda found: found[1] + found[2].rstrip("."), text)
+
+
+def citation(versions: Mapping[str, str]) -> tuple[str, ...]:
+    """What to cite: the method and this software."""
+    return METHOD, f"{SOFTWARE}, version {versions.get('pyspedas-similarity', 'unknown')}"
+
+
+def _what(record: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    version = versions.get("pyspedas-similarity", "of unknown version")
+    method = METHOD.partition(",")[0]
+    return (
+        f"Events that resemble {_queries(record.get('queries', ()))} were searched for with pyspedas-similarity "
+        f"{version}, by the method of {method}."
+    )
+
+
+def _queries(queries: Sequence[Mapping[str, Any]]) -> str:
+    if not queries:
+        return "a query that is not recorded"
+    told = [_query(one) for one in queries[:3]]
+    if len(queries) > 3:
+        told.append(f"{len(queries) - 3} more")
+    start = "the query " if len(queries) == 1 else f"{len(queries)} queries: "
+    return start + ("; ".join(told[:-1]) + " and " if len(told) > 1 else "") + told[-1]
+
+
+def _query(query: Mapping[str, Any]) -> str:
+    label = str(query.get("label", ""))
+    n = query.get("n_samples", 1)
+    return (
+        f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "") if "start" in query else "an array of one's own"
+    )
+
+
+def _score(record: Mapping[str, Any]) -> str:
+    recipe, encoder = record.get("recipe", {}), record.get("encoder", {})
+    many = len(record.get("queries", ())) > 1
+    query = "the nearest query" if many else "the query"
+    text = (
+        f"Every sample was made into an image by a fixed recipe for {recipe.get('kind', 'unknown')} images (hash "
+        f"{recipe.get('hash', 'unknown')}) and into an embedding by the encoder '{encoder.get('name', 'unknown')}' "
+        f"({encoder.get('method', 'unknown')}; hash {encoder.get('hash', 'unknown')}). "
+        f"The score of a sample is the cosine between its embedding and that of {query}"
+    )
+    unlike = len(record.get("unlike", ()))
+    if unlike:
+        text += f", lowered by the difference where the sample is nearer to one of {count(unlike, 'unlike example')}"
+    return text + "."
+
+
+def _paragraphs(results: Sequence[Result]) -> Iterator[str]:
+    """One paragraph for each variable, or one for all that were searched by the same rules, if these are many."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((_archive(result.record), _rules(result.record)), []).append(result)
+    for alike in groups.values():
+        if len(alike) < _MANY:
+            yield from (_searched(result) for result in alike)
+        else:
+            yield _all_searched(alike)
+
+
+def _all_searched(results: Sequence[Result]) -> str:
+    record = results[0].record
+    told = "; ".join(f"{result.source}, {_samples(result)}" for result in results)
+    scores = [score for result in results for score in result.intervals.get("score", ())]
+    text = f"{len(results)} variables were searched{_archive(record)}: {told}. {_rules(record)}"
+    if not scores:
+        return f"{text} No interval was found."
+    with_some = sum(len(result.intervals.get("score", ())) > 0 for result in results)
+    found = f"{count(len(scores), 'interval')} in {count(with_some, 'variable')}"
+    return f"{text} This gave {found}, with scores from {min(scores):.4f} to {max(scores):.4f}."
+
+
+def _archive(record: Mapping[str, Any]) -> str:
+    if "archive" not in record:
+        return ""
+    return f" in version {record['archive'].get('version', 'unknown')} of an archive"
+
+
+def _searched(result: Result) -> str:
+    record, found = result.record, result.intervals.get("score", ())
+    text = f"In {result.source}, {_samples(result)} were searched{_archive(record)}. {_rules(record)}"
+    if len(found):
+        low, high = min(found), max(found)
+        return f"{text} This gave {count(len(found), 'interval')}, with scores from {low:.4f} to {high:.4f}."
+    return f"{text} No interval was found."
+
+
+def _samples(result: Result) -> str:
+    n = result.searched
+    if n is None:
+        return "samples whose number is not recorded"
+    if not len(result.times):
+        return "0 samples"
+    return f"{count(n, 'sample')} from {result.times[0]} to {result.times[-1]} UTC"
+
+
+def _rules(record: Mapping[str, Any]) -> str:
+    exclude, threshold = record.get("exclude_s"), record.get("threshold")
+    text = ""
+    if exclude is not None:
+        text += f"Samples within {exclude:g} s of a query were left out. "
+    if threshold is not None and math.isfinite(threshold):
+        joined = f", and those no more than {exclude:g} s apart were joined" if exclude else ""
+        text += f"Samples with a score of at least {threshold:.4f} were taken{joined}."
+    elif threshold is not None:
+        text += "No score stands out of the background."
+    if record.get("k") is not None:
+        text += f" At most the best {count(record['k'], 'interval')} were kept."
+    calibrated = record.get("fdr")
+    if calibrated:
+        text += (
+            f" The threshold keeps the false discovery rate among the intervals at {calibrated['fdr']:g} (Benjamini "
+            f"and Hochberg), judged by {count(calibrated['n_stretches'], 'stretch', 'stretches')} of background."
+        )
+    gate = record.get("gate")
+    if gate and gate.get("usable_only"):
+        text += f" Frames that are not usable were left out ({gate.get('frames', '')})."
+    return text
+
+
+def _software(versions: Mapping[str, str]) -> str:
+    return "Software: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+
+
+def count(n: int, one: str, more: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{n:,} {one if n == 1 else more or one + 's'}"

@@ -1,0 +1,107 @@
+"""How pictures look, and how they are written: colors and sizes by keyword, fonts by matplotlib's rcParams."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError
+from ..files import write_whole
+from .series import MATCH_COLOR, QUERY_COLOR
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a caller may choose of a picture's looks; everything else follows ``matplotlib.rcParams``.
+
+    Attributes
+    ----------
+    cmap : str
+        Colors of what was measured; of frames 'gray' unless it is given.
+    diverging : str
+        Colors of what may be above or below zero.
+    query, match, event : str
+        Colors of the marks. The defaults are of the palette of Okabe and Ito (2008), safe for color-blind readers.
+    figsize : (float, float) or None
+        Inches; None: as the number of panels asks for.
+    dpi : float
+        Of a file that is written.
+    title : str or None
+        None: the picture's own.
+    """
+
+    cmap: str | None = None
+    diverging: str = "PuOr_r"
+    query: str = QUERY_COLOR
+    match: str = MATCH_COLOR
+    event: str = "#0072B2"
+    figsize: tuple[float, float] | None = None
+    dpi: float = 150.0
+    title: str | None = None
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any]) -> Style:
+        """The style that keywords of a verb ask for; ArgumentError where there is no such choice."""
+        from matplotlib import colormaps
+        from matplotlib.colors import is_color_like
+
+        known = [one.name for one in fields(cls)]
+        unknown = [key for key in keywords if key not in known]
+        if unknown:
+            raise ArgumentError(", ".join(unknown), "a picture has no such choice", f"There are {', '.join(known)}.")
+        style = cls(**keywords)
+        for key in ("cmap", "diverging"):
+            name = getattr(style, key)
+            if name is not None and name not in colormaps:
+                raise ArgumentError(key, f"found {name!r:.60}", "Give the name of a color map of matplotlib.")
+        for key in ("query", "match", "event"):
+            if not is_color_like(getattr(style, key)):
+                raise ArgumentError(key, f"found {getattr(style, key)!r:.60}", "Give a color, as '#009E73'.")
+        return style
+
+    def size(self, width: float, height: float) -> tuple[float, float]:
+        """Of the figure in inches: what was chosen, else these."""
+        return (width, height) if self.figsize is None else self.figsize
+
+    def heading(self, own: str) -> str:
+        """The title, as text that is drawn as it is."""
+        return plain(own if self.title is None else self.title, 160)
+
+
+def plain(text: object, longest: int = _LONGEST) -> str:
+    """Text from names and metadata as it is: no formula of matplotlib, no line break, not too long for a title."""
+    tidy = _CONTROL.sub("\ufffd", str(text))
+    shown = tidy if len(tidy) <= longest else f"{tidy[: longest - 1]}…"
+    return shown.replace("$", r"\$")
+
+
+def save(figure: Figure, path: str | Path, style: Style) -> None:
+    """Write a figure, over a file that is there; its ending says the format. Nothing is left where it cannot be drawn.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be written, or matplotlib does not know the format.
+    """
+    place = Path(path).expanduser()
+    known = figure.canvas.get_supported_filetypes()
+    form = place.suffix[1:].lower()
+    if form not in known:
+        raise ArgumentError(f"path {place}", f"found the ending {place.suffix!r}", "Give .png, .pdf or .svg.")
+    drawn = BytesIO()
+    with warnings.catch_warnings():
+        # A font may lack letters of a name; a box is drawn in their place.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(drawn, format=form, dpi=style.dpi)
+    write_whole(place, drawn.getvalue(), overwrite=True)

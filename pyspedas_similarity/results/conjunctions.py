@@ -1,0 +1,205 @@
+"""The verb that holds matches in space against matches on the ground, by time and by footprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..errors import ArgumentError, VariableError
+from ..imaging.camera_geometry import direction_of
+from ..instruments.themis_asi import STATIONS
+from ..search.overlap import Stretches, pairs
+from ..times import cadence, to_astropy, to_timedelta64
+from .tables import CARRIED, result_table, stretches_of
+
+if TYPE_CHECKING:
+    from astropy.table import QTable, Table
+
+__all__ = ["conjunctions"]
+
+
+def conjunctions(
+    space: str | Iterable[str] | Table,
+    ground: str | Iterable[str] | Table,
+    footprint: str | Sequence[str] | None = None,
+    station: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+    height_km: float = 110.0,
+    min_elevation: float = 10.0,
+    tolerance: Any = 0,
+) -> QTable:
+    """The matches of a spacecraft during which a camera, or another instrument, has a match as well.
+
+    Parameters
+    ----------
+    space, ground : str, list of str, or astropy Table
+        What `find_similar` returned, or what `intervals` did.
+    footprint : str or pair of str, optional
+        A tplot variable (time, 2) with geodetic latitude and longitude, degrees, of the foot of the spacecraft's field
+        line, or one variable for each. With it, only the time is kept in which the station sees the footprint.
+        Mapping along field lines is for other packages: give their result.
+    station : (latitude, longitude), or mapping of site to that, optional
+        Of the camera, geodetic degrees. By default the ``site`` of `ground` is looked up among the THEMIS stations.
+    height_km : float
+        Of the light.
+    min_elevation : float
+        Degrees above the station's horizon at which the footprint is still seen.
+    tolerance : seconds, timedelta or Quantity
+        Matches on the ground are made so much longer at both ends.
+
+    Returns
+    -------
+    astropy.table.QTable
+        One row for each pair: ``start`` and ``end`` of the time that they share, ``space_`` and ``ground_`` with the
+        columns of each, and with `footprint` ``elevation`` and ``azimuth`` (degrees) where it stands highest. By start.
+
+    Raises
+    ------
+    SimilarityError
+        If the footprint cannot be read or the place of a station is not known.
+
+    Notes
+    -----
+    Between two samples the footprint goes along the great circle; where they are further apart than three cadences, or
+    before the first or after the last, it is not known and nothing is seen. A time counts as seen where one of these
+    is: the samples in the shared time, its start and its end.
+    """
+    tables = {"space": result_table(space), "ground": result_table(ground)}
+    wide = stretches_of(tables["ground"]).widened(to_timedelta64(tolerance, "tolerance"))
+    order = np.argsort(wide.start, kind="stable")
+    rows, start, end = _pairs_of(stretches_of(tables["space"]), Stretches(wide.start[order], wide.end[order]))
+    rows["ground"] = order[rows["ground"]]
+    view = None
+    if footprint is not None:
+        path = _Footprint.read(footprint)
+        places = _places(tables["ground"], station)
+        seen = [
+            _seen(path, places[row], (first, last), height_km, min_elevation)
+            for row, first, last in zip(rows["ground"], start, end, strict=True)
+        ]
+        keep = np.array([one is not None for one in seen], bool)
+        rows = {key: one[keep] for key, one in rows.items()}
+        view = [one for one in seen if one is not None]
+        start, end = (np.array([getattr(one, key) for one in view], "datetime64[ns]") for key in ("start", "end"))
+    return _conjunction_table(tables, rows, Stretches(start, end), view)
+
+
+def _pairs_of(space: Stretches, ground: Stretches) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Rows of the pairs that share time, and what they share, by start; `ground` ascending by start."""
+    i, j = pairs(space, ground)
+    start, end = np.maximum(space.start[i], ground.start[j]), np.minimum(space.end[i], ground.end[j])
+    order = np.argsort(start, kind="stable")
+    return {"space": i[order], "ground": j[order]}, start[order], end[order]
+
+
+@dataclass(frozen=True, eq=False)
+class _Footprint:
+    """Where the foot of the field line is: times (n,) and unit vectors (n, 3)."""
+
+    times: np.ndarray
+    toward: np.ndarray
+
+    @classmethod
+    def read(cls, names: str | Sequence[str]) -> _Footprint:
+        names = tplot.expand(names)
+        variables = [tplot.read(name) for name in names]
+        times = variables[0].times
+        shapes = [variable.values.shape for variable in variables]
+        fits = shapes == [(len(times), 2)] or shapes == [(len(times),)] * 2
+        if not fits or any(not np.array_equal(times, variable.times) for variable in variables):
+            remedy = "Give one variable (time, 2) with latitude and longitude, or one for each, at the same times."
+            raise VariableError(", ".join(names), f"found the shapes {shapes}", remedy)
+        latitude, longitude = variables[0].values.T if len(names) == 1 else [one.values for one in variables]
+        if not (np.abs(latitude[np.isfinite(latitude)]) <= 90).all() or (np.diff(times) <= np.timedelta64(0)).any():
+            raise VariableError(names[0], "its latitudes exceed 90 degrees or its times go back", "Check it.")
+        return cls(times, _unit_vectors(np.radians(latitude.astype(float)), np.radians(longitude.astype(float))))
+
+    def at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Latitude and longitude in degrees, NaN where it is not known."""
+        if len(self.times) < 2:
+            known = np.isin(times, self.times)
+            toward = np.where(known[:, None], self.toward[:1], np.nan)
+        else:
+            before = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.times) - 2)
+            step = self.times[before + 1] - self.times[before]
+            part = ((times - self.times[before]) / step)[:, None]
+            toward = _along(self.toward[before], self.toward[before + 1], part)
+            known = (part[:, 0] >= 0) & (part[:, 0] <= 1) & (step <= 3 * cadence(self.times))
+            known |= np.isin(times, self.times)
+            toward = np.where(known[:, None], toward, np.nan)
+        return np.degrees(np.arcsin(np.clip(toward[:, 2], -1, 1))), np.degrees(np.arctan2(toward[:, 1], toward[:, 0]))
+
+
+@dataclass(frozen=True)
+class _View:
+    """When a footprint is seen, and where it stands highest."""
+
+    start: np.datetime64
+    end: np.datetime64
+    elevation: float
+    azimuth: float
+
+
+def _seen(
+    path: _Footprint, place: tuple[float, float], span: tuple[np.datetime64, np.datetime64], height: float, limit: float
+) -> _View | None:
+    between = path.times[(path.times > span[0]) & (path.times < span[1])]
+    times = np.unique(np.concatenate([np.array(span, "datetime64[ns]"), between]))
+    latitude, longitude = path.at(times)
+    azimuth, elevation = direction_of(latitude, longitude, height, place)
+    seen = np.flatnonzero(elevation >= limit)  # False for NaN
+    if not len(seen):
+        return None
+    best = seen[np.argmax(elevation[seen])]
+    return _View(times[seen[0]], times[seen[-1]], float(elevation[best]), float(azimuth[best]))
+
+
+def _unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], -1)
+
+
+def _along(one: np.ndarray, other: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Unit vectors on the great circle between two, a part of the way; where they are one, that one."""
+    angle = np.arccos(np.clip((one * other).sum(axis=-1, keepdims=True), -1, 1))
+    sine = np.where(angle > 1e-9, np.sin(angle), 1.0)
+    near = angle <= 1e-9
+    return np.where(near, one, (np.sin((1 - part) * angle) * one + np.sin(part * angle) * other) / sine)
+
+
+def _places(ground: QTable, station: Any) -> list[tuple[float, float]]:
+    """Latitude and longitude of the station of each match on the ground."""
+    if station is not None and not isinstance(station, Mapping):
+        if len(station) != 2 or not all(np.isfinite(station)) or abs(station[0]) > 90:
+            raise ArgumentError("station", f"found {station!r}", "Give latitude and longitude in degrees.")
+        return [tuple(station)] * len(ground)
+    known = STATIONS if station is None else station
+    if "site" not in ground.colnames:
+        raise ArgumentError("station", "the matches on the ground tell no site", "Give station=(latitude, longitude).")
+    unknown = sorted(set(map(str, ground["site"])) - set(known))
+    if unknown:
+        remedy = "Give station, a mapping of site to (latitude, longitude)."
+        raise ArgumentError("station", f"nothing is known of {', '.join(unknown)}", remedy)
+    return [tuple(known[str(site)]) for site in ground["site"]]
+
+
+def _conjunction_table(
+    tables: Mapping[str, QTable], rows: Mapping[str, np.ndarray], common: Stretches, view: list[_View] | None
+) -> QTable:
+    from astropy.table import QTable
+
+    made = QTable(meta={key: dict(table.meta) for key, table in tables.items()})
+    made["start"], made["end"] = to_astropy(common.start), to_astropy(common.end)
+    for key, name in _columns_of(tables):
+        made[f"{key}_{name}"] = tables[key][name][rows[key]]
+    if view is not None:
+        made["elevation"] = np.array([one.elevation for one in view], float)
+        made["azimuth"] = np.array([one.azimuth for one in view], float)
+    return made
+
+
+def _columns_of(tables: Mapping[str, QTable]) -> Iterator[tuple[str, str]]:
+    for key, table in tables.items():
+        yield from ((key, name) for name in ("start", "end", *CARRIED) if name in table.colnames)

@@ -1,0 +1,201 @@
+"""A table of intervals as plain columns: what every writer starts from."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import ArgumentError, TimeError
+from ...times import to_astropy, to_times
+
+if TYPE_CHECKING:
+    from astropy.table import QTable, Table
+    from astropy.time import Time
+
+TIMES = ("start", "end", "peak")
+# Control characters and what some readers take for the end of a line; XML 1.0 cannot hold most of them either.
+_NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "integer", "U": "text", "S": "text", "O": "text"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of plain Python values.
+
+    Attributes
+    ----------
+    name : str
+    kind : {'time', 'number', 'integer', 'text'}
+        A time is UTC, as ISO text with nine digits of a second, so that nanoseconds and leap seconds survive.
+    values : list
+        None where there is no value.
+    unit : str
+    """
+
+    name: str
+    kind: str
+    values: list[Any]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The columns, ``start`` and ``end`` first, and what made them."""
+
+    columns: tuple[Column, ...]
+    provenance: Any
+
+    def __len__(self) -> int:
+        return len(self.columns[0].values)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return next(column.values for column in self.columns if column.name == name)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns."""
+        return [column.name for column in self.columns]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """One tuple for each interval."""
+        return list(zip(*(column.values for column in self.columns), strict=True))
+
+    def provenance_line(self) -> str:
+        """The provenance as one line of ASCII JSON, so that no text in it can end a comment."""
+        return json.dumps(self.provenance, sort_keys=True, allow_nan=False)
+
+
+def checked_intervals(table: Table) -> QTable:
+    """A copy of a table of intervals with its times in UTC, shown to the nanosecond, and its text as files can hold it.
+
+    Parameters
+    ----------
+    table : astropy.table.Table or QTable
+        With columns ``start`` and ``end``: Time of any scale, datetime64, or text.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such column, or an interval ends before it starts.
+    TimeError
+        If a time cannot be read or is missing.
+    """
+    from astropy.table import QTable
+
+    missing = [name for name in ("start", "end") if name not in table.colnames]
+    if missing:
+        found = f"no column {' and '.join(missing)}; found {', '.join(table.colnames) or 'none'}"
+        raise ArgumentError("table", found, "Give what intervals returns, or a table with start and end.")
+    checked = QTable(table, copy=True)
+    for name in ("start", "end"):
+        checked[name] = _utc(table[name], name)
+        if np.any(checked[name].mask):
+            raise TimeError(name, f"row {int(np.argmax(checked[name].mask))} has no time", "Leave such rows out.")
+    for name in set(table.colnames) - {"start", "end"}:
+        kind = np.dtype(getattr(table[name], "dtype", object)).kind
+        if hasattr(table[name], "scale") or kind == "M":
+            checked[name] = _utc(table[name], name)
+        elif _KINDS.get(kind) == "text":
+            checked[name] = _texts(table[name])
+    backward = np.flatnonzero(checked["end"] < checked["start"])
+    if len(backward):
+        row = int(backward[0])
+        found = f"row {row} ends at {checked['end'][row].isot}, before it starts at {checked['start'][row].isot}"
+        raise ArgumentError("table", found, "Check its times.")
+    return checked
+
+
+def flatten(table: QTable) -> Flat:
+    """The columns of a checked table of intervals.
+
+    Raises
+    ------
+    ArgumentError
+        If a column holds something else than times, numbers or text, one in a row.
+    """
+    names = [name for name in TIMES if name in table.colnames]
+    names += [name for name in table.colnames if name not in names]
+    return Flat(tuple(_column(name, table[name]) for name in names), plain(table.meta))
+
+
+def plain(value: Any) -> Any:
+    """The same in what JSON knows: numbers that are not finite become None, keys text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, np.ndarray)):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def no_intervals() -> QTable:
+    """A table of intervals without rows, as where nothing was found."""
+    from astropy.table import QTable
+
+    table = QTable()
+    for name in TIMES:
+        table[name] = to_astropy(np.empty(0, "datetime64[ns]"))
+    table["score"], table["n_samples"], table["source"] = np.empty(0), np.empty(0, int), np.empty(0, "U1")
+    return table
+
+
+def _utc(column: Any, name: str) -> Time:
+    """A column of times in UTC. Times inside a leap second stay what they are."""
+    from astropy.time import ScaleValueError, Time
+
+    if not isinstance(column, Time):
+        masked = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else np.zeros(len(column), bool)
+        values = np.asarray(column)
+        values = values if values.dtype.kind == "M" else [str(one) for one in values]
+        if not masked.any():
+            return to_astropy(to_times(values))
+        raise TimeError(name, f"row {int(np.argmax(masked))} has no time", "Leave such rows out.")
+    try:
+        utc = column.utc
+    except ScaleValueError as error:
+        raise TimeError(name, f"scale {column.scale!r} has no UTC", "Give the Time a scale such as utc.") from error
+    utc = utc.replicate(format="isot")
+    utc.precision = 9
+    return utc
+
+
+def _column(name: str, column: Any) -> Column:
+    from astropy.time import Time
+
+    if isinstance(column, Time):
+        hidden = np.broadcast_to(column.mask, column.shape)
+        texts = np.asarray(getattr(column.isot, "unmasked", column.isot))
+        return Column(name, "time", [None if one else str(text) for text, one in zip(texts, hidden, strict=True)])
+    unit = str(getattr(column, "unit", None) or "")
+    values = np.ma.asarray(getattr(column, "value", column))
+    kind = _KINDS.get(values.dtype.kind)
+    if kind is None or values.ndim != 1:
+        found = f"it holds {values.dtype} of the shape {values.shape[1:]} in each row"
+        raise ArgumentError(f"column {name}", found, "Leave it out.")
+    hidden = np.ma.getmaskarray(values)
+    read = {"number": float, "integer": int, "text": str}[kind]
+    return Column(
+        name, kind, [None if one else read(v) for v, one in zip(np.ma.getdata(values), hidden, strict=True)], unit
+    )
+
+
+def _texts(column: Any) -> np.ndarray:
+    """Text without half of a surrogate pair, which is written out, and control characters, which become U+FFFD."""
+    hidden = np.ma.getmaskarray(column)
+    found = [_text(value) for value in np.ma.getdata(column)]
+    texts = np.array(found) if found else np.empty(0, "U1")
+    return np.ma.array(texts, mask=hidden) if hidden.any() else texts
+
+
+def _text(value: Any) -> str:
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return _NO_TEXT.sub("\ufffd", text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,0 +1,332 @@
+"""The verbs that hold matches against lists of events: known, new, missed, and how much better than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..errors import ArgumentError, VariableError
+from ..functions.search import intervals
+from ..provenance import ATTRIBUTE
+from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
+from ..search.events import outside, sample_ends
+from ..search.overlap import Stretches, inside, merged, pairs, shared
+from ..times import Span, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
+from .formats.event_lists import event_table
+from .tables import CARRIED, loaded, result_table, stretches_of
+
+if TYPE_CHECKING:
+    from astropy.table import QTable, Table
+
+__all__ = ["join_events", "read_events"]
+
+_SECOND = np.timedelta64(10**9, "ns")
+
+
+def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
+    """Read a list of events, to look at it or to choose of it before `join_events`.
+
+    Parameters
+    ----------
+    events : path, astropy Table, pandas DataFrame, list of [start, end], names of bars
+        A file may be ECSV, CSV (such as lists of SITL selections), VOTable, or text with a start and an end, or one
+        time, in a line. Events of one time are instants. Times may have any form, zone or scale that has a UTC.
+    columns : sequence of one or two str, optional
+        Names of the columns of starts and ends, or of times, where they are not common ones.
+
+    Returns
+    -------
+    astropy.table.QTable
+        ``start`` and ``end`` (Time, UTC), ``label`` and all other columns, in the order given.
+
+    Raises
+    ------
+    SimilarityError
+        If it cannot be read; where columns are not known, those that were found are named.
+
+    Examples
+    --------
+    >>> import pyspedas_similarity as sim
+    >>> sitl = sim.read_events('sitl_selections.csv')  # doctest: +SKIP
+    >>> jets = sitl[['jet' in tags for tags in sitl['label']]]  # doctest: +SKIP
+    """
+    names = loaded(events)
+    if names:
+        events = intervals(names)
+    return event_table(events, columns)
+
+
+def join_events(
+    found: str | Iterable[str] | Table | Path,
+    events: Any,
+    tolerance: Any = 0,
+    searched: Any = None,
+    columns: Sequence[str] | None = None,
+    interval: str = "binomial",
+    stretch: Any = 86400,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> QTable:
+    """Hold matches against a list of events: which are known, which are new, which events are missed.
+
+    Parameters
+    ----------
+    found : str, list of str, or astropy Table
+        What `find_similar` returned, or what `intervals` did, or the Path of a file of it.
+    events : path, astropy Table, pandas DataFrame, list of [start, end], or what `find_similar` returned
+        As in `read_events`. Events that share time become one.
+    tolerance : seconds, timedelta or Quantity
+        Events are made so much longer at both ends before anything is compared. Events of one time need it for a base
+        rate.
+    searched : names of similarity variables, or time ranges, optional
+        What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without those that
+        were left out around the queries: a query's own event is neither found nor missed. Of a table it has to be given.
+    columns : sequence of one or two str, optional
+        Of `events`, as in `read_events`.
+    interval : {'binomial', 'bootstrap'}
+        How the interval of the enrichment is made: exactly, if matches are independent of each other; or over
+        stretches of the searched time, where matches come in groups.
+    stretch : seconds, timedelta or Quantity
+        Length of a stretch of the bootstrap, counted from 1970; a day by default.
+    confidence : float
+        Of the interval.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    astropy.table.QTable
+        One row for each match, as in `found`, then one for each event that was missed. ``status`` is 'known' (it shares
+        time with an event), 'new' or 'missed'; ``event_start``, ``event_end`` and ``event`` are those of the event that
+        it shares most time with, masked where there is none, and ``overlap_s`` is that time. ``meta['join']`` has the
+        numbers of each and the enrichment: the share of matches whose peak lies in an event, over the share of the
+        searched time that does. Neither events nor peaks outside of what was searched count for it.
+
+    Raises
+    ------
+    SimilarityError
+        If the events cannot be read or it is not known what was searched.
+
+    Notes
+    -----
+    Known is counted by overlap, for that is what one wants to look at; the enrichment by peaks, because a long match
+    meets an event by chance more often than the base rate says.
+    """
+    table = result_table(found)
+    listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
+    stretches = _searched(found, searched)
+    matches = stretches_of(table)
+    best, overlap = _best_event(matches, listed.widened)
+    missed = _missed(listed, matches, stretches)
+    _check_confidence(confidence)
+    counts = _counts(table, listed, stretches, to_timedelta64(stretch, "stretch") if interval == "bootstrap" else None)
+    if interval == "binomial":
+        enrichment = binomial(counts, confidence)
+    elif interval == "bootstrap":
+        enrichment = bootstrap(counts, confidence, seed)
+    else:
+        raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
+    joined = _joined(table, listed, best, overlap, missed)
+    joined.meta["join"] = _summary(joined, listed, stretches, enrichment)
+    return joined
+
+
+def summary_of(joined: Table) -> str:
+    """What `join_events` found, in two lines."""
+    numbers = joined.meta["join"]
+    counted = ", ".join(f"{numbers[status]} {status}" for status in ("known", "new", "missed"))
+    events = f"{numbers['events_searched']} of {numbers['events']} events searched"
+    return f"{counted}; {events}, {numbers['searched_s']:g} s\n{Enrichment(**numbers['enrichment'])}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Events:
+    """Events without overlap, ascending, and what they are called."""
+
+    stretches: Stretches
+    label: np.ndarray
+    tolerance: np.timedelta64
+    n_given: int
+
+    @classmethod
+    def read(cls, table: QTable, tolerance: np.timedelta64) -> _Events:
+        given = Stretches(to_times(table["start"]), to_times(table["end"]))
+        stretches, group = merged(given)
+        labels = [[] for _ in range(len(stretches))]
+        for label, one in zip(table["label"], group, strict=True):
+            if label and label not in labels[one]:
+                labels[one].append(str(label))
+        return cls(stretches, np.array(["; ".join(one) for one in labels] or np.empty(0, "U1")), tolerance, len(table))
+
+    @property
+    def widened(self) -> Stretches:
+        return self.stretches.widened(self.tolerance)
+
+
+def _searched(found: Any, searched: Any) -> list[Stretches]:
+    """What was searched of each variable, ascending and without overlap."""
+    if searched is None:
+        names = loaded(found)
+        series = [name for name in names if "intervals" not in tplot.read(name).attributes.get(ATTRIBUTE, {})]
+        if series:
+            return [_scored(name) for name in series]
+    if searched is None:
+        remedy = "Give searched: the names of the similarity variables, or time ranges."
+        raise ArgumentError("searched", "it is not known what was searched", remedy)
+    names = loaded(searched)
+    if names:
+        return [_scored(name) for name in names]
+    spans = to_spans(searched)
+    start, end = (np.array([getattr(span, key) for span in spans], "datetime64[ns]") for key in ("start", "end"))
+    return [merged(Stretches(start, end), touching=True)[0]]
+
+
+def _scored(name: str) -> Stretches:
+    """The time of the samples that could be reported."""
+    variable = tplot.read(name)
+    if variable.values.ndim != 1 or variable.values.dtype.kind != "f" or variable.values.shape != variable.times.shape:
+        found = f"found {variable.values.dtype} of the shape {variable.values.shape}"
+        raise VariableError(name, found, "Give the variable ending in _similarity that find_similar returned.")
+    record = variable.attributes.get(ATTRIBUTE, {})
+    source = record.get("source", "")
+    own = {source, f"{source}_{next(iter(record.get('station', {}).values()), '')}"}
+    spans = [
+        Span(to_datetime64(query["start"]), to_datetime64(query["end"]))
+        for query in record.get("queries", [])
+        if "start" in query and query["label"].split(" ")[0] in own
+    ]
+    exclude = to_timedelta64(record.get("exclude_s", 0))
+    keep = np.isfinite(variable.values) & outside(variable.times, spans, exclude)
+    samples = Stretches(variable.times[keep], sample_ends(variable.times)[keep])
+    return merged(samples, touching=True)[0]
+
+
+def _best_event(matches: Stretches, events: Stretches) -> tuple[np.ndarray, np.ndarray]:
+    """The event that each match shares most time with, -1 where there is none, and how much that is."""
+    i, j = pairs(matches, events)
+    common = np.minimum(matches.end[i], events.end[j]) - np.maximum(matches.start[i], events.start[j])
+    best, overlap = np.full(len(matches), -1), np.zeros(len(matches), "timedelta64[ns]")
+    for row in np.lexsort((-j, common)):  # the last one stays: most time, then the earliest
+        best[i[row]], overlap[i[row]] = j[row], common[row]
+    return best, overlap
+
+
+def _missed(listed: _Events, matches: Stretches, searched: list[Stretches]) -> np.ndarray:
+    """Rows of the events that were searched and have no match."""
+    reachable = _reachable(listed, searched)
+    reachable[pairs(matches, listed.widened)[1]] = False
+    return np.flatnonzero(reachable)
+
+
+def _reachable(listed: _Events, searched: list[Stretches]) -> np.ndarray:
+    """Which events share time with what was searched."""
+    found = np.zeros(len(listed.stretches), bool)
+    for one in searched:
+        found[pairs(listed.stretches, one)[0]] = True
+    return found
+
+
+def _check_confidence(confidence: float) -> None:
+    if not isinstance(confidence, (int, float, np.number)) or not 0 < confidence < 1:
+        raise ArgumentError("confidence", f"found {confidence!r}", "Give a share between 0 and 1, such as 0.95.")
+
+
+def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: np.timedelta64 | None) -> Counts:
+    """What is counted in each stretch of the searched time, or in all of it together."""
+    peaks = to_times(table["peak"]) if "peak" in table.colnames else _middles(stretches_of(table))
+    everywhere = Stretches(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
+    peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]
+    union = merged(listed.widened, touching=True)[0]
+    met = inside(peaks, union)
+    if stretch is None:
+        in_events = sum(shared(one, union).seconds for one in searched)
+        sums = ([len(peaks)], [met.sum()], [sum(one.seconds for one in searched)], [in_events])
+        return Counts(*(np.array(one) for one in sums))
+    if stretch <= np.timedelta64(0, "ns"):
+        raise ArgumentError("stretch", "it has no length", "Give seconds, such as 86400.")
+    cells = np.unique(np.concatenate([_cell(peaks, stretch), *(_cells_of(one, stretch) for one in searched)]))
+    counted = [
+        np.bincount(np.searchsorted(cells, _cell(p, stretch)), minlength=len(cells)) for p in (peaks, peaks[met])
+    ]
+    seconds = [np.zeros(len(cells)), np.zeros(len(cells))]
+    grid = Stretches(*((cells + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
+    for one in searched:
+        for total, part in zip(seconds, (one, shared(one, union)), strict=True):
+            i, j = pairs(grid, part)
+            common = np.minimum(grid.end[i], part.end[j]) - np.maximum(grid.start[i], part.start[j])
+            np.add.at(total, i, common / _SECOND)
+    return Counts(*counted, *seconds)
+
+
+def _middles(stretches: Stretches) -> np.ndarray:
+    return stretches.start + (stretches.end - stretches.start) // 2
+
+
+def _cell(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
+    return (times - np.datetime64(0, "ns")) // stretch
+
+
+def _cells_of(stretches: Stretches, stretch: np.timedelta64) -> np.ndarray:
+    """Numbers of all cells that the stretches reach into."""
+    first, last = _cell(stretches.start, stretch), _cell(stretches.end, stretch)
+    parts = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _joined(table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarray, missed: np.ndarray) -> QTable:
+    """The rows of the matches, then those of the events that were missed."""
+    from astropy.table import MaskedColumn, QTable
+
+    n = len(missed)
+    rows = np.concatenate([best, missed]).astype(np.int64)
+    of_match = np.arange(len(rows)) < len(table)
+    joined = QTable(meta=dict(table.meta))
+    status = np.where(of_match, np.where(rows >= 0, "known", "new"), "missed")
+    joined["status"] = status if len(status) else np.empty(0, "U6")
+    for name in ("start", "end"):
+        joined[name] = to_astropy(np.concatenate([to_times(table[name]), getattr(listed.stretches, name)[missed]]))
+    for name in (name for name in CARRIED if name in table.colnames):
+        joined[name] = _extended(table[name], n)
+    for name in ("start", "end"):
+        joined[f"event_{name}"] = _where_known(getattr(listed.stretches, name), rows)
+    labels = np.append(listed.label, "")[rows]  # -1 takes the last
+    joined["event"] = MaskedColumn(labels, mask=rows < 0) if (rows < 0).any() else labels
+    joined["overlap_s"] = np.concatenate([overlap / _SECOND, np.zeros(n)])
+    return joined
+
+
+def _extended(column: Any, n: int) -> Any:
+    """A column of the matches, with n more rows that hide what they hold."""
+    from astropy.table import MaskedColumn
+
+    if hasattr(column, "scale"):
+        times = to_times(column)
+        return _where_known(times, np.concatenate([np.arange(len(times)), np.full(n, -1)]))
+    values = np.ma.asarray(column)
+    nothing = np.ma.masked_all(n, values.dtype)
+    nothing.data[...] = np.zeros(1, values.dtype)[0]
+    return MaskedColumn(np.ma.concatenate([values, nothing])) if n else column
+
+
+def _where_known(times: np.ndarray, rows: np.ndarray) -> Any:
+    """Times of rows, masked where a row is -1."""
+    made = to_astropy(np.append(times, np.datetime64(0, "ns"))[rows])
+    if (rows < 0).any():
+        made[np.flatnonzero(rows < 0)] = np.ma.masked
+    return made
+
+
+def _summary(joined: QTable, listed: _Events, searched: list[Stretches], enrichment: Enrichment) -> dict[str, Any]:
+    numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in ("known", "new", "missed")}
+    events = {
+        "events": listed.n_given,
+        "events_merged": len(listed.stretches),
+        "events_searched": int(_reachable(listed, searched).sum()),
+    }
+    times = {"tolerance_s": float(listed.tolerance / _SECOND), "searched_s": sum(one.seconds for one in searched)}
+    return numbers | events | times | {"enrichment": enrichment.to_dict()}

@@ -1,0 +1,98 @@
+"""A review with buttons, for notebooks with ipywidgets."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SimilarityError
+
+if TYPE_CHECKING:
+    from .judged_lists import Judged
+    from .review import Review
+
+_WIDTH = "150px"
+
+
+class ReviewWidget:
+    """Queries and a page of matches as thumbnails, each with yes and no; below them more, search again, save.
+
+    Attributes
+    ----------
+    box : ipywidgets.VBox
+        What is shown.
+    """
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+        self._widgets: Any = importlib.import_module("ipywidgets")  # optional, the extra 'notebook'
+        self._told = self._widgets.HTML()
+        self._cards = self._widgets.Box(layout={"flex_flow": "row wrap", "display": "flex"})
+        self._path = self._widgets.Text(value=str(review.path or "judged.ecsv"), description="File")
+        queries = [self._thumbnails(*pair) for pair in review.query_pictures()]
+        self.box = self._widgets.VBox([self._widgets.HBox(queries), self._cards, self._controls(), self._told])
+        self._offer(review.next())
+
+    def _controls(self) -> Any:
+        buttons = []
+        for text, action in (("more", self._more), ("search again", self._again), ("save", self._save)):
+            button = self._widgets.Button(description=text)
+            button.on_click(action)
+            buttons.append(button)
+        return self._widgets.HBox([*buttons, self._path])
+
+    def _offer(self, page: list[Judged]) -> None:
+        pictures = self._review.pictures(page)
+        self._cards.children = tuple(self._card(one, *pictures.get(one.number, ((), ""))) for one in page)
+        self._tell("" if page else "There are no more matches: search again.")
+
+    def _card(self, one: Judged, pictures: tuple[Any, ...], missing: str) -> Any:
+        when = str(one.peak)[:23].replace("T", " ")
+        words = self._widgets.Label(f"{one.number}: {one.score:.3f}")
+        answers = self._widgets.ToggleButtons(
+            options=["yes", "no"],
+            value=one.answer or None,
+            tooltips=[f"{one.number} at {when} is like the query", f"{one.number} at {when} is not like the query"],
+            style={"button_width": "60px"},
+        )
+        answers.observe(lambda change: self._judge(one.number, change["new"]), names="value")
+        shown = self._thumbnails(pictures, missing)
+        return self._widgets.VBox([words, self._widgets.Label(when), shown, answers], layout={"margin": "4px"})
+
+    def _thumbnails(self, pictures: tuple[Any, ...], missing: str) -> Any:
+        images = [self._widgets.Image(value=one.png, format="png", width=_WIDTH, tooltip=one.alt) for one in pictures]
+        # A label shows text, never markup.
+        return self._widgets.VBox(images or [self._widgets.Label(f"no picture: {missing}")])
+
+    def _judge(self, number: int, answer: str) -> None:
+        self._attempt(lambda: self._review.judge(number, answer))
+
+    def _more(self, _: Any) -> None:
+        self._attempt(lambda: self._offer(self._review.next()))
+
+    def _again(self, _: Any) -> None:
+        self._attempt(lambda: self._offer(self._review.again()))
+
+    def _save(self, _: Any) -> None:
+        self._attempt(lambda: self._tell(f"Saved in {self._review.save(self._path.value)}."))
+
+    def _attempt(self, action: Any) -> None:
+        """Do what a button asks for; what cannot be is told below the buttons."""
+        try:
+            action()
+        except SimilarityError as error:
+            self._tell(str(error))
+            return
+        if not self._told.value:
+            self._tell(repr(self._review).strip("<>"))
+
+    def _tell(self, text: str) -> None:
+        from markupsafe import escape
+
+        self._told.value = str(escape(text))
+
+
+def show(review: Review) -> None:
+    """Show a review in a notebook."""
+    display = importlib.import_module("IPython.display")
+    display.display(ReviewWidget(review).box)

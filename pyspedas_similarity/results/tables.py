@@ -1,0 +1,55 @@
+"""What a search gave, in whatever form it is handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import tplot
+from ..errors import ArgumentError
+from ..functions.search import intervals
+from ..provenance import CALIBRATED
+from ..search.overlap import Stretches
+from ..times import to_times
+from .formats.event_lists import table_of_file
+from .formats.flat import checked_intervals, no_intervals
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+CARRIED = ("peak", "score", "n_samples", "source", "probe", "site", "class", *CALIBRATED)
+"""Columns of a table of intervals that go along into tables made of it."""
+
+
+def result_table(found: Any) -> QTable:
+    """The table of intervals behind names of bars, in a file or a table itself; of an empty list, one without rows.
+
+    Raises
+    ------
+    SimilarityError
+        If it is no table of intervals.
+    """
+    if hasattr(found, "colnames"):
+        return checked_intervals(found)
+    if isinstance(found, Path):
+        return checked_intervals(table_of_file(found))
+    if not isinstance(found, Iterable):
+        remedy = "Give what find_similar or intervals returned."
+        raise ArgumentError("found", f"{type(found).__name__} is no table of intervals", remedy)
+    names = found if isinstance(found, str) else list(found)
+    return checked_intervals(intervals(names) if names else no_intervals())
+
+
+def stretches_of(table: QTable) -> Stretches:
+    """Starts and ends of a table of intervals."""
+    return Stretches(to_times(table["start"]), to_times(table["end"]))
+
+
+def loaded(names: Any) -> list[str]:
+    """The names, where all of them are of loaded variables."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
+        return []
+    loaded = set(tplot.loaded_names())
+    return list(names) if loaded.issuperset(names) else []

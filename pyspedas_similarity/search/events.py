@@ -1,0 +1,139 @@
+r"""From a score per sample to intervals.
+
+  score
+    |      peak                     hits: scores at or above the threshold, outside every exclusion
+T --|-----/-\----/\--------         hits no further apart than the gap are one interval
+    |____/   \__/  \_______ time    an interval ends where its last sample ends: [start, end)
+        [=========)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..times import Span, cadence
+
+# How finely the threshold is lowered when more intervals are asked for than stand above it.
+_LEVELS = 200
+
+
+@dataclass(frozen=True)
+class Events:
+    """Intervals of similar samples, best first.
+
+    Attributes
+    ----------
+    start, end, peak : numpy.ndarray of datetime64[ns], shape (m,)
+        `end` is where the last sample ends; `peak` is the time of the best sample.
+    score : numpy.ndarray of float64, shape (m,)
+        The best sample's.
+    n_samples : numpy.ndarray of int64, shape (m,)
+        Samples at or above the threshold.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    peak: np.ndarray
+    score: np.ndarray
+    n_samples: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def best(self, k: int | None) -> Events:
+        """The k intervals of highest score, or all."""
+        return Events(self.start[:k], self.end[:k], self.peak[:k], self.score[:k], self.n_samples[:k])
+
+
+def outside(times: np.ndarray, spans: Sequence[Span], exclude: np.timedelta64) -> np.ndarray:
+    """Samples further than `exclude` from every span: bool, shape (n,)."""
+    free = np.ones(len(times), bool)
+    for span in spans:
+        free &= (times < span.start - exclude) | (times > span.end + exclude)
+    return free
+
+
+def find_events(times: np.ndarray, scores: np.ndarray, threshold: float, gap: np.timedelta64) -> Events:
+    """Join samples at or above the threshold into intervals.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
+    scores : numpy.ndarray, shape (n,)
+        NaN where a sample may not be reported.
+    threshold : float
+    gap : numpy.timedelta64
+        Hits at most this far apart belong to one interval; never less than one and a half cadences.
+
+    Returns
+    -------
+    Events
+        By descending score; of equal scores the earlier first.
+    """
+    hits = np.flatnonzero(scores >= threshold)  # False for NaN
+    return join_hits(times[hits], sample_ends(times)[hits], scores[hits], max(gap, one_and_a_half(times)))
+
+
+def join_hits(times: np.ndarray, ends: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> Events:
+    """Join samples no further apart than a gap into intervals.
+
+    Parameters
+    ----------
+    times, ends : numpy.ndarray of datetime64[ns], shape (n,), ascending
+        Of the hits alone.
+    scores : numpy.ndarray, shape (n,)
+    gap : numpy.timedelta64
+
+    Returns
+    -------
+    Events
+        By descending score; of equal scores the earlier first.
+    """
+    runs = np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) > gap) + 1) if len(times) else []
+    peaks = np.array([run[np.argmax(scores[run])] for run in runs], np.int64)
+    order = np.argsort(-scores[peaks], kind="stable")
+    first = np.array([runs[i][0] for i in order], np.int64)
+    last = np.array([runs[i][-1] for i in order], np.int64)
+    n_samples = np.array([len(runs[i]) for i in order], np.int64)
+    return Events(times[first], ends[last], times[peaks[order]], scores[peaks[order]], n_samples)
+
+
+def best_events(
+    times: np.ndarray, scores: np.ndarray, threshold: float, gap: np.timedelta64, k: int
+) -> tuple[Events, float]:
+    """The k best intervals, with the threshold lowered as far as that needs and no further.
+
+    Returns
+    -------
+    intervals : Events
+        Fewer than k where no threshold yields so many.
+    threshold : float
+        The one used.
+    """
+    found = find_events(times, scores, threshold, gap)
+    known = scores[scores < threshold]  # False for NaN
+    levels = np.unique(np.quantile(known, np.linspace(1, 0, _LEVELS)))[::-1] if len(known) else []
+    for level in levels:
+        if len(found) >= k:
+            break
+        lower = find_events(times, scores, float(level), gap)
+        if len(lower) > len(found):
+            found, threshold = lower, float(level)
+    return found.best(k), threshold
+
+
+def sample_ends(times: np.ndarray) -> np.ndarray:
+    """Where each sample ends: at the next one, or one cadence on before a gap and at the end of the series."""
+    step = cadence(times)
+    if step == np.timedelta64(0, "ns"):
+        return times.copy()
+    following = np.append(times[1:], times[-1:] + step)
+    return np.where(following - times > one_and_a_half(times), times + step, following)
+
+
+def one_and_a_half(times: np.ndarray) -> np.timedelta64:
+    """Of the cadence: what is further apart than this is apart by a gap."""
+    return cadence(times) * 3 // 2

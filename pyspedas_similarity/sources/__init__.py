@@ -1,1 +1,0 @@
-"""Where measurements come from: loaders by instrument, tplot variables, seeds."""

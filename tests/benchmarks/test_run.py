@@ -1,0 +1,184 @@
+"""The command on tiny sets, the encoders it takes and the table it writes."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from benchmarks import run as bench
+from benchmarks.tasks import DataSet, Task, neither, others, same
+from pyspedas_similarity import cli
+from pyspedas_similarity.encoder.fitted import fit_pca
+from pyspedas_similarity.encoder.fixed import fixed_encoder
+from pyspedas_similarity.encoder.weights import save_encoder
+from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.imaging.recipes import WindowRecipe
+
+TINY = {
+    "edr": {"events": 3, "duration_s": 3.0},
+    "nights": {"nights": 2, "duration_s": 240.0, "cadence_s": 12.0, "size": 32},
+}
+RECIPE = WindowRecipe(length_s=60, stride_s=60, pixels=16)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(bench, "QUICK", TINY)
+
+
+@pytest.fixture
+def stripes():
+    """Three kinds of stripes in four groups, told apart by their direction."""
+    rng = np.random.default_rng(0)
+    kind, group = np.arange(120) % 3, np.arange(120) // 30
+    down, right = np.mgrid[:16, :16]
+    waves = np.stack([np.sin(down), np.sin(right), np.sin(down + right)])[kind]
+    images = (waves + 0.1 * rng.standard_normal(waves.shape)).astype(np.float32)[:, None]
+    task = Task("stripes", "t", "l", np.arange(120), same(kind), neither(same(group)), others(120), True)
+    return DataSet("stripes", "stripes", True, RECIPE, lambda recipe: images, group, (task,))
+
+
+def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
+    arguments = [
+        "bench",
+        "--quick",
+        "--only",
+        "edr",
+        "nights",
+        "projected",
+        "movie",
+        "--encoders",
+        "pixels",
+        "spectrum",
+    ]
+    assert cli.main([*arguments, "--out", str(tmp_path)]) == cli.FOUND
+    printed = capsys.readouterr().out
+    text = (tmp_path / "bench.txt").read_text()
+    assert all(line in printed for line in text.splitlines())
+    assert "movie: left out, it is real data" in text and "[SIMULATED]" in text
+    table = Table.read(tmp_path / "bench.ecsv", format="ascii.ecsv")
+    assert set(table["encoder"]) == {"pixels", "spectrum"}
+    assert set(table["dataset"]) == {"edr", "nights", "nights-sky", "nights-map", "nights-moving"}
+    assert table.meta["plan"]["quick"] is True and table["simulated"].all()
+    assert set(table["leak_control"]) == {True, False}
+    for key in ("p@1", "p@5", "p@10", "ap", "r@10", "r@100"):
+        assert ((table[key] >= 0) & (table[key] <= 1)).all()
+    row = table[(table["task"] == "edr") & table["leak_control"] & (table["encoder"] == "pixels")][0]
+    assert row["p@10_low"] <= row["p@10"] <= row["p@10_high"] and row["candidates"] == 200
+    assert row["gain@10"] == pytest.approx(row["p@10"] / row["base"])
+    plain = Table.read(tmp_path / "bench.csv", format="ascii.csv")
+    np.testing.assert_allclose(plain["ap"], table["ap"])
+
+
+def test_an_encoder_that_tells_kinds_apart_scores_one(stripes):
+    rows = bench.run_dataset(stripes, bench.Plan(encoders=("pixels",)), print)
+    assert [row["leak_control"] for row in rows] == [True, False]
+    assert rows[0]["ap"] == 1 and rows[0]["rank"] == 1 and rows[0]["gain@10"] == pytest.approx(3)
+    assert rows[0]["two@6"] > 0.5 and rows[0]["dimension"] == 256 and rows[0]["ms_per_image"] > 0
+
+
+def test_encoders_with_seeds_are_run_once_for_each(stripes, monkeypatch):
+    images, asked = stripes.draw(RECIPE), []
+
+    def untrained(images, kind, name, seed):
+        asked.append((name, seed))
+        return fixed_encoder("pixels", kind)
+
+    monkeypatch.setattr(bench, "fit_random", untrained)  # exporting a network takes long
+    assert len(bench.embed("random", images, RECIPE, seeds=3).embeddings) == 3
+    assert asked == [("random", 0), ("random", 1), ("random", 2)]
+    fitted = bench.embed("pca", images, RECIPE, seeds=2)
+    assert len(fitted.embeddings) == 2 and fitted.kilobytes > 1
+    assert len(bench.embed("pixels", images, RECIPE, seeds=2).embeddings) == 1
+
+
+def test_saved_encoders_are_taken_from_folders_with_their_seeds(stripes, tmp_path):
+    images = stripes.draw(RECIPE)
+    for seed in range(2):
+        save_encoder(fit_pca(images[seed::2], "window"), tmp_path / "mine" / f"seed{seed}")
+    save_encoder(fixed_encoder("pixels", "frame"), tmp_path / "other")
+    plan = bench.Plan(encoders=(str(tmp_path / "mine"), str(tmp_path / "mine" / "seed1"), str(tmp_path / "other")))
+    rows = bench.run_dataset(stripes, plan, print)
+    # The one made for frames has nothing to say of windows.
+    assert [(row["encoder"], row["queries"]) for row in rows if row["leak_control"]] == [("mine", 2), ("seed1", 1)]
+
+
+def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_path):
+    own, other = fit_pca(stripes.draw(RECIPE), "window", dimension=2), fit_pca(stripes.draw(RECIPE), "window")
+    save_encoder(own, tmp_path / "trained" / "stripes" / "seed0")
+    save_encoder(own, tmp_path / "trained" / "stripes" / "seed1")
+    save_encoder(other, tmp_path / "trained" / "elsewhere" / "seed0")
+    save_encoder(own, tmp_path / "general" / "window")
+    save_encoder(fixed_encoder("pixels", "frame"), tmp_path / "general" / "frame")
+    save_encoder(other, tmp_path / "none" / "elsewhere" / "seed0")
+    plan = bench.Plan(encoders=tuple(str(tmp_path / name) for name in ("trained", "general", "none")))
+    rows = [row for row in bench.run_dataset(stripes, plan, print) if row["leak_control"]]
+    # Nothing in the last is for this data set, and that is no error.
+    assert [(row["encoder"], row["queries"], row["dimension"]) for row in rows] == [
+        ("trained", 2, 2),
+        ("general", 1, 2),
+    ]
+
+
+def test_an_encoder_that_cannot_be_run_is_named_and_passed_over(stripes):
+    said = []
+    few = DataSet("few", "", True, RECIPE, lambda recipe: stripes.draw(recipe)[:10], stripes.group[:10], ())
+    assert bench.run_dataset(few, bench.Plan(encoders=("pca",)), said.append) == []
+    assert len(said) == 1 and said[0].startswith("few: pca left out, images")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"only": ("mars",)}, "--only"),
+        ({"encoders": ("nonsense",)}, "--encoders"),
+        ({"encoders": ("pixels", "pixels")}, "one name"),
+        ({"seeds": 0}, "--seeds"),
+    ],
+)
+def test_wrong_choices_are_refused(wrong, says):
+    with pytest.raises(ArgumentError, match=says):
+        bench.Plan(**wrong)
+
+
+def test_a_folder_that_is_not_there_or_cannot_be_written_is_refused(tmp_path, capsys):
+    assert cli.main(["bench", "--data", str(tmp_path / "no")]) == cli.BAD_INPUT
+    (tmp_path / "file").touch()
+    assert cli.main(["bench", "--out", str(tmp_path / "file")]) == cli.BAD_INPUT
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_without_any_data_set_nothing_is_found(tmp_path, capsys):
+    assert cli.main(["bench", "--only", "reduced", "--out", str(tmp_path)]) == cli.NOTHING_FOUND
+    assert "give its folder with --data" in capsys.readouterr().out
+
+
+def test_the_lead_is_over_the_best_encoder_that_is_made_from_its_name(stripes, tmp_path):
+    save_encoder(fit_pca(stripes.draw(RECIPE), "window"), tmp_path / "mine")
+    rows = bench.run_dataset(stripes, bench.Plan(encoders=("spectrum", "pixels", str(tmp_path / "mine"))), print)
+    by_name = {row["encoder"]: row for row in rows if row["leak_control"]}
+    assert by_name["spectrum"]["ap"] < by_name["pixels"]["ap"] == 1
+    assert by_name["mine"]["best_baseline"] == "pixels" and by_name["pixels"]["best_baseline"] == ""
+    assert by_name["mine"]["lead"] == pytest.approx(by_name["mine"]["ap"] - 1)
+    assert by_name["mine"]["lead_low"] <= by_name["mine"]["lead"] <= by_name["mine"]["lead_high"]
+
+
+def test_the_shipped_encoder_is_trained_anew_where_it_was_trained(stripes, monkeypatch):
+    asked = []
+
+    def unseen(data, library, fit, leak_control):
+        asked.append((library, leak_control))
+        return {
+            "stripes": bench.measure_queries(np.eye(3)[np.arange(120) % 3], data.group, data.tasks[0], leak_control)
+        }
+
+    as_shipped = fixed_encoder("pixels", "window")
+    monkeypatch.setattr(bench, "unseen_scores", unseen)
+    monkeypatch.setattr(bench.windows, "TRAINED_ON", ("stripes",))
+    monkeypatch.setattr(bench.windows, "library", lambda data, seed: seed)
+    monkeypatch.setattr(bench, "shipped_for", lambda kind, recipe_hash, shape: as_shipped)
+    rows = bench.run_dataset(stripes, bench.Plan(encoders=("shipped",), seeds=2), print)
+    assert asked == [(0, True), (0, False), (1, True), (1, False)]
+    assert [(row["queries"], row["how"]) for row in rows] == [(2, "trained anew without each group")] * 2
+    assert rows[0]["dimension"] == 256 and rows[0]["ap"] == pytest.approx(1)
+    monkeypatch.setattr(bench.windows, "TRAINED_ON", ())
+    assert bench.run_dataset(stripes, bench.Plan(encoders=("shipped",)), print)[0]["how"] == ""

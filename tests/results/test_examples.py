@@ -1,0 +1,72 @@
+"""The case studies of the documentation run, and find what they say they find."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pyspedas
+import pytest
+
+import pyspedas_similarity as sim
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a script with its page in a temporary folder; gives the names it leaves."""
+    monkeypatch.setenv("CASE_STUDY_FOLDER", str(tmp_path))
+    monkeypatch.setattr(plt.Figure, "show", lambda figure: None)  # without a display it would warn
+    return lambda name: runpy.run_path(str(EXAMPLES / f"{name}.py"))
+
+
+def test_diffusion_region_finds_all_others_and_nothing_else(run, tmp_path):
+    names = run("case_diffusion_region")
+    controls = [
+        name
+        for scene, pair in zip(names["scenes"], names["passes"], strict=True)
+        for name in pair
+        if scene == "control"
+    ]
+    assert len(names["truth"]) == 12 and len(controls) == 4
+    assert 0.3 < names["best_control"] < 0.7 and 0.65 < names["threshold"] < 0.85
+    table = names["table"]
+    # One match in each of the twelve passages but that of the seed, and none in a control.
+    assert len(table) == 11 and not set(table["source"]) & set(controls)
+    for row in table:
+        start, end = names["diffusion_region"](row["source"])
+        assert start <= row["peak"].datetime64 < end
+    assert {key: names["numbers"][key] for key in ("known", "new", "missed")} == {"known": 11, "new": 0, "missed": 0}
+    assert names["chance"]["base_rate"] < 0.1  # the controls count as searched
+    assert names["chance"]["value"] == pytest.approx(1 / names["chance"]["base_rate"])
+    assert len(plt.get_fignums()) == 2
+    assert "11 intervals found" in (tmp_path / "diffusion_region.html").read_text(encoding="utf-8")
+
+    # The crescents of the figure point along perp1, the controls have none.
+    for title, series, time in names["panels"]:
+        density = 10.0 ** np.nan_to_num(names["cut"](series, time), nan=-np.inf)
+        right, left = (density[:, half].sum() for half in (slice(48, None), slice(None, 48)))
+        assert (right / left > 1.5) != ("control" in title), title
+
+
+def test_streamer_is_found_at_the_neighbor_and_later(run, tmp_path):
+    names = run("case_streamer")
+    table = names["table"]
+    assert table["site"].tolist() == ["fsim", "fsmi"]
+    first, second = names["streamers"]("simulated_asf_fsmi")
+    for row, (start, end) in zip(table, (first, second), strict=True):
+        assert start <= row["start"].datetime64 < row["end"].datetime64 <= end
+    seed = np.datetime64("2020-01-02T06:13:12")
+    assert table["start"][0].datetime64 < seed < table["end"][0].datetime64
+    assert (second[0] - first[0]) / np.timedelta64(1, "m") == pytest.approx(12.55)
+    # The neighbor's second streamer: all its frames under the Moon, hardly any searched.
+    assert names["condition"].shape == (63,) and (names["condition"] == "moon").all()
+    scores = pyspedas.get_data("simulated_asf_fsim_similarity").y[names["during"]]
+    assert np.isfinite(scores).sum() == 2 and np.nanmax(scores) < 0.1
+    assert names["joined"]["status"].tolist() == ["known", "missed"]
+    assert len(plt.get_fignums()) == 2
+    assert "2 intervals found" in (tmp_path / "streamer.html").read_text(encoding="utf-8")
+    assert sim.intervals(names["found"])["score"].tolist() == table["score"].tolist()

@@ -1,0 +1,95 @@
+"""The rule that makes intervals, against a plain loop and by its promises."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyspedas_similarity.search.events import best_events, find_events, outside, sample_ends
+from pyspedas_similarity.times import Span
+
+SECOND = np.timedelta64(1_000_000_000, "ns")
+START = np.datetime64("2016-12-31T23:59:30", "ns")
+
+
+def at(*seconds):
+    return START + np.array(seconds) * SECOND
+
+
+def plain_rule(times, scores, threshold, gap):
+    """The documented rule as a loop: (first, last) index of every interval, in time order."""
+    runs = []
+    for i, score in enumerate(scores):
+        if not score >= threshold:
+            continue
+        if runs and times[i] - times[runs[-1][-1]] <= gap:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return runs
+
+
+@given(
+    st.lists(st.one_of(st.just(float("nan")), st.floats(-1, 1)), min_size=2, max_size=60),
+    st.floats(-1, 1),
+    st.integers(2, 9),
+)
+def test_intervals_are_those_of_the_plain_rule(scores, threshold, gap):
+    scores = np.array(scores)
+    times = at(*range(len(scores)))
+    found = find_events(times, scores, threshold, gap * SECOND)
+    runs = plain_rule(times, scores, threshold, gap * SECOND)
+    assert sorted(found.start) == [times[run[0]] for run in runs]
+    assert sorted(found.end) == [times[run[-1]] + SECOND for run in runs]
+    assert sorted(found.n_samples) == sorted(len(run) for run in runs)
+    assert sorted(found.score) == sorted(max(scores[run]) for run in runs)
+    assert (np.diff(found.score) <= 0).all()
+    np.testing.assert_array_equal(scores[np.searchsorted(times, found.peak)], found.score)
+
+
+def test_neighboring_samples_join_even_without_a_gap_allowed():
+    scores = np.array([0, 1, 1, 0, 1.0])
+    found = find_events(at(0, 1, 2, 3, 4), scores, 0.5, 0 * SECOND)
+    assert sorted(found.start) == list(at(1, 4))
+
+
+def test_an_interval_ends_with_its_last_sample_and_not_in_the_gap_behind_it():
+    times = at(0, 1, 2, 60, 61)
+    np.testing.assert_array_equal(sample_ends(times), at(1, 2, 3, 61, 62))
+    found = find_events(times, np.array([0, 0, 1, 0, 0.5]), 0.4, 5 * SECOND)
+    assert list(found.end) == list(at(3, 62))
+
+
+def test_irregular_samples_touch_without_overlap():
+    times = at(0, 1, 2) + np.array([0, 7, 0]) * np.timedelta64(1, "ns")
+    np.testing.assert_array_equal(sample_ends(times)[:2], times[1:])
+
+
+def test_nothing_above_the_threshold_is_nothing():
+    found = find_events(at(0, 1, 2), np.array([0.1, np.nan, 0.2]), 0.5, SECOND)
+    assert len(found) == 0 and found.start.dtype == "datetime64[ns]"
+
+
+def test_outside_leaves_out_both_sides_of_every_seed():
+    times = at(*range(10))
+    spans = [Span(times[2], times[2]), Span(times[6], times[7])]
+    assert list(outside(times, spans, SECOND)) == [True, False, False, False, True, False, False, False, False, True]
+    assert outside(times, [], SECOND).all()
+
+
+def test_k_lowers_the_threshold_as_far_as_needed_and_no_further():
+    times = at(*range(100))
+    scores = np.zeros(100)
+    scores[[10, 30, 50, 70]] = [0.9, 0.8, 0.6, 0.4]
+    for k, lowest in ((1, 0.9), (2, 0.8), (3, 0.6), (4, 0.4)):
+        found, threshold = best_events(times, scores, 0.85, 3 * SECOND, k)
+        assert len(found) == k and found.score[-1] == lowest
+        assert 0 < threshold <= max(lowest, 0.85)
+    found, threshold = best_events(times, scores, 0.5, 3 * SECOND, 2)
+    assert threshold == 0.5 and list(found.score) == [0.9, 0.8]
+
+
+def test_k_beyond_what_there_is_gives_what_there_is():
+    scores = np.array([0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.8])
+    found, _ = best_events(at(*range(7)), scores, 0.85, SECOND, 50)
+    assert len(found) == 2
+    assert len(best_events(at(0, 1), np.full(2, np.nan), 0.5, SECOND, 3)[0]) == 0
