@@ -1,4 +1,4 @@
-"""Every form of time in; datetime64[ns] inside; astropy Time out.
+"""Conversion of times: any form in, datetime64[ns] inside, astropy Time out.
 
 Inside the package a time is UTC held in ``numpy.datetime64[ns]``, as in tplot variables. That clock has no name for
 the inside of a leap second (23:59:60.x), so such a time is refused rather than moved; the times on both sides of it
@@ -52,7 +52,7 @@ class Span:
 
     @property
     def is_instant(self) -> bool:
-        """Whether this is one time rather than an interval."""
+        """True for one time, False for an interval."""
         return bool(self.start == self.end)
 
 
@@ -252,7 +252,7 @@ def _is_time_range(value: Any) -> bool:
 
 
 def _is_single_time(value: Any) -> bool:
-    """Whether `value` has the form of one time; whether it can be read is another matter."""
+    """Return True if `value` has the form of one time, readable or not."""
     if isinstance(value, np.ndarray) or _is_astropy_time(value):
         return value.ndim == 0
     return isinstance(value, (str, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")

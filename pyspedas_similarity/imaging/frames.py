@@ -1,4 +1,4 @@
-"""Camera frames to images, each step of which `FrameRecipe` tells.
+"""Images of camera frames; `FrameRecipe` describes each step.
 
 Rows and columns stay as they are in the frame, or are projected: north up and east to the right, as seen on a map.
 """

@@ -32,7 +32,7 @@ def plot_curves(card: Card, path: str | Path | None = None) -> Figure:
     card : Card
         Of a trained encoder.
     path : str or pathlib.Path, optional
-        Picture to write; its ending says the format.
+        Picture to write; its ending gives the format.
 
     Returns
     -------

@@ -26,7 +26,7 @@ NEIGHBORS, LEAST_DISTANCE = 15, 0.1
 
 FEWEST = 4
 
-# After Okabe & Ito (2008), told apart by all kinds of color vision; the markers tell as well.
+# After Okabe & Ito (2008), distinguishable by all kinds of color vision; the markers differ as well.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999933", "#F0E442")
 _MARKERS = "osD^vP*X<"
 
@@ -50,7 +50,7 @@ class EmbeddingMap:
 def embedding_map(
     embeddings: np.ndarray, method: str = "auto", seed: int = 0, graph: Graph | None = None
 ) -> EmbeddingMap:
-    """Put embeddings on a plane, alike ones near each other.
+    """Map embeddings to a plane, similar ones near each other.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def embedding_map(
         (n, dimension) of unit length; rows with NaN have no place.
     method : {'auto', 'umap', 'pca'}
         'umap' needs umap-learn (``pip install umap-learn``), 'pca' takes the first two principal components; 'auto'
-        takes UMAP where it is installed. The map says which it is.
+        takes principal components. The map names its method.
     seed : int
         Of UMAP: the same seed gives the same map, on one machine.
     graph : callable, optional
@@ -83,7 +83,7 @@ def embedding_map(
         raise ArgumentError("embeddings", f"found {known.sum()} without NaN", f"Give {FEWEST} or more.")
     places = np.full((len(embeddings), 2), np.nan)
     with warnings.catch_warnings():
-        # UMAP says at its import what else could be installed, that a seed leaves it one thread, and where few points
+        # UMAP warns at import of optional packages, that a seed leaves it one thread, and where few points
         # are apart from the rest.
         warnings.simplefilter("ignore")
         umap = None if method == "pca" else _umap(required=method == "umap")
@@ -98,7 +98,7 @@ def embedding_map(
 
 
 def _with_themselves(graph: NeighborGraph) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbors and cosine distances as UMAP takes them: each row is its own first neighbor, -1 is nobody."""
+    """Return neighbors and cosine distances as UMAP takes them: each row is its own first neighbor, -1 is none."""
     rows = np.arange(len(graph), dtype=np.int32)[:, None]
     distance = np.where(graph.neighbors < 0, np.inf, np.maximum(1 - graph.scores, 0)).astype(np.float32)
     near = np.hstack([rows, graph.neighbors.astype(np.int32)])
@@ -153,7 +153,7 @@ def plot_embedding_map(
     found : EmbeddingMap
     kind : numpy.ndarray of str, shape (n,)
     path : str or pathlib.Path, optional
-        Picture to write; its ending says the format.
+        Picture to write; its ending gives the format.
     title : str
 
     Raises

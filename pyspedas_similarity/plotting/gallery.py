@@ -1,4 +1,4 @@
-"""The query beside its matches, as they were measured and, where asked for, as the encoder saw them."""
+"""The query next to its matches, as they were measured and, on request, as encoded."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def plot_gallery(
     recipe : Recipe
         How images were made.
     path : Path
-        Picture to write; its ending says the format.
+        Picture to write; its ending gives the format.
     title : str
 
     Returns
@@ -160,7 +160,7 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
         else:
             low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
             high = high if high > low else low + 1
-            # Of photographs a root, so that a faint arc is seen beside a bright one; the bar has it too.
+            # Square root of camera frames, so that a faint arc shows next to a bright one; the color bar has it too.
             is_photograph = pictures[0].gray and unit != ENCODED
             scales[unit] = PowerNorm(_GAMMA, low, high) if is_photograph else Normalize(low, high)
     return scales
@@ -234,7 +234,7 @@ def _bars(
     rows: int,
     looks: tuple[dict[str, Normalize], Style],
 ) -> None:
-    """A bar of colors for each unit that was measured, beside its rows."""
+    """Draw a color bar for each measured unit, next to its rows."""
     from matplotlib.cm import ScalarMappable
 
     scales, style = looks

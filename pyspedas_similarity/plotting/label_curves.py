@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# After Okabe & Ito (2008), told apart by all kinds of color vision; markers and dashes tell as well.
+# After Okabe & Ito (2008), distinguishable by all kinds of color vision; markers and dashes differ as well.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933")
 _MARKERS = "osD^vP*X"
 _NOTHING, _TUNED, _BESIDE = "from nothing", ", tuned", 0.06
 """The network from nothing is black and dashed, a fine-tuned encoder has the color of the one it comes from and dots;
-lines stand beside each other by so many octaves, to be seen."""
+lines are shifted by so many octaves, to be visible."""
 
 
 def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
@@ -28,7 +28,7 @@ def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
     table : astropy.table.Table
         What `bench.few_labels.run` gives: a line for each ``dataset``, ``line`` and number of ``labels``.
     path : str or pathlib.Path, optional
-        Picture to write; its ending says the format.
+        Picture to write; its ending gives the format.
 
     Returns
     -------

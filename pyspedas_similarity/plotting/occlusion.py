@@ -1,4 +1,4 @@
-"""What drove a score: hide one part of an image after another, and see how much the score changes.
+"""Occlusion sensitivity of a score: change of the score when parts of an image are hidden.
 
 Occlusion sensitivity after Zeiler and Fergus (2014), doi 10.1007/978-3-319-10590-1_53. They hide by a gray square. Here
 a square takes the mean of what lies around it, so that what is hidden is gone without an edge being put there, or that
@@ -30,7 +30,7 @@ _PARTS = 6
 
 @dataclass(frozen=True, eq=False)
 class Occlusion:
-    """How a score depends on the parts of an image.
+    """Dependence of a score on the parts of an image.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Occlusion:
         Of the whole image.
     change : numpy.ndarray, shape (channels, rows, columns)
         How much lower the score is without what is at a pixel: the mean over the squares that cover it. Above 0 it
-        speaks for the match, below 0 against; NaN where nothing was measured.
+        raises the score, below 0 lowers it; NaN where nothing was measured.
     patch : int
         Side of a square, pixels.
     fill : {'mean', 'median'}

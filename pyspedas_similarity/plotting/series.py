@@ -31,7 +31,7 @@ def plot_score(source: Variable, series: Variable, bars: Variable, path: Path, t
     series, bars : Variable
         ``X_similarity`` and ``X_similar``.
     path : Path
-        Picture to write; its ending says the format.
+        Picture to write; its ending gives the format.
     title : str
 
     Returns

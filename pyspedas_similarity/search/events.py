@@ -16,7 +16,7 @@ import numpy as np
 
 from ..times import Span, cadence
 
-# How finely the threshold is lowered when more intervals are asked for than stand above it.
+# Number of levels by which the threshold is lowered when more events are requested than exceed it.
 _LEVELS = 200
 
 
@@ -126,7 +126,7 @@ def best_events(
 
 
 def sample_ends(times: np.ndarray) -> np.ndarray:
-    """Where each sample ends: at the next one, or one cadence on before a gap and at the end of the series."""
+    """Return the end of each sample: the next one, or one cadence later before a gap and at the end."""
     step = cadence(times)
     if step == np.timedelta64(0, "ns"):
         return times.copy()
@@ -135,5 +135,5 @@ def sample_ends(times: np.ndarray) -> np.ndarray:
 
 
 def one_and_a_half(times: np.ndarray) -> np.timedelta64:
-    """Of the cadence: what is further apart than this is apart by a gap."""
+    """Return 1.5 cadences: samples further apart than this have a gap between them."""
     return cadence(times) * 3 // 2

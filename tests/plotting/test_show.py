@@ -43,7 +43,7 @@ def test_pictures_are_written_and_no_figure_stays_open(tmp_path):
     scores = np.linspace(0, 1, 30)
     found = find_events(TIMES, scores, 0.8, np.timedelta64(0, "ns"))
     seed = {"label": "sky x", "start": str(TIMES[29]), "end": str(TIMES[29])}
-    record = {"source": "sky", "threshold": 0.8, "seeds": [seed]}
+    record = {"source": "sky", "threshold": 0.8, "queries": [seed]}
     series = similarity_series(FRAMES, "sky_similarity", scores, record).variable
     bars = event_bars(FRAMES, "sky_similar", found, record).variable
     style = dict(plt.rcParams)
