@@ -239,6 +239,20 @@ def cadence(times: np.ndarray) -> np.timedelta64:
     return np.timedelta64(int(np.median(np.diff(times).astype("int64"))), "ns")
 
 
+def sample_ends(times: np.ndarray) -> np.ndarray:
+    """Return the end of each sample: the next one, or one cadence later before a gap and at the end."""
+    step = cadence(times)
+    if step == np.timedelta64(0, "ns"):
+        return times.copy()
+    following = np.append(times[1:], times[-1:] + step)
+    return np.where(following - times > one_and_a_half(times), times + step, following)
+
+
+def one_and_a_half(times: np.ndarray) -> np.timedelta64:
+    """Return 1.5 cadences: samples further apart than this have a gap between them."""
+    return cadence(times) * 3 // 2
+
+
 def _is_astropy_time(value: Any) -> bool:
     if not type(value).__module__.startswith(("astropy.", "sunpy.")):
         return False

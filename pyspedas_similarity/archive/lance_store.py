@@ -22,10 +22,10 @@ import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index, maintenance, repair, staging
+from .appending import appending, writing
 from .commits import PATIENCE_S, Change, OvertakenError, Snapshot, commits_of, open_version, read_identity
 from .fragments import (
     FileHeads,
-    failures_of_lance,
     joined_labels,
     names_of,
     read_embeddings,
@@ -374,25 +374,6 @@ class LanceStore:
         times, texts = np.zeros(0, "datetime64[ns]"), np.zeros(0, object)
         empty = np.zeros((0, self.identity.dimension), np.float32)
         return Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
-
-
-def appending(written: list[FragmentMetadata], newest: Snapshot) -> Change:
-    """Return the operation that makes new files part of the archive."""
-    import lance
-
-    fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
-    return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
-
-
-def writing(place: Place) -> AbstractContextManager[None]:
-    """Convert any failure of writing into one error that says what became of the data."""
-    if place.locks:
-        found = "it cannot be written (is the disk full?); nothing of this batch was kept, all before is"
-        remedy = "Make room, or check its rights, and do it again."
-    else:
-        found = "it cannot be written; this batch may be there or not, all before is"
-        remedy = "Check the network and the credentials, and do it again: nothing is kept twice."
-    return failures_of_lance(ArchiveError(place.address, found, remedy))
 
 
 def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
+from .appending import appending, writing
 from .durable import Folder, make_folder, sync_folder
 from .fragments import COLUMNS, HEAD, failures_of_lance, intact_heads, schema, to_arrow, whole_rows, write_file
 from .locations import DATA
@@ -54,8 +55,6 @@ def _folder_of(store: LanceStore) -> Path:
 
 def stage(store: LanceStore, rows: Rows, job: str) -> Staged:
     """See `Store.stage`."""
-    from .lance_store import writing
-
     check_rows(rows, store.identity)
     folder = job_folder(_folder_of(store), job)
     with writing(store.place):
@@ -184,8 +183,6 @@ def _with_known_rows(store: LanceStore, ids: Sequence[np.ndarray]) -> list[bool]
 
 def _commit(store: LanceStore, clean: Sequence[Staged]) -> int:
     """Make the version that holds these files as well, under the lock; its number."""
-    from .lance_store import appending, writing
-
     with _moved(store, clean), writing(store.place):
         newest = store.snapshot()
         return store.make(appending(store.fragments_of([one.file for one in clean]), newest), newest)

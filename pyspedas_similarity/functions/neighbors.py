@@ -19,11 +19,11 @@ from ..errors import ArgumentError
 from ..library.archived import ArchiveLibrary, open_archived
 from ..library.options import EncodingOptions
 from ..results import tplot_output
-from ..search.events import Events, join_hits, one_and_a_half
+from ..search.events import Events, join_hits
 from ..search.query import Query, find_queries, parse_examples, query_records
 from ..search.scoring import centers_of, coherence_lag, less_unlike
 from ..search.settings import check_count
-from ..times import cadence, to_astropy, to_timedelta64
+from ..times import cadence, one_and_a_half, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
     from astropy.table import QTable

@@ -12,7 +12,7 @@ from ..errors import SimilarityError
 from ..instruments.registry import station_of
 from ..instruments.sample_images import select
 from ..plotting.report_page.thumbnails import measured_picture
-from ..search.events import sample_ends
+from ..times import sample_ends
 from ..tplot import Variable
 from .embedding import embed_some, frame_quality
 from .plan import Plan

@@ -12,7 +12,7 @@ from .. import tplot
 from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..imaging.camera_geometry import direction_of
-from ..instruments.themis_asi import STATIONS
+from ..imaging.stations import STATIONS
 from ..search.overlap import Stretches, pairs
 from ..times import cadence, to_astropy, to_timedelta64
 from .formats.flat import no_intervals

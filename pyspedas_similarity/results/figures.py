@@ -25,6 +25,7 @@ from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
 from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
 from ..plotting.overview import overview
 from ..plotting.style import Style, plain, save
+from ..search.scoring import similarity
 from ..search.settings import check_count
 from ..times import Span, cadence, to_interval, to_timedelta64
 from ..tplot import Panel, Variable
@@ -203,7 +204,11 @@ def occlusion_of_event(
         [_query_embeddings(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
     )
     usual = _median_image(result, series, made, made.images[found], options) if fill == "median" else None
-    occluded = occlude(made.images[found], made.plan.encoder.encode, likes, unlikes, patch, usual)
+
+    def score_of(images: np.ndarray) -> np.ndarray:
+        return similarity(made.plan.encoder.encode(images), likes, unlikes)
+
+    occluded = occlude(made.images[found], score_of, patch, usual)
     score = float(result.score[row])
     if np.isfinite(score) and abs(occluded.score - score) > _TOLERANCE:
         text = f"the loaded data give the score {occluded.score:.4f}, and {score:.4f} was found"

@@ -14,9 +14,9 @@ from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
-from ..search.events import outside, sample_ends
+from ..search.events import outside
 from ..search.overlap import Stretches, inside, merged, pairs, shared
-from ..times import Span, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
+from ..times import Span, sample_ends, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
 from .tables import CARRIED, events_of_names, loaded, result_table, stretches_of
 
