@@ -70,6 +70,16 @@ def nothing_found(reason: str) -> list[str]:
     return []
 
 
+def check_newname(newname: Any) -> list[str]:
+    """Return `newname` as a list, or raise ArgumentError if it is not names that all differ."""
+    names = [newname] if isinstance(newname, str) else newname
+    if not isinstance(names, Sequence) or not all(isinstance(one, str) and one for one in names):
+        raise ArgumentError("newname", f"found {newname!r}", "Give a name or a list of names.")
+    if len(set(names)) != len(names):
+        raise ArgumentError("newname", f"found {newname!r}", "Give one name for each variable, all different.")
+    return list(names)
+
+
 def result_names(
     series: Sequence[str], newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool
 ) -> list[tuple[str, ...]]:
@@ -80,10 +90,8 @@ def result_names(
     SimilarityError
         If `newname` does not give one name for each series, or a name exists and `overwrite` is False.
     """
-    bases = list(series)
-    if newname is not None:
-        bases = [newname] if isinstance(newname, str) else list(newname)
-    if len(bases) != len(series) or len(set(bases)) != len(bases) or not all(isinstance(one, str) for one in bases):
+    bases = list(series) if newname is None else check_newname(newname)
+    if len(bases) != len(series):
         found = f"found {len(bases)} names for {len(series)} variables"
         raise ArgumentError("newname", found, "Give one name for each, all different.")
     titles = [tuple(f"{base}{ending}{suffix or ''}" for ending in endings) for base in bases]

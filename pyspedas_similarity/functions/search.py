@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import tplot
 from ..archive.archive import Archive
-from ..conventions import nothing_found, pyspedas_convention, result_names
+from ..conventions import check_newname, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError
 from ..imaging.recipes import Recipe
@@ -215,6 +215,9 @@ def find_similar(
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
     settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only)
+
+    if newname is not None:
+        check_newname(newname)
 
     def check_output(series: list[str]) -> None:
         result_names(series, newname, suffix, SearchResult.ENDINGS, overwrite)

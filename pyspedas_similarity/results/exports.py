@@ -107,6 +107,11 @@ def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
     list of [str, str]
         Like ``['2020-11-19/23:36:20.123456789', '2020-11-19/23:36:25.000000000']``, UTC, in the order of the table.
         ``pyspedas.time_double`` cuts what comes after microseconds.
+
+    Raises
+    ------
+    SimilarityError
+        As in `export`.
     """
     return lists.pyspedas_times(flatten(result_table(found)))
 
@@ -123,6 +128,11 @@ def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:
     -------
     list of sunpy.time.TimeRange
         Exact to the nanosecond, in the order of the table.
+
+    Raises
+    ------
+    SimilarityError
+        As in `export`.
     """
     from sunpy.time import TimeRange
 

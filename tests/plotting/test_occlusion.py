@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyspedas_similarity.search.scoring import similarity
-
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.plotting.occlusion import occlude, occlusion_figure
 from pyspedas_similarity.plotting.original import Original
+from pyspedas_similarity.search.scoring import similarity
 
 
 def noise(seed):
