@@ -100,7 +100,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
     ArgumentError
         A data set without labels is asked for, or the folder cannot be written.
     """
-    from pyspedas_similarity.plotting.label_curves import plot_label_curves
+    from benchmarks.label_curves import plot_label_curves
 
     from .label_table import heading, print_set
 

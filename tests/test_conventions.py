@@ -151,5 +151,3 @@ def test_a_search_result_is_not_changed_by_later_searches(counted):
     assert first.events["start"].isot.tolist() == events["start"].isot.tolist()
     assert first.events["score"].tolist() == events["score"].tolist()
     assert all(one.identical(other) for one, other in zip(first.scores.values(), scores, strict=True))
-        n: one.tobytes() for n, one in scores.items()
-    }

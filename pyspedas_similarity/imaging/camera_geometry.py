@@ -159,15 +159,6 @@ def from_offsets(
     return np.degrees(np.arcsin(sine)), (center[1] + np.degrees(turned) + 180) % 360 - 180
 
 
-def dipole_coordinates(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Latitude and longitude in the centered dipole of IGRF-13 for 2020, degrees.
-
-    A dipole is within some degrees of corrected geomagnetic coordinates; it is exact enough for the direction of arcs,
-    not for comparing latitudes across the globe.
-    """
-    return _to_dipole(np.asarray(latitude, float), np.asarray(longitude, float))
-
-
 def _direction(azimuth: np.ndarray, elevation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Unit vector toward east, north and up."""
     azimuth, elevation = (np.radians(np.asarray(angle, float)) for angle in (azimuth, elevation))

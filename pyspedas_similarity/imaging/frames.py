@@ -91,12 +91,6 @@ def resampled_frames(
     return images
 
 
-def circular_mask(recipe: FrameRecipe) -> np.ndarray:
-    """Pixels inside the recipe's circle in the middle of the frame: bool, shape (pixels, pixels)."""
-    axis = np.arange(recipe.pixels) - (recipe.pixels - 1) / 2
-    return np.hypot(axis[:, None], axis) <= recipe.mask_radius * recipe.pixels / 2
-
-
 def _plan(frames: np.ndarray, recipe: FrameRecipe, view: View | None, disc: Disc | None) -> Sampling:
     shape = tuple(frames.shape)
     if len(shape) != 3 or min(shape[1:]) < _SMALLEST_FRAME:

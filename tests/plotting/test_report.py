@@ -117,7 +117,7 @@ def test_the_methods_tell_unlikes_false_discoveries_archives_and_few_results():
     assert "No score stands out of the background." in nothing and "No interval was found." in nothing
     assert methods_text([], VERSIONS) == ("No interval was found, and no record of a search was given.",)
     array = methods_text([result(queries=[{"label": "array", "n_samples": 3}])], VERSIONS)
-    assert "the query an array of one's own were" in array[0]
+    assert "the query an array given by the user were" in array[0]
 
 
 def test_times_lose_their_zeros_only():

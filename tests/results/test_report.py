@@ -184,7 +184,7 @@ def test_an_interval_as_seed_and_an_array_are_told(frames, tmp_path):
     text = page_of(found, tmp_path)
     assert "(mean of 11 samples)" in text and "06:01:00.000 to 06:01:30.000" in text and "No picture" not in text
     found = sim.find_similar(frames, like=like[1], encoder="pixels", k=2, errors="raise")
-    assert "an array of one&#39;s own" in (text := page_of(found, tmp_path)) and "it was given as an array" in text
+    assert "an array given by the user" in (text := page_of(found, tmp_path)) and "it was given as an array" in text
 
 
 def test_thousands_of_matches_are_all_in_the_table(tmp_path):

@@ -428,7 +428,7 @@ def answer(monkeypatch):
 
 def test_nobody_at_a_terminal_is_refused_at_once(tmp_path, capsys):
     assert cli.main([*REVIEW, "--out", str(tmp_path / "mine.ecsv")]) == cli.BAD_INPUT
-    assert "nobody is at a terminal" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+    assert "this is no terminal" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
 def test_answers_are_asked_for_and_saved_one_by_one(tmp_path, capsys, answer):

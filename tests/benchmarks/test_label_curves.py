@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import Table
 
-from pyspedas_similarity.plotting.label_curves import plot_label_curves
+from benchmarks.label_curves import plot_label_curves
 
 ACCURACIES = {"pixels": (0.3, 0.5), "mine": (0.4, 0.6), "mine, tuned": (0.4, 0.8), "from nothing": (0.2, 0.7)}
 
