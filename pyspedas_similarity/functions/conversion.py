@@ -38,7 +38,7 @@ def to_tplot(
     data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, or array
         A DataArray has one coordinate of times; its other coordinates become ``v`` or ``v1``, ``v2``, ``v3``. Of what
         hapiclient's ``hapi`` returns, each parameter becomes a variable, with fill values as NaN. Of an imager the
-        frames are read as asilib reads them, with station and place. An array goes with `times`.
+        frames are read as asilib reads them, with station and place. An array goes with ``times``.
     name : str, optional
         Of the variable; by default what the data are called. Before the names of the parameters of HAPI.
     times : array of times, shape (n,), optional
