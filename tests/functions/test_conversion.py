@@ -278,7 +278,7 @@ BAD = {
     "five axes": (lambda: (np.ones((60, 1, 1, 1, 1)), "x", TIMES), VariableError, "axes in addition to time"),
     "array without times": (lambda: (data_array(y=np.arange(3)),), VariableError, "no one coordinate of times"),
     "array without name": (lambda: (data_array(time=TIMES).rename(None),), ArgumentError, "name"),
-    "times beside their own": (lambda: (data_array(time=TIMES), None, TIMES), ArgumentError, "given for data that have times"),
+    "times beside their own": (lambda: (data_array(time=TIMES), None, TIMES), ArgumentError, "given for data"),
     "Dataset": (lambda: (data_array(time=TIMES).to_dataset(),), ArgumentError, "a Dataset with a"),
     "another thing": (lambda: ({"x": 1},), ArgumentError, "dict is not known"),
     "another calendar": (lambda: (another_calendar(),), TimeError, "is not one time"),
