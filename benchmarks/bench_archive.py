@@ -1,6 +1,6 @@
 """Speed and size of an archive beside numpy, faiss, LanceDB and pynndescent, on the same vectors in one run.
 
-    python benchmarks/bench_archive.py --rows 1000000 --dimension 128 --build graph hnsw pq
+    python -m benchmarks.bench_archive --rows 1000000 --dimension 128 --build graph hnsw pq
 
 The vectors are synthetic. `walk` is a point that wanders in 12 dimensions, seen through a random layer, with noise:
 neighbors in time are alike, as in data. `clusters` are 1,000 random directions, each with noise of its own size in all
@@ -261,7 +261,7 @@ def memory(folder: Path, truth_bytes: int) -> None:
     """Beside the vectors, of a process of its own."""
     sizes = {}
     for task in ("nothing", "kept", "streamed"):
-        command = [sys.executable, __file__, "_" + task, str(folder)]
+        command = [sys.executable, "-m", "benchmarks.bench_archive", "_" + task, str(folder)]
         sizes[task] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     above = sizes["kept"] - sizes["nothing"] - truth_bytes
     tell("memory beyond the vectors, kept", f"{above / MB:,.0f} MB", f"vectors {truth_bytes / MB:,.0f} MB")
@@ -308,5 +308,5 @@ if __name__ == "__main__":
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         if os.environ.get(name) != "1":  # has to be there before numpy is imported
             os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-            os.execv(sys.executable, [sys.executable, *sys.argv])
+            os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_archive", *sys.argv[1:]])
     main()

@@ -1,6 +1,6 @@
 """Does fdr=0.05 keep its promise, and how many planted events does it find? On simulated embeddings.
 
-    python benchmarks/bench_calibration.py
+    python -m benchmarks.bench_calibration
 
 Unit vectors wander with a memory of some samples (autoregressive, `memory` 0 is white noise). In the first table
 nothing is planted: of what passes all is false. In the second, ten events of eight samples are planted in every series,

@@ -1,6 +1,6 @@
 """How fast planes of distributions are made, side by side with the slices of pyspedas, and what a burst segment costs.
 
-    python benchmarks/bench_distributions.py [--real FOLDER]
+    python -m benchmarks.bench_distributions [--real FOLDER]
 
 FOLDER holds mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf. Planes are cuts at 64 pixels, as those of
 ``slice2d`` (geometric, one sample at a time, its input made beforehand). Both are timed in turn, in one run, and the
@@ -144,7 +144,7 @@ def memory(entry: str) -> int:
 
 def segment_apart(path: str) -> dict[str, float]:
     """The best of three processes."""
-    command = [sys.executable, __file__, "--segment", path]
+    command = [sys.executable, "-m", "benchmarks.bench_distributions", "--segment", path]
     runs = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(3)]
     return min(runs, key=lambda run: run["s"])
 

@@ -1,7 +1,7 @@
 """Frames a second: reading files, and making images with each step of the recipe on and off.
 
-    python benchmarks/bench_frames.py                   simulated frames
-    python benchmarks/bench_frames.py --real FOLDER     also reading, and images of the real frames, in FOLDER/asi
+    python -m benchmarks.bench_frames                   simulated frames
+    python -m benchmarks.bench_frames --real FOLDER     also reading, and images of the real frames, in FOLDER/asi
 
 Images are made on one core. The first image of a camera takes longer, where its matrix is made: that is told apart.
 """

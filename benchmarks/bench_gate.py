@@ -1,6 +1,6 @@
 """How often the gate errs on simulated nights, and how long it takes.
 
-    python benchmarks/bench_gate.py [--real FOLDER]
+    python -m benchmarks.bench_gate [--real FOLDER]
 
 Thresholds were chosen on other nights (seeds below 700) and on the real files that --real adds. All but those is
 simulated.

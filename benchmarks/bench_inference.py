@@ -1,9 +1,8 @@
-"""How fast encoders run, beside the published loop, in one run; which batch is best; what int8 keeps.
+"""Speed of encoders next to the published loop, in one run; which batch is best.
 
-    python benchmarks/bench_inference.py speed [--output FILE]     every backbone, shape and precision
-    python benchmarks/bench_inference.py shipped [--output FILE]   the encoders that come with the package
-    python benchmarks/bench_inference.py batches [--output FILE]   images at once and threads
-    python benchmarks/bench_inference.py int8 [--output FILE]      neighbors kept by networks trained briefly
+    python -m benchmarks.bench_inference speed [--output FILE]     every backbone, shape and precision
+    python -m benchmarks.bench_inference shipped [--output FILE]   the encoders that come with the package
+    python -m benchmarks.bench_inference batches [--output FILE]   images at once and threads
 
 The published loop is torchvision's ResNet-18, three channels of 256 px, eager, in batches of 64, for use and without
 gradients. Ours is `Encoder.encode` from images with NaN to embeddings of unit length, in a process of its own that
@@ -29,7 +28,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from pyspedas_similarity.encoder.quantizing import RECORD, quantize
 
 from benchmarks.edr import make_edr
 from benchmarks.sky import Frames, simulate
@@ -38,7 +36,6 @@ from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.shipped import FOLDER, available
 from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
-from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
 BACKBONES = {"compact": "random_compact", "resnet18": "random"}
@@ -132,14 +129,11 @@ def against_torch(encoder: Encoder, backbone: str, images: np.ndarray) -> float:
 
 
 def encoders(backbone: str, channels: int, pixels: int) -> Iterator[tuple[str, Encoder, str]]:
-    """The float network and the int8 one, and in words how far each agrees with what it was made of."""
+    """Yield a network with random weights, and in words how far it agrees with torch."""
     known, other = (frames if channels == 1 else distributions)(pixels)
     kind = "frame" if channels == 1 else "distribution"
     encoder = fit_random(known, kind, BACKBONES[backbone])
     yield "float32", encoder, f"{against_torch(encoder, backbone, other[:64]):.0e} from torch"
-    small = quantize(encoder, known, other, least_kept=0)
-    cosine = np.nansum(encoder.encode(other) * small.encode(other), axis=1).min()
-    yield "int8", small, f"cosine {cosine:.4f} or more to float32"
 
 
 def in_process(folder: Path, count: int, batch: int = 0, threads: int = 0, spin: bool = False) -> dict[str, float]:
@@ -147,7 +141,7 @@ def in_process(folder: Path, count: int, batch: int = 0, threads: int = 0, spin:
     settings = json.dumps({"folder": str(folder), "count": count, "batch": batch, "threads": threads, "spin": spin})
     # Not the number of threads that some shells are set to.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
-    command = [sys.executable, __file__, "alone", settings]
+    command = [sys.executable, "-m", "benchmarks.bench_inference", "alone", settings]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
@@ -240,38 +234,13 @@ def batches(say: Output) -> None:
                 say(f"{backbone:9s} {pixels:4d} {batch:6d} {words:>21s} {numbers}")
 
 
-def int8(say: Output) -> None:
-    """What networks trained for some epochs on simulated nights keep on others."""
-    from pyspedas_similarity.encoder.training import TrainingPlan, train
-
-    sky = simulate(6, 600.0, 6.0, 128)
-    recipe = FrameRecipe(pixels=64)
-    images = sky.images(recipe)
-    known, other = images[sky.night < 4], images[sky.night >= 4]
-    say(f"VICReg on {len(known)} simulated frames of four nights, 64 px; neighbors among {len(other)} of two others.")
-    for backbone, epochs in (("compact", 6), ("resnet18", 1)):
-        plan = TrainingPlan(method="vicreg", backbone=backbone, epochs=epochs)
-        about = {"kind": "frame", "recipe": recipe.to_dict(), "recipe_hash": recipe.hash, "data": ["simulated nights"]}
-        encoder = train(known, plan=plan, name=backbone, progress=False, **about)
-        small = quantize(encoder, known, other, least_kept=0)
-        cosine = np.nansum(encoder.encode(other) * small.encode(other), axis=1)
-        kept = small.card.metrics[RECORD]["neighbors_kept"]
-        size = [sum(map(len, each.files.values())) / 1e6 for each in (encoder, small)]
-        say(f"{backbone:9s} {epochs} epochs: {kept:.3f} of ten nearest kept, cosine {cosine.mean():.4f} in the mean,")
-        say(f"          {size[0]:.1f} MB become {size[1]:.1f} MB")
-        try:
-            quantize(encoder, known, other)
-        except SimilarityError as error:
-            say(f"          not handed over: {error.found}")
-
-
 def main() -> None:
     """Print one of the tables."""
     if sys.argv[1:2] == ["alone"]:
         print(json.dumps(alone(**json.loads(sys.argv[2]))))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = {"speed": speed, "shipped": shipped, "batches": batches, "int8": int8}
+    tables = {"speed": speed, "shipped": shipped, "batches": batches}
     parser.add_argument("table", choices=tables)
     parser.add_argument("--output", type=Path)
     choice = parser.parse_args()

@@ -1,6 +1,6 @@
 """How long a page takes to be written and to open in headless Chromium, and how large it is.
 
-    python benchmarks/bench_report.py [--matches 1000 ...] [--out FOLDER]
+    python -m benchmarks.bench_report [--matches 1000 ...] [--out FOLDER]
 
 Synthetic frames (64 x 64, a bright band every ten samples, noise between) are searched and reported by `find_similar`
 and `report`, with all pictures, plots and the map. 'opened' is from the navigation to the load event, 'drawn' from
@@ -11,7 +11,6 @@ the frame that shows it. Each is the median of five openings, each in a new brow
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import tempfile
 import time
 from pathlib import Path
@@ -20,10 +19,7 @@ import numpy as np
 
 import pyspedas_similarity as sim
 from pyspedas_similarity.tplot import Variable, write
-
-_SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).parents[1] / "browser.py")
-browser = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(browser)
+from tests import browser
 
 STEP, SIDE, OPENINGS = 10, 64, 5
 _SORT = "document.querySelectorAll('thead button')[3].click()"

@@ -1,6 +1,6 @@
 """Does judging refine a search? Average precision after rounds of ten answers from the truth, on simulated data.
 
-    python benchmarks/bench_review.py [--seeds 40] [--events 60] [--nights 24]
+    python -m benchmarks.bench_review [--seeds 40] [--events 60] [--nights 24]
 
 For each seed the events (nights) are parted in two halves at random. One half is searched and judged as `sim.review`
 does it: intervals above a threshold that is lowered until there are enough, the ten best that were not judged yet, one

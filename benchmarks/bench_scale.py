@@ -1,6 +1,6 @@
 """How an archive grows: size and time at several numbers of rows, the law that fits them, and what it says of 10^9.
 
-    python benchmarks/bench_scale.py --rows 100000 300000 1000000 3000000
+    python -m benchmarks.bench_scale --rows 100000 300000 1000000 3000000
 
 The vectors are synthetic (`walk` of bench_archive.py). One archive grows; at each size small files are joined, the
 index is built anew and all is measured. The law is n to a power, a straight line through the logarithms; how far the
@@ -10,7 +10,6 @@ measured points lie off it is told. What is said of sizes beyond the measured on
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shutil
 import sys
@@ -20,10 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-_SPEC = importlib.util.spec_from_file_location("bench_archive", Path(__file__).parent / "bench_archive.py")
-bench_archive = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(bench_archive)
-
+from benchmarks import bench_archive
 from pyspedas_similarity.archive.archive import Archive
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import make_rows
@@ -187,5 +183,5 @@ if __name__ == "__main__":
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         if os.environ.get(name) != "1":  # has to be there before numpy is imported
             os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-            os.execv(sys.executable, [sys.executable, *sys.argv])
+            os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_scale", *sys.argv[1:]])
     main()

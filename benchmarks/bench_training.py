@@ -1,6 +1,6 @@
 """How fast training is, beside the published loop, in one run.
 
-    python benchmarks/bench_training.py [--threads N] [--steps N] [--batches N ...] [--output FILE]
+    python -m benchmarks.bench_training [--threads N] [--steps N] [--batches N ...] [--output FILE]
 
 The published loop is lightly's ``SimSiamTransform`` on 256 px images through PIL and an eager torchvision ResNet-18 of
 three channels in batches of 64. Ours are whole steps as `train_network` takes them: images from the library, two views,
@@ -23,7 +23,7 @@ import numpy as np
 
 from pyspedas_similarity.encoder import training
 from pyspedas_similarity.encoder.training import TrainingPlan
-from pyspedas_similarity.encoder.training_images import make_library
+from pyspedas_similarity.encoder.training_images import make_training_images
 from pyspedas_similarity.encoder.views import ViewOptions
 
 REFERENCE_BATCH, REFERENCE_PIXELS = 64, 256
@@ -82,7 +82,7 @@ def ours(backbone: str, pixels: int, batch: int, method: str = "simsiam") -> Cal
     """One step as training takes it; it gives the number of images."""
     images = np.random.default_rng(0).random((batch, 1, pixels, pixels), np.float32)
     plan = TrainingPlan(method=method, backbone=backbone, batch_size=batch, epochs=1000, views=ViewOptions())
-    run = training._Run(plan, make_library(images), training._device())
+    run = training._Run(plan, make_training_images(images), training._device())
     epochs = iter(range(plan.epochs))
 
     def step() -> int:

@@ -1,7 +1,7 @@
 """Pictures of all-sky frames, to be looked at.
 
-    python benchmarks/gallery_allsky.py FOLDER                  simulated: kinds and conditions, keogram and score
-    python benchmarks/gallery_allsky.py FOLDER --real DATA      the three real states before and after each step
+    python -m benchmarks.gallery_allsky FOLDER                  simulated: kinds and conditions, keogram and score
+    python -m benchmarks.gallery_allsky FOLDER --real DATA      the three real states before and after each step
 
 The simulated ones are those of docs/images. Real ones stay out of the repository.
 """

@@ -1,6 +1,6 @@
 """Draw every simulated plasma state, and three of the real bow shock, in all planes.
 
-python benchmarks/gallery_distributions.py FOLDER [--real DATA]
+python -m benchmarks.gallery_distributions FOLDER [--real DATA]
 """
 
 from __future__ import annotations

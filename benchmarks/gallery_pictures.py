@@ -1,6 +1,6 @@
 """Draw every picture of `pyspedas_similarity.results.figures` from simulated data, to be looked at.
 
-    python benchmarks/gallery_pictures.py FOLDER [--only NAME ...]
+    python -m benchmarks.gallery_pictures FOLDER [--only NAME ...]
 
 The small ones are those of docs/images; numbers that the pages tell are printed. All of it is simulated.
 """
@@ -43,13 +43,15 @@ def ions(folder: Path) -> None:
     found = sim.find_similar(names[0], like=middle_of_first(names[0], "jet"), k=12, errors="raise")
     title = "Simulated ions: a jet and its matches"
     sim.plot_matches(found, folder / "simulated_matches_ions.png", title=title, dpi=85, errors="raise")
-    sim.plot_matches(found, folder / "matches_ions_encoded.png", most=3, encoded_too=True, errors="raise")
+    sim.plot_matches(found, folder / "matches_ions_encoded.png", limit=3, encoded=True, errors="raise")
     above = ["simulated1_dis_energyspectr_omni_brst", "simulated1_dis_bulkv_dbcs_brst", names[0]]
     above = [one for one in above if one in pyspedas.tplot_names(quiet=True)]
     sim.plot_score(found, above, path=folder / "score_ions.png", title="Simulated ions", errors="raise")
     shown = ["simulated1_dis_numberdensity_brst", "simulated1_dis_bulkv_dbcs_brst", above[0]]
     shown = [one for one in shown if one in pyspedas.tplot_names(quiet=True)]
-    made = sim.superposed_epochs(shown, found, 10, 10, path=folder / "simulated_epochs.png", dpi=90, errors="raise")
+    made = sim.superposed_epochs(
+        found, shown, before=10, after=10, path=folder / "simulated_epochs.png", dpi=90, errors="raise"
+    )
     print(f"epochs: {len(made.centers)} events, {made.overlapping} windows overlap")
     drove = sim.what_drove(found, path=folder / "drove_ions.png", errors="raise")
     print(f"drove: score {drove.score:.3f}, strongest at {drove.strongest}, fall {np.nanmax(drove.change):.3f}")
@@ -92,7 +94,7 @@ def archive(folder: Path) -> None:
         found = sim.find_similar(archive=kept, like=jet, k=8, errors="raise")
         for color in ("time", "score", "source"):
             path = folder / ("simulated_archive_map.png" if color == "time" else f"archive_map_{color}.png")
-            sim.plot_archive_map(kept, found, events, color, path, most=3000, dpi=85, errors="raise")
+            sim.plot_archive_map(kept, found, events=events, color=color, path=path, limit=3000, dpi=85, errors="raise")
 
 
 def runs(inside: np.ndarray) -> list[np.ndarray]:

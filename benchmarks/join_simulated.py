@@ -1,4 +1,4 @@
-"""Matches of a simulated pass against its true jets: ``python benchmarks/join_simulated.py``.
+"""Matches of a simulated pass against its true jets: ``python -m benchmarks.join_simulated``.
 
 The output is ``docs/results_join.txt``. The seed is the middle of the first jet; the events are all jets of the pass.
 """

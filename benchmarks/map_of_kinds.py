@@ -1,6 +1,6 @@
 """Maps of simulated nights by kind of aurora and of simulated electrons by region.
 
-    python benchmarks/map_of_kinds.py [--encoder NAME|FOLDER ...] [--method umap|pca] [--out FOLDER]
+    python -m benchmarks.map_of_kinds [--encoder NAME|FOLDER ...] [--method umap|pca] [--out FOLDER]
 
 For each: the share of the 10 nearest samples of other nights or events that are of the same kind, in the embedding and
 in the map, and the trustworthiness of the map (Venna & Kaski 2001, by scikit-learn): 1 where the map puts nobody near

@@ -1,7 +1,7 @@
 """The recipe of Smith et al. (2024, doi 10.1029/2023JA032096) as an encoder for the benchmark, one for each data set.
 
-    python benchmarks/paper_recipe.py --data FOLDER --out paper [--pixels 256] [--most N] [--only edr movie]
-    python -m pyspedas_similarity bench --data FOLDER --encoders paper pixels hog
+    python -m benchmarks.paper_recipe --data FOLDER --out paper [--pixels 256] [--most N] [--only edr movie]
+    python -m benchmarks retrieval --data FOLDER --encoders paper pixels hog
 
 It writes paper/DATASET/seedN, and the benchmark takes for each data set what was trained on it. SimSiam with ResNet-18
 on three equal channels of 256 px, lightly's views with crops down to 0.3, both flips 0.7 and blur 0.7, SGD at

@@ -24,7 +24,7 @@ from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
 from pyspedas_similarity.errors import ArgumentError
 
 from ..measures import MEASURES
-from .images import Library
+from .images import TrainingImages
 
 KINDS = ("distributions", "windows", "frames")
 LICENSE = "BSD-3-Clause"
@@ -66,7 +66,7 @@ def ship(
     return encoder
 
 
-def train_as(module: ModuleType, library: Library, quick: bool = False) -> Encoder:
+def train_as(module: ModuleType, library: TrainingImages, quick: bool = False) -> Encoder:
     """Train on a library as one of the modules here says."""
     recipe = module.RECIPE
     failures = [*module.KNOWN_FAILURES, *(["Trained in the quick form: of no use."] if quick else [])]

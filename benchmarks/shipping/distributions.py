@@ -12,7 +12,7 @@ from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.simulate.fpi import DES, simulate_event
 
 from ..edr import images_of
-from .images import SEED_STEP, Library, joined
+from .images import SEED_STEP, TrainingImages, joined
 
 NAME, KIND, RECIPE, INSTEAD_OF = "mms_electrons", "distribution", ELECTRONS, ()
 
@@ -39,7 +39,7 @@ KNOWN_FAILURES = [
 ]
 
 
-def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Library:
+def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> TrainingImages:
     """Images of simulated events; spacecraft at the same time, and the next sample in time, are partners.
 
     Parameters
@@ -59,7 +59,7 @@ def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Lib
     return replace(joined(*parts), data=data)
 
 
-def _event(seed: int, duration_s: float) -> Library:
+def _event(seed: int, duration_s: float) -> TrainingImages:
     """Some moments of an event, and those that follow, as two spacecraft saw them."""
     instrument = replace(DES, cadence_ms=CADENCE_MS)
     has_region = seed % WITHOUT_REGION != WITHOUT_REGION - 1
@@ -74,5 +74,7 @@ def _event(seed: int, duration_s: float) -> Library:
     rows = np.arange(PROBES * length)
     sibling = (rows + length) % len(rows)
     following = np.where(rows % length < length - 1, rows + 1, -1)
-    everything = Library(np.concatenate(images), np.stack([sibling, following], axis=1), np.full(len(rows), seed), [])
+    everything = TrainingImages(
+        np.concatenate(images), np.stack([sibling, following], axis=1), np.full(len(rows), seed), []
+    )
     return everything.where(np.tile(chosen, PROBES))

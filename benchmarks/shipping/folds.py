@@ -10,11 +10,11 @@ from pyspedas_similarity.encoder.runtime import Encoder
 
 from ..measures import measure_queries
 from ..tasks import DataSet
-from .images import Library
+from .images import TrainingImages
 
 
 def unseen_scores(
-    dataset: DataSet, library: Library, fit: Callable[[Library], Encoder], leak_control: bool = True
+    dataset: DataSet, library: TrainingImages, fit: Callable[[TrainingImages], Encoder], leak_control: bool = True
 ) -> dict[str, dict[str, np.ndarray]]:
     """Measures of every query, each by an encoder that was trained without its group.
 
@@ -25,7 +25,7 @@ def unseen_scores(
     ----------
     dataset : DataSet
         Samples of group g are those of the library's group ``"<name of the data set> g"``.
-    library : Library
+    library : TrainingImages
         What is trained on.
     fit : callable
         From part of the library to an encoder.

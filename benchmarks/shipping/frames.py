@@ -13,7 +13,7 @@ from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.simulate.allsky import SimulatedNight, simulate_nights, station_places
 
 from ..sky import camera_images
-from .images import SEED_STEP, Library
+from .images import SEED_STEP, TrainingImages
 
 NAME, KIND = "sky", "frame"
 
@@ -59,7 +59,7 @@ KNOWN_FAILURES = [
 _START = np.datetime64("2020-01-01T06:00:00", "ns")
 
 
-def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Library:
+def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> TrainingImages:
     """Images of simulated nights; a later frame of a station and its neighbor's at the same time are partners.
 
     Parameters
@@ -79,7 +79,7 @@ def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Lib
     groups = np.repeat([night.seed for night in seen], counts)
     station = np.repeat([night.site for night in seen], counts)
     images = np.concatenate([_images(night) for night in seen])
-    return Library(
+    return TrainingImages(
         images,
         partners(times, station, groups),
         groups,

@@ -11,7 +11,7 @@ SEED_STEP = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class TrainingImages:
     """Images and how they belong together, without labels.
 
     Attributes
@@ -31,13 +31,13 @@ class Library:
     groups: np.ndarray
     data: list[str]
 
-    def where(self, kept: np.ndarray) -> Library:
+    def where(self, kept: np.ndarray) -> TrainingImages:
         """The images of `kept` (n,) bool; who has lost a partner has none in its place."""
         place = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)  # the last is for -1
-        return Library(self.images[kept], place[self.positives[kept]], self.groups[kept], self.data)
+        return TrainingImages(self.images[kept], place[self.positives[kept]], self.groups[kept], self.data)
 
 
-def joined(*parts: Library) -> Library:
+def joined(*parts: TrainingImages) -> TrainingImages:
     """Libraries one after another; groups, which have to be named apart, become text."""
     firsts = np.cumsum([0, *(len(part.images) for part in parts[:-1])])
     width = max(part.positives.shape[1] for part in parts)
@@ -45,7 +45,7 @@ def joined(*parts: Library) -> Library:
     for part, first in zip(parts, firsts, strict=True):
         rows, columns = np.nonzero(part.positives >= 0)
         positives[first + rows, columns] = first + part.positives[rows, columns]
-    return Library(
+    return TrainingImages(
         np.concatenate([part.images for part in parts]),
         positives,
         np.concatenate([part.groups.astype(str) for part in parts]),

@@ -17,7 +17,7 @@ from pyspedas_similarity.simulate.fpi import DES, SimulatedPass, simulate_event
 
 from ..tasks import LeftOut
 from ..windows import CADENCE_S, LENGTH, REDUCED_FILE, cut_windows, make_reduced, make_regions
-from .images import SEED_STEP, Library, joined
+from .images import SEED_STEP, TrainingImages, joined
 
 NAME, KIND, RECIPE, INSTEAD_OF = "windows", "window", None, ()
 
@@ -41,7 +41,7 @@ KNOWN_FAILURES = [
 ]
 
 
-def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Library:
+def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> TrainingImages:
     """Windows of all kinds; siblings at the same time are partners, or the next windows of a pass.
 
     Parameters
@@ -68,11 +68,11 @@ def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> Lib
         raise ArgumentError(f"--data {data}", str(reason), "Give the folder of the real files.") from reason
 
 
-def reduced(data: Path) -> Library:
+def reduced(data: Path) -> TrainingImages:
     """Windows of reduced electron distributions, the siblings' at the same time as partners."""
     dataset = make_reduced(data)
     windows = cut_windows(read_npz(data / REDUCED_FILE))
-    return Library(
+    return TrainingImages(
         dataset.draw(dataset.recipe),
         same_time(windows.middle, windows.spacecraft, np.timedelta64(240, "ms")),
         np.char.add("reduced ", dataset.group.astype(str)),
@@ -80,10 +80,10 @@ def reduced(data: Path) -> Library:
     )
 
 
-def regions(data: Path) -> Library:
+def regions(data: Path) -> TrainingImages:
     """Windows of ion spectrograms, the next two of the same pass as partners; the labels are not looked at."""
     dataset = make_regions(data)
-    return Library(
+    return TrainingImages(
         dataset.draw(dataset.recipe),
         _following(dataset.group),
         np.char.add("regions ", dataset.group.astype(str)),
@@ -91,7 +91,7 @@ def regions(data: Path) -> Library:
     )
 
 
-def electrons(events: int, seed: int = 0) -> Library:
+def electrons(events: int, seed: int = 0) -> TrainingImages:
     """Simulated crossings of a reconnection site, energy by time, the siblings' at the same time as partners."""
     instrument = replace(DES, cadence_ms=60)
     parts, first = [], FIRST_SEED + seed * SEED_STEP
@@ -101,7 +101,7 @@ def electrons(events: int, seed: int = 0) -> Library:
         middle = np.concatenate([times[:, 16] for _, times, _ in cut])
         source = np.repeat(np.arange(4), [len(times) for _, times, _ in cut])
         parts.append(
-            Library(
+            TrainingImages(
                 np.concatenate([window_images(*each, ELECTRON_RECIPE) for each in cut]),
                 same_time(middle, source, np.timedelta64(240, "ms")),
                 np.full(len(middle), f"simulated event {number}"),

@@ -1,7 +1,7 @@
 """Simulated nights of THEMIS-like all-sky cameras at several stations that see the same aurora.
 
 Aurora lies on shells about 110 km high, in km east and north of the middle of the stations; each pixel of each camera
-sees the sum of the shells where its line of sight meets them. Clouds, Moon and twilight come at each station by itself.
+sees the sum of the shells where its line of sight meets them. Clouds, Moon and twilight are separate at each station.
 For the orientation of frames see `camera`.
 """
 

@@ -1,6 +1,6 @@
 """Shapes of aurora as emission in kR over x (km east), y (km north) and t (seconds since the shape began).
 
-They know nothing of a camera: whoever maps pixels to x and y can look at them, from one station or from two.
+They are independent of cameras: any mapping of pixels to x and y can image them, from one station or from two.
 Coordinates begin near the middle of the shape. Shapes are drawn by the eye after frames of the THEMIS cameras; they
 follow no physics of the magnetosphere.
 """

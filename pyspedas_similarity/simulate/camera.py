@@ -10,7 +10,7 @@ Orientation of a frame before the camera's own rotation, as seen on a map, row 0
             '--------'
               south
 
-A camera at a station is turned by a few degrees and a pixel or two off the center; its `Camera.view` tells the truth.
+A camera at a station is turned by a few degrees and shifted by a pixel or two; its `Camera.view` is the true one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Camera:
         return np.degrees(np.arctan2(*self._offsets())) % 360
 
     def view(self, latitude: float, longitude: float) -> View:
-        """Where the pixels look when the camera stands at a place: the true skymap, NaN outside the disc."""
+        """Return the true skymap of a camera at a place, NaN outside the disc."""
         zenith = self.zenith_angle()
         outside = zenith > self.edge_deg
         return View(

@@ -1,4 +1,4 @@
-"""Simulated MMS FPI electrons and ions, and the magnetic field beside them: plasma first, then the instrument.
+"""Simulated MMS FPI electrons and ions, and the magnetic field: plasma first, then the instrument.
 
 The plasma is that of a crossing of a reconnection site (`magnetopause`) or of a long pass of ions (`ion_pass`). The
 instrument counts: every value is a whole number of counts times the phase space density of one count.
@@ -43,7 +43,7 @@ _MASS_RATIO = ELECTRON_EV / PROTON_EV
 
 @dataclass(frozen=True)
 class Instrument:
-    """What makes one particle instrument different from another; the defaults are DIS in burst.
+    """Properties of a particle instrument; the defaults are those of DIS in burst mode.
 
     One count is f = 2 / (v^4 G dt), so that it goes as m^2 / (E^2 G dt), with the geometric factor G and the time dt at
     one energy and direction. `one_count_at_1ev` of DIS is that of a real file (2020-11-19), 5.5e-27 s^3 cm^-6 at
@@ -104,13 +104,13 @@ INSTRUMENTS = {(one.species, one.data_rate): one for one in (DIS, DES, DIS_FAST,
 
 @dataclass(frozen=True)
 class SimulatedPass:
-    """What one spacecraft measures on its way, and the truth behind it.
+    """Simulated measurements of one spacecraft, and the truth.
 
     Measured: ``times`` (n,) datetime64[ns]; ``distribution`` and its 1-sigma ``error`` (n, 32 azimuth, 16 polar,
     32 energy) float32 s^3 cm^-6; ``error_flags`` (n,) uint32; ``azimuth`` (n, 32) and ``polar`` (16,) look directions
     in degrees; ``energy_ev`` (n, 32); ``parity`` (n,) uint8; ``startdelphi_count`` (n,) uint16, the spin phase in
     1/16 degree; ``field_times`` (m,) and ``field`` (m, 4) nT, the last its strength. The axes serve as DBCS, DMPA and
-    GSE alike.
+    GSE.
 
     Truth, moments of the plasma and not of the counts: ``density`` (n,) cm^-3; ``velocity`` (n, 3) km/s;
     ``temperature`` (n, 3, 3) eV; ``region`` (n,) str.
@@ -170,7 +170,7 @@ def simulate_event(
     """Simulate a crossing of a reconnection site, seen by one of four spacecraft.
 
     The middle of the crossing lies near the middle of the interval, so that a short one sees the diffusion region and
-    its neighbors and a long one the magnetosheath and magnetosphere beside them as well.
+    its neighbors and a long one the adjacent magnetosheath and magnetosphere as well.
 
     Parameters
     ----------

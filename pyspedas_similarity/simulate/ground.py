@@ -1,6 +1,6 @@
 """Distances on the ground from a reference point (azimuthal equidistant), and a texture of fractal noise.
 
-Aurora and clouds are drawn in kilometers to the east and to the north, whoever looks at them.
+Aurora and clouds are drawn in kilometers to the east and to the north, for any camera.
 """
 
 from __future__ import annotations

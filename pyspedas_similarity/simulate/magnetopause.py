@@ -9,7 +9,7 @@ earlier or later. Axes of the boundary, after the common habit (Sonnerup & Cahil
       /
      M  (guide field; electrons of the diffusion region drift across B and N)
 
-L, M, N lie anyhow in the frame of the instruments, and that one frame serves as DBCS, DMPA and GSE alike. States, from
+L, M, N have any orientation in the frame of the instruments, which serves as DBCS, DMPA and GSE. States, from
 the sheath inwards, those in brackets not in every event::
 
     magnetosheath (boundary_layer) (separatrix) (flat_top) edr
@@ -18,7 +18,7 @@ the sheath inwards, those in brackets not in every event::
 Nothing here is a simulation of reconnection. Crescents are drawn after Burch et al. 2016 (doi 10.1126/science.aaf2939),
 beams of separatrices and D-shaped ions of jets after the review of Paschmann et al. 2013
 (doi 10.1007/s11214-012-9957-2); flat-tops, lenses and loss cones have the simplest forms that deserve the names. They
-stand beside each other with numbers drawn from stated ranges, so that what follows from them is true of the simulation.
+follow each other with numbers drawn from stated ranges, so that what follows from them is true of the simulation.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _between(low: float, high: float, unit: str) -> Any:
 
 @dataclass(frozen=True)
 class EventParameters:
-    """What is drawn for an event, evenly within the range that stands beside each name (see `RANGES`).
+    """Random parameters of an event, uniform within the ranges in `RANGES`.
 
     Shares are of the density of their state; densities of states between sheath and magnetosphere are shares of the
     sheath's. Temperatures of electrons unless ``ion`` is in the name.
@@ -247,7 +247,7 @@ class Event:
         return np.sin(rate * times_s + phase)
 
     def _is_sheath_side(self, i: int) -> bool:
-        """Whether an episode lies on the sheath's side of the middle, which is at 0 s."""
+        """True if an episode lies on the magnetosheath side of the middle, at 0 s."""
         return (self.episodes[i].start_s < 0) == (self.senses[2] > 0)
 
     def _field_l(self, i: int) -> float:
@@ -257,7 +257,7 @@ class Event:
 
 
 def _rotation(rng: np.random.Generator) -> np.ndarray:
-    """A rotation matrix, every orientation alike: from a random unit quaternion (Shoemake 1992)."""
+    """Return a rotation matrix, uniform over orientations: from a random unit quaternion (Shoemake 1992)."""
     w, x, y, z = (q := rng.standard_normal(4)) / np.linalg.norm(q)
     return np.array(
         [

@@ -129,7 +129,7 @@ class LossCone:
 
 @dataclass(frozen=True)
 class Lens:
-    """What two spheres share: radius `radius`, centers at `offset` on either side along b, edges `softness`, km/s.
+    """Intersection of two spheres: radius `radius`, centers at `offset` on either side along b, edges `softness`, km/s.
 
     It is thin along b (radius - offset) and wide across (the root of radius^2 - offset^2).
     """
@@ -186,7 +186,7 @@ def _step(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ShapeMoments:
-    """Of a shape in its own frame: integral (km/s)^3, mean velocity (3,) km/s, covariance (3, 3) (km/s)^2."""
+    """Return integral (km/s)^3, mean velocity (3,) km/s and covariance (3, 3) (km/s)^2 of a shape in its own frame."""
 
     integral: float
     mean: np.ndarray
@@ -243,7 +243,7 @@ class Plasma:
 
 
 def averaged(plasma: Plasma, count: int) -> Plasma:
-    """What an instrument sees that is open for `count` consecutive times: the mean of them, again a plasma."""
+    """Return the mean plasma over `count` consecutive times, as seen by an instrument with that exposure."""
     k, n = plasma.density.shape[0], plasma.density.shape[1] // count
 
     def spread(values: np.ndarray) -> np.ndarray:

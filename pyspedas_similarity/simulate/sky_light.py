@@ -114,7 +114,7 @@ class Moon:
         return horizontal(hour_angle, np.asarray(self.declination), latitude)
 
     def light(self, toward: np.ndarray, t_s: float, latitude: float, longitude: float) -> np.ndarray:
-        """Of pixels that look `toward` (3, p) east, north and up: kR, float32, shape (p,)."""
+        """Return the brightness of pixels that look `toward` (3, p) east, north and up: kR, float32, shape (p,)."""
         azimuth, elevation = self.direction(t_s, latitude, longitude)
         if elevation < 0:
             return np.zeros(toward.shape[1], np.float32)
@@ -139,7 +139,7 @@ class Twilight:
         return cls(rng.uniform(50, 110), rng.uniform(12, 40), rng.uniform(40, 80))
 
     def light(self, toward: np.ndarray, since_s: float) -> np.ndarray:
-        """Of pixels that look `toward` (3, p), `since_s` seconds after it began: kR, float32, shape (p,)."""
+        """Return kR of pixels looking `toward` (3, p), `since_s` seconds after the start: float32, shape (p,)."""
         cosine = direction_vector(self.azimuth, 0.0) @ toward
         level = self.full_kr / (1 + np.exp(2.5 - since_s / self.rise_s))
         return np.float32(level) * np.exp(np.float32(2.2) * (cosine - 1) - toward[2] + np.float32(0.3))
@@ -203,7 +203,7 @@ class Cloud:
         return np.float32(self.depth) * np.clip(noise, 0, 2) * np.minimum(np.sqrt(1 + squared), 4)
 
     def veil(self, light: np.ndarray, share: float, position: tuple[np.ndarray, np.ndarray], t_s: float) -> np.ndarray:
-        """What is seen of `light` (p,) with a `share` of this cloud before it, and the cloud's own light, kR."""
+        """Return `light` (p,) behind a `share` of this cloud, with the cloud's own light, kR."""
         thickness = np.float32(share) * self.thickness(position, t_s)
         passing = np.exp(-thickness)
         # Thick parts are darker than thin ones where light comes from above and brighter where it comes from below.

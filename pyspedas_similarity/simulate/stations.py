@@ -1,4 +1,4 @@
-"""What stations share in a simulated night (aurora, stars, Moon) and what each has of its own (camera, weather)."""
+"""Simulated nights at stations: shared aurora, stars and Moon; camera and weather of each station."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LENGTH_S = {
 }
 CONDITION_S = {"clear": (300, 900), "cloud": (180, 450), "moon": (200, 500), "twilight": (150, 300)}
 RAMP_S = 8.0
-# Stars, and the camera of a site, are those of all nights: drawn anew for each, they would tell which night it is.
+# Stars, and the camera of a site, are those of all nights: drawn again for each, they would identify the night.
 _STARS = 20150326
 # A station sees a place if it stands this high.
 VISIBLE_DEG = 20.0
@@ -40,14 +40,14 @@ _GRID_KM, _GRID_REACH_KM = 12.0, 350.0
 
 @dataclass(frozen=True)
 class NightOptions:
-    """What may happen in a simulated night.
+    """Options of a simulated night.
 
     Attributes
     ----------
     kinds : tuple of str
         Of aurora, in drawn order again and again: names of `LENGTH_S`. A name given twice comes twice as often.
     conditions : tuple of str
-        Of the sky above a station, likewise: names of `CONDITION_S`.
+        Conditions of the sky above a station: names of `CONDITION_S`.
     heights_km, height_weights : tuple of float
         Shells of emission and the share of the light of each.
     cameras : {'drawn', 'plain'}
@@ -91,7 +91,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class SharedSky:
-    """What all stations share: times, the timeline of aurora and where each stands, stars and Moon.
+    """Shared state of all stations: times, timeline and positions of aurora, stars and Moon.
 
     ``share`` and ``since_s`` (episodes, n); ``center_km`` (episodes, 2) from `reference`.
     """
@@ -151,7 +151,7 @@ class SharedSky:
         return total
 
     def truth(self, places: list[tuple[float, float]]) -> Truth:
-        """Where the strongest structure is at each sample, and how much of its light each of the places sees."""
+        """Return the position of the strongest structure at each sample, and the share of its light at each place."""
         along = np.arange(-_GRID_REACH_KM, _GRID_REACH_KM + 1, _GRID_KM, np.float32)
         x, y = (values.ravel() for values in np.meshgrid(along, along))
         found = np.full((2, self.times.size), np.nan)
@@ -218,7 +218,7 @@ class Weather:
     def before(
         self, light: np.ndarray, i: int, toward: np.ndarray, cloud_km: tuple[np.ndarray, np.ndarray]
     ) -> np.ndarray:
-        """What of the light above the clouds (p,) is seen below at sample `i`, with twilight and clouds, kR."""
+        """Return the light below the clouds (p,) at sample `i`, with twilight and clouds, kR."""
         for k in np.flatnonzero(self.share[:, i] > 1e-3):
             layer, share, since = self.layers[k], float(self.share[k, i]), float(self.since_s[k, i])
             if isinstance(layer, Twilight):

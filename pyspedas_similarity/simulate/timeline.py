@@ -86,7 +86,7 @@ def draw_episodes(
 
 
 def presence(episodes: tuple[Episode, ...], times_s: np.ndarray, ramp_s: float) -> np.ndarray:
-    """How much of each episode is there at each time.
+    """Return the strength of each episode at each time.
 
     Parameters
     ----------

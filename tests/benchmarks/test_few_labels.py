@@ -7,10 +7,10 @@ import pytest
 from astropy.table import Table
 
 from benchmarks import few_labels as bench
+from benchmarks.__main__ import main
 from benchmarks.labeled import LabeledSet, askable, electrons, thinned
 from benchmarks.run import Plan
 from benchmarks.tasks import LeftOut
-from pyspedas_similarity import cli
 from pyspedas_similarity.encoder.supervised import LabelPlan
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.imaging.recipes import WindowRecipe
@@ -139,8 +139,8 @@ def test_simulated_electrons_are_of_the_events_of_their_seeds():
 def test_the_command_prints_saves_and_draws(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "QUICK", {"edr": {"events": 6, "duration_s": 6.0, "most": 2}})
     monkeypatch.setattr(bench, "FROM_NOTHING", SHORT)
-    arguments = ["bench", "--labels", "--quick", "--only", "regions", "edr", "--encoders", "spectrum"]
-    assert cli.main([*arguments, "--out", str(tmp_path)]) == cli.FOUND
+    arguments = ["labels", "--quick", "--only", "regions", "edr", "--encoders", "spectrum"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
     printed, text = capsys.readouterr().out, (tmp_path / "labels.txt").read_text()
     assert all(line in printed for line in text.splitlines())
     assert "regions: left out, it is real data" in text and "edr [SIMULATED]" in text

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,13 +10,9 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def recipe():
-    path = Path(__file__).parents[1] / "benchmarks" / "paper_recipe.py"
-    spec = importlib.util.spec_from_file_location("paper_recipe", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["paper_recipe"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["paper_recipe"]
+    from benchmarks import paper_recipe
+
+    return paper_recipe
 
 
 @pytest.mark.parametrize(("channels", "grid"), [(1, (1, 1)), (2, (1, 2)), (3, (1, 3)), (4, (2, 2)), (6, (2, 3))])

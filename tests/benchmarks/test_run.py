@@ -5,8 +5,8 @@ import pytest
 from astropy.table import Table
 
 from benchmarks import run as bench
+from benchmarks.__main__ import main
 from benchmarks.tasks import DataSet, Task, neither, others, same
-from pyspedas_similarity import cli
 from pyspedas_similarity.encoder.fitted import fit_pca
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.weights import save_encoder
@@ -39,7 +39,7 @@ def stripes():
 
 def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
     arguments = [
-        "bench",
+        "retrieval",
         "--quick",
         "--only",
         "edr",
@@ -50,7 +50,7 @@ def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
         "pixels",
         "spectrum",
     ]
-    assert cli.main([*arguments, "--out", str(tmp_path)]) == cli.FOUND
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     text = (tmp_path / "bench.txt").read_text()
     assert all(line in printed for line in text.splitlines())
@@ -99,7 +99,7 @@ def test_saved_encoders_are_taken_from_folders_with_their_seeds(stripes, tmp_pat
     plan = bench.Plan(encoders=(str(tmp_path / "mine"), str(tmp_path / "mine" / "seed1"), str(tmp_path / "other")))
     rows = bench.run_dataset(stripes, plan, print)
     # The one made for frames has nothing to say of windows.
-    assert [(row["encoder"], row["queries"]) for row in rows if row["leak_control"]] == [("mine", 2), ("seed1", 1)]
+    assert [(row["encoder"], row["seeds"]) for row in rows if row["leak_control"]] == [("mine", 2), ("seed1", 1)]
 
 
 def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_path):
@@ -113,7 +113,7 @@ def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_pat
     plan = bench.Plan(encoders=tuple(str(tmp_path / name) for name in ("trained", "general", "none")))
     rows = [row for row in bench.run_dataset(stripes, plan, print) if row["leak_control"]]
     # Nothing in the last is for this data set, and that is no error.
-    assert [(row["encoder"], row["queries"], row["dimension"]) for row in rows] == [
+    assert [(row["encoder"], row["seeds"], row["dimension"]) for row in rows] == [
         ("trained", 2, 2),
         ("general", 1, 2),
     ]
@@ -141,14 +141,14 @@ def test_wrong_choices_are_refused(wrong, says):
 
 
 def test_a_folder_that_is_not_there_or_cannot_be_written_is_refused(tmp_path, capsys):
-    assert cli.main(["bench", "--data", str(tmp_path / "no")]) == cli.BAD_INPUT
+    assert main(["retrieval", "--data", str(tmp_path / "no")]) == 2
     (tmp_path / "file").touch()
-    assert cli.main(["bench", "--out", str(tmp_path / "file")]) == cli.BAD_INPUT
+    assert main(["retrieval", "--out", str(tmp_path / "file")]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
 def test_without_any_data_set_nothing_is_found(tmp_path, capsys):
-    assert cli.main(["bench", "--only", "reduced", "--out", str(tmp_path)]) == cli.NOTHING_FOUND
+    assert main(["retrieval", "--only", "reduced", "--out", str(tmp_path)]) == 1
     assert "give its folder with --data" in capsys.readouterr().out
 
 
@@ -178,7 +178,7 @@ def test_the_shipped_encoder_is_trained_anew_where_it_was_trained(stripes, monke
     monkeypatch.setattr(bench, "shipped_for", lambda kind, recipe_hash, shape: as_shipped)
     rows = bench.run_dataset(stripes, bench.Plan(encoders=("shipped",), seeds=2), print)
     assert asked == [(0, True), (0, False), (1, True), (1, False)]
-    assert [(row["queries"], row["how"]) for row in rows] == [(2, "trained anew without each group")] * 2
+    assert [(row["seeds"], row["how"]) for row in rows] == [(2, "trained anew without each group")] * 2
     assert rows[0]["dimension"] == 256 and rows[0]["ap"] == pytest.approx(1)
     monkeypatch.setattr(bench.windows, "TRAINED_ON", ())
     assert bench.run_dataset(stripes, bench.Plan(encoders=("shipped",)), print)[0]["how"] == ""

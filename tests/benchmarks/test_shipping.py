@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from benchmarks.__main__ import main
 from benchmarks.shipping import distributions, folds, note_metrics, windows
-from benchmarks.shipping.images import Library, joined
+from benchmarks.shipping.images import TrainingImages, joined
 from benchmarks.tasks import DataSet, Task, neither, others, same
-from pyspedas_similarity import cli
 from pyspedas_similarity.encoder import shipped
 from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.fitted import fit_pca
@@ -23,9 +23,9 @@ from pyspedas_similarity.imaging.recipes import WindowRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 
 
-def small(values: list[int], positives: list[int], groups: list[str]) -> Library:
+def small(values: list[int], positives: list[int], groups: list[str]) -> TrainingImages:
     images = np.array(values, np.float32).reshape(-1, 1, 1, 1)
-    return Library(images, np.array(positives).reshape(len(values), -1), np.array(groups), groups[:1])
+    return TrainingImages(images, np.array(positives).reshape(len(values), -1), np.array(groups), groups[:1])
 
 
 def test_joined_libraries_keep_their_partners():
@@ -60,14 +60,14 @@ def test_partners_of_windows_are_in_their_own_event_or_pass():
 
 def test_the_command_trains_saves_and_notes_what_was_measured(tmp_path, capsys):
     folder = tmp_path / "windows"
-    command = ["train", "--shipped", "windows", "--quick", "--out", str(folder)]
-    assert cli.main(command) == cli.FOUND
+    command = ["train-shipped", "windows", "--quick", "--out", str(folder)]
+    assert main(command) == 0
     encoder = load_encoder(folder)
     assert f"Saved windows ({encoder.hash})" in capsys.readouterr().out
     card = encoder.card
     assert (card.kind, card.channels, card.pixels, card.license) == ("window", 1, 32, "BSD-3-Clause")
     assert card.recipe_hash == "" and card.training["n_samples"] > 16 and "quick" in card.known_failures[-1]
-    assert cli.main(command) == cli.BAD_INPUT
+    assert main(command) == 2
     assert "there already" in capsys.readouterr().err
 
     table = Table({"dataset": ["d", "d"], "task": ["t", "t"], "hash": [encoder.hash] * 2, "queries": [3, 3]})
@@ -94,10 +94,10 @@ def test_each_group_is_asked_by_an_encoder_that_has_not_seen_it():
     task = Task("stripes", "t", "l", np.arange(120), same(kind), neither(same(group)), others(120), True)
     recipe = WindowRecipe(length_s=60, stride_s=60, pixels=16)
     dataset = DataSet("stripes", "stripes", True, recipe, lambda _: images, group, (task,))
-    library = Library(images, np.full((120, 1), -1), np.char.add("stripes ", group.astype(str)), [])
+    library = TrainingImages(images, np.full((120, 1), -1), np.char.add("stripes ", group.astype(str)), [])
     seen = []
 
-    def fit(rest: Library):
+    def fit(rest: TrainingImages):
         seen.append(set(rest.groups))
         return fit_pca(rest.images, "window")
 
