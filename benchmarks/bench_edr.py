@@ -33,7 +33,7 @@ REDUCE = {"best rank": np.median, "false before": np.mean, "of six": np.mean, "t
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingImages:
+class SimulatedEvents:
     """Simulated distributions of several events with their truth."""
 
     parts: list[Distributions]
@@ -41,7 +41,7 @@ class TrainingImages:
     event: np.ndarray
 
 
-def simulate(events: range) -> TrainingImages:
+def simulate(events: range) -> SimulatedEvents:
     """One spacecraft through each event, 400 electron distributions each."""
     parts, is_edr, event = [], [], []
     for seed in events:
@@ -62,15 +62,15 @@ def simulate(events: range) -> TrainingImages:
         )
         is_edr.append(one.region == "edr")
         event.append(np.full(len(one.times), seed))
-    return TrainingImages(parts, np.concatenate(is_edr), np.concatenate(event))
+    return SimulatedEvents(parts, np.concatenate(is_edr), np.concatenate(event))
 
 
-def images_of(library: TrainingImages, recipe: DistributionRecipe) -> np.ndarray:
+def images_of(library: SimulatedEvents, recipe: DistributionRecipe) -> np.ndarray:
     """Images of all samples."""
     return np.concatenate([distribution_images(part, recipe) for part in library.parts])
 
 
-def measure(embeddings: np.ndarray, library: TrainingImages) -> dict[str, float]:
+def measure(embeddings: np.ndarray, library: SimulatedEvents) -> dict[str, float]:
     """Leave one event out: how seeds inside its diffusion region find those of the others.
 
     Returns
@@ -94,7 +94,7 @@ def measure(embeddings: np.ndarray, library: TrainingImages) -> dict[str, float]
     return measures
 
 
-def _one_event(embeddings: np.ndarray, library: TrainingImages, event: int) -> dict[str, list[float]]:
+def _one_event(embeddings: np.ndarray, library: SimulatedEvents, event: int) -> dict[str, list[float]]:
     own = library.event == event
     candidates = np.flatnonzero(~own & np.isfinite(embeddings).all(axis=1))
     inside = np.flatnonzero(own & library.is_edr & np.isfinite(embeddings).all(axis=1))
@@ -146,7 +146,7 @@ def recipes() -> dict[str, DistributionRecipe]:
     }
 
 
-def pca(images: np.ndarray, library: TrainingImages, components: int = 16) -> np.ndarray:
+def pca(images: np.ndarray, library: SimulatedEvents, components: int = 16) -> np.ndarray:
     """Whitened principal components, of all samples without looking at the truth."""
     from sklearn.decomposition import PCA
 

@@ -29,8 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.edr import make_edr
-from benchmarks.sky import Frames, simulate
+from benchmarks.data_sets.edr import make_edr
+from benchmarks.data_sets.sky import Frames, simulate
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.runtime import Encoder

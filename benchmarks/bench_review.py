@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.edr import WITHOUT_REGION, images_of
-from benchmarks.labeled import CADENCE_MS, FRAMES
-from benchmarks.run import encoders_of, recipe_of
-from benchmarks.sky import simulate
+from benchmarks.data_sets.edr import WITHOUT_REGION, images_of
+from benchmarks.data_sets.labeled import CADENCE_MS, FRAMES
+from benchmarks.data_sets.sky import simulate
+from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.search.events import best_events, outside

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.windows import REGION_RECIPE
+from benchmarks.data_sets.windows import REGION_RECIPE
 from pyspedas_similarity.encoder.foreign import ForeignInput, ImageRecipe, import_onnx
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.weights import save_encoder

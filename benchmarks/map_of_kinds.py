@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.manifold import trustworthiness
 
-from benchmarks.labeled import LabeledSet, electrons, nights
-from benchmarks.run import encoders_of, recipe_of
+from benchmarks.data_sets.labeled import LabeledSet, electrons, nights
+from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.plotting.embedding_map import embedding_map, plot_embedding_map
 
 NEAREST = 10

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.run import DATASETS, Plan, make
-from benchmarks.tasks import DataSet, LeftOut, spread
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, thin
+from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
 from pyspedas_similarity.encoder.foreign import import_onnx
 from pyspedas_similarity.encoder.monitor import collapse_report
 from pyspedas_similarity.encoder.resizing import resizing
@@ -202,7 +202,7 @@ def departures(plan: PaperPlan, n: int, channels: int) -> list[str]:
 
 def paper_encoder(images: np.ndarray, recipe: Recipe, plan: PaperPlan, data: str) -> Encoder:
     """Train on images (n, channels, pixels, pixels) as the paper did, and say in the card what was otherwise."""
-    chosen = images if plan.most is None else images[spread(np.arange(len(images)), plan.most)]
+    chosen = images if plan.most is None else images[thin(np.arange(len(images)), plan.most)]
     limits = contrast(chosen)
     network, losses = trained(pictures(chosen, *limits), plan)
     encoder = exported(whole(network, recipe.shape[1], limits, plan.pixels), recipe)
@@ -262,13 +262,13 @@ def main() -> None:
     torch.set_num_threads(choice.threads)
     for name in choice.only:
         try:
-            for data in make(name, Plan(quick=choice.quick, data=choice.data)):
+            for data in make_data_sets(name, Plan(quick=choice.quick, data=choice.data)):
                 if data.name == name or choice.projected:
                     images = data.draw(data.recipe)
                     for seed in range(choice.seeds):
                         plan = PaperPlan(choice.pixels, choice.most, seed, choice.epochs)
                         write(data, images, plan, choice.out / data.name / f"seed{seed}")
-        except LeftOut as reason:
+        except DataUnavailable as reason:
             print(f"{name}: left out, {reason}")
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pyspedas_similarity.simulate import fpi
-
-_SPEC = importlib.util.spec_from_file_location("fpi_files", Path(__file__).parents[1] / "fpi_files.py")
-fpi_files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fpi_files)
+from tests import fpi_files
 
 TRANGE = ["2020-01-01/12:00:00", "2020-01-01/12:00:30"]
 

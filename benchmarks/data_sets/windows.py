@@ -12,7 +12,7 @@ from pyspedas_similarity.imaging.recipes import Recipe, WindowRecipe
 from pyspedas_similarity.imaging.windows import window_images
 from pyspedas_similarity.instruments.npz_files import read_npz
 
-from .tasks import DataSet, LeftOut, Task, file_in, neither, others, same, within
+from .tasks import DataSet, DataUnavailable, Task, data_file, negate, not_self, same_value, within
 
 REDUCED_FILE = "mms/mms_des_reduced_events_01_10.npz"
 REGIONS_FILE = "spectra/mms_region_windows_training.h5"
@@ -85,10 +85,10 @@ def make_reduced(data: Path) -> DataSet:
 
     Raises
     ------
-    LeftOut
+    DataUnavailable
         Where the file is not there.
     """
-    path = file_in(data, REDUCED_FILE)
+    path = data_file(data, REDUCED_FILE)
     windows = cut_windows(read_npz(path))
 
     def draw(recipe: Recipe) -> np.ndarray:
@@ -141,7 +141,7 @@ def _crossings(times: np.ndarray) -> np.ndarray:
 def reduced_tasks(windows: ReducedWindows) -> tuple[Task, Task]:
     """The siblings' windows at the same time, and those of the same crossing."""
     half = np.timedelta64(round(LENGTH * CADENCE_S * 1e9 / 2), "ns")
-    rules = {"allowed": neither(same(windows.spacecraft)), "leaky": others(len(windows.event))}
+    rules = {"allowed": negate(same_value(windows.spacecraft)), "leaky": not_self(len(windows.event))}
     everything = np.arange(len(windows.event))
     return (
         Task(
@@ -158,7 +158,7 @@ def reduced_tasks(windows: ReducedWindows) -> tuple[Task, Task]:
             "a window finds those of the three other spacecraft of the same crossing",
             "clocks: events that overlap or follow each other within 10 s are one crossing",
             queries=everything,
-            relevant=same(windows.group),
+            relevant=same_value(windows.group),
             **rules,
         ),
     )
@@ -169,7 +169,7 @@ def make_regions(data: Path) -> DataSet:
 
     Raises
     ------
-    LeftOut
+    DataUnavailable
         Where the file is not there, or nothing that reads it.
     """
     windows = read_regions(data)
@@ -189,14 +189,14 @@ def read_regions(data: Path) -> RegionWindows:
 
     Raises
     ------
-    LeftOut
+    DataUnavailable
         Where the file is not there, or nothing that reads it.
     """
-    path = file_in(data, REGIONS_FILE)
+    path = data_file(data, REGIONS_FILE)
     try:
         h5py = importlib.import_module("h5py")  # of no other use to this package, so it does not depend on it
     except ImportError as error:
-        raise LeftOut("its file is HDF5, and h5py is not installed (pip install h5py)") from error
+        raise DataUnavailable("its file is HDF5, and h5py is not installed (pip install h5py)") from error
     with h5py.File(path) as file:
         flux, label, place = (file[name][:] for name in ("flux", "labels", "parameters"))
     pass_number = passes(place[:, 0, 2], place[:, -1, 2])
@@ -222,8 +222,8 @@ def region_task(label: np.ndarray, pass_number: np.ndarray) -> Task:
         "a window finds those of the same region; its own pass left out",
         "region labels of the file, inferred from fields, temperatures and positions by those who made it",
         queries=np.arange(len(label)),
-        relevant=same(label),
-        allowed=neither(same(pass_number)),
-        leaky=others(len(label)),
+        relevant=same_value(label),
+        allowed=negate(same_value(pass_number)),
+        leaky=not_self(len(label)),
         across_groups=True,
     )

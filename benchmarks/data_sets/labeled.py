@@ -14,7 +14,7 @@ from pyspedas_similarity.simulate.fpi import DES, SimulatedPass, simulate_event
 
 from .edr import WITHOUT_REGION, images_of
 from .sky import simulate
-from .tasks import spread
+from .tasks import thin
 from .windows import REGION_RECIPE, REGIONS, read_regions
 
 FIRST_EVENT, FIRST_NIGHT = 600, 700
@@ -70,12 +70,12 @@ def region_windows(data: Path) -> LabeledSet:
 
     Raises
     ------
-    LeftOut
+    DataUnavailable
         Where the file is not there, or nothing that reads it.
     """
     windows = read_regions(data)
     label = np.array(REGIONS)[windows.label]
-    rows = np.flatnonzero(askable(label, windows.pass_number))
+    rows = np.flatnonzero(has_enough_groups(label, windows.pass_number))
     kept = replace(windows, **{name: getattr(windows, name)[rows] for name in ("flux", "label", "pass_number")})
     # Rows of a pass are in the order of time.
     place = np.concatenate([np.arange(count) for count in np.unique(kept.pass_number, return_counts=True)[1]])
@@ -115,8 +115,8 @@ def electrons(events: int = 24, duration_s: float = 12.0, most: int = 6) -> Labe
 
     regions = [crossing(seed).region for seed in seeds]
     group, label = np.repeat(seeds, [len(each) for each in regions]), np.concatenate(regions)
-    rows = thinned(label, group, most)
-    rows = rows[askable(label[rows], group[rows])]
+    rows = thin_by_label(label, group, most)
+    rows = rows[has_enough_groups(label[rows], group[rows])]
     return LabeledSet(
         "edr",
         "simulated MMS electron distributions at reconnection sites: in which region",
@@ -146,8 +146,8 @@ def nights(
     """
     sky = simulate(nights, duration_s, cadence_s, size, FIRST_NIGHT)
     clear = np.flatnonzero(sky.seen | sky.empty)
-    rows = clear[thinned(sky.kind[clear], sky.night[clear], most)]
-    rows = rows[askable(sky.kind[rows], sky.night[rows])]
+    rows = clear[thin_by_label(sky.kind[clear], sky.night[clear], most)]
+    rows = rows[has_enough_groups(sky.kind[rows], sky.night[rows])]
     names = ("frames", "view", "times", "night", "station", "kind", "episode", "seen", "empty")
     kept = replace(sky, **{name: getattr(sky, name)[rows] for name in names})
     return LabeledSet(
@@ -163,13 +163,13 @@ def nights(
     )
 
 
-def thinned(label: np.ndarray, group: np.ndarray, most: int) -> np.ndarray:
+def thin_by_label(label: np.ndarray, group: np.ndarray, most: int) -> np.ndarray:
     """At most so many rows of each label in each group, evenly spread; ascending."""
     pairs = np.unique(np.stack([label.astype(str), group.astype(str)]), axis=1, return_inverse=True)[1].ravel()
-    return np.sort(np.concatenate([spread(np.flatnonzero(pairs == each), most) for each in np.unique(pairs)]))
+    return np.sort(np.concatenate([thin(np.flatnonzero(pairs == each), most) for each in np.unique(pairs)]))
 
 
-def askable(label: np.ndarray, group: np.ndarray) -> np.ndarray:
+def has_enough_groups(label: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Which samples are of a label that `FEWEST_GROUPS` groups have: (n,) bool."""
     names = [each for each in np.unique(label) if len(np.unique(group[label == each])) >= FEWEST_GROUPS]
     return np.isin(label, names)

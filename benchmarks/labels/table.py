@@ -1,4 +1,4 @@
-"""The table of the label curve on the screen."""
+"""Printed table of the label benchmark."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .labeled import LabeledSet
+from benchmarks.data_sets.labeled import LabeledSet
 
 if TYPE_CHECKING:
-    from .run import Plan
+    from benchmarks.retrieval.plan import Plan
 
 _WIDTH = 118
 
 
 def heading(plan: Plan) -> str:
-    """What the columns are."""
+    """Return the description of the columns."""
     form = "quick form: small sets, few draws" if plan.quick else "full form"
     text = (
         f"Accuracy against labels per class, {form}. Labels come from half of the groups (events, passes, nights), the "
@@ -32,7 +32,7 @@ def heading(plan: Plan) -> str:
 
 
 def print_set(data: LabeledSet, rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Print what is asked and a line for each encoder and network."""
+    """Print the description of a data set, and a line for each encoder and network."""
     origin = "SIMULATED" if data.simulated else "real data"
     say(f"{data.name} [{origin}] {data.title}")
     classes, counts = np.unique(data.label, return_counts=True)

@@ -15,7 +15,7 @@ from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.npz_files import read_npz
 from pyspedas_similarity.simulate.allsky import simulate_nights, station_places
 
-from .tasks import DataSet, Rule, Task, both, file_in, marked, neither, others, same, spread, within
+from .tasks import DataSet, Rule, Task, all_of, data_file, flagged, negate, not_self, same_value, thin, within
 
 STATIONS = ("fsmi", "fsim")
 """Fort Smith and Fort Simpson, 540 km apart: neighbors of the real network."""
@@ -159,18 +159,18 @@ def station_tasks(sky: Frames) -> Iterator[Task]:
     at_both = sky.seen & seen_elsewhere(sky)
     for name, title, relevant in (
         ("station", "finds those of the other station within 6 s", within(sky.times, SAME_TIME)),
-        ("episode", "finds those of the other station in the same episode", same(sky.episode)),
+        ("episode", "finds those of the other station in the same episode", same_value(sky.episode)),
     ):
         yield Task(
             name,
             f"a frame with structure seen by both stations {title}, among all of its nights; own station left out",
             _TRUTH,
-            queries=spread(np.flatnonzero(at_both), _MOST_QUERIES),
+            queries=thin(np.flatnonzero(at_both), _MOST_QUERIES),
             relevant=relevant,
-            allowed=neither(same(sky.station)),
-            leaky=others(len(sky.times)),
+            allowed=negate(same_value(sky.station)),
+            leaky=not_self(len(sky.times)),
         )
-    yield empty_task(sky, neither(same(sky.station)), "the other station's")
+    yield empty_task(sky, negate(same_value(sky.station)), "the other station's")
 
 
 def empty_task(sky: Frames, where: Rule, whose: str) -> Task:
@@ -183,45 +183,45 @@ def empty_task(sky: Frames, where: Rule, whose: str) -> Task:
         f"a control: an empty clear sky finds {whose} of the same night. Above chance, the background gives the night "
         "away, and other nights are no full distractors in the questions beside it",
         _TRUTH,
-        queries=spread(np.flatnonzero(sky.empty), _MOST_QUERIES),
-        relevant=same(sky.night),
-        allowed=both(where, marked(sky.empty)),
-        leaky=both(others(len(sky.times)), marked(sky.empty)),
+        queries=thin(np.flatnonzero(sky.empty), _MOST_QUERIES),
+        relevant=same_value(sky.night),
+        allowed=all_of(where, flagged(sky.empty)),
+        leaky=all_of(not_self(len(sky.times)), flagged(sky.empty)),
     )
 
 
 def near_times(sky: Frames) -> Task:
     """The same structure at the same station, some time before or after."""
-    here = same(sky.station)
+    here = same_value(sky.station)
     return Task(
         "times",
         "a frame finds those of its station and episode less than 180 s away; 30 s left out",
         _TRUTH,
-        queries=spread(np.flatnonzero(sky.seen), _MOST_QUERIES),
-        relevant=both(same(sky.episode), within(sky.times, NEAR)),
-        allowed=both(here, neither(within(sky.times, TOO_NEAR))),
-        leaky=both(here, others(len(sky.times))),
+        queries=thin(np.flatnonzero(sky.seen), _MOST_QUERIES),
+        relevant=all_of(same_value(sky.episode), within(sky.times, NEAR)),
+        allowed=all_of(here, negate(within(sky.times, TOO_NEAR))),
+        leaky=all_of(here, not_self(len(sky.times))),
     )
 
 
 def single_station_tasks(sky: Frames) -> Iterator[Task]:
     """Near times, the same kind in other nights, and the control."""
-    here, alone = same(sky.station), others(len(sky.times))
-    queries = spread(np.flatnonzero(sky.seen), _MOST_QUERIES)
+    here, alone = same_value(sky.station), not_self(len(sky.times))
+    queries = thin(np.flatnonzero(sky.seen), _MOST_QUERIES)
     yield near_times(sky)
     # A frame of the kind that cannot be seen well is neither right nor wrong.
-    hidden = both(same(sky.kind), marked(~sky.seen))
+    hidden = all_of(same_value(sky.kind), flagged(~sky.seen))
     yield Task(
         "kind",
         "a frame finds those of its kind in other nights of its station; own night left out",
         _TRUTH,
         queries=queries,
-        relevant=both(same(sky.kind), marked(sky.seen)),
-        allowed=both(here, neither(same(sky.night)), neither(hidden)),
-        leaky=both(here, alone, neither(hidden)),
+        relevant=all_of(same_value(sky.kind), flagged(sky.seen)),
+        allowed=all_of(here, negate(same_value(sky.night)), negate(hidden)),
+        leaky=all_of(here, alone, negate(hidden)),
         across_groups=True,
     )
-    yield empty_task(sky, both(here, neither(within(sky.times, TOO_NEAR))), "its own station's")
+    yield empty_task(sky, all_of(here, negate(within(sky.times, TOO_NEAR))), "its own station's")
 
 
 def seen_elsewhere(sky: Frames) -> np.ndarray:
@@ -238,10 +238,10 @@ def make_movie(data: Path) -> DataSet:
 
     Raises
     ------
-    LeftOut
+    DataUnavailable
         Where the file is not there.
     """
-    path = file_in(data, MOVIE_FILE)
+    path = data_file(data, MOVIE_FILE)
     movie = read_npz(path)
     frames, times = movie["frames"], movie["times"].astype("datetime64[ns]")
     episode = episodes_at(times)
@@ -276,7 +276,7 @@ def movie_task(times: np.ndarray, episode: np.ndarray) -> Task:
         "kinds seen by eye, not confirmed by others (times and reasons: benchmarks/sky.py); one night: "
         "the interval is over its stretches and says nothing of other nights",
         queries=np.arange(len(times)),
-        relevant=same(kind),
-        allowed=neither(within(times, LEFT_OUT)),
-        leaky=others(len(times)),
+        relevant=same_value(kind),
+        allowed=negate(within(times, LEFT_OUT)),
+        leaky=not_self(len(times)),
     )
