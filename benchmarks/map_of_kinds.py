@@ -3,8 +3,8 @@
     python -m benchmarks.map_of_kinds [--encoder NAME|FOLDER ...] [--method umap|pca] [--out FOLDER]
 
 For each: the share of the 10 nearest samples of other nights or events that are of the same kind, in the embedding and
-in the map, and the trustworthiness of the map (Venna & Kaski 2001, by scikit-learn): 1 where the map puts nobody near
-who is not near in the embedding. All of it is simulated.
+in the map, and the trustworthiness of the map (Venna & Kaski 2001, by scikit-learn), which is 1 if all neighbors in the
+map are neighbors in the embedding. All data are simulated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEAREST = 10
 
 
 def share_of_kind(places: np.ndarray, kind: np.ndarray, group: np.ndarray) -> float:
-    """Of the nearest of other groups, how many share the kind."""
+    """Return the share of the nearest samples of other groups that are of the same kind."""
     distance = ((places[:, None] - places) ** 2).sum(axis=2)
     distance[group[:, None] == group] = np.inf
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEAREST]
