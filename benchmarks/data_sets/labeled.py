@@ -81,7 +81,7 @@ def region_windows(data: Path) -> LabeledSet:
     return LabeledSet(
         "regions",
         "MMS ion spectrograms of 3 minutes: of which region",
-        "region labels of the file, inferred from fields, temperatures and positions by those who made it",
+        "region labels of the file, inferred from fields, temperatures and positions by its authors",
         simulated=False,
         recipe=REGION_RECIPE,
         draw=kept.images,

@@ -192,8 +192,8 @@ def empty_task(sky: Frames, where: Rule, whose: str) -> Task:
     """
     return Task(
         f"empty-{whose.split()[1]}",
-        f"a control: an empty clear sky finds {whose} of the same night. Above chance, the background gives the night "
-        "away, and other nights are no full distractors in the questions beside it",
+        f"a control: an empty clear sky finds {whose} of the same night. Above chance, the background identifies the "
+        "night, and other nights are not full distractors in the tasks about the same night",
         _TRUTH,
         queries=thin(np.flatnonzero(sky.empty), _MOST_QUERIES),
         relevant=same_value(sky.night),
@@ -285,8 +285,8 @@ def movie_task(times: np.ndarray, episode: np.ndarray) -> Task:
     return Task(
         "movie",
         "a frame finds those of its kind; 2 minutes around it left out",
-        "kinds seen by eye, not confirmed by others (times and reasons: benchmarks/data_sets/sky.py); one night: "
-        "the interval is over its stretches and says nothing of other nights",
+        "kinds labeled by eye by one person (times and reasons: benchmarks/data_sets/sky.py); one night: the interval "
+        "is over its stretches and does not apply to other nights",
         queries=np.arange(len(times)),
         relevant=same_value(kind),
         allowed=negate(within(times, LEFT_OUT)),

@@ -219,7 +219,7 @@ def region_task(label: np.ndarray, pass_number: np.ndarray) -> Task:
     return Task(
         "regions",
         "a window finds those of the same region; its own pass left out",
-        "region labels of the file, inferred from fields, temperatures and positions by those who made it",
+        "region labels of the file, inferred from fields, temperatures and positions by its authors",
         queries=np.arange(len(label)),
         relevant=same_value(label),
         allowed=negate(same_value(pass_number)),

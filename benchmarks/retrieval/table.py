@@ -48,13 +48,13 @@ def heading(plan: Plan) -> str:
     """Return the description of the columns."""
     form = "quick form: small simulated sets" if plan.quick else "full form"
     text = (
-        f"Retrieval benchmark, {form}. In parentheses 95 % intervals by bootstrap over groups (events, nights, passes, "
-        "stretches of time) and seeds; a group's queries are drawn together. p@k: precision among the first k. ap: "
-        "average precision. r@k: recall. median rank: of the first right answer. gain@10: p@10 over the share of right "
-        "candidates. two@6: share of queries with right answers of two groups among the first six samples; two@6e: "
-        "among the first six groups, of each of which the nearest sample counts. ap, leaky: without the leak control. "
-        "over best: ap less that of the best encoder that is made from its name, query by query; the interval is of "
-        "the difference. kB: files of the encoder, 0 for a formula. Times depend on the machine."
+        f"Retrieval benchmark, {form}. Parentheses: 95 % intervals from a bootstrap over groups (events, nights, "
+        "passes, stretches of time) and seeds; the queries of a group are resampled together. p@k: precision among "
+        "the first k. ap: average precision. r@k: recall. median rank: rank of the first right answer. gain@10: p@10 "
+        "divided by the share of right candidates. two@6: share of queries with right answers from two groups among "
+        "the first six samples; two@6e: among the first six groups, each with its nearest sample only. ap, leaky: "
+        "without the leak control. over best: difference in ap to the best encoder without training, paired by query. "
+        "kB: size of the encoder's files, 0 for a formula. Times depend on the machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
 
@@ -70,9 +70,9 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     origin = "SIMULATED" if data.simulated else "real data"
     title = task.name if task.name == data.name else f"{data.name}/{task.name}"
     say(f"{title} [{origin}] {data.title}")
-    say(textwrap.fill(f"{task.title}. Right by: {task.labels}.", _WIDTH, initial_indent="  ", subsequent_indent="  "))
+    say(textwrap.fill(f"{task.title}. Labels: {task.labels}.", _WIDTH, initial_indent="  ", subsequent_indent="  "))
     say(
-        f"  {first['queries']} queries of {first['groups']} groups, {first['candidates']:.0f} candidates in the mean, "
+        f"  {first['queries']} queries of {first['groups']} groups, {first['candidates']:.0f} candidates on average, "
         f"{first['base']:.4f} of them right"
     )
     shown = [key for key in MEASURES if np.isfinite(first[key])]
