@@ -20,13 +20,14 @@ def heading(plan: Plan) -> str:
     """Return the description of the columns."""
     form = "quick form: small sets, few draws" if plan.quick else "full form"
     text = (
-        f"Accuracy against labels per class, {form}. Labels come from half of the groups (events, passes, nights), the "
-        "test uses the other half; accuracy is the mean over classes. Parentheses: 95 % intervals from a bootstrap "
-        "over groups and draws of labels. 'less pixels' and 'less nothing': difference to the linear classifier on pixels "
-        "and to the network from nothing, at the largest number of labels, paired by labels, groups and draws. A line "
-        "is a linear classifier on the embeddings of an encoder, as in classify; 'tuned': the same after fine-tuning "
-        "its backbone; 'from nothing': a compact network with random weights, trained on the labels alone. s: "
-        "processor time in seconds of a training with the most labels; it depends on the machine."
+        f"Accuracy against labels per class, {form}. Labels come from half of the groups (events, passes, nights), "
+        "the test uses the other half; accuracy is the mean over classes. Parentheses: 95 % intervals from a "
+        "bootstrap over groups and draws of labels. 'less pixels' and 'less nothing': difference to the linear "
+        "classifier on pixels and to the network from nothing, at the largest number of labels, paired by labels, "
+        "groups and draws. A line is a linear classifier on the embeddings of an encoder, as in classify; 'tuned': "
+        "the same after fine-tuning its backbone; 'from nothing': a compact network with random weights, trained on "
+        "the labels alone. s: processor time in seconds of a training with the most labels; it depends on the "
+        "machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
 
