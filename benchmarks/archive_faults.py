@@ -1,17 +1,17 @@
 """What becomes of an archive when things go wrong, each by one command that prints what it did and what it found.
 
-    python benchmarks/archive_faults.py kill        200 kill -9 while batches are appended, each retried blindly
-    python benchmarks/archive_faults.py compaction  30 kill -9 while files are joined and old versions given up
-    python benchmarks/archive_faults.py index       30 kill -9 while an index is built
-    python benchmarks/archive_faults.py power       loss of power at every fsync and at every acknowledgement
-    python benchmarks/archive_faults.py bitflips    1,000 single-bit flips over all files
-    python benchmarks/archive_faults.py writers     8 writers x 50 commits, 2 readers, 1 that compacts
-    python benchmarks/archive_faults.py full        a full disk at 50 points: limited file sizes, and a tmpfs
-    python benchmarks/archive_faults.py mixing      50 pairs of encoder, recipe, dimension, kind and metric
-    python benchmarks/archive_faults.py hostile     100 hostile names, filters and paths; nothing is unpickled
-    python benchmarks/archive_faults.py offline     import and search open no socket
-    python benchmarks/archive_faults.py dask        kill -9 of workers that fill an archive from simulated files
-    python benchmarks/archive_faults.py objects     an S3 on loopback: kills, many writers, broken connections
+    python -m benchmarks.archive_faults kill        200 kill -9 while batches are appended, each retried blindly
+    python -m benchmarks.archive_faults compaction  30 kill -9 while files are joined and old versions given up
+    python -m benchmarks.archive_faults index       30 kill -9 while an index is built
+    python -m benchmarks.archive_faults power       loss of power at every fsync and at every acknowledgement
+    python -m benchmarks.archive_faults bitflips    1,000 single-bit flips over all files
+    python -m benchmarks.archive_faults writers     8 writers x 50 commits, 2 readers, 1 that compacts
+    python -m benchmarks.archive_faults full        a full disk at 50 points: limited file sizes, and a tmpfs
+    python -m benchmarks.archive_faults mixing      50 pairs of encoder, recipe, dimension, kind and metric
+    python -m benchmarks.archive_faults hostile     100 hostile names, filters and paths; nothing is unpickled
+    python -m benchmarks.archive_faults offline     import and search open no socket
+    python -m benchmarks.archive_faults dask        kill -9 of workers that fill an archive from simulated files
+    python -m benchmarks.archive_faults objects     an S3 on loopback: kills, many writers, broken connections
 
 `-n` changes the number, `--seed` the points. Exit status 1 where something was not as it should be.
 tests/archive/test_faults.py runs a short form of each.
@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import importlib.util
 import json
 import os
 import random
@@ -537,18 +536,19 @@ def spread(n: int, seed: int, folder: Path) -> dict:
 
 def _simulated_files(root: Path) -> dict:
     """Twelve files of simulated electrons in the layout of the MMS archive, and the arguments that add them."""
-    import importlib.util
 
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG
 
     from pyspedas_similarity.simulate.fpi import simulate_event
+    from tests import fpi_files
 
-    spec = importlib.util.spec_from_file_location("fpi_files", Path(__file__).parents[1] / "fpi_files.py")
-    fpi_files = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fpi_files)
     fpi_files.write_tree(root, simulate_event(3, start=START + np.timedelta64(10, "s"), duration_s=48.0), segments=12)
     CONFIG["local_data_dir"] = str(root)
-    return {"instrument": "mms_des", "trange": [str(START), str(START + np.timedelta64(60, "s"))], "no_update": True}
+    return {
+        "instrument": "mms_des",
+        "trange": [str(START), str(START + np.timedelta64(60, "s"))],
+        "load_keywords": {"no_update": True},
+    }
 
 
 @contextlib.contextmanager
@@ -626,7 +626,8 @@ def objects(
     n: int, seed: int, folder: Path, chosen: Sequence[str] = ("kill", "compaction", "writers", "connections")
 ) -> dict:
     """An archive in an object store: kill writers and maintenance, let many write at once, and break connections."""
-    server_of = _module("object_server", Path(__file__).parents[1] / "object_server.py")
+    from tests import object_server as server_of
+
     found, address = {}, f"s3://archives/{folder.name}"
     with server_of.serving() as server, _environment(server.environment):
         parts = {
@@ -708,13 +709,6 @@ def _broken_connections(server: object, n: int, seed: int, archive: str) -> dict
     return _judged(found, bad, found["acknowledged"] == n)
 
 
-def _module(name: str, path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
     """Set variables for a while, for the workers as well."""
@@ -742,7 +736,7 @@ class Nursery:
         os.mkfifo(self._pipe)
 
     def __enter__(self) -> Nursery:
-        command = [sys.executable, str(Path(__file__).resolve()), "_fork", str(self._pipe)]
+        command = [sys.executable, "-m", "benchmarks.archive_faults", "_fork", str(self._pipe)]
         quiet = os.environ | {"RUST_BACKTRACE": "0", "OMP_NUM_THREADS": "1"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(command, text=True, env=quiet, **pipes)
@@ -799,7 +793,7 @@ def _work_fork(pipe: Path) -> None:
 
 @contextlib.contextmanager
 def _worker(task: str, archive: Path | str, *numbers: int) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, str(Path(__file__).resolve()), "_" + task, str(archive), *map(str, numbers)]
+    command = [sys.executable, "-m", "benchmarks.archive_faults", "_" + task, str(archive), *map(str, numbers)]
     quiet = os.environ | {"RUST_BACKTRACE": "0", "OMP_NUM_THREADS": "1"}
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=quiet)
     try:

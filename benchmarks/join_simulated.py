@@ -8,8 +8,8 @@ import numpy as np
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.results.joins import summary_of
-from pyspedas_similarity.search.events import sample_ends
 from pyspedas_similarity.simulate import fpi
+from pyspedas_similarity.times import sample_ends
 
 COLUMNS = ["status", "start", "end", "score", "event_start", "event_end", "overlap_s"]
 

@@ -11,15 +11,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.manifold import trustworthiness
 
 from benchmarks.data_sets.labeled import LabeledSet, electrons, nights
 from benchmarks.retrieval.encoders import encoders_of, recipe_of
-from pyspedas_similarity.plotting.embedding_map import embedding_map, plot_embedding_map
+from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.plotting.embedding_map import EmbeddingMap, embedding_map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NEAREST = 10
+# After Okabe & Ito (2008), distinguishable by all kinds of color vision; the markers differ as well.
+_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999933", "#F0E442")
+_MARKERS = "osD^vP*X<"
 
 
 def share_of_kind(places: np.ndarray, kind: np.ndarray, group: np.ndarray) -> float:
@@ -52,10 +60,54 @@ def table_and_map(data: LabeledSet, name: str, method: str, path: Path | None) -
         plot_embedding_map(found, kind, path, f"{heading}; encoder '{title}'")
 
 
+def plot_embedding_map(
+    found: EmbeddingMap, kind: np.ndarray, path: str | Path | None = None, title: str = ""
+) -> Figure:
+    """Draw a map with a color and a marker for each kind.
+
+    Parameters
+    ----------
+    found : EmbeddingMap
+    kind : numpy.ndarray of str, shape (n,)
+    path : str or pathlib.Path, optional
+        Image file to write; its suffix sets the format.
+    title : str
+
+    Raises
+    ------
+    ArgumentError
+        If there is not one kind for each place.
+    """
+    from matplotlib.figure import Figure
+
+    kind = np.asarray(kind).astype(str)
+    if kind.shape != found.places.shape[:1]:
+        remedy = f"Give one for each of {len(found.places)} places."
+        raise ArgumentError("kind", f"found the shape {kind.shape}", remedy)
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
+    panel = figure.subplots()
+    names, counts = np.unique(kind, return_counts=True)
+    for number, name in enumerate(names):
+        color = _COLORS[number % len(_COLORS)]
+        # A color that is used again has another marker.
+        marker = _MARKERS[(number + number // len(_COLORS)) % len(_MARKERS)]
+        at = found.places[kind == name]
+        style = {"color": color, "marker": marker, "linewidths": 0, "alpha": 0.75}
+        panel.scatter(*at.T, s=14, label=f"{name} ({counts[number]})", **style)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_title(title, fontsize="medium", loc="left")
+    panel.set_xlabel(f"{found.method}; axes have no unit", fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small", markerscale=1.6)
+    if path is not None:
+        figure.savefig(path, dpi=100)
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", nargs="+", default=["pixels", "oriented", "hybrid"])
-    parser.add_argument("--method", default="auto", choices=("auto", "umap", "pca"))
+    parser.add_argument("--method", default="umap", choices=("umap", "pca"))
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     chosen = parser.parse_args()
     print(

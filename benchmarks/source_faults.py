@@ -1,11 +1,11 @@
 """What becomes of broken and hostile files, downloads and weights, each by one command that prints what it found.
 
-    python benchmarks/source_faults.py mutations   10,000 damaged CDF, PGM and SAV files through the sources
-    python benchmarks/source_faults.py bombs       small files that expand to 256 MB, or have no end
-    python benchmarks/source_faults.py downloads   more than 50 ways in which a server on loopback can fail
-    python benchmarks/source_faults.py weights     hostile weights, cards, networks, archives and exports
-    python benchmarks/source_faults.py unpickle    all that loads, with an alarm; and a scan of the source
-    python benchmarks/source_faults.py speed       what checks and a process of its own cost
+    python -m benchmarks.source_faults mutations   10,000 damaged CDF, PGM and SAV files through the sources
+    python -m benchmarks.source_faults bombs       small files that expand to 256 MB, or have no end
+    python -m benchmarks.source_faults downloads   more than 50 ways in which a server on loopback can fail
+    python -m benchmarks.source_faults weights     hostile weights, cards, networks, archives and exports
+    python -m benchmarks.source_faults unpickle    all that loads, with an alarm; and a scan of the source
+    python -m benchmarks.source_faults speed       what checks and a process of its own cost
 
 `-n` changes the number, `--seed` what is drawn. Exit status 1 where something was not as it should be.
 tests/sources/test_faults.py runs a short form of each.
@@ -20,7 +20,6 @@ import dataclasses
 import functools
 import gzip
 import hashlib
-import importlib.util
 import io
 import itertools
 import json
@@ -54,17 +53,9 @@ from pyspedas_similarity.tplot import Variable
 MOST_SECONDS, MOST_MEMORY_MB, MOST_BOMB_MB, MOST_RATIO = 2.0, 1000, 256, 1.5
 
 
-def _tool(name: str) -> Any:
-    """A module of tests/, which is not on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
-
-
-hostile, fpi_files, archive_server = _tool("hostile_files"), _tool("fpi_files"), _tool("archive_server")
-hostile_weights, archive_faults = _tool("hostile_weights"), _tool("benchmarks/archive_faults")
+from benchmarks import archive_faults
+from tests import archive_server, fpi_files, hostile_weights
+from tests import hostile_files as hostile
 
 FRAMES_RANGE = [hostile.FIRST, hostile.FIRST + np.timedelta64(1, "h")]
 FPI_RANGE = [hostile.START, hostile.START + np.timedelta64(10, "s")]
@@ -196,7 +187,7 @@ def _read_alone(content: bytes, kind: str, folder: Path) -> dict:
     """What a process that reads this says: outcome, and its computing time and memory with those of its reader."""
     path = folder / f"file.{kind}"
     path.write_bytes(content)
-    command = [sys.executable, str(Path(__file__).resolve()), "_read", kind, str(path)]
+    command = [sys.executable, "-m", "benchmarks.source_faults", "_read", kind, str(path)]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     out = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=120, check=False)
     return json.loads(out.stdout) if out.stdout else {"outcome": f"died: {out.returncode}", "MB": 0, "s": 0}
@@ -443,7 +434,7 @@ def _is_a_library_that_writes_functions() -> bool:
 
 def weights(n: int, seed: int, folder: Path) -> dict:
     """Load each in one process that listens to what it does; what dies, hangs or eats memory is told by name."""
-    command = [sys.executable, str(Path(__file__).resolve()), "_weights", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.source_faults", "_weights", str(folder)]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
     out = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=900, check=False)
     found: Counter = Counter({"things that were run": 0, "files that appeared elsewhere": 0, "not refused": 0})
@@ -502,11 +493,14 @@ def _good_files(folder: Path) -> dict[str, Callable[[Path], Any]]:
     from pyspedas_similarity.archive.archive import Archive
     from pyspedas_similarity.archive.parquet import export_archive, import_archive
     from pyspedas_similarity.encoder import shipped
+    from pyspedas_similarity.encoder.fitted import fit_random
     from pyspedas_similarity.encoder.foreign import import_onnx
-    from pyspedas_similarity.encoder.weights import load_encoder
+    from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
     from pyspedas_similarity.imaging.recipes import FrameRecipe
 
     shutil.copytree(shipped.FOLDER / "windows", folder / "encoder")
+    noise = np.random.default_rng(0).random((20, 1, 32, 32), np.float32)
+    save_encoder(fit_random(noise, "window", "random_compact"), folder / "trained")  # runs in ONNX Runtime
     (folder / "network.onnx").write_bytes(hostile_weights.network().SerializeToString())
     archive = Archive(folder / "archive")
     for number in range(2):
@@ -524,6 +518,7 @@ def _good_files(folder: Path) -> dict[str, Callable[[Path], Any]]:
 
     return {
         "encoder": lambda at: load_encoder(at / "encoder").encode(images),
+        "trained": lambda at: load_encoder(at / "trained").encode(images),
         "network": lambda at: import_onnx(at / "network.onnx", FrameRecipe(pixels=16)),
         "archive": search,
         "export": lambda at: import_archive(Archive(at / "again"), at / "rows.parquet"),
@@ -541,10 +536,10 @@ def _weight_cases(loads: dict[str, Callable]) -> Iterator[tuple[str, Callable, C
             path = at / into / ("encoder.onnx" if into else "network.onnx")
             made = change(onnx.load_model_from_string(path.read_bytes()))
             content = made if isinstance(made, bytes) else made.SerializeToString()
-            hostile_weights.rewrite(at, "encoder.onnx", content) if into else path.write_bytes(content)
+            hostile_weights.rewrite(at, "encoder.onnx", content, into) if into else path.write_bytes(content)
 
         yield f"foreign network: {name}", loads["network"], prepare
-        yield f"network: {name}", loads["encoder"], functools.partial(prepare, into="encoder")
+        yield f"network: {name}", loads["trained"], functools.partial(prepare, into="trained")
     for name, prepare in hostile_weights.archive_cases().items():
         yield f"archive: {name}", loads["archive"], prepare
     for name, prepare in hostile_weights.export_cases().items():
@@ -618,7 +613,7 @@ def _all_that_loads(folder: Path) -> dict[str, Callable[[], Any]]:
     np.savez_compressed(folder / "frames.npz", frames=hostile.frames())
     sim.save_encoder(sim.load_encoder(good / "encoder"), folder / "saved")
     kept = sim.open_archive(folder / "kept")
-    asked = {"instrument": "themis_asi", "probe": "gako", "trange": FRAMES_RANGE, "no_update": True}
+    asked = {"instrument": "themis_asi", "probe": "gako", "trange": FRAMES_RANGE, "load_keywords": {"no_update": True}}
     like = str(hostile.FIRST)
     command = ["find", "--cdf", str(forms["fpi dist"].path), "--variable", "mms1_des_dist_brst"]
 

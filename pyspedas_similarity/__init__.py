@@ -10,59 +10,85 @@ from types import ModuleType
 
 import wrapt
 
+from . import instruments
 from .errors import SimilarityError
+from .functions.archive_map import plot_archive_map
 from .functions.archives import add, open_archive
 from .functions.cameras import ewogram, frame_quality, keogram, load_asi
 from .functions.classification import classify, fine_tune
 from .functions.conversion import to_tplot, to_xarray
+from .functions.encoding import encode
 from .functions.neighbors import clusters, duplicates, find_nearest, novelty
-from .functions.search import encode, find_similar, intervals, load_encoder, save_encoder, train
+from .functions.results import (
+    intervals,
+    plot_keogram,
+    plot_matches,
+    plot_score,
+    report,
+    result,
+    superposed_epochs,
+    what_drove,
+)
+from .functions.review import Review, resume_review, review
+from .functions.search import find_similar, search
+from .functions.training import load_encoder, save_encoder, train
+from .imaging import recipes
 from .results.conjunctions import conjunctions
 from .results.exports import export, time_list, time_ranges, to_timeseries
-from .results.figures import plot_archive_map, plot_keogram, plot_matches, plot_score, superposed_epochs, what_drove
 from .results.joins import join_events, read_events
-from .results.report import report
-from .results.review import Review, resume_review, review
+from .results.search_result import SearchResult
 
-__all__ = [
-    "Review",
-    "SimilarityError",
-    "add",
-    "classify",
-    "clusters",
-    "conjunctions",
-    "duplicates",
-    "encode",
-    "ewogram",
-    "export",
-    "find_nearest",
+__all__ = [  # noqa: RUF022  in the order of use
+    # search
     "find_similar",
-    "fine_tune",
-    "frame_quality",
+    "search",
+    "result",
+    "SearchResult",
     "intervals",
-    "join_events",
-    "keogram",
-    "load_asi",
-    "load_encoder",
-    "novelty",
-    "open_archive",
-    "plot_archive_map",
-    "plot_keogram",
+    # figures and pages
     "plot_matches",
     "plot_score",
-    "read_events",
-    "report",
-    "resume_review",
-    "review",
-    "save_encoder",
+    "plot_keogram",
     "superposed_epochs",
+    "what_drove",
+    "report",
+    "review",
+    "resume_review",
+    "Review",
+    # known events, other programs
+    "join_events",
+    "read_events",
+    "conjunctions",
+    "export",
     "time_list",
     "time_ranges",
     "to_timeseries",
     "to_tplot",
     "to_xarray",
+    # archives
+    "open_archive",
+    "add",
+    "find_nearest",
+    "novelty",
+    "clusters",
+    "duplicates",
+    "plot_archive_map",
+    # encoders and labels
+    "encode",
+    "classify",
     "train",
-    "what_drove",
+    "fine_tune",
+    "save_encoder",
+    "load_encoder",
+    # cameras
+    "load_asi",
+    "frame_quality",
+    "keogram",
+    "ewogram",
+    # what images are made of
+    "recipes",
+    "instruments",
+    "SimilarityError",
 ]
 
 

@@ -1,63 +1,110 @@
-"""How every verb behaves: pyspedas's manners for bad input, for nothing found, and for names of results."""
+"""Conventions of pyspedas that all public functions share: errors, unknown keywords, names of results."""
 
 from __future__ import annotations
 
+import difflib
 import functools
+import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from . import tplot
 from .errors import ArgumentError, SimilarityError, VariableError
-from .tplot import Variable
 
 logger = logging.getLogger(__name__)
-_Verb = TypeVar("_Verb", bound=Callable[..., Any])
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def pyspedas_manners(verb: _Verb) -> _Verb:
-    """With errors='log' (the default), log a SimilarityError once and return [], as pyspedas does."""
+def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") -> Callable[[_Function], _Function]:
+    """Give a public function the keyword `errors`, and refuse keywords that it does not have.
 
-    @functools.wraps(verb)
-    def polite(*args: Any, errors: str = "log", **keywords: Any) -> list[str]:
-        if errors not in ("log", "raise"):
-            raise ArgumentError("errors", f"found {errors!r}", "Give 'log' or 'raise'.")
-        try:
-            return verb(*args, **keywords)
-        except SimilarityError as error:
-            if errors == "raise":
-                raise
-            logger.error("%s: %s", verb.__name__, error)
-            return []
+    With ``errors='log'`` a SimilarityError is logged once and what `empty` makes is returned; with ``errors='raise'``
+    it is raised.
 
-    return polite  # type: ignore[return-value]
+    Parameters
+    ----------
+    empty : callable
+        Makes the empty value of the kind that the function returns.
+    errors : {'log', 'raise'}
+        Default of the keyword.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        known = [*signature.parameters, "errors"]
+        open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+
+        @functools.wraps(function)
+        def wrapped(*arguments: Any, errors: str = errors, **keywords: Any) -> Any:
+            if errors not in ("log", "raise"):
+                raise ArgumentError("errors", f"found {errors!r}", "Give 'log' or 'raise'.")
+            try:
+                if not open_ended:
+                    check_keywords(keywords, known, function.__name__)
+                return function(*arguments, **keywords)
+            except SimilarityError as error:
+                if errors == "raise":
+                    raise
+                logger.error("%s: %s", function.__name__, error)
+                return empty()
+
+        wrapped.__signature__ = _with_errors(signature, errors)  # type: ignore[attr-defined]
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
 
 
-def nothing_found(why: str) -> list[str]:
-    """Say why, once, and give the empty list that the verb returns."""
-    logger.warning("Nothing found: %s.", why)
+def check_keywords(given: Iterable[str], known: Sequence[str], function: str) -> None:
+    """Raise ArgumentError for a keyword that a function does not have; the message names the nearest one."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            remedy = f"The nearest is {near[0]}." if near else f"See help({function})."
+            raise ArgumentError(name, f"{function} has no such keyword", remedy)
+
+
+def nothing_found(reason: str) -> list[str]:
+    """Log once why nothing was found, and return the empty list of names."""
+    logger.warning("Nothing found: %s.", reason)
     return []
 
 
+def check_newname(newname: Any) -> list[str]:
+    """Return `newname` as a list, or raise ArgumentError if it is not names that all differ."""
+    names = [newname] if isinstance(newname, str) else newname
+    if not isinstance(names, Sequence) or not all(isinstance(one, str) and one for one in names):
+        raise ArgumentError("newname", f"found {newname!r}", "Give a name or a list of names.")
+    if len(set(names)) != len(names):
+        raise ArgumentError("newname", f"found {newname!r}", "Give one name for each variable, all different.")
+    return list(names)
+
+
 def result_names(
-    variables: list[Variable], newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool
+    series: Sequence[str], newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool
 ) -> list[tuple[str, ...]]:
-    """Names of the results of each variable, one for each ending.
+    """Return the names of the results of each series, one for each ending.
 
     Raises
     ------
     SimilarityError
-        If `newname` does not give one name for each variable, or a name is taken and `overwrite` False.
+        If `newname` does not give one name for each series, or a name exists and `overwrite` is False.
     """
-    bases = [variable.name for variable in variables]
-    if newname is not None:
-        bases = [newname] if isinstance(newname, str) else list(newname)
-    if len(bases) != len(variables) or len(set(bases)) != len(bases):
-        found = f"found {len(bases)} names for {len(variables)} variables"
+    bases = list(series) if newname is None else check_newname(newname)
+    if len(bases) != len(series):
+        found = f"found {len(bases)} names for {len(series)} variables"
         raise ArgumentError("newname", found, "Give one name for each, all different.")
     titles = [tuple(f"{base}{ending}{suffix or ''}" for ending in endings) for base in bases]
-    taken = set(tplot.loaded_names()) if not overwrite else set()
+    existing = set(tplot.loaded_names()) if not overwrite else set()
     for title in (title for group in titles for title in group):
-        if title in taken:
+        if title in existing:
             raise VariableError(title, "it exists and overwrite=False", "Give newname or suffix, or overwrite=True.")
     return titles
+
+
+def _with_errors(signature: inspect.Signature, default: str) -> inspect.Signature:
+    """Return a signature with the keyword `errors` last, before any ``**keywords``."""
+    parameters = list(signature.parameters.values())
+    errors = inspect.Parameter("errors", inspect.Parameter.KEYWORD_ONLY, default=default, annotation="str")
+    end = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    return signature.replace(parameters=[*parameters[:end], errors, *parameters[end:]])

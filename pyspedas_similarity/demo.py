@@ -14,15 +14,10 @@ import numpy as np
 
 from . import tplot
 from .errors import ArgumentError
-from .functions.search import find_similar, intervals
-from .imaging.recipes import recipe_from_dict
+from .functions.search import search
 from .instruments.cdf_checks import check_cdf
 from .instruments.npz_files import read_npz
 from .instruments.registry import INSTRUMENTS
-from .plotting.gallery import plot_gallery
-from .plotting.series import plot_score
-from .provenance import ATTRIBUTE
-from .search.query import read_queries
 from .tplot import Variable
 
 _SHOCK_FILE = "mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"
@@ -44,7 +39,7 @@ class Case:
         The tplot variable to search.
     like : time or interval
     rules : dict
-        Arguments of `find_similar` beside the query.
+        Arguments of `search` in addition to the query.
     """
 
     slug: str
@@ -91,35 +86,26 @@ def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[st
 def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
     say(f"\n{case.title}\n  query: {case.like} in {case.name}")
     with _stage("search", say):
-        names = find_similar(case.name, like=case.like, suffix=f"_{case.slug}", errors="raise", **case.rules)
-    if not names:
+        found = search(case.name, case.like, **case.rules)
+    if not len(found):
+        say(f"  nothing found: {'; '.join(found.shortfalls)}")
         return False
-    source, series, bars = (tplot.read(name) for name in (case.name, *names))
-    record = bars.attributes[ATTRIBUTE]
-    say(f"  threshold {record['threshold']:.3f}, samples within {record['exclude_s']:g} s of the query left out")
-    table = intervals(names)
+    threshold, exclude = found.record["threshold"], found.record["exclude_s"]
+    say(f"  threshold {threshold:.3f}, samples within {exclude:g} s of the query left out")
+    source, table = tplot.read(case.name), found.events
     truth = _truth(source)
     if truth is not None:
-        table["truth"] = [
-            truth[np.flatnonzero(source.times == np.datetime64(peak, "ns"))[0]] for peak in table["peak"].isot
-        ]
-    table.write(folder / f"{case.slug}_intervals.ecsv", format="ascii.ecsv", overwrite=True)
+        table["truth"] = [truth[row] for row in np.searchsorted(source.times, found.peak)]
+    table.write(folder / f"{case.slug}_events.ecsv", format="ascii.ecsv", overwrite=True)
     table["score"].info.format = ".3f"
     columns = ["start", "end", "score", "n_samples", *(["truth"] if truth is not None else [])]
     say("\n".join(f"  {line}" for line in table[columns][:10].pformat(max_width=-1, show_unit=False)))
     if len(table) > 10:
         say(f"  ... and {len(table) - 10} more")
-    with _stage("pictures", say):
-        plot_score(source, series, bars, folder / f"{case.slug}_score.png", case.title)
-        shown = read_queries(case.like, [source])[0].samples
-        plot_gallery(
-            source, bars, shown, recipe_from_dict(_plain(record)), folder / f"{case.slug}_gallery.png", case.title
-        )
+    with _stage("figures", say):
+        found.plot_score(case.name, path=folder / f"{case.slug}_score.png", title=case.title)
+        found.plot_matches(folder / f"{case.slug}_matches.png", title=case.title)
     return True
-
-
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record["recipe"].items() if key != "hash"}
 
 
 def _simulated_cases(seed: int) -> list[Case]:
@@ -155,7 +141,7 @@ def _real_cases(data: Path) -> list[Case]:
 
 
 def _truth(variable: Variable) -> list[str] | None:
-    """What a simulated variable knows of its samples."""
+    """Return the true kind of each sample of a simulated variable."""
     simulated = variable.attributes.get("simulated", {})
     return simulated.get("region") or simulated.get("kind")
 

@@ -1,4 +1,4 @@
-"""The errors of this package: each names the thing, says what was found there and what to do about it."""
+"""Errors of this package: each names the subject, what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DamagedArchiveError(ArchiveError):
 
 
 class MixingError(ArchiveError):
-    """What is to be kept was made by another encoder or recipe than what the archive holds."""
+    """Samples of another encoder or recipe than those in the archive."""
 
 
 class BusyArchiveError(ArchiveError):

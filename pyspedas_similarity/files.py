@@ -44,7 +44,7 @@ def check_place(path: Any, endings: tuple[str, ...], overwrite: bool) -> Path:
 
 
 def write_whole(path: Path, content: bytes, overwrite: bool) -> None:
-    """Write a file beside its place, bring it to the disk, then give it its name.
+    """Write a temporary file next to the target, flush it to the disk, then rename it.
 
     Whatever interrupts this, an older file stays as it was until the new one is whole.
 

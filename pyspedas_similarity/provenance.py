@@ -1,4 +1,4 @@
-"""What is recorded with every result: the attribute that holds it, the method and the versions of the software."""
+"""Provenance of results: name of the attribute, method, versions of the software."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every form of time in; datetime64[ns] inside; astropy Time out.
+"""Conversion of times: any form in, datetime64[ns] inside, astropy Time out.
 
 Inside the package a time is UTC held in ``numpy.datetime64[ns]``, as in tplot variables. That clock has no name for
 the inside of a leap second (23:59:60.x), so such a time is refused rather than moved; the times on both sides of it
@@ -52,7 +52,7 @@ class Span:
 
     @property
     def is_instant(self) -> bool:
-        """Whether this is one time rather than an interval."""
+        """True for one time, False for an interval."""
         return bool(self.start == self.end)
 
 
@@ -239,6 +239,20 @@ def cadence(times: np.ndarray) -> np.timedelta64:
     return np.timedelta64(int(np.median(np.diff(times).astype("int64"))), "ns")
 
 
+def sample_ends(times: np.ndarray) -> np.ndarray:
+    """Return the end of each sample: the next one, or one cadence later before a gap and at the end."""
+    step = cadence(times)
+    if step == np.timedelta64(0, "ns"):
+        return times.copy()
+    following = np.append(times[1:], times[-1:] + step)
+    return np.where(following - times > one_and_a_half(times), times + step, following)
+
+
+def one_and_a_half(times: np.ndarray) -> np.timedelta64:
+    """Return 1.5 cadences: samples further apart than this have a gap between them."""
+    return cadence(times) * 3 // 2
+
+
 def _is_astropy_time(value: Any) -> bool:
     if not type(value).__module__.startswith(("astropy.", "sunpy.")):
         return False
@@ -252,7 +266,7 @@ def _is_time_range(value: Any) -> bool:
 
 
 def _is_single_time(value: Any) -> bool:
-    """Whether `value` has the form of one time; whether it can be read is another matter."""
+    """Return True if `value` has the form of one time, readable or not."""
     if isinstance(value, np.ndarray) or _is_astropy_time(value):
         return value.ndim == 0
     return isinstance(value, (str, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")

@@ -61,7 +61,7 @@ class Variable:
 
 
 def expand(names: str | int | Iterable[str | int]) -> list[str]:
-    """Names of the loaded variables that names, globs or indices stand for.
+    """Return the names of the loaded variables that names, globs or indices denote.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def expand(names: str | int | Iterable[str | int]) -> list[str]:
     Returns
     -------
     list of str
-        Without doubles, in the order asked for.
+        Without duplicates, in the given order.
 
     Raises
     ------
     VariableError
-        If one of them stands for no variable; the near names are told.
+        If one of them denotes no variable; near names are given.
     """
     if names is None:
         raise VariableError("names", "no name is given", "Give the name of a loaded tplot variable.")
@@ -156,7 +156,7 @@ def preserved() -> Iterator[None]:
     A loader called on the user's behalf may overwrite variables of theirs. Inside this it may; what it loaded has to be
     read before the end.
     """
-    _store("pyspedas")  # so that a store which the loader would first import is put back as well
+    _store("pyspedas")  # so that a store which the loader would first import is restored as well
     before = {name: dict(module.data_quants) for name, module in _stores().items()}
     try:
         yield
@@ -229,7 +229,7 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
 
 
 def _wrapped(label: str) -> str:
-    """A label on lines that fit beside a panel, broken at blanks and after underscores; formulas stay whole."""
+    """Wrap a label to fit next to a panel, at blanks and after underscores; formulas stay on one line."""
     if "$" in label.replace(r"\$", ""):
         return label
     lines = [one for line in label.splitlines() for one in textwrap.wrap(line.replace("_", "_ "), 18)]
@@ -238,10 +238,10 @@ def _wrapped(label: str) -> str:
 
 def _lend(panel: Panel, name: str, module: ModuleType) -> str:
     """Put a copy of a variable, its options too, into pyspedas's store under a name without wildcards."""
-    owner = next(store for store in _stores().values() if panel.name in store.data_quants)
     if panel.instead is not None:
         write(replace(panel.instead, name=name, store="pyspedas"))
     else:
+        owner = next(store for store in _stores().values() if panel.name in store.data_quants)
         entry = owner.data_quants[panel.name]
         lent = entry.copy(deep=False)
         lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
@@ -281,7 +281,7 @@ def _is_long_movie(variable: Variable) -> bool:
 
 
 def _stand_in(variable: Variable) -> np.ndarray:
-    """As long as the values, with one pixel a sample, and the same extremes.
+    """Return an array as long as the values with one pixel per sample and the same extremes.
 
     To find the range for its plots, store_data makes two float64 copies of what it is given and more for the way: an
     hour of full frames would take 1.3 GB. It is given this instead, and the frames are put in afterward.
@@ -298,7 +298,7 @@ def _stores() -> dict[str, ModuleType]:
     if "pyspedas.tplot_tools" in sys.modules:
         stores["pyspedas"] = sys.modules["pyspedas.tplot_tools"]
     pytplot = sys.modules.get("pytplot")
-    # Releases of pytplot that only forward to pyspedas show the very same store.
+    # Releases of pytplot that only forward to pyspedas show the same store.
     if pytplot is not None and getattr(pytplot, "data_quants", None) is not None:
         if "pyspedas" not in stores or pytplot.data_quants is not stores["pyspedas"].data_quants:
             stores["pytplot"] = pytplot

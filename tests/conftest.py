@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import sys
@@ -67,9 +66,8 @@ def real_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def object_server() -> Iterator[Any]:
     """An S3 on loopback, see object_server.py; whoever changes its faults sets them back."""
-    spec = importlib.util.spec_from_file_location("object_server", Path(__file__).with_name("object_server.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    from tests import object_server as module
+
     with module.serving() as server:
         yield server
 

@@ -39,15 +39,15 @@ def trap(folder: Path) -> bytes:
     return pickle.dumps(Trap(folder / "sprung"))
 
 
-def rewrite(folder: Path, name: str, content: bytes) -> None:
-    """Put another file into an encoder and its checksum on the card, as somebody hostile would."""
-    (folder / "encoder" / name).write_bytes(content)
-    on_card(folder, **{SUMS[name]: hashlib.sha256(content).hexdigest()})
+def rewrite(folder: Path, name: str, content: bytes, encoder: str = "encoder") -> None:
+    """Replace a file of an encoder and its checksum on the card, as an attacker would."""
+    (folder / encoder / name).write_bytes(content)
+    on_card(folder, encoder, **{SUMS[name]: hashlib.sha256(content).hexdigest()})
 
 
-def on_card(folder: Path, **changes: Any) -> None:
-    """Change what the card says."""
-    path = folder / "encoder" / "card.json"
+def on_card(folder: Path, encoder: str = "encoder", **changes: Any) -> None:
+    """Change fields of a card."""
+    path = folder / encoder / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 

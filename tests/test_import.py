@@ -57,3 +57,39 @@ def test_an_attribute_that_is_there_stays():
         "import pyspedas\npyspedas.similarity = 'mine'\n"
         "import pyspedas_similarity\nassert pyspedas.similarity == 'mine'"
     )
+
+
+ENCODERS_WITHOUT_TORCH = """
+import sys
+import numpy as np
+from pyspedas_similarity.encoder.shipped import available, shipped_encoder
+for name in available():
+    encoder = shipped_encoder(name)
+    shape = 3, encoder.card.channels, encoder.card.pixels, encoder.card.pixels
+    images = np.random.default_rng(0).random(shape, dtype=np.float32)
+    rows = encoder.encode(images)
+    assert rows.shape[0] == 3 and np.isfinite(rows).all(), name
+heavy = {"torch", "torchvision", "lightly", "onnx", "onnxruntime", "onnxscript"} & set(sys.modules)
+assert not heavy, heavy
+print(len(available()))
+"""
+
+
+def test_shipped_encoders_run_without_torch_and_onnx():
+    assert int(python(ENCODERS_WITHOUT_TORCH).stdout) == 3
+
+
+def test_training_without_torch_names_the_extra():
+    python(
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "import numpy as np\n"
+        "from pyspedas_similarity.encoder.fitted import fit_random\n"
+        "from pyspedas_similarity.errors import EncoderError\n"
+        "try:\n"
+        "    fit_random(np.random.default_rng(0).random((20, 1, 32, 32)).astype('f4'), 'frame', 'random')\n"
+        "except EncoderError as error:\n"
+        "    assert 'pip install \"pyspedas-similarity[train]\"' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError('no error')\n"
+    )

@@ -55,7 +55,7 @@ names = [name for pair in passes for name in pair]
 # %%
 # The truth
 # ---------
-# The simulator knows in which region every sample was taken. It is used to choose a seed, as an expert would with the
+# The simulator knows in which region every sample was taken. It is used to choose a query, as an expert would with the
 # time of a published event, and to judge the result; the search does not see it.
 
 
@@ -68,18 +68,18 @@ def diffusion_region(name: str) -> list[np.datetime64]:
 
 truth = [diffusion_region(name) for name in names if diffusion_region(name)]
 start, end = diffusion_region(names[0])
-seed = start + (end - start) // 2
+query = start + (end - start) // 2
 print(
     f"{len(truth)} passages through a diffusion region in {len(names)} series of distributions"
 )
-print(f"seed: {seed} in {names[0]}")
+print(f"query: {query} in {names[0]}")
 
 # %%
 # Search
 # ------
-# Every 30 ms of all sixteen series is compared with the seed. ``exclude`` leaves out what is near the seed in its own
+# Every 30 ms of all sixteen series is compared with the query. ``exclude`` leaves out what is near the query in its own
 # series. A threshold has to come from somewhere: here from the controls. It lies half way between the best score that
-# anything reaches there, and 1, the score of the seed itself.
+# anything reaches there, and 1, the score of the query itself.
 
 control = [
     name
@@ -87,7 +87,7 @@ control = [
     if scene == "control"
     for name in pair
 ]
-sim.find_similar(control, like=(names[0], seed), suffix="_control", k=1)
+sim.find_similar(control, like=(names[0], query), suffix="_control", k=1)
 best_control = max(
     np.nanmax(pyspedas.get_data(f"{name}_similarity_control").y) for name in control
 )
@@ -96,7 +96,7 @@ print(
     f"best score without a diffusion region: {best_control:.3f}; threshold: {threshold:.3f}"
 )
 
-found = sim.find_similar(names, like=(names[0], seed), threshold=threshold, exclude=2)
+found = sim.find_similar(names, like=(names[0], query), threshold=threshold, exclude=2)
 table = sim.intervals(found)
 table["score"].info.format = ".3f"
 print(table["start", "score", "n_samples", "probe"])
@@ -104,9 +104,9 @@ print(table["start", "score", "n_samples", "probe"])
 # %%
 # Known, new, missed
 # ------------------
-# The matches are held against the list of true diffusion regions. Passages of the two spacecraft that share time are
-# one event. The seed's own series around the seed was not searched; the second spacecraft saw the same event. What was
-# searched is named, because ``found`` has only the series with a match, and chance is over all of them.
+# The matches are compared with the list of true diffusion regions. Passages of the two spacecraft that overlap in
+# time are one event. The surroundings of the query in its own series were not searched; the second spacecraft saw the
+# same event.
 
 searched = [f"{name}_similarity" for name in names]  # also where nothing was found
 joined = sim.join_events(found, truth, searched=searched)
@@ -151,7 +151,7 @@ pyspedas.tplot(list(shown), xsize=9, ysize=7, display=False)
 
 # %%
 # A score is no evidence by itself: look at the distributions. This is phase space density in the plane across the
-# magnetic field, in the frame of the electrons, before anything else is done to it: the seed, the best sample of each
+# magnetic field, in the frame of the electrons, before anything else is done to it: the query, the best sample of each
 # other crossing, and the best of each control, with its score. ``perp1`` is along **b** x (**v** x **b**); what lies
 # below 30 eV, where photoelectrons are, is left out.
 
@@ -189,7 +189,7 @@ def best(pair: list[str], ending: str = "") -> tuple[float, str, np.datetime64]:
     return float(np.nanmax(series.y)), name, series.times[np.nanargmax(series.y)]
 
 
-panels = [("seed", names[0], seed)]
+panels = [("query", names[0], query)]
 for number, (scene, pair) in enumerate(zip(scenes, passes, strict=True)):
     score, name, time = best(pair, "_control" if scene == "control" else "")
     if number > 0:
@@ -250,11 +250,11 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    found = sim.find_similar(
 #        like=("mms2_des_dist_brst", "2015-10-16/13:07:02.2"),  # an encounter of Burch et al. (2016)
 #        threshold=0.9,
-#        no_update=True,  # take what was downloaded before; leave it out to download
+#        load_keywords={"no_update": True},  # use downloaded files; leave it out to download
 #        **where,
 #    )
 #    joined = sim.join_events(found, "published_encounters.csv", tolerance=5)
-#    sim.report(found, "edr.html", no_update=True, **where)
+#    sim.report(found, "edr.html")
 #
 # Or load the variables yourself, with the magnetic field and the bulk velocity, which the images need: they turn the
 # planes into the field's axes and take the flow out.

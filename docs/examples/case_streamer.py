@@ -54,11 +54,11 @@ for name in names:
 # %%
 # Search
 # ------
-# The seed is one frame of Fort Smith with a streamer in the field of view. The two cameras are turned differently and
+# The query is one frame of Fort Smith with a streamer in the field of view. The two cameras are turned differently and
 # see the streamer from two sides, so the light of both is put on one map, at a height of 110 km, before frames are
 # compared. The threshold is the default.
 
-seed = (names[0], "2020-01-02/06:13:12")
+query = (names[0], "2020-01-02/06:13:12")
 maps = [pyspedas.get_data(name, metadata=True)["skymap"] for name in names]
 middle = (
     float(np.mean([view.latitude for view in maps])),
@@ -66,7 +66,7 @@ middle = (
 )
 one_map = FrameRecipe(projection="geographic", center=middle, width_km=1000)
 
-found = sim.find_similar(names, like=seed, recipe=one_map, active_only=True)
+found = sim.find_similar(names, like=query, recipe=one_map, active_only=True)
 table = sim.intervals(found)
 table["score"].info.format = ".3f"
 print(table["start", "end", "score", "n_samples", "site"])
@@ -96,7 +96,7 @@ for name in names:
     print(joined["status", "start", "event_start", "overlap_s"])
 
 # %%
-# Fort Simpson, the neighbor, saw the seed's streamer at the same time, and Fort Smith another one twelve minutes
+# Fort Simpson, the neighbor, saw the query's streamer at the same time, and Fort Smith another one twelve minutes
 # later. That one is missed at Fort Simpson:
 
 second = streamers(names[1])[1]
@@ -165,9 +165,9 @@ for name, (above, below) in zip(names, axes.reshape(2, 2), strict=True):
             solid_capstyle="butt",
             label="streamer (truth)",
         )
-    if name == seed[0]:
+    if name == query[0]:
         below.axvline(
-            np.datetime64("2020-01-02T06:13:12"), color="#D55E00", label="seed"
+            np.datetime64("2020-01-02T06:13:12"), color="#D55E00", label="query"
         )
 handles = {
     label: line
@@ -186,7 +186,7 @@ figure.show()
 # As measured, north up and east to the right, and below as the encoder saw them: on one map, so that the streamer is at
 # one place for both stations.
 
-shown = [("seed", names[0], np.datetime64("2020-01-02T06:13:12"))]
+shown = [("query", names[0], np.datetime64("2020-01-02T06:13:12"))]
 shown += [
     (f"{row['score']:.3f}", row["source"], row["peak"].datetime64) for row in table
 ]

@@ -33,7 +33,7 @@ class Archive:
         Bytes that embeddings may take in memory; larger archives are read from the disk at every search. Default half
         of the machine's memory.
     storage_options : dict of str, optional
-        For an object store; told to nobody.
+        For an object store; not logged.
     """
 
     def __init__(
@@ -64,19 +64,19 @@ class Archive:
 
     @property
     def begun(self) -> bool:
-        """Whether anything was ever added."""
+        """True if anything was ever added."""
         return self._store is not None or bool(sealed_versions(self._place))
 
     @property
     def store(self) -> Store:
-        """What keeps the rows; ArchiveError where nothing was ever added."""
+        """Store of the rows; ArchiveError if nothing was ever added."""
         if self._store is None:
             self._store = LanceStore(self._place)
         return self._store
 
     @property
     def identity(self) -> Identity:
-        """What made the embeddings: encoder, recipe, kind, dimension."""
+        """Identity of the embeddings: encoder, recipe, kind, dimension."""
         return self.store.identity
 
     @property
@@ -120,11 +120,11 @@ class Archive:
         return version
 
     def verify(self) -> Report:
-        """Read everything and tell what is not as it was written."""
+        """Read everything and report what is damaged."""
         return self.store.verify()
 
     def repair(self) -> Report:
-        """Leave out what is damaged, keep all the rest, and tell what was found."""
+        """Leave out damaged rows, keep all others, and report what was found."""
         self.check_writable()
         return self.store.repair()
 
@@ -143,7 +143,7 @@ class Archive:
         return self.index().prepare()
 
     def index(self) -> Index:
-        """What answers searches, of the version that is searched now."""
+        """Return the index of the version that is searched."""
         if self._index is None or self._index.version != self.version:
             self._index = None  # its memory goes before that of the next one comes
             self._index = Index(self.store, self._pinned, self._memory)

@@ -1,11 +1,11 @@
-"""How a version is made, with a lock that dies with its holder and without one.
+"""Commits of new versions, with a lock that is released when its holder dies, and without a lock.
 
-In a folder a lock keeps others out. What lies there unsealed was left by somebody who is gone, and is removed.
+In a folder a lock excludes other writers. Files without a seal were left by a writer that died, and are removed.
 
 In an object store everybody goes ahead. Lance puts the list of files of version n + 1 on the condition that there is
-none: one succeeds and the others begin again from what it made. A list without a seal is then whole, and nobody can
-know whether its maker is still alive; so whoever comes next seals it in the maker's place. Seals, too, are created on
-the condition that there is none, and their names stay taken when a version is given up. Whoever was asleep for an hour
+none: one succeeds and the others begin again from what it made. A list without a seal is then complete, and it is not
+known whether its maker is still alive; the next writer seals it in the maker's place. Seals, too, are created on
+the condition that there is none, and their names stay taken when a version is dropped. A writer that paused for an hour
 between list and seal thus finds the number gone, and acknowledges nothing.
 """
 
@@ -47,7 +47,7 @@ PATIENCE_S = 120.0
 IDENTITY_RECORDS = ("archive.json", "archive.copy.json")
 # Lance's own note of the newest version; it looks for itself where there is none.
 HINT = f"{ROWS}/_versions/latest_version_hint.json"
-# Where Lance keeps what `commit_message` says.
+# Where Lance keeps the text of `commit_message`.
 _MESSAGE = "__lance_commit_message"
 _REPAIR = "Run pyspedas-similarity archive repair."
 
@@ -58,7 +58,7 @@ class OvertakenError(BusyArchiveError):
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a new version does to the one before.
+    """Change of a new version relative to the previous one.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class Snapshot:
         return {names_of([one.metadata])[0]: one for one in self.dataset.get_fragments()}
 
     def fragments(self) -> list[FragmentMetadata]:
-        """What Lance knows of them, in that order."""
+        """Return Lance's metadata of the fragments, in the given order."""
         return [one.metadata for one in self.dataset.get_fragments()]
 
 
@@ -123,7 +123,7 @@ class LockedCommits:
         self._place, self._identity = place, identity
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the lock and look at nothing."""
+        """Hold the lock without reading the newest version."""
         return self._place.exclusive("commit", PATIENCE_S, "writing to it")
 
     def begin(self) -> None:
@@ -193,7 +193,7 @@ class RacingCommits:
         return nullcontext()
 
     def begin(self) -> None:
-        """Lay down an empty archive, or finish one that somebody has begun to lay down."""
+        """Write an empty archive, or finish one that another process has begun."""
         import lance
 
         for name in IDENTITY_RECORDS:
@@ -223,7 +223,7 @@ class RacingCommits:
         Raises
         ------
         OvertakenError
-            If somebody else has made one of this number.
+            If another process has made one of this number.
         """
         import lance
 
@@ -249,7 +249,7 @@ class RacingCommits:
             raise BusyArchiveError(self._place.address, found, "Do it again: nothing is kept twice.") from error
 
     def _seal(self, number: int) -> None:
-        """Seal a version in the place of its maker, if there is one of this number and nobody has."""
+        """Seal a version in the place of its maker, if there is one of this number without a seal."""
         told = self._told(number)
         if told is not None:
             fragments = [one.metadata for one in open_version(self._place, number).get_fragments()]
@@ -258,7 +258,7 @@ class RacingCommits:
             self._created(seal_of(self._place, self._identity, number, change))
 
     def _created(self, seal: Seal) -> Seal:
-        """A seal, or the one that somebody else has made of the same; DamagedArchiveError if that is of another."""
+        """Write a seal, or return the equal one of another writer; DamagedArchiveError if that one differs."""
         try:
             create_seal(self._place, seal)
             return seal
@@ -270,7 +270,7 @@ class RacingCommits:
         raise DamagedArchiveError(self._place.address, f"version {seal.version} was given up", "Do it again.")
 
     def _told(self, number: int) -> str | None:
-        """What the maker of a version said of it; None where there is no such version."""
+        """Return the description in a version; None if there is no such version."""
         try:
             self._place.size(manifest_name(number))
         except FileNotFoundError:
@@ -310,7 +310,7 @@ def seal_of(place: Place, identity: Identity, version: int, change: Change) -> S
 
 
 def read_identity(place: Place) -> Identity:
-    """What made the rows of an archive; from the copy where the first record is damaged.
+    """Read the identity of an archive; from the copy if the first record is damaged.
 
     Raises
     ------
@@ -331,6 +331,6 @@ def read_identity(place: Place) -> Identity:
 
 
 def write_identity(place: Place, identity: Identity) -> None:
-    """Keep what made the rows, twice."""
+    """Write the identity of an archive, twice."""
     for name in IDENTITY_RECORDS:
         write_record(place, name, identity.to_dict())

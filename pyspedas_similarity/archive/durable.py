@@ -118,12 +118,12 @@ class Folder:
 
 @contextmanager
 def lease(path: Path, patience_s: float, doing: str) -> Iterator[None]:
-    """Hold the lock of a file; the operating system takes it back when the process ends, however it ends.
+    """Hold the lock of a file; the operating system releases it when the process ends.
 
     Raises
     ------
     BusyArchiveError
-        If somebody else still holds it after `patience_s` seconds.
+        If another process still holds it after `patience_s` seconds.
     """
     from filelock import FileLock, Timeout
 

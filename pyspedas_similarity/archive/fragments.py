@@ -28,11 +28,11 @@ MADE_BY = ("recipe", "encoder")
 COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
 # Rows read at once, and, where that fails, in pieces, so that one bad page does not take a whole file with it.
 _BATCH, _PIECE = 2048, 512
-# Lance by itself reads up to 2 GB ahead of who asks.
+# By default Lance reads up to 2 GB ahead of the reader.
 _READ_AHEAD_BYTES = 2**24
 # Lance's stable layout of the series this was written with; read by all later ones, as its authors promise.
 _STORAGE = "2.2"
-# What the library that Lance and obstore share says when a request failed; it gives no other sign.
+# The message of the library that Lance and obstore share when a request failed; there is no other sign.
 _UNREACHED = re.compile(r"Error performing [A-Z]+ |Failed to get \w+ credentials")
 _MISSING = re.compile(r"404 Not Found")
 
@@ -46,7 +46,7 @@ class FileHeads:
     ids, start, end, quality, checksum : numpy.ndarray, shape (n,)
         As in `Heads`.
     source, site : tuple of numpy.ndarray of int32, shape (n,), and list of str
-        Numbers and what they stand for.
+        Numbers and their meaning.
     offset : numpy.ndarray of int64, shape (n,), ascending
         Which rows of the file they are.
     rows : int
@@ -237,7 +237,7 @@ def read_some_embeddings(
 
 
 def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, Rows]:
-    """Which rows of a batch of all columns are intact, bool (n,), and all of them."""
+    """Return which rows of a batch are intact, bool (n,), and the rows."""
     heads, sums = _head_arrays(batch), _column(batch, "thumbnail_sum")
     ids, start, end, source, site, quality, kept = heads
     embeddings, bodies = _bodies_of(batch, identity.dimension)
@@ -290,7 +290,7 @@ def failures_of_lance(instead: SimilarityError) -> Iterator[None]:
 
 @contextmanager
 def suppressed_damage() -> Iterator[None]:
-    """Pass over what Lance cannot read: rows that do not come back are counted as damaged by who asked for them."""
+    """Skip what Lance cannot read: the caller counts missing rows as damaged."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""What all rows of an archive have in common, kept once and never mixed."""
+"""Identity of an archive: properties that all its rows share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANOTHER = "Give that encoder and recipe, or keep these embeddings in another ar
 
 @dataclass(frozen=True)
 class Identity:
-    """What made the rows of an archive.
+    """Identity of an archive.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Identity:
     format_version : int
         Of the layout on the disk.
     card, settings : mapping
-        The card of the encoder and the settings of the recipe: told, not compared.
+        Card of the encoder and settings of the recipe: recorded, not compared.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class Identity:
 
     @property
     def compared(self) -> dict[str, Any]:
-        """What may not differ within an archive."""
+        """Properties that may not differ within an archive."""
         return {name: getattr(self, name) for name in _COMPARED}
 
     @property
@@ -86,12 +86,12 @@ class Identity:
             raise MixingError(where, found, remedy)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], where: str) -> Identity:
-        """What `to_dict` gave.
+        """Read what `to_dict` returned.
 
         Raises
         ------
@@ -106,4 +106,4 @@ class Identity:
         try:
             return cls(**{name: value for name, value in record.items() if name in known})
         except TypeError as error:
-            raise ArchiveError(where, f"what made its rows is not told ({error})", "Take a copy.") from error
+            raise ArchiveError(where, f"the identity of its rows is incomplete ({error})", "Take a copy.") from error

@@ -61,7 +61,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The rows that are searched, told in all ways that searches need.
+    """Rows that are searched, in the forms that searches need.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Choice:
     stretches : sequence of slice
         That hold all of them.
     part : Part
-        The same rows, as the store is told.
+        The same rows, in the form of the store.
     """
 
     mask: np.ndarray
@@ -172,7 +172,7 @@ class Index:
         return found
 
     def embeddings(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Of these rows: float32, shape (n, dimension); NaN where damaged."""
+        """Return the embeddings of rows: float32, shape (n, dimension); NaN where damaged."""
         number = len(range(len(self))[rows]) if isinstance(rows, slice) else len(rows)
         # A few are sooner read from the disk than all are loaded.
         if self._block is not None or (self.in_memory and number > len(self) // _FEW_OF):
@@ -213,7 +213,7 @@ class Index:
         return rows[best], found[best]
 
     def way(self, chosen: Choice | None = None, k: int = 1) -> str:
-        """How `nearest` would search: 'product' (exact), 'graph' (in memory) or 'index' (on the disk).
+        """Return the method of `nearest`: 'product' (exact), 'graph' (in memory) or 'index' (on disk).
 
         The graph, where `prepare` has made one and all rows are searched; else the index, where one was built and more
         than a hundred thousand rows are searched; else, and for thousands of neighbors, the product with every row.
@@ -238,7 +238,7 @@ class Index:
         """Make a graph of all rows in memory, for many searches, and give its recall.
 
         It takes a second copy of the embeddings and, for a million rows, minutes. Below a recall of 0.99 it is not
-        used, and a warning says so.
+        used, with a warning.
         """
         graph = GraphNear(self._loaded(), seed)
         if graph.recall < LEAST_RECALL:
@@ -290,7 +290,7 @@ def _ranks(texts: Sequence[str]) -> np.ndarray:
 
 
 def default_memory() -> int:
-    """Half of the machine's memory, in bytes, or 4 GB where it does not tell."""
+    """Return half of the machine's memory, in bytes, or 4 GB where it is not known."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):

@@ -1,7 +1,7 @@
 """Lance's own index of the rows: candidates for the nearest from the disk, to be ranked exactly by who asks.
 
 Rows are parted among cells around centers, and each is kept as one bit per number (RaBitQ, Gao & Long 2024,
-doi 10.1145/3654970), or as it is where there are too few numbers for bits to tell rows apart. A search looks into the
+doi 10.1145/3654970), or unquantized where there are too few numbers for one bit each. A search looks into the
 few cells nearest to what is asked, and, one by one, at all rows that came after the index was built. What it finds is a
 proposal: the caller takes the embeddings themselves, checked, and ranks by those, so that a score is never approximate,
 only a neighbor may be missed. How often is measured when the index is built, and kept with it:
@@ -45,7 +45,7 @@ FEWEST = 1000
 
 # Enough for a standard error of the recall of 0.003 where it is 0.98, as the answers to one query hang together.
 _QUERIES, _K = 400, 10
-# Candidates for each one asked for: what one bit per number puts in the wrong order, or rounding.
+# Candidates for each row requested, against the order that one bit per number, or rounding, gets wrong.
 _CANDIDATES = {"IVF_RQ": 10, "IVF_FLAT": 2}
 _MOST_CELLS = 4096
 _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
@@ -53,7 +53,7 @@ _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
 
 @dataclass(frozen=True)
 class Built:
-    """What is known of an index.
+    """Description of an index.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def build(store: LanceStore, seed: int = 0) -> Built:
     ArchiveError
         If there are too few rows, it cannot be written, or the archive was taken back to an older version meanwhile.
     BusyArchiveError
-        If somebody else looks after the archive.
+        If another process maintains the archive.
     """
     if not store.place.locks:
         # A version is made there of the whole list of files, with which Lance drops what belongs to the one before.
@@ -123,7 +123,7 @@ def build(store: LanceStore, seed: int = 0) -> Built:
 
 
 def near(store: LanceStore, heads: Heads) -> Near | None:
-    """What proposes neighbors in a version; None where there is no index of it that can be trusted."""
+    """Return the index of a version; None if there is no sound one."""
     snapshot = store.snapshot(heads.version)
     if not _segments(snapshot.dataset):
         return None
@@ -139,7 +139,7 @@ def near(store: LanceStore, heads: Heads) -> Near | None:
 
 
 def is_damaged(store: LanceStore, snapshot: Snapshot) -> bool:
-    """Whether a version has an index that is not as it was written."""
+    """Return True if the index of a version is damaged."""
     return bool(_segments(snapshot.dataset)) and _built(store, snapshot) is None
 
 
@@ -199,7 +199,7 @@ def _kind_for(dimension: int) -> str:
 
 
 def _told(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
-    """What is known of an index before it is measured; its files are on the disk when this returns."""
+    """Return the description of an index before its recall is measured; its files are durable on return."""
     folder = _files_folder(store, made.uuid)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sizes = {one.path: one.size_bytes for one in made.files or ()}
@@ -242,7 +242,7 @@ def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
 
 
 def _as_indexes(dataset: LanceDataset) -> list[Any]:
-    """The index of a version, as Lance wants to be told what to give up."""
+    """Return the index of a version in the form in which Lance removes it."""
     from lance.dataset import Index
 
     return [
@@ -252,7 +252,7 @@ def _as_indexes(dataset: LanceDataset) -> list[Any]:
 
 
 def _segments(dataset: LanceDataset) -> list[Any]:
-    """What Lance knows of the index of a version: one segment, or none."""
+    """Return Lance's description of the index of a version: one segment, or None."""
     return [segment for one in dataset.describe_indices() if one.name == NAME for segment in one.segments]
 
 
@@ -261,7 +261,7 @@ def _read(store: LanceStore, uuid: str) -> Built:
 
 
 def _covers_only_what_is_there(built: Built, snapshot: Snapshot) -> bool:
-    """Whether no number of a fragment stands for another data file than when the index was built."""
+    """Return True if all fragments have the data files that they had when the index was built."""
     numbers = {str(one.fragment_id): name for name, one in snapshot.files().items()}
     return all(built.files.get(number, name) == name for number, name in numbers.items())
 
@@ -298,7 +298,7 @@ def _nearest_of_all(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.
 
 
 def _recall(store: LanceStore, heads: Heads, finder: Near, queries: np.ndarray, exact: np.ndarray) -> float:
-    """Share of the nearest others that are found; rows of equal score stand for each other."""
+    """Return the share of the nearest others that are found; rows of equal score are interchangeable."""
     shares = []
     for query, right in zip(queries, exact, strict=True):
         numbers = finder.ask(query, _K)

@@ -22,10 +22,10 @@ import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index, maintenance, repair, staging
+from .appending import appending, writing
 from .commits import PATIENCE_S, Change, OvertakenError, Snapshot, commits_of, open_version, read_identity
 from .fragments import (
     FileHeads,
-    failures_of_lance,
     joined_labels,
     names_of,
     read_embeddings,
@@ -48,7 +48,7 @@ ROWS_PER_FILE = 2**20
 # How often a batch is written again because others added some of its rows in the meantime.
 _ATTEMPTS = 5
 _REPAIR = "Run pyspedas-similarity archive repair."
-# Of the number that says where a row lies: its place in the file below, the number of the file above.
+# Bits of a row address: position in the file below, number of the file above.
 _OFFSET_BITS = 32
 # Where others were first: at most so long until the next attempt, so that not all begin again at once.
 _PAUSE_S = 0.05
@@ -101,7 +101,7 @@ class LanceStore:
 
     @property
     def identity(self) -> Identity:
-        """What made its rows."""
+        """Identity of the rows."""
         return self._identity
 
     def latest(self) -> int:
@@ -120,7 +120,7 @@ class LanceStore:
         return found
 
     def told(self, version: int | None = None) -> Version:
-        """What is known of a version, or of the newest."""
+        """Return columns of a version, by default the newest, without embeddings."""
         return read_seal(self.place, self.latest() if version is None else version).told
 
     def snapshot(self, version: int | None = None) -> Snapshot:
@@ -142,7 +142,7 @@ class LanceStore:
         return self._snapshot
 
     def append(self, rows: Rows) -> Appended:
-        """Keep rows; when this returns they outlast a loss of power.
+        """Store rows durably: they survive a loss of power once this returns.
 
         Raises
         ------
@@ -252,7 +252,7 @@ class LanceStore:
         return lance_index.build(self).recall
 
     def near(self, heads: Heads) -> Near | None:
-        """What proposes neighbors, rows added since included; None where there is no index that can be trusted."""
+        """Return the index, with the rows added since it was built; None if there is no sound one."""
         return lance_index.near(self, heads)
 
     def restore(self, version: int) -> int:
@@ -268,7 +268,7 @@ class LanceStore:
         return maintenance.forget(self, keep)
 
     def verify(self) -> Report:
-        """Read everything and tell what is not as it was written."""
+        """Read everything and report what is damaged."""
         return maintenance.verify(self)
 
     def repair(self) -> Report:
@@ -276,16 +276,16 @@ class LanceStore:
         return repair.repair(self)
 
     def maintaining(self) -> AbstractContextManager[None]:
-        """Hold the lock of maintenance, which readers and writers do not need."""
+        """Hold the lock of maintenance; readers and writers do not need it."""
         return self.place.exclusive("maintenance", 1.0, "looking after it")
 
     def lock_of_commits(self) -> AbstractContextManager[None]:
-        """Hold the lock under which versions are made, where there is one."""
+        """Hold the lock for making versions, where there is one."""
         return self._commits.lock()
 
     @contextmanager
     def committing(self) -> Iterator[Snapshot]:
-        """Hold that lock; what a dead writer left is settled. Gives the newest version."""
+        """Hold that lock, finish or undo what a dead writer left, and return the newest version."""
         with self.lock_of_commits():
             self._commits.settle(self._newest)
             yield self.snapshot()
@@ -344,7 +344,7 @@ class LanceStore:
             raise
 
     def _appended(self, written: list[FragmentMetadata], ids: np.ndarray, newest: Snapshot) -> Change | None:
-        """What makes new files part of the archive; None where others have added some of the rows."""
+        """Return the operation that makes new files part of the archive; None if others added some of the rows."""
         return None if self.is_known(ids).any() else appending(written, newest)
 
     def _write(self, rows: Rows, ids: np.ndarray) -> list[FragmentMetadata]:
@@ -352,7 +352,7 @@ class LanceStore:
         return write_files(self.place, table, table.schema, ROWS_PER_FILE)
 
     def is_known(self, ids: np.ndarray) -> np.ndarray:
-        """Which rows the newest version has already: bool, shape (n,)."""
+        """Return which rows are in the newest version: bool, shape (n,)."""
         files = self.snapshot().files()
         seen, known = self._known
         if not seen <= files.keys():
@@ -374,25 +374,6 @@ class LanceStore:
         times, texts = np.zeros(0, "datetime64[ns]"), np.zeros(0, object)
         empty = np.zeros((0, self.identity.dimension), np.float32)
         return Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
-
-
-def appending(written: list[FragmentMetadata], newest: Snapshot) -> Change:
-    """What makes new files part of the archive."""
-    import lance
-
-    fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
-    return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
-
-
-def writing(place: Place) -> AbstractContextManager[None]:
-    """Turn what goes wrong while writing into one error that says what became of it."""
-    if place.locks:
-        found = "it cannot be written (is the disk full?); nothing of this batch was kept, all before is"
-        remedy = "Make room, or check its rights, and do it again."
-    else:
-        found = "it cannot be written; this batch may be there or not, all before is"
-        remedy = "Check the network and the credentials, and do it again: nothing is kept twice."
-    return failures_of_lance(ArchiveError(place.address, found, remedy))
 
 
 def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where an archive lives: what the store needs from a folder or an object store, and no more.
+"""Locations of an archive: the file operations that the store needs, for folders and object stores.
 
 Names are texts with '/' between their parts, relative to the archive. What Lance keeps is below `ROWS`; Lance reads and
 writes that itself, by the address `Place.rows`.
@@ -20,16 +20,16 @@ DATA = f"{ROWS}/data"
 
 
 class Place(Protocol):
-    """Where an archive lives; see the module.
+    """Location of an archive; see the module.
 
     Attributes
     ----------
     address : str
-        As it is told to the user.
+        The location as shown to the user.
     rows : str
         Of the Lance data set.
     options : dict of str or None
-        What Lance needs to get there; never told to anybody.
+        Options that Lance needs for access; never logged.
     locks : bool
         Whether a lock keeps other writers out for sure and dies with its holder. Where not, versions are made without
         one: see `RacingCommits`.
@@ -44,7 +44,7 @@ class Place(Protocol):
         """Names of what lies right in a folder, those after a name; [] where there is no such folder."""
 
     def read(self, name: str) -> bytes:
-        """All of a file; FileNotFoundError where there is none."""
+        """Read a file; FileNotFoundError if there is none."""
 
     def size(self, name: str) -> int:
         """Its bytes; FileNotFoundError where there is none."""
@@ -53,19 +53,19 @@ class Place(Protocol):
         """Write a file whole or not at all; it outlasts a loss of power when this returns."""
 
     def create(self, name: str, content: bytes) -> None:
-        """The same for one that is not there yet; FileExistsError where it is, or was retired."""
+        """Write a new file; FileExistsError if it exists, or was retired."""
 
     def remove(self, *names: str) -> None:
         """Remove files that may be there or not, one after the other."""
 
     def retire(self, *names: str) -> None:
-        """The same, and where versions are made without a lock, nobody can create them again."""
+        """Delete files; where versions are made without a lock, they cannot be created again."""
 
     def keep(self, *names: str) -> None:
         """Make files that Lance wrote outlast a loss of power."""
 
     def exclusive(self, name: str, patience_s: float, doing: str) -> AbstractContextManager[None]:
-        """Hold a lock of this name; BusyArchiveError if somebody else still has it after `patience_s` seconds."""
+        """Hold a named lock; BusyArchiveError if another process still holds it after `patience_s` seconds."""
 
 
 def place_of(where: Place | str | Path, options: dict[str, str] | None = None) -> Place:

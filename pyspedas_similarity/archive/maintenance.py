@@ -85,7 +85,7 @@ def forget(store: LanceStore, keep: int) -> int:
     with store.maintaining(), store.committing() as newest:
         sealed = sealed_versions(store.place)
         given_up, kept = sealed[:-keep], sealed[-keep:]
-        # The seals first: what has none cannot be asked for, so no half of a version is ever seen.
+        # The seals first: a version without a seal cannot be opened, so no incomplete version is ever seen.
         store.place.retire(*(seal_name(version) for version in given_up))
         listed = [version for version in manifest_versions(store.place) if version < kept[0]]
         found = ArchiveError(store.place.address, "old files cannot be removed", "Check the disk and its rights.")
@@ -101,7 +101,7 @@ def restore(store: LanceStore, version: int) -> int:
 
 
 def _restored(store: LanceStore, version: int, copies: dict[str, list[FragmentMetadata]], newest: Snapshot) -> Change:
-    """What brings an old version back.
+    """Return the operation that restores an old version.
 
     Where no lock keeps others from giving that version up, and removing its files, those that the newest version lacks
     are copied; the newest is never given up.
@@ -120,7 +120,7 @@ def _restored(store: LanceStore, version: int, copies: dict[str, list[FragmentMe
 
 
 def verify(store: LanceStore) -> Report:
-    """Read everything of the newest version, and the records of all, and tell what is not as it was written."""
+    """Read everything of the newest version, and the records of all, and report what is damaged."""
     problems = [*bad_identity(store), *_bad_versions(store)]
     newest = max(sealed_versions(store.place), default=0)
     try:
@@ -192,7 +192,7 @@ def intact_rows(fragment: LanceFragment, store: LanceStore) -> Iterator[tuple[in
 def exchanged(
     what: str, groups: Sequence[dict[str, Any]], written: Sequence[list[FragmentMetadata]], newest: Snapshot
 ) -> Change | None:
-    """What puts new files in the place of old ones; None where some of those are not there any more."""
+    """Return the operation that replaces old files by new ones; None if some old files are gone."""
     import lance
 
     at = newest.files()
@@ -210,7 +210,7 @@ def exchanged(
 
 
 def bad_identity(store: LanceStore) -> list[str]:
-    """Which of the two records of what made the rows cannot be read, in words."""
+    """Return which of the two records of the identity cannot be read, in words."""
     bad = []
     for name in IDENTITY_RECORDS:
         try:

@@ -65,7 +65,7 @@ def _read(folder: Path, name: str, shape: tuple[int, int]) -> tuple[np.ndarray, 
     except FileNotFoundError:
         return None
     except (DamagedArchiveError, OSError, ValueError, KeyError) as error:
-        logger.warning("A graph of neighbors is made anew: %s", error)
+        logger.warning("The graph of neighbors is built again: %s", error)
         return None
 
 

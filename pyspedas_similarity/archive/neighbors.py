@@ -1,7 +1,7 @@
-"""Who is whose neighbor in an archive: a graph by pynndescent, and searches along it.
+"""Graph of the neighbors in an archive, by pynndescent, and searches along it.
 
 The graph serves maps, clusters, novelty and duplicates. It is a cache: the embeddings are the truth, its scores are
-their products, and it is made anew when they change. Nearest neighbor descent: Dong et al. 2011
+their products, and it is built again when they change. Nearest neighbor descent: Dong et al. 2011
 (doi 10.1145/1963405.1963487).
 """
 
@@ -69,7 +69,7 @@ def make_graph(embeddings: np.ndarray, k: int = 15, seed: int = 0) -> NeighborGr
     Parameters
     ----------
     embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Of unit length; rows with NaN are nobody's neighbor and have none.
+        Of unit length; rows with NaN have no neighbors and are nobody's neighbor.
     k : int
         Fewer where there are not so many rows.
     seed : int
@@ -235,7 +235,7 @@ def _blocks(n: int, width: int) -> Iterator[slice]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """pynndescent warns of what its compilation chose, and of rows with fewer neighbors than asked for."""
+    """Silence pynndescent's warnings about compilation, and about rows with too few neighbors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

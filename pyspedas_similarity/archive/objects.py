@@ -1,10 +1,10 @@
-"""An archive in an object store: S3 and what speaks it, Google Cloud Storage, Azure.
+"""An archive in an object store: S3 and compatible ones, Google Cloud Storage, Azure.
 
 An object is there whole or not at all, and lasts when the store has acknowledged it; there is nothing to sync. No lock
 dies with its holder there. What takes its place is the conditional put: of several who create the same object one
-succeeds, and the others are told. Maintenance holds a lease, an object that its holder renews.
+succeeds, and the others get an error. Maintenance holds a lease, an object that its holder renews.
 
-Credentials come from the environment or from `storage_options`. They are handed to the libraries and to nobody else:
+Credentials come from the environment or from `storage_options`. They are passed to the libraries only:
 they are in no address, record, message or repr.
 """
 
@@ -31,7 +31,7 @@ _IN_ENVIRONMENT = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
 SCHEMES = tuple(_IN_ENVIRONMENT)
 # A lease that was not renewed for so long has lost its holder.
 LEASE_S = 60.0
-# So that a store that does not answer is told within a minute or two, whatever the libraries would wait by themselves.
+# A store that does not answer is reported within a minute or two, however long the libraries would wait.
 _BOUNDS = {"connect_timeout": "5s", "timeout": "30s", "client_max_retries": "3", "client_retry_timeout": "30"}
 # Lance takes all options in one mapping, obstore in three.
 _OF_CLIENT = frozenset(
@@ -48,7 +48,7 @@ _REMEDY = "Check the address, the network and the credentials, and do it again: 
 class Bucket:
     """A prefix in a bucket; see `Place`.
 
-    An empty object stands for one that is gone and whose name stays taken: `retire` leaves one.
+    An empty object marks a name that stays taken after deletion: `retire` leaves one.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Bucket:
             return obstore.head(self._store, name)
 
     def _put(self, name: str, content: bytes, mode: Any) -> dict[str, str]:
-        """Put an object; what it can be recognized by, so that it is only replaced if nobody else has."""
+        """Put an object and return its tag, so that it is replaced only if no other writer replaced it."""
         import obstore
 
         with self._asking(name):
@@ -155,7 +155,7 @@ class Bucket:
 
     @contextmanager
     def _asking(self, name: str) -> Iterator[None]:
-        """Turn what the library raises into what a folder would, or into one error that tells where it was asked."""
+        """Convert errors of the library into those of a folder, or into one error that names the location."""
         from obstore import exceptions
 
         try:
@@ -170,7 +170,7 @@ class Bucket:
 
 
 class _Lease:
-    """An object that says that somebody is at work, and is renewed as long as they are."""
+    """Object that marks work in progress, renewed as long as it lasts."""
 
     def __init__(self, bucket: Bucket, name: str) -> None:
         self._bucket, self._name = bucket, name
@@ -178,7 +178,7 @@ class _Lease:
         self._mine: Any = None
 
     def take(self) -> bool:
-        """Whether it could be taken: nobody has it, or who had it has not renewed it for too long."""
+        """Try to take the lock; True if it was free, or not renewed by its holder for too long."""
         try:
             there = self._bucket._head(self._name)
         except FileNotFoundError:
@@ -225,7 +225,7 @@ class _Lease:
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what a library says, without what may be secret in an address."""
+    """Return the first line of a library's message, without possible secrets in an address."""
     return re.sub(r"\?\S*", "", str(error).partition("\n")[0])[:300]
 
 
@@ -237,7 +237,7 @@ def _of_client_in_environment(address: str) -> dict[str, str]:
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Whether Rust gave up, as obstore 0.12 does on some wrong options; that is no Exception."""
+    """Return True for a panic in Rust, which obstore 0.12 raises for some wrong options; it is no Exception."""
     return type(error).__name__ == "PanicException"
 
 

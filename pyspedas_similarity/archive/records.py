@@ -12,7 +12,7 @@ from .locations import Place
 
 
 def to_bytes(record: Mapping[str, Any]) -> bytes:
-    """What is written of a record."""
+    """Return the bytes of a record."""
     text = json.dumps(record, sort_keys=True, indent=1).encode()
     return text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n"
 
@@ -23,7 +23,7 @@ def write_record(place: Place, name: str, record: Mapping[str, Any]) -> None:
 
 
 def read_record(place: Place, name: str) -> dict[str, Any]:
-    """What was written of `to_bytes`.
+    """Read the bytes of a record.
 
     Raises
     ------

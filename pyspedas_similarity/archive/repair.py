@@ -1,7 +1,7 @@
 """Putting an archive in order after damage: every intact row stays, what is damaged is left out.
 
 seal damaged             its list of files is not: the version is read, and sealed again if all of its rows are whole
-list of files damaged    the version before is taken, and the files that the seal says were added since
+list of files damaged    the previous version is taken, with the files that the seal lists as added since
 rows damaged             their file is written again without them
 index damaged            it is given up, and can be built again
 """
@@ -78,7 +78,7 @@ def _seal_again(store: LanceStore) -> None:
 
 
 def _is_whole(store: LanceStore, version: int) -> bool:
-    """Whether no row of a version that has no seal is damaged."""
+    """Return True if no row of a version without seal is damaged."""
     try:
         fragments = open_version(store.place, version).get_fragments()
     except DamagedArchiveError:
@@ -99,7 +99,7 @@ def _lost_lists(store: LanceStore) -> list[Seal]:
 
 
 def _remove(store: LanceStore, version: int) -> None:
-    """Give up a version that cannot be read; its list of files first, so that nobody seals it again."""
+    """Give up a version that cannot be read; its list of files first, so that it is not sealed again."""
     store.place.remove(manifest_name(version), HINT, seal_name(version))
 
 
@@ -131,7 +131,7 @@ def _fragments_of(store: LanceStore, dataset: LanceDataset, name: str) -> list:
 
 
 def _leave_out_damaged(store: LanceStore) -> None:
-    """Write files anew that have damaged rows, without them."""
+    """Write files with damaged rows again, without these rows."""
     newest = store.snapshot()
     damaged = {}
     for name, fragment in newest.files().items():

@@ -73,7 +73,7 @@ def make_rows(
     quality: object = 0,
     thumbnail: object = None,
 ) -> Rows:
-    """Rows of what is there, in the types that are stored; a single value stands for all rows.
+    """Rows in the types that are stored; a single value applies to all rows.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def check_rows(rows: Rows, identity: Identity) -> None:
 
 
 def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
-    """What stands for the content of each row: when, where, what was seen, and what made it.
+    """Return a hash of the content of each row: time, source, embedding and identity.
 
     Quality and thumbnail are not in it: they are words about a sample, not the sample.
 
@@ -208,7 +208,7 @@ def thumbnail_sums(thumbnails: Sequence[bytes | None]) -> np.ndarray:
 
 
 def coded(texts: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Numbers int32, and the texts they stand for."""
+    """Numbers int32, and the texts that they denote."""
     numbers: dict[str, int] = {}
     codes = [numbers.setdefault(text, len(numbers)) for text in texts.tolist()]
     return np.array(codes, np.int32), list(numbers)
@@ -225,7 +225,7 @@ def _multilinear(words: np.ndarray, part: str, identity: Identity) -> np.ndarray
 
 @functools.lru_cache(maxsize=32)
 def _weights(key: str, part: str, number: int) -> np.ndarray:
-    """Odd numbers that follow from the archive's identity: the same for ever, whatever numpy's generators become."""
+    """Return odd numbers derived from the archive's identity, independent of numpy's generators."""
     drawn = hashlib.shake_256(f"{key} {part}".encode()).digest(8 * number)
     return np.frombuffer(drawn, "<u8") | np.uint64(1)
 

@@ -5,9 +5,9 @@
     <archive>/rows.lance/               the rows: a Lance data set
     <archive>/locks/                    held while a version is committed, or during maintenance
 
-A Lance manifest says which files make up a version and has no checksum; one bit in it can take rows away without a
+A Lance manifest lists the files of a version and has no checksum; one wrong bit in it can remove rows without a
 word. The seal holds its hash. A version without a seal was never acknowledged: readers do not see it, and the next
-writer settles what becomes of it (see `commits`).
+writer decides about it (see `commits`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LAST_VERSION = 2**64 - 1
 
 @dataclass(frozen=True)
 class Seal:
-    """What is known of an acknowledged version.
+    """Seal of an acknowledged version.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Seal:
     origin: int = 0
 
     def check(self) -> None:
-        """TypeError or ValueError if a field is not what it is called; the checksum only tells who wrote it whole."""
+        """Check types of fields (TypeError, ValueError); the checksum shows only that the record is complete."""
         for one in fields(self):
             if type(getattr(self, one.name)) is not {"str": str, "int": int}.get(str(one.type), tuple):
                 raise TypeError(f"{one.name} is {getattr(self, one.name)!r:.40}")
@@ -73,7 +73,7 @@ class Seal:
 
     @property
     def told(self) -> Version:
-        """As shown to the user."""
+        """Return the version as shown to users."""
         return Version(self.version, np.datetime64(self.made, "ns"), self.what, self.rows, self.added)
 
 
@@ -90,7 +90,7 @@ def newest_sealed(place: Place, since: int = 0) -> int:
 
 
 def seal_name(version: int) -> str:
-    """Where the seal of a version lies."""
+    """Return the path of the seal of a version."""
     return f"seals/{version:020d}.json"
 
 
@@ -100,7 +100,7 @@ def write_seal(place: Place, seal: Seal) -> None:
 
 
 def create_seal(place: Place, seal: Seal) -> None:
-    """Acknowledge a version that nobody has acknowledged before; FileExistsError if somebody has."""
+    """Acknowledge a version; FileExistsError if it is acknowledged already."""
     place.create(seal_name(seal.version), to_bytes(asdict(seal)))
 
 
@@ -130,7 +130,7 @@ def read_seal(place: Place, version: int) -> Seal:
 
 
 def manifest_name(version: int) -> str:
-    """Where Lance keeps the manifest of a version: numbers that descend, so that the newest is listed first."""
+    """Return the path of Lance's manifest of a version: descending numbers, so that the newest is listed first."""
     return f"{ROWS}/_versions/{_LAST_VERSION - version:020d}.manifest"
 
 

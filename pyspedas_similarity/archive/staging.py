@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
+from .appending import appending, writing
 from .durable import Folder, make_folder, sync_folder
 from .fragments import COLUMNS, HEAD, failures_of_lance, intact_heads, schema, to_arrow, whole_rows, write_file
 from .locations import DATA
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
 _JOB, _FILE = re.compile(r"[0-9a-f]{8,64}"), re.compile(r"[0-9A-Za-z_-]{1,100}\.lance")
 _BATCH = 2048
-# After a week nobody works on a job any more: Lance waits as long before it removes files of no version.
+# A job is over after a week without changes: Lance waits as long before it removes files of no version.
 _FORGOTTEN_S = 7 * 86400.0
 
 
 def job_folder(archive: Path, job: str) -> Path:
-    """Where what belongs to a job lies; ArchiveError if it is no name of one."""
+    """Return the folder of a job; ArchiveError if the name is not valid."""
     if not isinstance(job, str) or not _JOB.fullmatch(job):
         raise ArchiveError("job", f"found {job!r:.80}", "Give 8 to 64 hexadecimal digits.")
     return archive / "staged" / job
@@ -54,8 +55,6 @@ def _folder_of(store: LanceStore) -> Path:
 
 def stage(store: LanceStore, rows: Rows, job: str) -> Staged:
     """See `Store.stage`."""
-    from .lance_store import writing
-
     check_rows(rows, store.identity)
     folder = job_folder(_folder_of(store), job)
     with writing(store.place):
@@ -95,7 +94,7 @@ def unstage(store: LanceStore, job: str) -> None:
 
 
 def clear(archive: Path, job: str) -> None:
-    """Remove what belongs to a job, and to jobs that nobody has touched for a week."""
+    """Remove the files of a job, and those of jobs without changes for a week."""
     shutil.rmtree(job_folder(archive, job), ignore_errors=True)
     with suppress(FileNotFoundError):
         for folder in (archive / "staged").iterdir():
@@ -106,7 +105,7 @@ def clear(archive: Path, job: str) -> None:
 
 
 def _touched(folder: Path) -> float:
-    """When something was last put into a job's folder, in seconds since 1970; now where it is just going away."""
+    """Return the last change of a job's folder, in seconds since 1970; now if it is being deleted."""
     times = []
     for path in (folder, folder / "data"):
         with suppress(FileNotFoundError):
@@ -115,7 +114,7 @@ def _touched(folder: Path) -> float:
 
 
 def _check_told(staged: Sequence[Staged]) -> None:
-    """Refuse what no worker can have told; nothing of it is used as a path before."""
+    """Refuse values that no worker can have returned, before any is used as a path."""
     for one in staged:
         texts = isinstance(one.job, str) and isinstance(one.file, str)
         numbers = all(type(number) is int and number > 0 for number in (one.rows, one.size))
@@ -134,7 +133,7 @@ def _path(store: LanceStore, one: Staged) -> Path:
 
 
 def _checked_ids(store: LanceStore, one: Staged) -> np.ndarray:
-    """Content hashes of the rows of a file that is as it was told, and whose heads are as they were written."""
+    """Return content hashes of the rows of a file that matches its description and has sound metadata."""
     path = _path(store, one)
     if path.is_symlink() or not path.is_file():
         raise _wrong(one, "it is gone")
@@ -173,7 +172,7 @@ def _rows(store: LanceStore, one: Staged) -> Rows:
 
 
 def _with_known_rows(store: LanceStore, ids: Sequence[np.ndarray]) -> list[bool]:
-    """Which files hold a row that is in the archive, in a file before, or twice in the file itself."""
+    """Return which files hold a row that is in the archive, in an earlier file, or twice in the file."""
     joined = np.concatenate(ids)
     doubled = np.ones(len(joined), bool)
     doubled[np.unique(joined, return_index=True)[1]] = False
@@ -184,8 +183,6 @@ def _with_known_rows(store: LanceStore, ids: Sequence[np.ndarray]) -> list[bool]
 
 def _commit(store: LanceStore, clean: Sequence[Staged]) -> int:
     """Make the version that holds these files as well, under the lock; its number."""
-    from .lance_store import appending, writing
-
     with _moved(store, clean), writing(store.place):
         newest = store.snapshot()
         return store.make(appending(store.fragments_of([one.file for one in clean]), newest), newest)
@@ -212,7 +209,7 @@ def _moved(store: LanceStore, staged: Sequence[Staged]) -> Iterator[None]:
 
 
 def as_told(record: Mapping[str, Any]) -> Staged:
-    """What a worker told in plain values; `adopt` checks it.
+    """Read the plain values that a worker returned; `adopt` checks them.
 
     Raises
     ------

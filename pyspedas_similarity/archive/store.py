@@ -1,8 +1,8 @@
-"""What any store of an archive does: the one interface that everything above it uses.
+"""Interface of the stores of an archive.
 
 Of a store it is asked that a batch is there whole or not at all, that what was acknowledged stays, that the same
 content is kept once, that a damaged row is never returned, and that a version, once seen, stays as it was until it is
-forgotten. tests/contracts holds every store to it.
+forgotten. tests/contracts checks every store against it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Appended:
-    """What became of a batch.
+    """Outcome of appending a batch.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Appended:
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows that were written and belong to no version yet: what whoever commits them has to be told, in plain values.
+    """Rows that were written and belong to no version yet, described in plain values for the process that commits them.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Heads:
 
 @dataclass(frozen=True)
 class Report:
-    """What an inspection found.
+    """Outcome of an inspection.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether everything is as it was written."""
+        """True if nothing is damaged."""
         return not self.problems and not self.damaged
 
 
@@ -184,7 +184,7 @@ class Store(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """What made its rows."""
+        """Identity of the rows."""
 
     def latest(self) -> int:
         """Number of the newest version that was acknowledged."""
@@ -193,10 +193,10 @@ class Store(Protocol):
         """All that one can go back to, oldest first."""
 
     def told(self, version: int | None = None) -> Version:
-        """What is known of a version, or of the newest."""
+        """Return columns of a version, by default the newest, without embeddings."""
 
     def append(self, rows: Rows) -> Appended:
-        """Keep rows; when this returns they outlast a loss of power."""
+        """Store rows durably: they survive a loss of power once this returns."""
 
     def stage(self, rows: Rows, job: str) -> Staged:
         """Write rows, one or more, that belong to no version yet, for a job; they outlast a loss of power then."""
@@ -205,7 +205,7 @@ class Store(Protocol):
         """Make one version that holds staged rows as well; what is there already is kept once.
 
         Rows of files with such rows are appended one file after another, each in a version of its own.
-        DamagedArchiveError if a file is not as it was told; then none is taken.
+        DamagedArchiveError if a file does not match its description; then none is taken.
         """
 
     def unstage(self, job: str) -> None:
@@ -227,7 +227,7 @@ class Store(Protocol):
         """Make what `near` needs, for the rows of now, and give its recall; ArchiveError if there are too few rows."""
 
     def near(self, heads: Heads) -> Near | None:
-        """What proposes neighbors, rows added since it was built included; None where that cannot be trusted."""
+        """Return the index, with the rows added since it was built; None if there is no sound one."""
 
     def restore(self, version: int) -> int:
         """Make a new version that holds what an older one held; its number."""
@@ -239,7 +239,7 @@ class Store(Protocol):
         """Give up all but the newest versions; how many were given up."""
 
     def verify(self) -> Report:
-        """Read everything and tell what is not as it was written."""
+        """Read everything and report what is damaged."""
 
     def repair(self) -> Report:
         """Leave out what is damaged, and keep every row that is not; what was found before."""

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 found, 1 nothing found, 2 bad input, 130 interrupted.
     """
     chosen = _parser().parse_args(arguments)
-    # pyspedas tells every file it opens; a person at a shell asked for the result.
+    # pyspedas logs every file that it opens; a user of the shell wants the result.
     logging.disable(logging.NOTSET if chosen.verbose else logging.WARNING if chosen.quiet else logging.INFO)
     try:
         status = chosen.command(chosen)
@@ -82,10 +82,10 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
-    from ..functions.search import find_similar, intervals
+    from ..functions.results import intervals
+    from ..functions.search import find_similar
     from ..results.exports import export as write
     from ..results.exports import format_of
-    from ..results.formats.flat import no_intervals
 
     if chosen.out is not None:
         format_of(chosen.out)  # before what may take long
@@ -94,7 +94,7 @@ def find(chosen: argparse.Namespace) -> int:
     else:
         rules = rules_of(chosen) | {"progress": not chosen.quiet}
         names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
-    table = intervals(names) if names else no_intervals()
+    table = intervals(names)
     if names and chosen.out is not None:
         write(table, chosen.out, overwrite=True)
     if names or chosen.json:
@@ -113,56 +113,31 @@ def _find_nearest(chosen: argparse.Namespace) -> list[str]:
         raise ArgumentError("--nearest", found, "It takes --archive, --like, -k, --probe, --trange and --exclude.")
     part = {key: data[key] for key in ("trange", "probe") if key in data}
     rules = {} if chosen.exclude is None else {"exclude": chosen.exclude}
-    return find_nearest(chosen.archive, like_of(chosen.like), chosen.k or 10, **part, **rules, errors="raise")
+    return find_nearest(chosen.archive, like_of(chosen.like), k=chosen.k or 10, **part, **rules, errors="raise")
 
 
 def train(chosen: argparse.Namespace) -> int:
     """Train an encoder and save it."""
-    if chosen.shipped is not None:
-        return _train_shipped(chosen)
-    from ..functions.search import save_encoder
-    from ..functions.search import train as train_encoder
+    from ..functions.training import save_encoder
+    from ..functions.training import train as train_encoder
 
-    data = data_of(chosen)
-    keywords = {key: data.pop(key) for key in ("data_rate", "no_update") if key in data}
     options = {"method": chosen.method}
     if chosen.method != "canonical":  # which has neither network nor chance
         options |= {"backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
-    encoder = train_encoder(**data, load_keywords=keywords, lag=chosen.lag, **options)
-    _say_saved(encoder, save_encoder(encoder, chosen.out, overwrite=chosen.overwrite))
-    return FOUND
-
-
-def _train_shipped(chosen: argparse.Namespace) -> int:
-    from benchmarks.shipping import ship
-
-    _say_saved(ship(chosen.shipped, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite), chosen.out)
-    return FOUND
-
-
-def _say_saved(encoder: Any, folder: Path) -> None:
-    record = encoder.card.training
+    encoder = train_encoder(**data_of(chosen), lag=chosen.lag, **options)
+    folder = save_encoder(encoder, chosen.out, overwrite=chosen.overwrite)
     print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
     for key in ("n_samples", "epochs", "final_loss", "std_of_normalized", "effective_rank"):
-        if key in record:
-            print(f"  {key}: {record[key]}")
-
-
-def bench(chosen: argparse.Namespace) -> int:
-    """Run the benchmark, print its table and write it."""
-    from benchmarks import few_labels
-    from benchmarks.run import Plan, run
-
-    plan = Plan(chosen.quick, chosen.data, tuple(chosen.only), tuple(chosen.encoders), chosen.seeds)
-    rows = (few_labels.run if chosen.labels else run)(plan, chosen.out)
-    return FOUND if len(rows) else NOTHING_FOUND
+        if key in encoder.card.training:
+            print(f"  {key}: {encoder.card.training[key]}")
+    return FOUND
 
 
 def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.fitted import NAMED
     from ..encoder.shipped import available
-    from ..functions.search import load_encoder
+    from ..functions.training import load_encoder
     from ..instruments.registry import INSTRUMENTS
 
     if chosen.encoder is not None:
@@ -201,7 +176,6 @@ def _parser() -> argparse.ArgumentParser:
     case_study.add_commands(commands)
     _add_train(commands)
     archive.add_commands(commands)
-    _add_bench(commands)
     _add_info(commands)
     _add_completion(commands)
     return parser
@@ -236,35 +210,6 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--backbone", default="compact", help="compact or resnet18")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    shipped = parser.add_argument_group("or one of the encoders that come with the package, as it was trained")
-    shipped.add_argument("--shipped", choices=("distributions", "windows", "frames"))
-    shipped.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
-    shipped.add_argument("--quick", action="store_true", help="little data, to try it")
-
-
-def _add_bench(commands: Any) -> None:
-    parser = add_command(
-        commands, "bench", bench, "How well encoders find what is alike: data sets x encoders x measures."
-    )
-    parser.add_argument("--quick", action="store_true", help="small simulated sets and cheap encoders, two minutes")
-    parser.add_argument(
-        "--labels", action="store_true", help="instead: accuracy against labels per class, on regions, edr and nights"
-    )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: none of them")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="DATASET", help="of edr, nights, reduced, regions, movie"
-    )
-    parser.add_argument(
-        "--encoders",
-        nargs="+",
-        default=[],
-        metavar="NAME|FOLDER",
-        help="names as in info, folders of saved encoders, or a folder of such folders, one for each seed",
-    )
-    parser.add_argument("--seeds", type=int, default=3, help="of encoders that are drawn at random or fitted")
-    parser.add_argument(
-        "--out", type=Path, default=Path("pyspedas-similarity-bench"), metavar="FOLDER", help="for the table"
-    )
 
 
 def _add_info(commands: Any) -> None:

@@ -29,7 +29,7 @@ def add(chosen: argparse.Namespace) -> int:
 
 @contextmanager
 def _workers(chosen: argparse.Namespace) -> Iterator[Any]:
-    """A client of the cluster that is asked for, or of one of this machine; None where there is none."""
+    """Return a client of the requested cluster, or of one on this machine; None if there is none."""
     if chosen.scheduler is None and chosen.workers is None:
         yield None
         return
@@ -47,7 +47,7 @@ def _workers(chosen: argparse.Namespace) -> Iterator[Any]:
             try:
                 client = stack.enter_context(Client(chosen.scheduler))
             except (OSError, ValueError) as error:
-                remedy = "Give the address that dask scheduler tells."
+                remedy = "Give the address that dask scheduler prints."
                 raise ArgumentError("--scheduler", f"{chosen.scheduler} does not answer ({error})", remedy) from error
         yield client
 
@@ -79,7 +79,7 @@ def info(chosen: argparse.Namespace) -> int:
 
 
 def verify(chosen: argparse.Namespace) -> int:
-    """Read everything and tell what is damaged."""
+    """Read everything and report what is damaged."""
     from ..functions.archives import open_archive
 
     report = open_archive(chosen.archive).verify()
@@ -90,7 +90,7 @@ def verify(chosen: argparse.Namespace) -> int:
 
 
 def repair(chosen: argparse.Namespace) -> int:
-    """Leave out what is damaged, and tell what is left."""
+    """Leave out damaged rows, and report what is left."""
     from ..functions.archives import open_archive
 
     archive = open_archive(chosen.archive)
@@ -156,14 +156,14 @@ def import_file(chosen: argparse.Namespace) -> int:
 
 
 def add_commands(commands: Any) -> None:
-    """Put ``archive`` and what comes below it beside the other commands."""
+    """Add ``archive`` and its subcommands."""
     text = "Embeddings that are kept: fill, inspect, repair, move."
     parser = commands.add_parser("archive", help=text, description=text)
     under = parser.add_subparsers(required=True, metavar="add | info | verify | repair | compact | restore | ...")
     for name, command, about in (
         ("add", add, "Embed samples and keep them."),
         ("info", info, "What it holds."),
-        ("verify", verify, "Read everything and tell what is damaged."),
+        ("verify", verify, "Read everything and report what is damaged."),
         ("repair", repair, "Leave out what is damaged and keep all the rest."),
         ("compact", compact, "Join small files."),
         ("index", index, "Build an index on the disk, for find --nearest in large archives."),

@@ -1,4 +1,4 @@
-"""Arguments that commands share: how much is told, which data are meant, what is searched for."""
+"""Arguments that commands share: verbosity, data, query."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 
 
 def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
-    """Put a command beside the others; gives its parser, with what all commands take."""
+    """Add a command; return its parser, with the options of all commands."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
     told = parser.add_mutually_exclusive_group()
@@ -20,7 +20,7 @@ def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.A
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Let a command take what `data_of` reads."""
+    """Add the arguments that `data_of` reads."""
     loading = parser.add_argument_group("what to load, through pyspedas")
     loading.add_argument("--instrument", help="see info")
     loading.add_argument("--trange", nargs=2, metavar=("START", "END"))
@@ -33,22 +33,22 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that say what to search or to train on."""
+    """Return the arguments that name the data to search or to train on."""
     if chosen.cdf is not None:
         return {
             "names": _read_cdf(chosen.cdf, chosen.variable),
             "trange": chosen.trange,
             "instrument": chosen.instrument,
         }
+    keywords: dict[str, Any] = {} if chosen.data_rate is None else {"data_rate": chosen.data_rate}
+    keywords |= {"no_update": True} if chosen.no_update else {}
     data = {"instrument": chosen.instrument, "trange": chosen.trange, "probe": chosen.probe}
-    if chosen.data_rate is not None:
-        data["data_rate"] = chosen.data_rate
-    return data | ({"no_update": True} if chosen.no_update else {})
+    return data | ({"load_keywords": keywords} if keywords else {})
 
 
 def _read_cdf(files: list[Path], variable: str | None) -> str:
     if variable is None:
-        raise ArgumentError("--variable", "it is missing beside --cdf", "Name the variable in the files.")
+        raise ArgumentError("--variable", "it is missing; --cdf needs it", "Name the variable in the files.")
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
         raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
@@ -66,7 +66,7 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
 
 
 def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Let a command take data, a query, which it may do without, and what `rules_of` reads."""
+    """Add the arguments of data and query, and those that `rules_of` reads."""
     add_data(parser)
     about = "a time, or the start and end of an interval"
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
@@ -78,7 +78,7 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
 
 
 def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that say where and how to search; keywords of `find_similar`."""
+    """Return the arguments of a search as keywords of `find_similar`."""
     rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
     rest = {"exclude": chosen.exclude, "archive": chosen.archive}
     return rules | {key: value for key, value in rest.items() if value is not None}

@@ -14,13 +14,14 @@ from .output import FOUND, NOTHING_FOUND, print_table
 if TYPE_CHECKING:
     from ..results.judged_lists import Judged
     from ..results.review import Review
+    from ..results.search_result import SearchResult
 
 _SHORT = {"y": "yes", "n": "no", "m": "more", "a": "again", "q": "quit"}
 _QUESTION = "  like the query? yes, no, more, again, quit [y/n/m/a/q]: "
 
 
 def add_commands(commands: Any) -> None:
-    """Put them beside the other commands."""
+    """Add the commands."""
     _add_report(commands)
     _add_review(commands)
     _add_export(commands)
@@ -59,20 +60,19 @@ def _add_fdr(parser: argparse.ArgumentParser) -> None:
 def report(chosen: argparse.Namespace) -> int:
     """Search and write the page; one is written of a search that finds nothing, too."""
     from ..files import check_place
-    from ..results.report import report as write_page
 
     check_place(chosen.out, (".html", ".htm"), chosen.overwrite)
-    searched, found, data = _searched(chosen)
-    keywords = {"title": chosen.title, "gallery": chosen.gallery, "map_by": chosen.map_by, "encoder": chosen.encoder}
-    print(write_page(searched, chosen.out, overwrite=chosen.overwrite, errors="raise", **keywords, **data)[0])
-    return FOUND if found else NOTHING_FOUND
+    found = _search(chosen)
+    options = {"title": chosen.title, "gallery": chosen.gallery, "map_by": chosen.map_by}
+    print(found.report(chosen.out, overwrite=chosen.overwrite, **options)[0])
+    return FOUND if len(found) else NOTHING_FOUND
 
 
 def review(chosen: argparse.Namespace) -> int:
     """Ask and search until it is enough; every answer is saved at once."""
     if not sys.stdin.isatty():
         remedy = "Run it in a terminal, or use pyspedas_similarity.review in a script."
-        raise ArgumentError("review", "it asks questions, and nobody is at a terminal", remedy)
+        raise ArgumentError("review", "it asks questions, and this is no terminal", remedy)
     if chosen.page < 1:
         raise ArgumentError("--page", f"found {chosen.page}", "Give 1 or more.")
     made = _resumed(chosen) if chosen.resume is not None else _begun(chosen)
@@ -122,22 +122,23 @@ def _ask() -> str:
 
 def _begun(chosen: argparse.Namespace) -> Review | None:
     from ..files import check_place
-    from ..results.review import review as begin
+    from ..functions.review import review as begin
 
     if chosen.like is None or chosen.out is None:
         raise ArgumentError("review", "--like or --out is missing", "Give both, or --resume FILE.")
     check_place(chosen.out, (".ecsv",), overwrite=False)
-    _, names, data = _searched(chosen)
-    if not names:
+    found = _search(chosen)
+    if not len(found):
+        print(f"Nothing found: {'; '.join(found.shortfalls)}.", file=sys.stderr)
         return None
     encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
-    made = begin(names, **({} if chosen.archive else data), **encoder)
+    made = begin(found, **encoder)
     made.save(chosen.out)
     return made
 
 
 def _resumed(chosen: argparse.Namespace) -> Review:
-    from ..results.review import resume_review
+    from ..functions.review import resume_review
 
     data = {key: value for key, value in _loaded(chosen).items() if value is not None}
     encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
@@ -147,19 +148,12 @@ def _resumed(chosen: argparse.Namespace) -> Review:
     return made
 
 
-def _searched(chosen: argparse.Namespace) -> tuple[list[str], list[str], dict[str, Any]]:
-    """Names for the page, the names found, and what has to be said to read again what was searched."""
-    from .. import tplot
-    from ..functions.search import find_similar
+def _search(chosen: argparse.Namespace) -> SearchResult:
+    from ..functions.search import search
 
     data = data_of(chosen)
     rules = rules_of(chosen) | {"fdr": chosen.fdr}
-    before = set(tplot.loaded_names())
-    found = find_similar(like=like_of(chosen.like), errors="raise", **data, **rules)
-    data.pop("names", None)
-    # Of a search that found nothing, the scores are there all the same.
-    made = [name for name in tplot.loaded_names() if name not in before and name.endswith("_similarity")]
-    return found or made, found, data
+    return search(data.pop("names", None), like_of(chosen.like), **data, **rules)
 
 
 def _loaded(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -195,11 +189,12 @@ def export(chosen: argparse.Namespace) -> int:
 
 
 def join(chosen: argparse.Namespace) -> int:
-    """Hold a table that find wrote against a list of events, print what is known, new and missed."""
+    """Compare a table written by find with a list of events; print what is known, new and missed."""
     from ..results.exports import export as write
     from ..results.joins import join_events, summary_of
 
-    joined = join_events(chosen.table, chosen.events, chosen.tolerance, chosen.searched, columns=chosen.columns)
+    options = {"tolerance": chosen.tolerance, "searched": chosen.searched, "columns": chosen.columns}
+    joined = join_events(chosen.table, chosen.events, **options)
     if chosen.out is not None:
         write(joined, chosen.out, overwrite=chosen.overwrite)
     columns = [name for name in ("status", "start", "end", "score", "event_start", "event") if name in joined.colnames]

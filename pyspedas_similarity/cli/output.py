@@ -1,4 +1,4 @@
-"""What a shell is told: exit statuses, tables, JSON."""
+"""Output of the commands: exit statuses, tables, JSON."""
 
 from __future__ import annotations
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, EncoderError
 
 if TYPE_CHECKING:
     from torch import nn
 
 BACKBONES = {"compact": 128, "resnet18": 512}
 """Names and the dimension of their features."""
+
+
+def require_training() -> None:
+    """Raise EncoderError if torch or another package of the extra [train] is not installed."""
+    missing = [name for name in ("torch", "torchvision", "lightly", "onnxscript") if not _is_installed(name)]
+    if missing:
+        remedy = 'Run: python -m pip install "pyspedas-similarity[train]".'
+        raise EncoderError(", ".join(missing), "not installed; training and networks of random weights need it", remedy)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # hidden by an entry None in sys.modules
+        return False
 
 
 def build_backbone(name: str, channels: int) -> nn.Module:
@@ -42,7 +58,7 @@ def _compact(channels: int) -> nn.Module:
     from torch import nn
 
     class MeanAndMax(nn.Module):
-        """The mean says how much of a thing there is, the maximum whether it is there at all."""
+        """Mean and maximum: the amount of a feature, and its presence anywhere."""
 
         def forward(self, maps: torch.Tensor) -> torch.Tensor:
             return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)

@@ -1,7 +1,7 @@
 """An encoder learned without labels in one exact step: what a sample and its partners have in common.
 
 Features of fixed transforms go through one linear layer. Its directions are those along which partners (the next sample
-in time, the sibling spacecraft, the neighboring station) agree most beside how far samples differ at all: canonical
+in time, the sibling spacecraft, the neighboring station) agree most relative to the differences of samples: canonical
 correlations. It is what contrastive and non-contrastive training of a linear layer converges to, found at once.
 """
 
@@ -16,9 +16,10 @@ import numpy as np
 from ..errors import ArgumentError, EncoderError
 from .cards import NETWORK, WEIGHTS, Card, with_checksums
 from .fixed import TRANSFORM_VERSION, describe, spectrum_features
+from .linear import affine
 from .modulation import modulation_features
-from .runtime import Encoder, Transform, fill, run_network
-from .training_images import make_library
+from .runtime import Encoder, Transform, fill
+from .training_images import make_training_images
 
 METHOD = "canonical"
 _RECORD = "canonical"
@@ -35,7 +36,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class CanonicalPlan:
-    """How to learn the layer.
+    """Options of learning the layer.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def fit_canonical(
     The same images give the same weights: there is no randomness in it, and nothing to stop early.
     """
     plan = plan or CanonicalPlan()
-    library = make_library(images, positives, held_out=0.0)
+    library = make_training_images(images, positives, held_out=0.0)
     rows = library.training
     place = np.full(len(library.images) + 1, -1)  # the last is for -1
     place[rows] = np.arange(len(rows))
@@ -148,7 +149,7 @@ def _encoder_of(layer: Layer, plan: CanonicalPlan, card: Card) -> Encoder:
         training=card.training | {_RECORD: record},
     )
     card = with_checksums(card, files)
-    return Encoder(card, canonical_transform(card, files[NETWORK]), files)
+    return Encoder(card, canonical_transform(card, files[WEIGHTS]), files)
 
 
 def fit_layer(
@@ -188,7 +189,7 @@ def fit_layer(
     features = np.hstack(blocks)
     mean, spread = features.mean(axis=0), features.std(axis=0)
     lengths = np.concatenate([np.full(block.shape[1], block.shape[1]) for block in blocks])
-    # A feature that never changes says nothing, and must not be divided by its rounding error.
+    # A feature that never changes carries no information, and must not be divided by its rounding error.
     scale = np.where(spread > 1e-9 * np.maximum(np.abs(mean), 1), spread * np.sqrt(lengths), np.inf)
     standard = (features - mean) / scale
     variance, axes = np.linalg.eigh(standard.T @ standard / len(standard))
@@ -233,19 +234,19 @@ def _features_of(images: np.ndarray, rows: np.ndarray, kind: str) -> list[np.nda
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def canonical_transform(card: Card, onnx: bytes, source: str = NETWORK) -> Transform:
-    """The transform of a card: fixed features, and the layer in ONNX Runtime.
+def canonical_transform(card: Card, weights: bytes, source: str = WEIGHTS) -> Transform:
+    """Return the transform of a card: fixed features, then the layer.
 
     Raises
     ------
     EncoderError
-        The record is damaged, the features were another version's, or the network does not fit.
+        The record is damaged, the features are of another version, or the weights do not fit.
     """
     record = _record(card)
     if record["transform_version"] != TRANSFORM_VERSION:
         found = f"its features are version {record['transform_version']}, this package has {TRANSFORM_VERSION}"
-        raise EncoderError(f"encoder {card.name}", found, "Learn it anew.")
-    layer = run_network(onnx, [(record["width"],), (card.dimension,)], source)
+        raise EncoderError(f"encoder {card.name}", found, "Train it again.")
+    layer = affine(weights, record["width"], card.dimension, source)
     kind, width = card.kind, record["width"]
 
     def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -253,7 +254,7 @@ def canonical_transform(card: Card, onnx: bytes, source: str = NETWORK) -> Trans
         if features.shape[1] != width:
             found = f"{features.shape[1]} features of an image, expected {width}"
             raise EncoderError(f"encoder {card.name}", found, "Restore the card.")
-        return layer(features.astype(np.float32))
+        return layer(features)
 
     return transform
 

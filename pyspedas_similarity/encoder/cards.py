@@ -21,7 +21,7 @@ MOST_FILE_BYTES, MOST_CARD_BYTES = 2**30, 2**24
 """A network of 250 million numbers, and a card: more is read of no file."""
 
 MOST_SIZE = 2**20
-"""Of images and embeddings; what a card says is allocated."""
+"""Largest size of images and embeddings; memory is allocated by the sizes in a card."""
 
 KINDS = ("distribution", "frame", "spectrum", "window")
 
@@ -33,7 +33,7 @@ _TYPES = {"str": str, "int": int, "dict[str, Any]": dict, "list[str]": list}
 
 @dataclass(frozen=True)
 class Card:
-    """What an encoder is.
+    """Description of an encoder.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Card:
         if "licence" in found:  # the name of the field in cards written before 0.1
             found["license"] = found.pop("licence")
         expected = [each.name for each in fields(cls)]
-        # A newer layout may have other fields, so its version number is what the reader should hear of first.
+        # A newer layout may have other fields, so its version number is checked first.
         for name in ["format_version", *expected]:
             if name not in found:
                 raise EncoderError(f"{source}: {name}", "the field is missing", "Restore the file or train again.")

@@ -19,12 +19,12 @@ from ..errors import EncoderError
 
 FILE = "checkpoint.safetensors"
 FORMAT_VERSION = 1
-_REMEDY = "Choose another folder, or remove it to start anew."
+_REMEDY = "Choose another folder, or remove it to start again."
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Where a run stands.
+    """State of a training run.
 
     Parameters
     ----------

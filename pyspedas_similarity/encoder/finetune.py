@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES
-from .cards import Card
+from .backbone import BACKBONES, require_training
+from .cards import WEIGHTS, Card
+from .export import as_encoder
 from .hybrid import METHOD as HYBRID_METHOD
 from .hybrid import hybrid
 from .runtime import Encoder
 from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
-from .weights import WEIGHTS, as_encoder
 
 METHOD = "fine-tuning"
 
@@ -69,10 +69,10 @@ def fine_tune(
     labels : numpy.ndarray of str
         (n,) the class of each.
     groups : numpy.ndarray
-        (n,) event or night of each: whole ones are held out to say when to stop.
+        (n,) event or night of each sample: whole groups are held out for early stopping.
     encoder : Encoder
         Trained, with weights of one of `backbone.BACKBONES`. Of a hybrid the learned part is trained, and the fixed one
-        stands beside it as before.
+        remains next to it as before.
     plan : LabelPlan, optional
     name : str, optional
         What to call the new encoder; default the old name and '_tuned'.
@@ -82,7 +82,7 @@ def fine_tune(
     Returns
     -------
     Encoder
-        Its embeddings are the backbone's; the head that it was trained with is dropped. The card says from which
+        Its embeddings are the backbone's; the head of its training is dropped. The card names the encoder from which
         encoder it comes, how many labels it has seen, and how training went.
 
     Raises
@@ -92,6 +92,7 @@ def fine_tune(
     EncoderError
         The encoder has no backbone to train, or takes images of another shape.
     """
+    require_training()
     plan = plan or LabelPlan()
     network = tuned_network(images, labels, groups, encoder, plan)
     counts = Counter(make_labeled(images, labels, groups).truth.tolist())
@@ -146,7 +147,7 @@ def in_torch(encoder: Encoder, network: LabeledNetwork) -> Encoder:
 
 
 def _finished(encoder: Encoder, network: LabeledNetwork, record: dict[str, Any], name: str, data: list[str]) -> Encoder:
-    """Export, and put a hybrid's fixed part beside."""
+    """Export, and join the fixed part of a hybrid."""
     words = f"{network.backbone} network of {encoder.card.name}, fine-tuned on {sum(record['labels'].values())} labels."
     card = replace(
         _learned_card(encoder),

@@ -2,7 +2,7 @@
 
 They are saved and run as trained encoders are: a network in ONNX Runtime, weights as safetensors (see `weights`). A
 search by their name fits them to the variables that are searched, or to the first segment of data that come segment by
-segment; the card says to which.
+segment; the card records which.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone
-from .cards import KINDS, Card, with_checksums
+from .backbone import BACKBONES, build_backbone, require_training
+from .cards import KINDS, NETWORK, WEIGHTS, Card, with_checksums
+from .export import export
 from .fixed import FIXED, fixed_encoder
+from .linear import PCA_METHOD, pca_transform
 from .resizing import averaging
 from .runtime import Encoder, fill, is_usable, network_transform
-from .weights import NETWORK, WEIGHTS, export
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
@@ -28,7 +29,7 @@ FITTED = {
 NAMED = {**FIXED, **FITTED}
 """Every encoder that is made from its name, and what it is."""
 
-_METHODS = {"pca": "principal components", "random": "no training", "random_compact": "no training"}
+_METHODS = {"pca": PCA_METHOD, "random": "no training", "random_compact": "no training"}
 
 MOST_IMAGES = {"pca": 4096, "random": 512, "random_compact": 512}
 """To how many images they are fitted; means, variances and leading directions hardly change with more."""
@@ -72,7 +73,7 @@ def named_encoder(name: str, kind: str) -> Encoder:
 
 
 def is_unfitted(encoder: Encoder) -> bool:
-    """Whether it has to be fitted to images before it can encode any."""
+    """Return True if an encoder has to be fitted to images first."""
     return encoder.card.method in _METHODS.values() and not encoder.files
 
 
@@ -125,7 +126,7 @@ def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True,
     Notes
     -----
     Of 32 x 32 blocks, not of all pixels: the covariance of a 128 px frame would not fit into memory. Blocks of 16 x 16
-    lose what tells simulated electron diffusion regions from others (`benchmarks/bench_edr.py`).
+    lose the differences between simulated electron diffusion regions and others (`benchmarks/bench_edr.py`).
     """
     if dimension < 1:
         raise ArgumentError("dimension", f"{dimension}", "Give 1 or more.")
@@ -250,7 +251,8 @@ def _linear_network(weights: dict[str, np.ndarray], card: Card) -> bytes:
 
 
 def _random_weights(backbone: str, images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """The state of an untrained network whose batch normalization knows the images."""
+    """Return the state of an untrained network with the batch normalization of the images."""
+    require_training()
     import torch
     from torch.optim.swa_utils import update_bn
 
@@ -268,4 +270,6 @@ def _finished(card: Card, weights: dict[str, np.ndarray], onnx: bytes) -> Encode
 
     files = {WEIGHTS: save(weights), NETWORK: onnx}
     card = with_checksums(card, files)
-    return Encoder(card, network_transform(onnx, card), files)
+    is_linear = card.method == PCA_METHOD
+    transform = pca_transform(card, files[WEIGHTS], WEIGHTS) if is_linear else network_transform(onnx, card)
+    return Encoder(card, transform, files)

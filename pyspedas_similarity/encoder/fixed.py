@@ -159,7 +159,7 @@ def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     Notes
     -----
     Angles count from growing column toward growing row. The doubled angle of the gradient weighted by its energy is
-    the structure tensor's orientation (Bigun & Granlund 1987, ICCV); its double again tells one orientation from two
+    the structure tensor's orientation (Bigun & Granlund 1987, ICCV); twice that angle splits one orientation from two
     crossed ones. Peakedness is <e^2>/<e>^2 of the gradient energy e, large where structure is rare.
     """
     return each_channel(_describe, filled, measured)
@@ -226,7 +226,7 @@ def weighted_mean(weights: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 def _waves(dimension: int) -> np.ndarray:
     """Wave vectors (`KERNEL_PAIRS`, dimension) of the Gaussian kernel.
 
-    NumPy promises the same numbers for ever from its old generator only, and an embedding has to stay what it is.
+    NumPy guarantees the same numbers from its legacy generator only, and embeddings must not change.
     """
     drawn = np.random.RandomState(20240520).standard_normal((KERNEL_PAIRS, dimension))
     return drawn / KERNEL_WIDTH

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .cards import Card, read_file
+from .cards import NETWORK, WEIGHTS, Card, read_file
 from .resizing import resizing
 from .runtime import Encoder, messages, network_transform, open_session, read_network
-from .weights import NETWORK, WEIGHTS, no_weights
+from .weights import no_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -29,17 +29,17 @@ OLDEST_OPSET = 7
 """From it on arithmetic broadcasts as numpy does, and ONNX Runtime runs it."""
 
 LARGEST_SIDE, MOST_CHANNELS = 1024, 64
-"""A file may say any size, and trying it takes as much memory."""
+"""Largest size tried: a file may state any size, and trying it takes as much memory."""
 
 SAME_IN_BATCH = 1e-4
-"""Largest difference an image's features may have alone and beside others, as a share of the largest feature."""
+"""Largest difference of an image's features, alone and in a batch, as a share of the largest feature."""
 
 _OURS = "pyspedas_similarity/"
 """Before the name of each part that is added, so that none has the name of a part of the file."""
 
 
 class ImageRecipe(Protocol):
-    """What is needed of an imaging recipe."""
+    """Properties of an imaging recipe that are needed here."""
 
     kind: str
 
@@ -57,15 +57,15 @@ class ImageRecipe(Protocol):
 
 @dataclass(frozen=True)
 class ForeignInput:
-    """What a network takes and which of its outputs to use.
+    """Input of a network, and the output that is used.
 
     Parameters
     ----------
     pixels : int
-        Side of its image; 0: what the file says, or else the recipe's. Larger images are averaged, smaller ones
+        Side of its image; 0: as stated in the file, else the recipe's. Larger images are averaged, smaller ones
         interpolated linearly.
     channels : int
-        Its channels; 0: what the file says. Images of another number go through one channel at a time, repeated, and
+        Its channels; 0: as stated in the file. Images with another number pass one channel at a time, repeated, and
         their features lie side by side.
     mean, std : tuple of float
         Taken off and divided by, one for each of its channels or one for all; in units of the recipe's images, which
@@ -90,7 +90,7 @@ class ForeignInput:
 
     def __post_init__(self) -> None:
         if not (0 <= self.pixels <= LARGEST_SIDE and 0 <= self.channels <= MOST_CHANNELS):
-            remedy = f"Give 0 to {LARGEST_SIDE}, and 0 to {MOST_CHANNELS}; 0 where the file says it."
+            remedy = f"Give 0 to {LARGEST_SIDE}, and 0 to {MOST_CHANNELS}; 0 where the file states it."
             raise ArgumentError("pixels, channels", f"{self.pixels}, {self.channels}", remedy)
         if self.layout not in ("NCHW", "NHWC"):
             raise ArgumentError("layout", f"{self.layout!r}", "Give 'NCHW' or 'NHWC'.")
@@ -108,7 +108,7 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
     recipe : Recipe
         How its images are to be made; decides the kind of the encoder.
     takes : ForeignInput, optional
-        What the network takes, where the file does not say it.
+        Input of the network, where the file does not state it.
     name : str
         What to call the encoder; default the name of the file.
 
@@ -166,7 +166,7 @@ def _check_operators(model: ModelProto, source: str) -> None:
 
 
 def _settled(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> ForeignInput:
-    """`takes` with everything that the file says filled in."""
+    """Return `takes` completed with what the file states."""
     from onnx import TensorProto
 
     ports = _ports(model)
@@ -317,7 +317,7 @@ def _after(sizes: tuple[int, ...], shape: tuple[int, int, int], takes: ForeignIn
 
 
 def _groups(shape: tuple[int, int, int], takes: ForeignInput) -> int:
-    """How often an image goes through: once, or once for each of its channels."""
+    """Return the number of passes of an image: one, or one for each channel."""
     return 1 if shape[0] == takes.channels else shape[0]
 
 
@@ -328,7 +328,7 @@ def _ports(model: ModelProto) -> list[Any]:
 
 
 def _checked(encoder: Encoder, source: str) -> Encoder:
-    """Refuse a network whose features of an image change from run to run or with the images beside it."""
+    """Refuse a network whose features of an image change from run to run or with the other images of a batch."""
     shape = (3, encoder.card.channels, encoder.card.pixels, encoder.card.pixels)
     images = np.random.default_rng(0).random(shape, np.float32)
     measured = np.ones(shape, bool)
@@ -337,6 +337,6 @@ def _checked(encoder: Encoder, source: str) -> Encoder:
     if not np.isfinite(together).all():
         raise EncoderError(source, "its features are not finite", "Check mean, std and the file.")
     if np.abs(together - alone).max() > SAME_IN_BATCH * np.abs(together).max():
-        found = "features of an image change with the images beside it, or from run to run"
+        found = "features of an image change with the other images of a batch, or from run to run"
         raise EncoderError(source, found, "Export it for inference, not for training.")
     return encoder

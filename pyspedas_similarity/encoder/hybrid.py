@@ -1,4 +1,4 @@
-"""A learned encoder beside a fixed transform: cosine is the weighted mean of their two cosines."""
+"""A learned encoder joined with a fixed transform: the cosine is the weighted mean of their two cosines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ values."""
 
 
 def hybrid(learned: Encoder, fixed: str, share: float) -> Encoder:
-    """Put a fixed transform beside a learned encoder.
+    """Join a fixed transform with a learned encoder.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def hybrid_transform(card: Card, learned: Transform) -> Transform:
     record = _record(card)
     if record["transform_version"] != TRANSFORM_VERSION:
         found = f"its fixed part is version {record['transform_version']}, this package has {TRANSFORM_VERSION}"
-        raise EncoderError(f"encoder {card.name}", found, "Make the hybrid anew.")
+        raise EncoderError(f"encoder {card.name}", found, "Make the hybrid again.")
     return _beside(learned, fixed_encoder(record["fixed"], card.kind).transform, record["share"])
 
 

@@ -28,7 +28,7 @@ FIRST_MOMENTUM = 0.99
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """What a method puts behind a backbone.
+    """Head that a method appends to a backbone.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the strength of structure is modulated: whether fine texture fills the image, or stands in bands and patches.
+"""Modulation of the strength of structure: fine texture that fills the image, or occurs in bands and patches.
 
 The second order of wavelet scattering (Bruna & Mallat 2013, IEEE TPAMI 35, 1872) with gradients in the place of
 oriented wavelets: a tenth of the time, and on simulated nights no loss (docs/benchmarks/retrieval).

@@ -1,4 +1,4 @@
-"""What tells during training whether embeddings are any good: their spread, their rank, and whom they find."""
+"""Measures of embeddings during training: spread, effective rank, and precision of partners."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLLAPSED_RANK = 2.0
 
 @dataclass(frozen=True)
 class CollapseReport:
-    """Whether embeddings still tell images apart.
+    """Measures of collapse: whether embeddings distinguish images.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def collapse_report(embeddings: np.ndarray) -> CollapseReport:
 
 
 def partner_precision(embeddings: np.ndarray, partners: np.ndarray) -> float:
-    """How well partners find each other: mean average precision of a sample's partners among all other samples.
+    """Return the mean average precision of a sample's partners among all other samples.
 
     Parameters
     ----------

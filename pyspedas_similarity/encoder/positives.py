@@ -58,7 +58,7 @@ def next_in_time(
 
 
 def same_time(times: np.ndarray, source: np.ndarray, tolerance: np.timedelta64) -> np.ndarray:
-    """What every other source saw at the same time: the sibling spacecraft.
+    """Return samples of other sources at the same time, such as sibling spacecraft.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def neighboring_station(
     tolerance: np.timedelta64,
     distance_km: float,
 ) -> np.ndarray:
-    """What stations near by saw at the same time.
+    """Return samples of nearby stations at the same time.
 
     Parameters
     ----------
@@ -161,7 +161,9 @@ def _ticks(times: np.ndarray) -> np.ndarray:
 
 def _labels(name: str, labels: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     if np.shape(labels) != ticks.shape:
-        raise ArgumentError(name, f"shape {np.shape(labels)} beside times {ticks.shape}", "Give one label a sample.")
+        raise ArgumentError(
+            name, f"shape {np.shape(labels)}, but times have {ticks.shape}", "Give one label per sample."
+        )
     return np.asarray(labels)
 
 

@@ -19,7 +19,7 @@ Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From filled images and where they were measured, both (n, channels, pixels, pixels), to features (n, dimension)."""
 
 REPEATING = ("Loop", "Scan", "SequenceMap")
-"""Operators of ONNX that may go on for ever; no encoder of images needs them."""
+"""ONNX operators that may never end; no encoder of images needs them."""
 
 SMALLEST_NORM = 1e-12
 
@@ -43,7 +43,7 @@ class Encoder:
         From filled images float32 and measured pixels bool, both (n, channels, pixels, pixels), to raw features
         (n, dimension).
     files : mapping of str to bytes
-        What `weights.save_encoder` writes beside the card; empty for fixed transforms.
+        Files that `weights.save_encoder` writes in addition to the card; empty for fixed transforms.
     """
 
     card: Card
@@ -97,7 +97,7 @@ class Encoder:
             if features.shape != (usable.sum(), embeddings.shape[1]):
                 raise EncoderError(
                     f"encoder {self.card.name}",
-                    f"gave features of shape {features.shape}, its card says dimension {self.card.dimension}",
+                    f"gave features of shape {features.shape}, its card states dimension {self.card.dimension}",
                     "Restore its files or train again.",
                 )
             embeddings[usable] = unit_length(features)
@@ -135,7 +135,7 @@ def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_usable(images: np.ndarray) -> np.ndarray:
-    """Which of `images` (n, ...) can be encoded: (n,) bool; no infinite pixel, and two different measured values."""
+    """Return which images (n, ...) can be encoded, bool (n,): no infinite pixel, and two different measured values."""
     flat = images.reshape(len(images), -1)
     measured = ~np.isnan(flat)
     low = np.where(measured, flat, np.inf).min(axis=1, initial=np.inf)
@@ -194,7 +194,9 @@ def run_network(onnx: bytes, shapes: Sequence[tuple[int, ...]], source: str) -> 
     ports = [*session.get_inputs(), *session.get_outputs()]
     found = [tuple(port.shape[1:]) for port in ports]
     if found != list(shapes) or any(port.type != "tensor(float)" for port in ports):
-        raise EncoderError(source, f"a network of shapes {found}, the card says {list(shapes)}", "Restore the folder.")
+        raise EncoderError(
+            source, f"a network of shapes {found}, the card states {list(shapes)}", "Restore the folder."
+        )
     name = ports[0].name
 
     def run(values: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ def _padded(side: int) -> int:
 
 @cache
 def _wavelets(size: int) -> tuple[np.ndarray, ...]:
-    """Of each octave the transforms (orientations, s, s) of its wavelets, s as small as they allow."""
+    """Return for each octave the transforms (orientations, s, s) of its wavelets, s as small as possible."""
     found = []
     for octave in range(OCTAVES):
         s = size // 2 ** max(octave - 1, 0)

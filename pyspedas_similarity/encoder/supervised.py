@@ -1,6 +1,6 @@
 """Networks trained on labels: from nothing, or on from weights that self-supervision has left.
 
-Labels are few and come from few events, so every class weighs the same, whole events are held out to say when to stop,
+Labels are few and come from few events, so classes have equal weight, whole events are held out for early stopping,
 and the network is then trained once more on all labels for as many epochs.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone
+from .backbone import BACKBONES, build_backbone, require_training
 from .runtime import fill, is_usable, unit_length
 from .training import own_randomness, training_device
 from .views import ViewOptions, make_views
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCALE = 10.0
-"""Logits are so many cosines: unit vectors alone could not say that they are sure."""
+"""Scale of the cosines in logits: unit vectors alone cannot express certainty."""
 
 _BLOCK = 256
 _SETTLING = 128
@@ -33,7 +33,7 @@ _SETTLING = 128
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """How to train on labels; the defaults go on from a trained backbone, `FROM_NOTHING` starts with none.
+    """Options of training on labels; the defaults continue from a trained backbone, `FROM_NOTHING` starts with none.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ class LabelPlan:
         Epochs at most, batches an epoch and images a batch. All classes are as often in an epoch, whether it holds each
         label many times or some of the labels; after it the held-out labels are looked at.
     backbone_rate, head_rate : float
-        AdamW's learning rates at the start, falling to 0 along a cosine. The backbone's is low: it knows something.
+        AdamW's learning rates at the start, falling to 0 along a cosine. The backbone's is low, since it is trained.
     weight_decay : float
     held_out : float
-        Share of the labels, at most, in whole groups, that say when to stop.
+        Largest share of the labels, in whole groups, that is held out for early stopping.
     patience : int
         Epochs without a lower loss of the held-out labels before training stops.
     unjudged : int
         Epochs where nothing can be held out: one label of each class, or one event.
     settled : bool
-        Keep the means and variances of the backbone's batch normalization: few images would not know them better.
+        Keep the means and variances of the backbone's batch normalization: a few images estimate them worse.
     views : ViewOptions, optional
         How far a view may differ from its image; default `LIGHT`.
     seed : int
@@ -95,7 +95,7 @@ class LabelPlan:
 
 
 LIGHT = ViewOptions(gain=0.1, noise=0.02, shift=0.03, rotation_deg=3.0, crop_scale_min=1.0, erase=0.1)
-"""Light views: labels say what counts, views only that the least changes do not."""
+"""Weak views: the labels define what matters."""
 
 FROM_NOTHING = LabelPlan(epochs=30, backbone_rate=1e-3, head_rate=2e-3, patience=6, unjudged=20, settled=False)
 
@@ -160,7 +160,7 @@ def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> 
     if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
         raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
     if labels.shape != (len(images),) or groups.shape != (len(images),):
-        found = f"{labels.shape} and {groups.shape} beside {len(images)} images"
+        found = f"{labels.shape} and {groups.shape} for {len(images)} images"
         raise ArgumentError("labels and groups", found, "Give one label and one group an image.")
     images = np.asarray(images, np.float32)
     usable = is_usable(images)
@@ -202,7 +202,7 @@ class LabeledNetwork:
     n_held_out: int
 
     def features(self, filled: np.ndarray) -> np.ndarray:
-        """What the backbone makes of filled images, (n, dimension), in torch: before it is worth exporting."""
+        """Return the features (n, dimension) of filled images, computed by torch."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -247,8 +247,9 @@ def train_on_labels(
     -----
     Cross-entropy, every class as often. The head is linear on the unit-length features that embeddings are. Going on
     from a backbone it starts as the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first
-    steps do not tear apart what the backbone knows (Kumar et al. 2022, arXiv:2202.10054).
+    steps do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054).
     """
+    require_training()
     held = labeled.held_out(plan.held_out, plan.seed)
     device = training_device()
     epochs, curves = plan.unjudged, {}
@@ -305,7 +306,7 @@ class _Run:
             self.head.bias.zero_()
 
     def until_best(self, training: np.ndarray, held: np.ndarray) -> int:
-        """Train until the held-out labels are told no better: the number of epochs after which they were best."""
+        """Train until the held-out labels are classified no better; return the best number of epochs."""
         losses = self.curves["held_out_loss"]
         for epoch in range(self.plan.epochs):
             self.curves["loss"].append(self.one_epoch(training, epoch, self.plan.epochs))
@@ -345,7 +346,7 @@ class _Run:
         return float(np.mean(losses))
 
     def _settle(self, rows: np.ndarray) -> None:
-        """Set batch normalization anew by the images as they are: its moving averages lag in so few steps."""
+        """Recompute batch normalization from the images: its moving averages lag in so few steps."""
         from torch.optim.swa_utils import update_bn
 
         if not self.plan.settled:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone
+from .backbone import BACKBONES, build_backbone, require_training
 from .cards import Card
 from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from .export import as_encoder
 from .methods import METHODS, build_model
 from .monitor import CollapseReport, collapse_report, partner_precision
 from .runtime import Encoder, unit_length
-from .training_images import Library, make_library
+from .training_images import TrainingImages, make_training_images
 from .views import VIEWS, ViewOptions, make_views
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ BY_EPOCH = "last epoch that had not collapsed"
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How to train.
+    """Options of training.
 
     Parameters
     ----------
@@ -128,12 +129,12 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Judgment:
-    """What one look at the embeddings found.
+    """Measures of the embeddings after an epoch.
 
     Parameters
     ----------
     report : CollapseReport
-        Whether they tell images apart.
+        True if they distinguish images.
     precision : float
         Whether partners of held-out groups find each other; NaN where there are none.
     """
@@ -157,7 +158,7 @@ class Judgment:
         return cls(report, math.nan if precision is None else precision)
 
     def better_than(self, other: Judgment) -> bool:
-        """Whether this one, the later, is to be preferred."""
+        """Return True if this judgment, the later one, is preferred."""
         if self.report.collapsed != other.report.collapsed:
             return other.report.collapsed
         return math.isnan(self.precision) or self.precision > other.precision
@@ -165,7 +166,7 @@ class Judgment:
 
 @dataclass
 class History:
-    """How a run went so far; grows by an epoch at a time.
+    """History of a run; one entry for each epoch.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ class History:
     best_epoch : int
         Whose weights are kept, from 1; 0 before the first.
     ended_by : {'', 'plan', 'patience', 'collapse', 'divergence', 'interrupt'}
-        Why it ended; '' while it goes on.
+        Reason for the end; '' while training continues.
     """
 
     untrained: Judgment
@@ -189,11 +190,11 @@ class History:
 
     @property
     def best(self) -> Judgment:
-        """That of the best epoch."""
+        """Judgment of the best epoch."""
         return self.judgments[self.best_epoch - 1]
 
     def add(self, loss: float, judgment: Judgment, plan: TrainingPlan) -> bool:
-        """Note an epoch: True where it is the best so far; `ended_by` says whether training should end."""
+        """Add an epoch: True if it is the best so far; `ended_by` gives the reason if training should end."""
         better = not self.best_epoch or judgment.better_than(self.best)
         self.losses.append(loss)
         self.judgments.append(judgment)
@@ -210,7 +211,7 @@ class History:
         return better
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, fit for JSON."""
+        """Return the history in values that JSON can hold."""
         curves = {"loss": list(self.losses)}
         for name in self.untrained.as_dict():
             curves[name] = [each.as_dict()[name] for each in self.judgments]
@@ -233,7 +234,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """What training gives.
+    """Outcome of training.
 
     Parameters
     ----------
@@ -310,13 +311,39 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     EncoderError
         A card field is not fit for JSON, the checkpoint is of another run, or the network cannot be exported.
     """
-    from .weights import finish
-
+    require_training()
     # Before the long part, so that a wrong word does not cost a training run.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
     plan = plan if plan.views is not None else replace(plan, views=VIEWS[kind])
     network = train_network(images, plan, progress, positives, groups, checkpoint, checkpoint_every)
-    return finish(network, card)
+    return as_trained_encoder(network, card)
+
+
+def as_trained_encoder(network: TrainedNetwork, card: Card) -> Encoder:
+    """Return a trained network as an encoder that runs in ONNX Runtime.
+
+    Parameters
+    ----------
+    network : TrainedNetwork
+        From `train_network`.
+    card : Card
+        Name, kind, recipe and words; shape, training record and checksums are filled in here.
+
+    Raises
+    ------
+    EncoderError
+        The exported network gives other features than torch.
+    """
+    plan = network.plan
+    description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
+    card = replace(
+        card,
+        description=card.description or description,
+        channels=network.channels,
+        pixels=network.pixels,
+        training=card.training | training_record(network),
+    )
+    return as_encoder(plan.backbone, network.weights, card)
 
 
 def train_network(
@@ -349,7 +376,7 @@ def train_network(
         embeddings find partners there best. Without, there is nothing to judge by but collapse: the last epoch is kept
         that had not collapsed.
     checkpoint : str or pathlib.Path, optional
-        Folder for a checkpoint. Where it has one of the same plan and data, training goes on from there.
+        Folder for a checkpoint. If it has one of the same plan and data, training continues from there.
     checkpoint_every : int
         Epochs from one checkpoint to the next.
 
@@ -364,12 +391,13 @@ def train_network(
     Notes
     -----
     Ctrl-C ends training with the best finished epoch and one warning; before the first is finished it goes through. A
-    checkpoint that cannot be written, for want of space, is warned of once, and training goes on.
+    checkpoint that cannot be written, for lack of space, is reported once, and training continues.
     """
+    require_training()
     if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
         raise ArgumentError("checkpoint_every", f"{checkpoint_every!r}", "Give a whole number from 1 up.")
     plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
-    library = make_library(images, positives, groups, plan.held_out, plan.seed)
+    library = make_training_images(images, positives, groups, plan.held_out, plan.seed)
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
         logger.warning("No group could be held out with partners in it: training is judged by collapse alone.")
     store = None if checkpoint is None else _Store(Path(checkpoint), plan, library, checkpoint_every)
@@ -387,7 +415,7 @@ def train_network(
 
 
 def training_record(network: TrainedNetwork) -> dict[str, Any]:
-    """What a card keeps of a training run."""
+    """Return the record of a training run for a card."""
     packages = ("torch", "torchvision", "lightly", "numpy")
     return {
         "n_samples": network.n_images,
@@ -413,7 +441,7 @@ class _Run:
     generator to keep: weights, the optimizer's memory and the history are all of it.
     """
 
-    def __init__(self, plan: TrainingPlan, library: Library, device: str) -> None:
+    def __init__(self, plan: TrainingPlan, library: TrainingImages, device: str) -> None:
         import torch
 
         self.plan, self.library, self.device = plan, library, device
@@ -431,7 +459,7 @@ class _Run:
         self.history = History(_judge(_settled(self), library, device))
 
     def until_end(self, store: _Store | None, progress: bool) -> None:
-        """Train until the history says that it is enough, or the user does."""
+        """Train until the history or the user ends it."""
         from tqdm import tqdm
 
         done = len(self.history.losses)
@@ -470,7 +498,7 @@ class _Run:
 class _Store:
     """The checkpoint of a run."""
 
-    def __init__(self, folder: Path, plan: TrainingPlan, library: Library, every: int) -> None:
+    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages, every: int) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -499,7 +527,7 @@ class _Store:
             run.history = History.from_dict(found.record, BACKBONES[run.plan.backbone])
             run.best = {key: parts["best"][key] for key in run.model.backbone.state_dict()}
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            remedy = "Choose another folder, or remove it to start anew."
+            remedy = "Choose another folder, or remove it to start again."
             raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
 
     def save(self, run: _Run) -> None:
@@ -515,7 +543,7 @@ class _Store:
         except OSError as error:
             if not self.warned:
                 logger.warning(
-                    "No checkpoint can be written to %s (%s). Training goes on; the one before is kept.",
+                    "No checkpoint can be written to %s (%s). Training continues; the previous one is kept.",
                     self.folder,
                     error,
                 )
@@ -523,7 +551,7 @@ class _Store:
 
 
 def _epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, library: Library, plan: TrainingPlan, epoch: int
+    model: nn.Module, optimizer: torch.optim.Optimizer, library: TrainingImages, plan: TrainingPlan, epoch: int
 ) -> float:
     """One pass over the training images in full batches: the mean loss, NaN as soon as a step's is not finite."""
     import torch
@@ -557,7 +585,7 @@ def _epoch(
 
 
 def _settled(run: _Run) -> nn.Module:
-    """A copy of the backbone for use, its batch normalization set anew: moving averages lag in a short training."""
+    """Return a copy of the backbone with batch normalization recomputed: moving averages lag in short training."""
     from torch.optim.swa_utils import update_bn
 
     backbone = copy.deepcopy(run.model.backbone)
@@ -565,7 +593,7 @@ def _settled(run: _Run) -> nn.Module:
     return backbone.eval()
 
 
-def _judge(backbone: nn.Module, library: Library, device: str) -> Judgment:
+def _judge(backbone: nn.Module, library: TrainingImages, device: str) -> Judgment:
     """Look at the embeddings of some images: of held-out ones where there are any."""
     import torch
 
@@ -579,7 +607,7 @@ def _judge(backbone: nn.Module, library: Library, device: str) -> Judgment:
     return Judgment(collapse_report(embeddings), precision)
 
 
-def _batches(library: Library, rows: np.ndarray, device: str, least: int = 1) -> Iterator[torch.Tensor]:
+def _batches(library: TrainingImages, rows: np.ndarray, device: str, least: int = 1) -> Iterator[torch.Tensor]:
     """Images of `rows` in batches of 256; a last one of fewer than `least` is left out."""
     import torch
 
@@ -591,13 +619,13 @@ def _batches(library: Library, rows: np.ndarray, device: str, least: int = 1) ->
 
 
 def _warn_of(history: History) -> None:
-    """Say what went otherwise than it should, once."""
+    """Warn once of collapse, divergence or interruption."""
     done, best = len(history.losses), history.best_epoch
     if history.ended_by == "interrupt":
         logger.warning("Training was interrupted: %d epochs are finished, epoch %d is kept.", done, best)
     if history.best.report.collapsed or history.ended_by == "collapse":
         logger.warning(
-            "Training collapsed: %s after epoch %d, the one kept is %d. Collapsed embeddings hardly tell images apart. "
+            "Training collapsed: %s after epoch %d, the one kept is %d. Collapsed embeddings hardly differ. "
             "Try a lower learning rate, stronger views, another seed, more varied images, or a fixed encoder.",
             history.judgments[-1].report,
             done,
@@ -614,7 +642,7 @@ def _warn_of(history: History) -> None:
 
 
 def training_device() -> str:
-    """Where networks are trained: 'cuda' where there is a GPU, else 'cpu'."""
+    """Return the device: 'cuda' if there is a GPU, else 'cpu'."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -20,7 +20,7 @@ _BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class TrainingImages:
     """Images and their relations.
 
     Parameters
@@ -81,13 +81,13 @@ class Library:
         return digest.hexdigest()[:16]
 
 
-def make_library(
+def make_training_images(
     images: np.ndarray,
     positives: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     held_out: float = 0.2,
     seed: int = 0,
-) -> Library:
+) -> TrainingImages:
     """Check images and relations, and split them.
 
     Parameters
@@ -126,13 +126,13 @@ def make_library(
         partners = _partners(positives, usable)
     training = np.flatnonzero(usable & ~held)
     if len(training) < FEWEST_IMAGES:
-        found = f"{len(training)} images are left to train on beside {held.sum()} held out"
+        found = f"{len(training)} images are left to train on, {held.sum()} are held out"
         raise ArgumentError("groups", found, "Give more groups, or held_out=0.")
-    return Library(images, training, np.flatnonzero(held), partners, seed)
+    return TrainingImages(images, training, np.flatnonzero(held), partners, seed)
 
 
 def _usable(images: np.ndarray) -> np.ndarray:
-    """Which images can be used, block by block: (n,) bool."""
+    """Return which images can be used, bool (n,), block by block."""
     usable = np.zeros(len(images), bool)
     first_used, differ = None, False
     for first in range(0, len(images), _BLOCK):
@@ -154,7 +154,7 @@ def _partners(positives: np.ndarray | None, usable: np.ndarray) -> np.ndarray:
         return np.empty((n, 0), np.int64)
     positives = np.asarray(positives)
     if positives.dtype.kind not in "iu" or positives.ndim not in (1, 2) or len(positives) != n:
-        found = f"{positives.dtype} of shape {positives.shape} beside {n} images"
+        found = f"{positives.dtype} of shape {positives.shape} for {n} images"
         raise ArgumentError("positives", found, "Give whole numbers, (n,) or (n, k).")
     partners = positives.reshape(n, -1).astype(np.int64)
     if partners.size and not (partners.min() >= -1 and partners.max() < n):
@@ -166,7 +166,7 @@ def _partners(positives: np.ndarray | None, usable: np.ndarray) -> np.ndarray:
 def _held_out(groups: np.ndarray, usable: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Whole groups of at most `share` of the usable images: (n,) bool; none where there is but one group."""
     if groups.shape != usable.shape:
-        raise ArgumentError("groups", f"shape {groups.shape} beside {len(usable)} images", "Give one label an image.")
+        raise ArgumentError("groups", f"shape {groups.shape} for {len(usable)} images", "Give one label per image.")
     names, label = np.unique(groups[usable], return_inverse=True)
     sizes = np.bincount(label, minlength=len(names))
     taken: list[int] = []

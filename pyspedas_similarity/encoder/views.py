@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """How far a view may stray from its image.
+    """Limits of the differences between a view and its image.
 
     Place, scale and orientation carry meaning in these images, so the defaults are mild and nothing is mirrored.
     `VIEWS` has what suits each kind of image.
@@ -169,7 +169,7 @@ def _placements(n: int, options: ViewOptions, generator: torch.Generator) -> tor
 
 
 def _erased(batch: torch.Tensor, fraction: float, generator: torch.Generator) -> torch.Tensor:
-    """Where a view is erased: (n, 1, pixels, pixels) bool, one square an image."""
+    """Return where views are erased: bool (n, 1, pixels, pixels), one square per image."""
     import torch
 
     n, pixels = len(batch), batch.shape[-1]

@@ -1,26 +1,22 @@
-"""Trained encoders on disk: a card, weights and a network, written whole or not at all, checked when read.
+"""Encoders on disk: a card, weights and a network, written atomically and checked when read.
 
-A folder holds ``card.json``, ``weights.safetensors`` (to train on) and ``encoder.onnx`` (to run). Nothing in it is
-ever unpickled. A fixed encoder is its card alone.
+A folder holds ``card.json``, ``weights.safetensors`` and ``encoder.onnx``. Nothing in it is ever unpickled. A fixed
+encoder consists of its card only.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone
 from .canonical import METHOD as CANONICAL_METHOD
 from .canonical import canonical_transform
 from .cards import CARD, MOST_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
@@ -28,64 +24,8 @@ from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
 from .hybrid import METHOD as HYBRID_METHOD
 from .hybrid import hybrid_transform, learned_card
+from .linear import PCA_METHOD, pca_transform
 from .runtime import Encoder, Transform, network_transform
-from .training import TrainedNetwork, training_record
-
-EXPORT_TOLERANCE = 1e-4
-"""Largest difference between torch and ONNX Runtime, as a share of the largest feature."""
-
-
-def finish(network: TrainedNetwork, card: Card) -> Encoder:
-    """Turn a trained network into an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    network : TrainedNetwork
-        From `training.train_network`.
-    card : Card
-        Name, kind, recipe and words; shape, training record and checksums are filled in here.
-
-    Raises
-    ------
-    EncoderError
-        The exported network does not do what torch does.
-    """
-    plan = network.plan
-    description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
-    card = replace(
-        card,
-        description=card.description or description,
-        channels=network.channels,
-        pixels=network.pixels,
-        training=card.training | training_record(network),
-    )
-    return as_encoder(plan.backbone, network.weights, card)
-
-
-def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> Encoder:
-    """A backbone with these weights as an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    backbone : str
-        One of `backbone.BACKBONES`.
-    weights : mapping of str to numpy.ndarray
-        Its state.
-    card : Card
-        All but the dimension and the checksums, which are filled in here.
-
-    Raises
-    ------
-    EncoderError
-        The exported network does not do what torch does.
-    """
-    from safetensors.numpy import save
-
-    onnx = export(backbone, weights, card.channels, card.pixels)
-    saved = save(dict(weights))
-    sums = {"weights_sha256": _sha256(saved), "onnx_sha256": _sha256(onnx)}
-    card = replace(card, dimension=BACKBONES[backbone], **sums)
-    return Encoder(card, network_transform(onnx, card), {WEIGHTS: saved, NETWORK: onnx})
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) -> Path:
@@ -143,7 +83,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     Raises
     ------
     EncoderError
-        A file is missing, damaged, not finite, or not the one the card speaks of.
+        A file is missing, damaged, not finite, or does not match its card.
     """
     folder = Path(folder)
     try:
@@ -156,29 +96,31 @@ def load_encoder(folder: str | Path) -> Encoder:
     files = {name: read_file(folder / name) for name in (WEIGHTS, NETWORK)}
     for name, expected in ((WEIGHTS, card.weights_sha256), (NETWORK, card.onnx_sha256)):
         if _sha256(files[name]) != expected:
-            raise EncoderError(str(folder / name), "not the file its card speaks of", "Restore the folder.")
+            raise EncoderError(str(folder / name), "it does not match its card", "Restore the folder.")
     _check_weights(files[WEIGHTS], str(folder / WEIGHTS))
     return assemble(card, files, str(folder / NETWORK))
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
-    """The encoder of a card whose network is among `files`, alone or beside a fixed transform.
+    """Return the encoder of a card whose files are given, alone or joined with a fixed transform.
 
     Raises
     ------
     EncoderError
         The network is damaged or does not fit the card; names `source`.
     """
-    return Encoder(card, _transform(card, files[NETWORK], source), files)
+    return Encoder(card, _transform(card, files, source), files)
 
 
-def _transform(card: Card, onnx: bytes, source: str) -> Transform:
-    """What a card describes, around the network that belongs to it."""
+def _transform(card: Card, files: Mapping[str, bytes], source: str) -> Transform:
+    """Return the transform that a card describes; layers are matrices, everything else runs in ONNX Runtime."""
     if card.method == HYBRID_METHOD:
-        return hybrid_transform(card, _transform(learned_card(card), onnx, source))
+        return hybrid_transform(card, _transform(learned_card(card), files, source))
     if card.method == CANONICAL_METHOD:
-        return canonical_transform(card, onnx, source)
-    return network_transform(onnx, card, source)
+        return canonical_transform(card, files[WEIGHTS], source)
+    if card.method == PCA_METHOD:
+        return pca_transform(card, files[WEIGHTS], source)
+    return network_transform(files[NETWORK], card, source)
 
 
 def no_weights() -> bytes:
@@ -188,85 +130,13 @@ def no_weights() -> bytes:
     return save({})
 
 
-def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
-    """A backbone with these weights as ONNX, without traces of this machine, checked against torch.
-
-    Raises
-    ------
-    EncoderError
-        If it does not do what torch does.
-    """
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        backbone = build_backbone(name, channels)
-    backbone.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
-    backbone.eval()
-    example = torch.linspace(-1, 1, 3 * channels * pixels**2).reshape(3, channels, pixels, pixels)
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            backbone,
-            (example,),
-            dynamo=True,
-            verbose=False,
-            input_names=["images"],
-            output_names=["features"],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
-        )
-    onnx = without_traces(program.model_proto.SerializeToString())
-    with torch.no_grad():
-        expected = backbone(example).numpy()
-    _compare(onnx, example.numpy(), expected)
-    return onnx
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Keep back what the exporter says of its own workings, which a caller can do nothing about."""
-    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
-    levels = [each.level for each in loggers]
-    try:
-        for each in loggers:
-            each.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            # Deprecations inside torch's exporter and onnxscript.
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
-
-
-def without_traces(onnx: bytes) -> bytes:
-    """Drop what an exporter notes of source files: paths of this machine, of no use to a reader."""
-    from onnx import load_model_from_string
-
-    model = load_model_from_string(onnx)
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    return model.SerializeToString(deterministic=True)
-
-
-def _compare(onnx: bytes, images: np.ndarray, expected: np.ndarray) -> None:
-    """Refuse an export that differs from torch."""
-    channels, pixels = images.shape[1:3]
-    card = Card("export", "frame", "check", dimension=expected.shape[1], channels=channels, pixels=pixels)
-    found = network_transform(onnx, card)(images, np.isfinite(images))
-    difference = np.abs(found - expected).max() / np.abs(expected).max()
-    if not difference < EXPORT_TOLERANCE:
-        found_text = f"differs from torch by {difference:.1e} of the largest feature"
-        raise EncoderError("exported network", found_text, "Train with other versions of torch or onnxruntime.")
-
-
 def _load_fixed(card: Card, folder: Path) -> Encoder:
     try:
         encoder = fixed_encoder(card.name, card.kind)
     except ArgumentError as error:
         raise EncoderError(str(folder / CARD), f"{error.subject}: {error.found}", error.remedy) from error
     if encoder.hash != card.hash:
-        raise EncoderError(str(folder / CARD), "a fixed encoder of another version", "Encode the data anew.")
+        raise EncoderError(str(folder / CARD), "a fixed encoder of another version", "Encode the data again.")
     return replace(encoder, card=card)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,23 @@ import numpy as np
 from ..archive.archive import Archive
 from ..archive.rows import Rows
 from ..archive.store import Staged
+from ..conventions import pyspedas_convention
 from ..encoder.runtime import Encoder
 from ..errors import BusyArchiveError, DamagedArchiveError, LoadError, SimilarityError
 from ..imaging.recipes import Recipe
 from ..library.archive_rows import in_batches, marks_of, rows_of
 from ..library.archived import as_archive, identity_of, with_encoder_of
 from ..library.distributed import ArrayTask, Done, FileTask, Spread, array_tasks, check_client, file_tasks
-from ..library.encoding import Choices, Plan, make_plan, prepare, prepared_segments, progress_bar
-from ..library.inputs import load_variables, open_pieces, open_segments, within
+from ..library.options import EncodingOptions
+from ..library.plan import Plan
+from ..library.samples import (
+    Request,
+    parts_in_range,
+    prepared_parts,
+    prepared_segments,
+    prepared_variables,
+    progress_bar,
+)
 from ..times import to_interval
 from ..tplot import Variable
 
@@ -42,7 +51,7 @@ _MOST_TOLD = 10
 
 @dataclass(frozen=True)
 class Added:
-    """What became of the samples that were given to `add`.
+    """Outcome of `add`.
 
     Attributes
     ----------
@@ -82,8 +91,8 @@ def open_archive(
         Default half of the machine's memory.
     storage_options : dict of str, optional
         Endpoint, region and credentials of an object store, such as ``{'endpoint': ..., 'access_key_id': ...}``, by the
-        names of the Rust crate object_store. Default what the environment says (``AWS_ACCESS_KEY_ID``, ...). Told to
-        nobody and kept nowhere.
+        names of the Rust crate object_store. Default: the environment (``AWS_ACCESS_KEY_ID``, ...). Not logged
+        and not stored.
 
     Returns
     -------
@@ -111,9 +120,11 @@ def open_archive(
     return archive
 
 
+@pyspedas_convention(lambda: Added(0, 0, 0, 0), errors="raise")
 def add(
     archive: Archive | str | Path,
     names: str | int | Iterable[str | int] | None = None,
+    *,
     trange: Any = None,
     instrument: str | None = None,
     probe: Any = None,
@@ -124,7 +135,7 @@ def add(
     progress: bool = True,
     client: Client | None = None,
     thumbnails: bool = False,
-    **load_keywords: Any,
+    load_keywords: Mapping[str, Any] | None = None,
 ) -> Added:
     """Embed samples and keep them.
 
@@ -144,7 +155,7 @@ def add(
     thumbnails : bool
         Keep a small picture of each sample as it was measured, some kilobytes, so that `report` and `review` can show
         what was found without loading anything. It takes some milliseconds a sample.
-    **load_keywords
+    load_keywords : mapping, optional
         Keywords of the instrument's loader.
 
     Returns
@@ -164,67 +175,53 @@ def add(
     Notes
     -----
     Samples of a source and start time that are in the archive are not encoded again: called once more after a crash or
-    with a longer range, it goes on where it stopped. Every few thousand samples are durable before the next ones are
+    with a longer range, it continues where it stopped. Every few thousand samples are durable before the next ones are
     made; only those are in memory, and the loaded data: for an instrument with segments one segment, else all of it.
 
     Camera frames of registered all-sky cameras are kept whatever their state, with the flag of `frame_quality`;
-    ``find_similar(archive=...)`` leaves out those that are not usable unless told otherwise.
+    ``find_similar(archive=...)`` leaves out unusable ones by default.
 
-    With a client, the first segment is loaded here to settle encoder and recipe. Then each task is one file of an
+    With a client, the first segment is loaded here to choose encoder and recipe. Then each task is one file of an
     instrument with segments; of other instruments and of `names`, which are loaded here, some 16 MB of samples that are
     sent to a worker. A few tasks for each worker exist at a time. What came back is committed together, in the order of
     the tasks, every half a minute or 65,536 samples: what is lost when the caller dies. The rows are those that are
     made without a client, to the last bit where libraries and processors are the same. A worker does one task at a
-    time, however many threads it has, in the memory that `add` takes by itself. What dead workers left is removed.
+    time, however many threads it has, in the memory that `add` takes alone. Files of dead workers are removed.
     """
+    request = Request(names, trange, instrument, probe, load_keywords or {})
     archive = as_archive(archive)
     archive.check_writable()
     if client is not None:
         check_client(client)
     companions = {"field": field, "velocity": velocity}
-    choices = Choices(instrument, encoder, recipe, companions, progress, usable_only=None, thumbnails=bool(thumbnails))
-    filling = _Filling(archive, with_encoder_of(choices, archive))
+    options = EncodingOptions(
+        instrument, encoder, recipe, companions, progress, usable_only=None, thumbnails=bool(thumbnails)
+    )
+    filling = _Filling(archive, with_encoder_of(options, archive))
     if client is not None:
-        _spread(client, filling, (names, trange, filling.choices.instrument, probe, load_keywords))
-        filling.tidy()
-        return filling.told()
-    batches = filling.batches(_samples(names, trange, probe, load_keywords, filling.choices))
-    with closing(batches):
-        for plan, rows in batches:
-            filling.keep(plan, rows)
+        _spread(client, filling, request)
+    else:
+        with closing(filling.batches(prepared_parts(request, filling.options))) as batches:
+            for plan, rows in batches:
+                filling.keep(plan, rows)
     filling.tidy()
-    return filling.told()
+    return filling.summary()
 
 
-def _samples(
-    names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
-) -> Iterator[tuple[Plan, Variable]]:
-    """What is to be added, piece by piece, with the plan of how it is embedded."""
-    segments = open_segments(names, trange, choices.instrument, probe, keywords)
-    if segments is not None:
-        yield from prepared_segments(segments, choices)
-        return
-    loaded = load_variables(names, trange, choices.instrument, probe, keywords)
-    if loaded:
-        plan = make_plan(loaded, choices)
-        yield from ((plan, part) for part in within([prepare(one, plan) for one in loaded], trange))
-
-
-def _spread(client: Client, filling: _Filling, data: tuple[Any, Any, str | None, Any, dict[str, Any]]) -> None:
-    """Let workers add what `data`, the arguments of `open_segments`, means."""
+def _spread(client: Client, filling: _Filling, request: Request) -> None:
+    """Add the data of a request by the workers of a client."""
     tasks: Iterator[FileTask | ArrayTask]
-    pieces = open_pieces(*data)
+    pieces = request.pieces()
     if pieces is not None:
-        plan = _plan_of_first(open_segments(*data), filling)
+        plan = _plan_of_first(request.segments(), filling)
         if plan is None:
             return
-        tasks = file_tasks(pieces, to_interval(data[1]), data[4], filling.known)
+        tasks = file_tasks(pieces, to_interval(request.trange), request.load_keywords, filling.known)
     else:
-        loaded = load_variables(*data)
-        if not loaded:
+        plan, samples = prepared_variables(request.variables(), filling.options)
+        if plan is None:
             return
-        plan = make_plan(loaded, filling.choices)
-        parts = within([prepare(one, plan) for one in loaded], data[1])
+        parts = parts_in_range(samples, request.trange)
         for part in parts:
             filling.check(plan, part)
         tasks = (task for part in parts for task in array_tasks(part, plan, filling.wanted(part)))
@@ -233,8 +230,8 @@ def _spread(client: Client, filling: _Filling, data: tuple[Any, Any, str | None,
 
 
 def _plan_of_first(segments: Iterator[Any], filling: _Filling) -> Plan | None:
-    """The plan that the first segment settles; None where there is none."""
-    with closing(segments), closing(prepared_segments(segments, filling.choices)) as prepared:
+    """Return the plan of the first segment; None if there is none."""
+    with closing(segments), closing(prepared_segments(segments, filling.options)) as prepared:
         for plan, samples in prepared:
             filling.check(plan, samples)
             return plan
@@ -242,17 +239,17 @@ def _plan_of_first(segments: Iterator[Any], filling: _Filling) -> Plan | None:
 
 
 class _Filling:
-    """Counts, and knows what is in the archive."""
+    """Filling of an archive: new rows, and counts."""
 
-    def __init__(self, archive: Archive, choices: Choices) -> None:
-        self.archive, self.choices = archive, choices
+    def __init__(self, archive: Archive, options: EncodingOptions) -> None:
+        self.archive, self.options = archive, options
         self._added = self._skipped = self._left_out = self._batches = 0
         self._files = 0
         self._held: list[Staged] = []
         self._there: dict[str, np.ndarray] | None = None
 
-    def told(self) -> Added:
-        """The result."""
+    def summary(self) -> Added:
+        """Return the counts."""
         version = self.archive.version if self.archive.begun else 0
         return Added(version, self._added, self._skipped, self._left_out)
 
@@ -316,7 +313,7 @@ class _Filling:
             self._batches += appended.added > 0
 
     def _tell(self, warnings: list[str], lost: dict[str, str]) -> None:
-        """What workers warned of, and which files could not be had; LoadError where that is all of them."""
+        """Log the warnings of workers and the files that could not be loaded; LoadError if nothing was loaded."""
         if lost and not (self._added or self._skipped or self._left_out):
             named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_TOLD])
             raise LoadError(str(self.archive.path), f"nothing could be loaded: {named}", "Look whether workers see it.")
@@ -324,7 +321,7 @@ class _Filling:
         for one in told[:_MOST_TOLD]:
             logger.warning("%s", one)
         if len(told) > _MOST_TOLD:
-            logger.warning("Workers warned of %d things more.", len(told) - _MOST_TOLD)
+            logger.warning("Workers logged %d more warnings.", len(told) - _MOST_TOLD)
 
     def tidy(self) -> None:
         """Join small files where there are many."""
@@ -340,7 +337,7 @@ class _Filling:
                 logger.warning("Small files stay as they are: %s", error)
 
     def wanted(self, samples: Variable) -> np.ndarray:
-        """Which samples are not there yet, bool (n,); the others are counted."""
+        """Return which samples are not in the archive, bool (n,); count the others."""
         wanted = ~np.isin(samples.times.astype(np.int64), self.known(samples.name))
         self._skipped += int((~wanted).sum())
         return wanted

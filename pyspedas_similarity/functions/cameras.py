@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import nothing_found, pyspedas_manners, result_names
+from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..errors import VariableError
 from ..imaging import keogram as slices
 from ..imaging.frame_quality import GateRules
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ewogram", "frame_quality", "keogram", "load_asi"]
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def load_asi(
     trange: Any,
     site: str | Sequence[str],
@@ -60,7 +60,7 @@ def load_asi(
         False: all frames of the files.
     no_update : bool
         Use only files that are in pyspedas's ``local_data_dir`` for THEMIS. Else those that are not there, or not
-        whole, are downloaded from its ``remote_data_dir`` and kept; whole ones are not asked for again.
+        complete, are downloaded from its ``remote_data_dir`` and kept; complete ones are not downloaded again.
     downloadonly : bool
         Do not read the files; return where they are.
     notplot : bool
@@ -85,7 +85,7 @@ def load_asi(
 
     Notes
     -----
-    Hours that could not be had are named in one warning; hours without a file, as by day, as information. For ranges
+    Hours that could not be loaded are named in one warning; hours without a file, as by day, as information. For ranges
     longer than some hours, `find_similar` and `encode` with ``instrument='themis_asi'`` read file by file.
     """
     wanted = [varnames] if isinstance(varnames, str) else list(varnames or [])
@@ -105,7 +105,7 @@ def load_asi(
     return [tplot.write(one) for one in named]
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def frame_quality(
     names: str | int | Iterable[str | int],
     overlays: Sequence[tuple[float, float, float, float]] = (),
@@ -147,7 +147,7 @@ def frame_quality(
     What decides, and how often it errs, is in the documentation under 'All-sky frames'.
     """
     variables = _frames(names)
-    titles = result_names(variables, newname, suffix, ("_flag", "_activity"), overwrite)
+    titles = result_names([one.name for one in variables], newname, suffix, ("_flag", "_activity"), overwrite)
     rules = rules or GateRules()
     made = []
     for variable, (flag, activity) in zip(variables, titles, strict=True):
@@ -158,7 +158,7 @@ def frame_quality(
     return [tplot.write(product.variable, product.options) for product in made]
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def keogram(
     names: str | int | Iterable[str | int],
     height_km: float | None = None,
@@ -198,7 +198,7 @@ def keogram(
     return _slices("keogram", slices.keogram, names, height_km, width, (newname, suffix, overwrite))
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def ewogram(
     names: str | int | Iterable[str | int],
     height_km: float | None = None,
@@ -225,7 +225,7 @@ def _slices(
 ) -> list[str]:
     variables = _frames(names)
     newname, suffix, overwrite = naming
-    titles = result_names(variables, newname, suffix, (f"_{title}",), overwrite)
+    titles = result_names([one.name for one in variables], newname, suffix, (f"_{title}",), overwrite)
     made = []
     for variable, (name,) in zip(variables, titles, strict=True):
         north_up, view = frames.north_up(variable)

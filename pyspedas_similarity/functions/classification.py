@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import nothing_found, pyspedas_manners, result_names
+from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
-from ..library.encoding import Choices, Embedded, Plan, embed_query, images, make_plan, prepare, prepared_segments
-from ..library.inputs import Opened, load_variables, open_samples, open_segments, provenance_of
+from ..library.loaded import library_of, open_loaded
+from ..library.options import EncodingOptions
+from ..library.plan import Plan, check_encoder_argument
+from ..library.samples import Request, prepared_segments, prepared_variables
+from ..library.series import Library, LoadedSeries
 from ..results import tplot_output
 from ..search.events import find_events
 from ..search.linear_classifier import Probe, fit_probe
-from ..search.query import Query, read_queries, spans_of
+from ..search.query import Example, Query, find_queries, parse_examples
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
 
@@ -35,10 +38,11 @@ _MARGIN = 3
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def classify(
     names: str | int | Iterable[str | int] | None = None,
     examples: Mapping[str, Any] | None = None,
+    *,
     trange: Any = None,
     instrument: str | None = None,
     probe: Any = None,
@@ -53,7 +57,7 @@ def classify(
     velocity: str | None = None,
     usable_only: bool | None = None,
     progress: bool = True,
-    **load_keywords: Any,
+    load_keywords: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Classify every sample by a few examples of each class.
 
@@ -70,7 +74,7 @@ def classify(
         Probability that a sample in an interval has at least.
     gap : seconds, timedelta or Quantity
         Hits no further apart than this are one interval.
-    **load_keywords
+    load_keywords : mapping, optional
         As in `find_similar`.
 
     Returns
@@ -87,32 +91,36 @@ def classify(
     Notes
     -----
     Logistic regression on the embeddings. With two examples or more of each class its penalty and its calibration are
-    chosen on examples that are left out in turn, and the metadata tell how often those were right; with one, the
-    probabilities are not calibrated, and the metadata say so. Examples from one event show how well that event is
+    chosen on examples that are left out in turn, and the metadata give the share of correct ones; with one, the
+    probabilities are not calibrated, as the metadata state. Examples from one event show how well that event is
     recognized, not how well others will be.
     """
     classes = _classes(examples)
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or not 0 < threshold <= 1:
         raise ArgumentError("threshold", f"found {threshold!r}", "Give a probability above 0, at most 1.")
     joined = to_timedelta64(gap, "gap")
+    request = Request(names, trange, instrument, probe, load_keywords or {})
+    check_encoder_argument(encoder)
     companions = {"field": field, "velocity": velocity}
-    choices = Choices(instrument, encoder, recipe, companions, progress, usable_only=usable_only)
-    opened = open_samples(names, trange, probe, load_keywords, choices)
-    if opened is None:
+    options = EncodingOptions(instrument, encoder, recipe, companions, progress, usable_only=usable_only)
+    endings = ("_probability", *(f"_{name}" for name in classes))
+    if names is not None:
+        result_names(tplot.expand(names), newname, suffix, endings, overwrite)
+    library = open_loaded(request, options)
+    if library is None:
         return nothing_found(f"there are no data of {instrument} in {trange}")
-    titles = result_names(
-        opened.samples, newname, suffix, ("_probability", *(f"_{name}" for name in classes)), overwrite
-    )
-    fitted = _fitted(classes, opened)
+    titles = result_names([one.name for one in library.series], newname, suffix, endings, overwrite)
+    fitted = _fitted(classes, library)
     made = []
-    for one, title in zip(opened.embed(), titles, strict=True):
-        made += _products(one, fitted, opened, float(threshold), joined, title)
+    for series, title in zip(library.series, titles, strict=True):
+        made += _products(series, fitted, float(threshold), joined, title)
     return [tplot.write(product.variable, product.options) for product in made]
 
 
 def fine_tune(
     names: str | int | Iterable[str | int] | None = None,
     examples: Mapping[str, Any] | None = None,
+    *,
     trange: Any = None,
     instrument: str | None = None,
     probe: Any = None,
@@ -127,7 +135,7 @@ def fine_tune(
     load_keywords: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Encoder:
-    """Train a trained encoder on with labels: what they tell apart, its embeddings tell apart better.
+    """Continue the training of an encoder with labels, so that its embeddings separate the classes better.
 
     Parameters
     ----------
@@ -139,7 +147,7 @@ def fine_tune(
     encoder : str, path or Encoder
         A trained one, with a backbone that can learn on: shipped, saved, or from `train`. Not one of the fixed ones.
     event_gap : seconds, timedelta or Quantity
-        Examples no further apart than this are of one event. Whole events are held out to say when to stop.
+        Examples no further apart than this are of one event. Whole events are held out for early stopping.
     plan : LabelPlan, optional
         All choices of training together.
     name : str, optional
@@ -161,19 +169,19 @@ def fine_tune(
     Raises
     ------
     SimilarityError
-        For bad input: an encoder that cannot be trained on, too few labels (it says what is needed).
+        For bad input: an encoder that cannot be trained further, or too few labels (the message states the number).
 
     Notes
     -----
     A verb of its own and no keyword of `classify`, since what comes back is an encoder, as from `train`: it is saved,
-    has a card that says from which encoder and how many labels it comes, and serves any search. How many labels it
+    has a card with the original encoder and the number of labels, and serves any search. How many labels it
     takes until it pays is measured in docs/benchmarks.
     """
     from ..encoder import finetune, supervised
 
     classes = _classes(examples)
     if plan is not None and options:
-        raise ArgumentError("plan", f"given beside {', '.join(options)}", "Give either a plan or single options.")
+        raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
     try:
         plan = plan or supervised.LabelPlan(**options)
     except TypeError as error:
@@ -181,39 +189,36 @@ def fine_tune(
     if encoder is None:
         raise ArgumentError("encoder", "none is given", "Give a trained encoder: shipped, saved, or from train.")
     gap = to_timedelta64(event_gap, "event_gap")
-    choices = Choices(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
-    settled, variables = _holding(classes, names, trange, probe, dict(load_keywords or {}), choices)
-    finetune.check_tunable(settled.encoder)
-    queries = {each: _queries(like, variables, variables, settled) for each, like in classes.items()}
-    blocks = {
-        each: [np.concatenate(list(images(s.samples, settled))) for s in found] for each, found in queries.items()
-    }
+    request = Request(names, trange, instrument, probe, load_keywords or {})
+    encoding = EncodingOptions(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)
+    library = _library_of_examples(classes, request, encoding)
+    chosen = library.series[0].plan
+    finetune.check_tunable(chosen.encoder)
+    queries = {each: find_queries(examples, library) for each, examples in classes.items()}
+    blocks = {each: [_images(one, chosen) for one in found] for each, found in queries.items()}
     counts = {each: sum(map(len, found)) for each, found in blocks.items()}
     return finetune.fine_tune(
         np.concatenate([block for found in blocks.values() for block in found]),
         np.repeat(list(counts), list(counts.values())),
         _events([one for found in queries.values() for one in found], gap),
-        settled.encoder,
+        chosen.encoder,
         plan,
         name,
-        list(dict.fromkeys(one.samples.name for found in queries.values() for one in found)),
+        list(dict.fromkeys(one.series.name for found in queries.values() for one in found)),
     )
 
 
-def _holding(
-    classes: Mapping[str, Any], names: Any, trange: Any, probe: Any, keywords: dict[str, Any], choices: Choices
-) -> tuple[Plan, list[Variable]]:
-    """Prepared variables that hold the examples: all of what is loaded, of segments what lies about the examples."""
-    segments = open_segments(names, trange, choices.instrument, probe, keywords)
-    if segments is None:
-        loaded = load_variables(names, trange, choices.instrument, probe, keywords)
-        if not loaded:
-            raise VariableError(str(choices.instrument), f"there are no data in {trange}", "Give another time range.")
-        plan = make_plan(loaded, choices)
-        return plan, [prepare(one, plan) for one in loaded]
-    spans = [span for like in classes.values() for span in spans_of(like)]
+def _library_of_examples(classes: Mapping[str, list[Example]], request: Request, options: EncodingOptions) -> Library:
+    """Open what holds the examples: all loaded variables; of segments only the samples around the examples."""
+    if not request.has_segments:
+        plan, samples = prepared_variables(request.variables(), options)
+        if plan is None:
+            found = f"there are no data in {request.trange}"
+            raise VariableError(str(request.instrument), found, "Give another time range.")
+        return library_of(samples, plan)
+    spans = [one.span for examples in classes.values() for one in examples if one.span is not None]
     parts, plan = [], None
-    for plan, samples in prepared_segments(segments, choices):  # noqa: B007  the last plan is that of all
+    for plan, samples in prepared_segments(request.segments(), options):  # noqa: B007  the last plan is that of all
         margin = _MARGIN * cadence(samples.times)
         near = [(samples.times >= one.start - margin) & (samples.times <= one.end + margin) for one in spans]
         rows = np.flatnonzero(np.logical_or.reduce(near)) if near else np.array([], int)
@@ -221,29 +226,32 @@ def _holding(
             parts.append(sample_images.select(samples, rows))
         del samples
     if not parts:
-        raise VariableError(str(choices.instrument), f"no example lies in {trange}", "Give a range that holds them.")
-    return plan, parts
+        found = f"no example lies in {request.trange}"
+        raise VariableError(str(request.instrument), found, "Give a range that holds them.")
+    return library_of(parts, plan)
 
 
-def _queries(like: Any, variables: list[Variable], templates: list[Variable], plan: Plan) -> list[Query]:
-    return read_queries(like, variables, templates, lambda one: prepare(tplot.read(one), plan))
+def _images(query: Query, plan: Plan) -> np.ndarray:
+    """Return the images of the samples of a query."""
+    samples: Variable = sample_images.select(query.series.samples, query.rows)
+    return np.concatenate(list(sample_images.images(samples, plan.recipe)))
 
 
 def _events(queries: list[Query], gap: np.timedelta64) -> np.ndarray:
-    """Number of the event of each sample: samples no further apart than `gap` are of one; an array is one by itself."""
-    times = [query.samples.times for query in queries if query.span is not None]
+    """Return the number of the event of each sample: samples at most `gap` apart form one event, an array another."""
+    times = [query.series.times[query.rows] for query in queries if query.span is not None]
     known = np.unique(np.concatenate(times)) if times else np.array([], "datetime64[ns]")
     number = np.append(0, (np.diff(known) > gap).cumsum())
     events = []
     for position, query in enumerate(queries):
         if query.span is None:
-            events.append(np.full(len(query.samples.times), -1 - position))
+            events.append(np.full(len(query.rows), -1 - position))
         else:
-            events.append(number[np.searchsorted(known, query.samples.times)])
+            events.append(number[np.searchsorted(known, query.series.times[query.rows])])
     return np.concatenate(events)
 
 
-def _classes(examples: Any) -> dict[str, Any]:
+def _classes(examples: Any) -> dict[str, list[Example]]:
     if not isinstance(examples, Mapping) or len(examples) < 2:
         found = f"found {sorted(map(str, examples))}" if isinstance(examples, Mapping) else f"found {examples!r:.80}"
         remedy = "Give two classes or more: {'edr': [t1, t2], 'other': [t3, t4]}."
@@ -251,14 +259,14 @@ def _classes(examples: Any) -> dict[str, Any]:
     for name in examples:
         if not isinstance(name, str) or not _CLASS.fullmatch(name):
             raise ArgumentError("examples", f"found the class {name!r:.80}", "Give letters, digits, _ and -.")
-    return dict(sorted(examples.items()))
+    return {name: parse_examples(like, "examples") for name, like in sorted(examples.items())}
 
 
-def _fitted(classes: Mapping[str, Any], opened: Opened) -> Probe:
+def _fitted(classes: Mapping[str, list[Example]], library: Library) -> Probe:
     embeddings, labels, numbers = [], [], []
-    for name, like in classes.items():
-        for query in _queries(like, opened.samples, opened.templates, opened.plan):
-            rows = embed_query(query, opened.plan, opened.embedded or ())
+    for name, examples in classes.items():
+        for query in find_queries(examples, library):
+            rows = query.embeddings()
             rows = rows[np.isfinite(rows).all(axis=1)]
             numbers += [len(embeddings)] * len(rows)
             labels += [name] * len(rows)
@@ -267,19 +275,17 @@ def _fitted(classes: Mapping[str, Any], opened: Opened) -> Probe:
 
 
 def _products(
-    one: Embedded, fitted: Probe, opened: Opened, threshold: float, gap: np.timedelta64, title: tuple[str, ...]
+    series: LoadedSeries, fitted: Probe, threshold: float, gap: np.timedelta64, title: tuple[str, ...]
 ) -> list[tplot_output.Product]:
-    variable = one.source
-    found = fitted.probabilities(one.embeddings)
-    if one.gate is not None:
-        found[~one.gate.usable] = np.nan
+    found = fitted.probabilities(series.embedded.embeddings)
+    found[~series.searched] = np.nan
     if not np.isfinite(found).any():
-        raise VariableError(variable.name, "none of its samples can be encoded", "Look at it with tplot.")
+        raise VariableError(series.name, "none of its samples can be encoded", "Look at it with tplot.")
     chosen = {"threshold": threshold, "classes": list(fitted.classes), "probe": fitted.about}
-    provenance = provenance_of(variable, opened.plan) | chosen
-    made = [tplot_output.probability_series(variable, title[0], found, fitted.classes, provenance)]
+    provenance = series.provenance | chosen
+    made = [tplot_output.probability_series(series, title[0], found, fitted.classes, provenance)]
     for column, name in enumerate(fitted.classes):
-        hits = find_events(variable.times, found[:, column], threshold, gap)
+        hits = find_events(series.times, found[:, column], threshold, gap)
         if len(hits):
-            made.append(tplot_output.event_bars(variable, title[1 + column], hits, provenance | {"class": name}))
+            made.append(tplot_output.event_bars(series, title[1 + column], hits, provenance | {"class": name}))
     return made

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import pyspedas_manners
+from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, TimeError, VariableError
 from ..times import to_times
 from ..tplot import Variable
@@ -27,7 +27,7 @@ _PUT_AWAY = "tplot"
 _DAY_OF_YEAR = 8  # characters of YYYY-DDD
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def to_tplot(
     data: Any, name: str | None = None, times: Any = None, units: str | None = None, overwrite: bool = True
 ) -> list[str]:
@@ -38,13 +38,13 @@ def to_tplot(
     data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, or array
         A DataArray has one coordinate of times; its other coordinates become ``v`` or ``v1``, ``v2``, ``v3``. Of what
         hapiclient's ``hapi`` returns, each parameter becomes a variable, with fill values as NaN. Of an imager the
-        frames are read as asilib reads them, with station and place. An array goes with `times`.
+        frames are read as asilib reads them, with station and place. An array goes with ``times``.
     name : str, optional
         Of the variable; by default what the data are called. Before the names of the parameters of HAPI.
     times : array of times, shape (n,), optional
         Of an array: in any form that the verbs take, one for each sample.
     units : str, optional
-        By default what the data say.
+        By default as stated in the data.
     overwrite : bool
         False: existing variables of these names are an error.
     errors : {'log', 'raise'}
@@ -118,7 +118,7 @@ def to_xarray(name: str) -> DataArray:
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What was found in an object: values (n, ...), times, tables of the other axes, metadata."""
+    """Contents of an object: values (n, ...), times, tables of the other axes, metadata."""
 
     name: str
     times: np.ndarray
@@ -135,7 +135,7 @@ def _read(data: Any, name: str | None, times: Any) -> Iterator[_Read]:
     is_array = isinstance(data, (np.ndarray, list)) or (hasattr(data, "__array__") and not hasattr(data, "dims"))
     has_times = hasattr(data, "dims") or _is_speasy(data) or _is_hapi(data) or _is_imager(data)
     if times is not None and has_times:
-        raise ArgumentError("times", "given beside data that have their own", "Leave it out.")
+        raise ArgumentError("times", "given for data that have times", "Leave it out.")
     if hasattr(data, "data_vars"):
         remedy = "Give one of them: dataset[name]."
         raise ArgumentError("data", f"a Dataset with {', '.join(map(str, data.data_vars))}", remedy)
@@ -219,7 +219,7 @@ def _from_hapi(data: np.ndarray, meta: Mapping[str, Any], name: str | None) -> I
 
 
 def _is_listed(axis: Mapping[str, Any]) -> bool:
-    """Whether an axis tells its centers as numbers: they may be missing, or come with each record."""
+    """Return True if an axis lists its centers as numbers: they may be missing, or come with each record."""
     centers = axis.get("centers")
     return isinstance(centers, (list, tuple, np.ndarray)) and all(isinstance(one, (int, float)) for one in centers)
 
@@ -246,7 +246,7 @@ def _hapi_times(texts: np.ndarray) -> np.ndarray:
 
 
 def _calendar(text: str) -> str:
-    """The same time with month and day."""
+    """Return a time with month and day."""
     date, _, rest = text.partition("T")
     if len(date) == _DAY_OF_YEAR and date[4] == "-" and date[5:].isdigit():
         date = str(np.datetime64(date[:4], "D") + np.timedelta64(int(date[5:]) - 1, "D"))
@@ -307,7 +307,7 @@ def _check(one: _Read) -> None:
     if not len(one.times):
         raise VariableError(one.name, "there is no sample in it", "Give one or more.")
     if one.values.ndim > 4:
-        raise VariableError(one.name, f"{one.values.ndim - 1} axes beside time", "Tplot has three at most.")
+        raise VariableError(one.name, f"{one.values.ndim - 1} axes in addition to time", "Tplot has three at most.")
     back = np.flatnonzero(np.diff(one.times) < np.timedelta64(0, "ns"))
     if len(back):
         found = f"its times go back, from {one.times[back[0]]} to {one.times[back[0] + 1]}"

@@ -14,15 +14,16 @@ from .. import tplot
 from ..archive.archive import Archive
 from ..archive.index import Choice
 from ..archive.neighbors import NeighborGraph, nearest_others
-from ..conventions import nothing_found, pyspedas_manners, result_names
+from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..errors import ArgumentError
-from ..library.archived import Kept, open_kept
-from ..library.encoding import Choices
+from ..library.archived import ArchiveLibrary, open_archived
+from ..library.options import EncodingOptions
 from ..results import tplot_output
-from ..search.events import Events, join_hits, one_and_a_half
-from ..search.query import Query, query_records
+from ..search.events import Events, join_hits
+from ..search.query import Query, find_queries, parse_examples, query_records
 from ..search.scoring import centers_of, coherence_lag, less_unlike
-from ..times import cadence, to_timedelta64
+from ..search.settings import check_count
+from ..times import cadence, one_and_a_half, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -34,16 +35,22 @@ _Maker = Callable[..., tplot_output.Product]
 
 # Samples looked at first for each interval wanted, and how many times more at every further attempt.
 _FIRST, _MORE = 16, 4
-# Samples on each side of a query by which it is told how long its event lasts.
+# Samples on each side of a query from which the duration of its event is estimated.
 _AROUND = 4096
-# Products that novelty may cost beside the graph: some minutes on two cores.
+# Products that novelty may take in addition to the graph: some minutes on two cores.
 _MOST_PRODUCTS = 4e10
 
 
-@pyspedas_manners
+def _no_pairs() -> QTable:
+    """Return a table of duplicates without rows."""
+    return _table_of_pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), None)
+
+
+@pyspedas_convention()
 def find_nearest(
     archive: Archive | str | Path,
     like: Any = None,
+    *,
     k: int = 10,
     names: str | Sequence[str] | None = None,
     trange: Any = None,
@@ -84,19 +91,20 @@ def find_nearest(
     SimilarityError
         With ``errors='raise'``, for bad input.
     """
-    _check_count("k", k)
+    check_count("k", k)
     automatic = isinstance(exclude, str) and exclude == "auto"
     wanted = None if automatic else to_timedelta64(exclude, "exclude")
-    kept = open_kept(archive, names, trange, probe, Choices(usable_only=usable_only), {})
+    examples, unlikes = parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
+    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
     if kept is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
-    titles = result_names(kept.variables, newname, suffix, ("_similar",), overwrite)
-    queries, others = kept.queries(like), [] if unlike is None else kept.queries(unlike)
+    titles = result_names([one.name for one in kept.series], newname, suffix, ("_similar",), overwrite)
+    queries, others = find_queries(examples, kept), find_queries(unlikes, kept)
     question = _Question(
         kept,
         kept.choice,
-        centers_of([kept.embedded(query) for query in queries]).astype(np.float32),
-        centers_of([kept.embedded(query) for query in others]).astype(np.float32) if others else None,
+        centers_of([query.embeddings() for query in queries]).astype(np.float32),
+        centers_of([query.embeddings() for query in others]).astype(np.float32) if others else None,
     )
     gap = _length_of_event(question, queries) if wanted is None else wanted
     found, way = _nearest_intervals(question, queries, gap, k)
@@ -110,18 +118,19 @@ def find_nearest(
     }
     logger.info("%d intervals, searched by %s.", sum(len(one) for one in found), way)
     stored = []
-    for variable, intervals, (title,) in zip(kept.variables, found, titles, strict=True):
-        if len(intervals):
-            provenance = kept.provenance_of(variable) | query_records(queries, others) | about
-            made = tplot_output.event_bars(variable, title, intervals, provenance)
+    for series, events, (title,) in zip(kept.series, found, titles, strict=True):
+        if len(events):
+            provenance = series.provenance | query_records(queries, others) | about
+            made = tplot_output.event_bars(series, title, events, provenance)
             stored.append(tplot.write(made.variable, made.options))
     return stored
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def novelty(
     archive: Archive | str | Path,
     names: str | Sequence[str] | None = None,
+    *,
     trange: Any = None,
     probe: Any = None,
     exclude: Any = 60.0,
@@ -130,7 +139,7 @@ def novelty(
     overwrite: bool = True,
     usable_only: bool | None = None,
 ) -> list[str]:
-    """Tell of each sample how unlike everything else in the archive it is.
+    """Compute the novelty of each sample: its distance to the nearest other sample in the archive.
 
     Parameters
     ----------
@@ -138,7 +147,7 @@ def novelty(
     names, trange, probe, newname, suffix, overwrite, errors, usable_only
         As in `find_similar` with an archive. Only what is so chosen is compared.
     exclude : seconds, timedelta or Quantity
-        Samples of the same series as near in time as this do not count: they are alike because they are the same event.
+        Samples of the same series as near in time as this do not count: they are the same event.
 
     Returns
     -------
@@ -149,12 +158,12 @@ def novelty(
     Raises
     ------
     SimilarityError
-        With ``errors='raise'``, for bad input, or where it would take hours; the error says what to do.
+        With ``errors='raise'``, for bad input, or where it would take hours; the message states what to do.
     """
-    kept = open_kept(archive, names, trange, probe, Choices(usable_only=usable_only), {})
+    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
     if kept is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
-    titles = result_names(kept.variables, newname, suffix, ("_novelty",), overwrite)
+    titles = result_names([one.name for one in kept.series], newname, suffix, ("_novelty",), overwrite)
     apart = to_timedelta64(exclude, "exclude")
     chosen = _Chosen.of(kept)
     values = 1 - _nearest_apart(chosen, apart).astype(np.float64)
@@ -162,10 +171,11 @@ def novelty(
     return chosen.store(titles, values, tplot_output.novelty_series, about)
 
 
-@pyspedas_manners
+@pyspedas_convention()
 def clusters(
     archive: Archive | str | Path,
     names: str | Sequence[str] | None = None,
+    *,
     trange: Any = None,
     probe: Any = None,
     threshold: float | None = None,
@@ -175,7 +185,7 @@ def clusters(
     overwrite: bool = True,
     usable_only: bool | None = None,
 ) -> list[str]:
-    """Part the samples of an archive into groups of alike ones.
+    """Cluster the samples of an archive.
 
     Parameters
     ----------
@@ -183,9 +193,9 @@ def clusters(
     names, trange, probe, newname, suffix, overwrite, errors, usable_only
         As in `find_similar` with an archive.
     threshold : float, optional
-        Cosine of two samples that are alike. Default: what half of all samples reach with their `fewest`-th neighbor.
+        Cosine of two similar samples. Default: what half of all samples reach with their `fewest`-th neighbor.
     fewest : int
-        A sample with so many alike ones, itself included, is the core of a group.
+        A sample with so many similar ones, itself included, is the core of a group.
 
     Returns
     -------
@@ -199,16 +209,16 @@ def clusters(
 
     Notes
     -----
-    DBSCAN (Ester et al. 1996) on the graph of neighbors, by scikit-learn. Samples that follow each other are alike, so
-    that a group may be a single event; `duplicates` and `novelty` take times into account, this does not.
+    DBSCAN (Ester et al. 1996) on the graph of neighbors, by scikit-learn. Consecutive samples are similar:
+    a group may be a single event; `duplicates` and `novelty` take times into account, this does not.
     """
-    _check_count("fewest", fewest)
+    check_count("fewest", fewest)
     if threshold is not None and not -1 <= threshold <= 1:
         raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
-    kept = open_kept(archive, names, trange, probe, Choices(usable_only=usable_only), {})
+    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
     if kept is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
-    titles = result_names(kept.variables, newname, suffix, ("_cluster",), overwrite)
+    titles = result_names([one.name for one in kept.series], newname, suffix, ("_cluster",), overwrite)
     chosen = _Chosen.of(kept)
     graph = chosen.graph(max(fewest - 1, 1))
     if threshold is None:
@@ -218,15 +228,17 @@ def clusters(
     return chosen.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)
 
 
+@pyspedas_convention(_no_pairs, errors="raise")
 def duplicates(
     archive: Archive | str | Path,
     names: str | Sequence[str] | None = None,
+    *,
     trange: Any = None,
     probe: Any = None,
     threshold: float = 0.9999,
     exclude: Any = 60.0,
 ) -> QTable:
-    """Pairs of samples that are as good as the same: files under two names, a camera that stands still.
+    """Find pairs of nearly equal samples: files under two names, a camera that stands still.
 
     Parameters
     ----------
@@ -236,7 +248,7 @@ def duplicates(
     threshold : float
         Cosine of such a pair.
     exclude : seconds, timedelta or Quantity
-        Samples of the same series as near in time as this are not told.
+        Pairs of the same series as near in time as this are left out.
 
     Returns
     -------
@@ -248,11 +260,7 @@ def duplicates(
     SimilarityError
         For bad input.
     """
-    from astropy.table import QTable
-
-    from ..times import to_astropy
-
-    kept = open_kept(archive, names, trange, probe, Choices(usable_only=False), {})
+    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=False))
     apart = to_timedelta64(exclude, "exclude")
     first = second = np.zeros(0, np.int64)
     score, chosen = np.zeros(0), None
@@ -264,6 +272,12 @@ def duplicates(
         counted = (one < other) | ~(graph.neighbors[other] == one[:, None]).any(axis=1)
         counted &= ~chosen.same_event(one, other, apart)
         first, second, score = one[counted], other[counted], graph.scores[one, place][counted].astype(float)
+    return _table_of_pairs(first, second, score, chosen)
+
+
+def _table_of_pairs(first: np.ndarray, second: np.ndarray, score: np.ndarray, chosen: _Chosen | None) -> QTable:
+    from astropy.table import QTable
+
     order = np.argsort(-score, kind="stable")
     table = QTable()
     times = np.zeros(0, "datetime64[ns]") if chosen is None else chosen.times
@@ -277,9 +291,9 @@ def duplicates(
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What is looked for in which rows."""
+    """Directions of a query, and the rows that are searched."""
 
-    kept: Kept
+    kept: ArchiveLibrary
     choice: Choice | None
     centers: np.ndarray
     unlike: np.ndarray | None
@@ -294,7 +308,7 @@ class _Question:
         """All rows above some score, with their scores, best first; and whether these are all rows there are.
 
         What is nearest to each center is taken; below the worst of these another row may be better, so that only those
-        above are told. What is unlike only lowers scores, so that the bound holds with it as well.
+        above are returned. `unlike` only lowers scores, so that the bound holds with it as well.
         """
         rows, bound, whole = [], -np.inf, True
         for center in self.centers:
@@ -336,15 +350,16 @@ def _nearest_intervals(
     return _best_of_all(found, k), way
 
 
-def _joined(kept: Kept, rows: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> list[Events]:
+def _joined(kept: ArchiveLibrary, rows: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> list[Events]:
     """Rows as intervals of each series."""
     found = []
     for series in kept.series:
-        inside = np.flatnonzero((rows >= series.first) & (rows < series.first + len(series)))
+        first, times = series.indexed.first, series.times
+        inside = np.flatnonzero((rows >= first) & (rows < first + len(times)))
         inside = inside[np.argsort(rows[inside])]
-        at = rows[inside] - series.first
-        least = max(gap, one_and_a_half(series.start)) if len(at) else gap
-        found.append(join_hits(series.start[at], series.end[at], scores[inside], least))
+        at = rows[inside] - first
+        least = max(gap, one_and_a_half(times)) if len(at) else gap
+        found.append(join_hits(times[at], series.indexed.end[at], scores[inside], least))
     return found
 
 
@@ -355,14 +370,17 @@ def _best_of_all(found: list[Events], k: int) -> list[Events]:
     return [one.best(int((one.score >= least).sum())) for one in found]
 
 
-def _outside_queries(kept: Kept, queries: Sequence[Query], rows: np.ndarray, gap: np.timedelta64) -> np.ndarray:
-    """Which rows are further from every query of their own series than the gap: bool."""
+def _outside_queries(
+    kept: ArchiveLibrary, queries: Sequence[Query], rows: np.ndarray, gap: np.timedelta64
+) -> np.ndarray:
+    """Return which rows are further than the gap from every query of their own series: bool."""
     free = np.ones(len(rows), bool)
-    for variable, series in zip(kept.variables, kept.series, strict=True):
-        inside = (rows >= series.first) & (rows < series.first + len(series))
-        times = series.start[rows[inside] - series.first]
+    for series in kept.series:
+        first = series.indexed.first
+        inside = (rows >= first) & (rows < first + len(series.times))
+        times = series.times[rows[inside] - first]
         for query in queries:
-            if query.span is not None and query.samples.name == variable.name:
+            if query.variable == series.name:
                 near = (times >= query.span.start - gap) & (times <= query.span.end + gap)
                 free[np.flatnonzero(inside)[near]] = False
     return free
@@ -371,14 +389,14 @@ def _outside_queries(kept: Kept, queries: Sequence[Query], rows: np.ndarray, gap
 def _length_of_event(question: _Question, queries: Sequence[Query]) -> np.timedelta64:
     """Twice the longest time in which scores around a query lose their autocorrelation."""
     kept, longest = question.kept, np.timedelta64(0, "ns")
-    for variable, series in zip(kept.variables, kept.series, strict=True):
+    for series in kept.series:
         for query in queries:
-            if query.span is None or query.samples.name != variable.name:
+            if query.variable != series.name:
                 continue
-            middle = int(np.searchsorted(series.start, query.span.start))
-            first, last = max(middle - _AROUND, 0), min(middle + _AROUND, len(series))
-            scores = question.scores(np.arange(series.first + first, series.first + last)).astype(np.float64)
-            longest = max(longest, 2 * coherence_lag(scores) * cadence(series.start))
+            middle = int(np.searchsorted(series.times, query.span.start))
+            first, last = max(middle - _AROUND, 0), min(middle + _AROUND, len(series.times))
+            scores = question.scores(series.indexed.first + np.arange(first, last)).astype(np.float64)
+            longest = max(longest, 2 * coherence_lag(scores) * cadence(series.times))
     return longest
 
 
@@ -386,15 +404,15 @@ def _length_of_event(question: _Question, queries: Sequence[Query]) -> np.timede
 class _Chosen:
     """The samples that are compared with each other, in order of series and time."""
 
-    kept: Kept
+    kept: ArchiveLibrary
     rows: np.ndarray
     series: np.ndarray
     times: np.ndarray
 
     @classmethod
-    def of(cls, kept: Kept) -> _Chosen:
-        rows = [one.first + np.flatnonzero(mask) for one, mask in zip(kept.series, kept.searched, strict=True)]
-        times = [one.start[mask] for one, mask in zip(kept.series, kept.searched, strict=True)]
+    def of(cls, kept: ArchiveLibrary) -> _Chosen:
+        rows = [one.indexed.first + np.flatnonzero(one.searched) for one in kept.series]
+        times = [one.times[one.searched] for one in kept.series]
         number = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
         return cls(kept, np.concatenate(rows), number, np.concatenate(times))
 
@@ -403,23 +421,21 @@ class _Chosen:
 
     @property
     def names(self) -> np.ndarray:
-        """Of the series of each."""
-        return np.array([one.name for one in self.kept.variables])[self.series]
+        """Name of the series of each sample."""
+        return np.array([one.name for one in self.kept.series])[self.series]
 
     def store(self, titles: Sequence[tuple[str]], values: np.ndarray, make: _Maker, about: dict[str, Any]) -> list[str]:
         """A value for each of them as a variable of each series, NaN for samples that are not compared."""
         stored = []
-        for number, (variable, searched, (title,)) in enumerate(
-            zip(self.kept.variables, self.kept.searched, titles, strict=True)
-        ):
-            series = np.full(len(variable.times), np.nan)
-            series[searched] = values[self.series == number]
-            made = make(variable, title, series, self.kept.provenance_of(variable) | about)
+        for number, (series, (title,)) in enumerate(zip(self.kept.series, titles, strict=True)):
+            found = np.full(len(series.times), np.nan)
+            found[series.searched] = values[self.series == number]
+            made = make(series, title, found, series.provenance | about)
             stored.append(tplot.write(made.variable, made.options))
         return stored
 
     def embeddings(self) -> np.ndarray:
-        """Of all, float32 (n, dimension); ArgumentError where they are too many for the memory."""
+        """Return all embeddings, float32 (n, dimension); ArgumentError if they exceed the memory."""
         index = self.kept.index
         size = 4 * len(self) * self.kept.archive.identity.dimension
         if not index.in_memory and size > index.memory:
@@ -430,11 +446,11 @@ class _Chosen:
         return index.embeddings(slice(None) if len(self) == len(index) else self.rows)
 
     def graph(self, k: int) -> NeighborGraph:
-        """Who is whose neighbor among them."""
+        """Return the graph of neighbors among the samples."""
         return self.kept.archive.graph(self.embeddings(), k)
 
     def same_event(self, one: np.ndarray, other: np.ndarray, apart: np.timedelta64) -> np.ndarray:
-        """Which pairs are of one series and no further apart than that: bool."""
+        """Return which pairs are of one series and no further apart than `apart`: bool."""
         return (self.series[one] == self.series[other]) & (np.abs(self.times[one] - self.times[other]) <= apart)
 
 
@@ -485,8 +501,3 @@ def _groups(graph: NeighborGraph, threshold: float, fewest: int) -> np.ndarray:
     renumbered = np.full(len(numbers) + 1, -1)
     renumbered[numbers[np.argsort(-counts, kind="stable")]] = np.arange(len(numbers))
     return renumbered[found]
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ArgumentError(name, f"found {value!r}", "Give a number, 1 or more.")

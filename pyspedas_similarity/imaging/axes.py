@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# A bulk velocity within a thousandth of the field's direction does not say where perp1 points.
+# A bulk velocity within a thousandth of the field's direction does not define perp1.
 _LEAST_ACROSS = 1e-3
 
 

@@ -1,4 +1,4 @@
-r"""What stands still in a camera's images: a running quantile in time.
+r"""Static background of a camera's images: a running quantile in time.
 
 brightness
    |    /\  arc          __/\__    the quantile of the frames in a window around each knot,

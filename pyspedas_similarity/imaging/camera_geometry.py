@@ -1,4 +1,4 @@
-r"""Where a camera looks, where its light comes from, and the maps that frames of several cameras share.
+r"""Geometry of cameras: directions of pixels, positions of emission, and common maps of several cameras.
 
 Light that a pixel sees is taken to come from one height, where the line of sight pierces it::
 
@@ -29,7 +29,7 @@ _DIPOLE_NT = (-29404.8, -1450.9, 4652.5)
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Where the pixels of a camera look.
+    """Directions of the pixels of a camera.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Map:
 def emission_position(
     azimuth: np.ndarray, elevation: np.ndarray, latitude: float, longitude: float, height_km: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where lines of sight pierce a height.
+    """Return the positions where lines of sight reach a height.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def emission_position(
 def direction_of(
     latitude: np.ndarray, longitude: np.ndarray, height_km: float, site: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where a camera sees a point: the inverse of `emission_position`.
+    """Return the direction of a point from a camera: the inverse of `emission_position`.
 
     Parameters
     ----------
@@ -157,15 +157,6 @@ def from_offsets(
     sine = np.sin(start) * np.cos(arc) + np.cos(start) * np.sin(arc) * np.cos(bearing)
     turned = np.arctan2(np.sin(bearing) * np.sin(arc) * np.cos(start), np.cos(arc) - np.sin(start) * sine)
     return np.degrees(np.arcsin(sine)), (center[1] + np.degrees(turned) + 180) % 360 - 180
-
-
-def dipole_coordinates(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Latitude and longitude in the centered dipole of IGRF-13 for 2020, degrees.
-
-    A dipole is within some degrees of corrected geomagnetic coordinates; it is exact enough for the direction of arcs,
-    not for comparing latitudes across the globe.
-    """
-    return _to_dipole(np.asarray(latitude, float), np.asarray(longitude, float))
 
 
 def _direction(azimuth: np.ndarray, elevation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

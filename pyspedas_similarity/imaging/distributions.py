@@ -1,6 +1,6 @@
 """Velocity distributions to images, all samples at once.
 
-      v_y                      Angles of FPI say where an instrument looks. A particle seen in look direction
+      v_y                      Angles of FPI are look directions. A particle seen in look direction
   look |  / velocity           (azimuth, polar) flies the other way: along azimuth + 180 degrees and
    dir |/                      180 degrees - polar. Velocities here are those of the particles.
 -------+------- v_x
@@ -37,7 +37,7 @@ _ENERGY_STEPS = 8192
 
 @dataclass(frozen=True)
 class _Placement:
-    """Where the grid of velocities lies for each sample: v = unit * (grid @ axes) + center."""
+    """Velocity grid of each sample: v = unit * (grid @ axes) + center."""
 
     axes: np.ndarray
     unit: np.ndarray
@@ -240,7 +240,7 @@ def nearest_polar(table: np.ndarray, angle: np.ndarray) -> np.ndarray:
 def nearest_energy(table: np.ndarray, speed: np.ndarray, species: str) -> tuple[np.ndarray, np.ndarray]:
     """Bin (int32) of the nearest energy on the logarithmic axis, and whether the table reaches so far.
 
-    A fine table of steps in the logarithm stands for a search, which would take ten times as long; it puts the edges of
+    A fine table of logarithmic steps replaces a search, which would take ten times as long; it puts the edges of
     the bins right to a few parts in ten thousand of the speed.
     """
     lowest, highest, steps = _energy_steps(table.tobytes(), species)

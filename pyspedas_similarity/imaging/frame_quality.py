@@ -1,4 +1,4 @@
-r"""Which frames of a camera are worth encoding, and in which something happens.
+r"""Quality and activity of camera frames.
 
 Each frame is judged alone; only a duplicate is found by the frame before. Gain and offset do not matter: brightness is
 counted from the dark corners outside the lens's disc, and noise is measured in the frame::
@@ -14,7 +14,7 @@ counted from the dark corners outside the lens's disc, and noise is measured in 
 What decides: a sky through which stars are seen is clear; aurora is structure on it, 6 % of the light around and more.
 A frame without stars is cloud, unless its structure is so strong that no cloud can have it: bright aurora hides stars.
 Broken or thin cloud that lets stars through counts as usable, and as active where its edges are strong enough: one
-frame cannot tell it from patches. Of simulated cloudy frames, half of them of broken cloud, half come through. Diffuse
+frame cannot be distinguished from patches. Of simulated cloudy frames, half of them of broken cloud, half pass. Diffuse
 glow without edges is not active.
 
 Thresholds lie in the middle of the gaps between the kinds of frames of two witnesses, real files and simulated nights.
@@ -40,7 +40,7 @@ Overlay = tuple[float, float, float, float]
 _GRID = 128
 SMALLEST_FRAME = 64
 _CORNER_RADIUS, _DISC_RADIUS = 1.12, 0.95
-# Of the polynomial that stands for smooth glow, and Gaussian scales as shares of the frame: 1.6 and 8 pixels of 128.
+# Degree of the polynomial for smooth glow, and Gaussian scales as shares of the frame: 1.6 and 8 pixels of 128.
 _DEGREE = 6
 _SIGMAS = (0.8 / 64, 4 / 64)
 _STRONGEST = 0.95
@@ -110,7 +110,7 @@ class GateRules:
 
 @dataclass(frozen=True, eq=False)
 class FrameQuality:
-    """What the gate says of n frames.
+    """Flags and activity of n frames.
 
     Attributes
     ----------
@@ -131,12 +131,12 @@ class FrameQuality:
 
     @property
     def usable(self) -> np.ndarray:
-        """Whether each frame is usable: bool, shape (n,)."""
+        """Usable frames: bool, shape (n,)."""
         return self.flag == FLAGS["usable"]
 
     @property
     def active(self) -> np.ndarray:
-        """Whether something happens in each frame: bool, shape (n,)."""
+        """Active frames: bool, shape (n,)."""
         return self.activity >= 1
 
     def __str__(self) -> str:
@@ -144,7 +144,7 @@ class FrameQuality:
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def at(self, chosen: np.ndarray) -> FrameQuality:
-        """What it says of some of the frames, chosen by index or bool."""
+        """Return flags and activity of some frames, chosen by index or bool."""
         features = {name: values[chosen] for name, values in self.features.items()}
         return FrameQuality(self.flag[chosen], self.activity[chosen], MappingProxyType(features))
 
@@ -228,7 +228,7 @@ def _decide(features: Mapping[str, np.ndarray], activity: np.ndarray, rules: Gat
 
 
 def _repeats(frames: np.ndarray, previous: np.ndarray | None, hidden: np.ndarray | None) -> np.ndarray:
-    """Whether each frame equals the one before, overlays left out."""
+    """Return which frames equal the previous one outside of overlays: bool."""
     same = np.zeros(len(frames), bool)
     for i in range(len(frames)):
         before = frames[i - 1] if i else previous
@@ -269,7 +269,7 @@ def _features(frames: np.ndarray, sky: _Sky, rules: GateRules) -> dict[str, np.n
 
 
 def _most(dtype: np.dtype) -> float:
-    """What a pixel has that is flooded with light."""
+    """Return the value of a saturated pixel."""
     return np.iinfo(dtype).max if dtype.kind in "ui" else np.inf
 
 
@@ -323,7 +323,7 @@ def _remove_points(light: np.ndarray, sky: _Sky, noise: np.ndarray, level: np.nd
 
 
 def _remove_moon(light: np.ndarray, sky: _Sky, level: np.ndarray, least: float) -> np.ndarray:
-    """Whether there is a bright disc in a round halo; disc and halo are taken off `light`."""
+    """Return True if there is a bright disc in a round halo; both are subtracted from `light`."""
     brightest = np.where(sky.disc, light, -np.inf).reshape(len(light), -1).argmax(axis=1)
     peak = light.reshape(len(light), -1)[np.arange(len(light)), brightest]
     found = peak >= np.maximum(least * level, _TINY)
@@ -393,7 +393,7 @@ class _Kernel:
         rows, columns = (
             np.exp(-0.5 * ((np.arange(size)[:, None] - np.arange(size)) / sigma) ** 2) for size in mask.shape
         )
-        # Without its tails, which nobody misses: numbers near the smallest there are make products slow.
+        # Without its tails, which have no effect: numbers near the smallest representable make products slow.
         rows, columns = (np.where(kernel > 1e-6, kernel, 0) for kernel in (rows, columns))
         weight = np.where(mask, rows @ mask @ columns, 1)
         return cls(sigma, rows.astype(np.float32), columns.astype(np.float32), (mask / weight).astype(np.float32))
@@ -405,7 +405,7 @@ class _Kernel:
 
 @dataclass(frozen=True, eq=False)
 class _Sky:
-    """What depends on the shape of the frames only. Indices are of flattened frames, boolean masks are grids.
+    """Masks and indices that depend on the frame shape only. Indices are of flattened frames, masks are grids.
 
     `factor` frame pixels along each side make one of the grid, in which points are looked for; two of the grid make
     one of the half grid, in which structure is.
@@ -481,7 +481,7 @@ def _distance(shape: tuple[int, int]) -> np.ndarray:
 
 
 def _squares(mask: np.ndarray) -> np.ndarray:
-    """Where a pixel and those to the right, below and below right are all in the mask."""
+    """Return where a pixel and its neighbors to the right, below and below right are in the mask."""
     whole = mask.copy()
     whole[:-1, :-1] &= mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
     whole[-1], whole[:, -1] = False, False

@@ -1,4 +1,4 @@
-"""Camera frames to images, each step of which `FrameRecipe` tells.
+"""Images of camera frames; `FrameRecipe` describes each step.
 
 Rows and columns stay as they are in the frame, or are projected: north up and east to the right, as seen on a map.
 """
@@ -89,12 +89,6 @@ def resampled_frames(
         rows = slice(start, start + _BLOCK)
         images[rows, plan.mask] = _resampled(frames[rows], recipe, plan).T
     return images
-
-
-def circular_mask(recipe: FrameRecipe) -> np.ndarray:
-    """Pixels inside the recipe's circle in the middle of the frame: bool, shape (pixels, pixels)."""
-    axis = np.arange(recipe.pixels) - (recipe.pixels - 1) / 2
-    return np.hypot(axis[:, None], axis) <= recipe.mask_radius * recipe.pixels / 2
 
 
 def _plan(frames: np.ndarray, recipe: FrameRecipe, view: View | None, disc: Disc | None) -> Sampling:

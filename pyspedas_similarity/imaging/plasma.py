@@ -155,7 +155,7 @@ def moments(measured: Distributions, energy_min_ev: float = 0.0) -> Moments:
     speed, width = _speeds(measured, energy_min_ev)
     solid = np.sin(polar) * np.gradient(polar) * 2 * np.pi / measured.azimuth.shape[1]
     # Sums over the polar angle with the weights of 1, of the components across the axis and along it. The polar table
-    # is one for all samples on FPI; where it is not, the first stands for all.
+    # is one for all samples on FPI; elsewhere that of the first sample is used for all.
     flux, across, along = (np.einsum("tape,p->tae", density, solid * w) for w in (1, np.sin(polar), np.cos(polar)))
     weight = speed**2 * width * 1e15  # km^3/s^3 to cm^3/s^3
     number = (flux.sum(axis=1) * weight).sum(axis=1)

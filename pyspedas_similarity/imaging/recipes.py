@@ -18,7 +18,7 @@ from ..errors import ArgumentError
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the recipes have in common; see its children."""
+    """Base class of the recipes."""
 
     kind: ClassVar[str] = ""
     version: ClassVar[int] = 1
@@ -35,7 +35,7 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits that stand for every choice in it."""
+        """Sixteen hexadecimal digits that identify every choice in it."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -50,10 +50,10 @@ _INSTRUMENT_PLANES = ("xy", "xz", "yz")
 
 @dataclass(frozen=True)
 class DistributionRecipe(Recipe):
-    """How a 3-D velocity distribution becomes planes of velocity space.
+    """Recipe for planes of velocity space from a 3-D velocity distribution.
 
     Phase space density is looked up at the nearest instrument bin for points on a regular grid of velocities. Where
-    points are averaged they stand for equal volumes of velocity space, so that bins weigh as they should, by v^2 dv and
+    points are averaged they represent equal volumes of velocity space, so that bins are weighted by v^2 dv and
     solid angle. What each choice does to retrieval is measured in docs/benchmarks.
 
     Attributes
@@ -71,7 +71,7 @@ class DistributionRecipe(Recipe):
         Half width of a plane, in that unit.
     depth : int
         Layers, one pixel apart, averaged on each side of the plane. 0 is a cut; half of `pixels` is all of velocity
-        space. Some layers steady the image against counting noise and keep a beam in it that lies beside the cut.
+        space. Some layers reduce counting noise in the image and keep a beam next to the cut.
     subtract_velocity : bool
         Put the bulk velocity at the center, which takes the flow out of the image.
     density_unit : {'absolute', 'thermal'}
@@ -144,11 +144,11 @@ class DistributionRecipe(Recipe):
 
     @property
     def field_aligned(self) -> bool:
-        """Whether the planes are those of the field."""
+        """True if the planes are aligned with the magnetic field."""
         return self.planes[0] in _FIELD_PLANES
 
     def without_field(self) -> DistributionRecipe:
-        """The same in the axes of the measurement, where no magnetic field is known."""
+        """Return the recipe in the axes of the measurement, for data without magnetic field."""
         if not self.field_aligned:
             return self
         planes = tuple(_INSTRUMENT_PLANES[_FIELD_PLANES.index(plane)] for plane in self.planes)
@@ -157,7 +157,7 @@ class DistributionRecipe(Recipe):
 
 @dataclass(frozen=True)
 class FrameRecipe(Recipe):
-    """How a camera frame becomes an image, step by step in this order. What each costs: docs/benchmarks.
+    """Recipe for an image of a camera frame; the steps are applied in this order. Their cost: docs/benchmarks.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class FrameRecipe(Recipe):
         and columns the imager is given. They carry no weight; a pixel of which they cover more than half is NaN.
     dark : {'none', 'corners'}
         'corners' takes off each frame's median in its four corners, outside the lens' disc. The stretch takes any
-        offset off by itself: this matters with `vignetting` and for a background over a changing dark level. Where
+        offset off already: this matters with `vignetting` and for a background over a changing dark level. Where
         corners are not dark, as in movies, what is there is taken off all the same.
     vignetting : float
         Share of the light that the lens loses at the circle's rim, growing with the square of the distance; 0 is off.
@@ -201,7 +201,7 @@ class FrameRecipe(Recipe):
         Percentiles inside the mask that become 0 and 1, so that frames of any gain can be compared.
     curve : {'linear', 'asinh'}
         From 0 to 1 of the stretch. 'asinh' is linear to about 0.1 and logarithmic above (Lupton et al. 1999,
-        doi 10.1086/301004), to see a faint arc beside a bright breakup.
+        doi 10.1086/301004), to show a faint arc next to a bright breakup.
     contrast_pixels : float
         Standard deviation of the neighborhood whose mean (the background) is taken off and whose standard deviation
         divides the rest: local contrast normalization (Jarrett et al. 2009, doi 10.1109/ICCV.2009.5459469), which
@@ -256,7 +256,7 @@ class FrameRecipe(Recipe):
 
     @property
     def needs_view(self) -> bool:
-        """Whether images can only be made where it is known where the camera's pixels look."""
+        """True if images need the directions of the camera's pixels."""
         return self.projection != "none" or self.least_elevation is not None
 
     def _check_rectangles(self) -> None:
@@ -283,7 +283,7 @@ class FrameRecipe(Recipe):
 
 @dataclass(frozen=True)
 class SpectrumRecipe(Recipe):
-    """How energy spectra by pitch angle, or by look direction, become an image.
+    """Recipe for an image of energy spectra by pitch angle or look direction.
 
     Columns are energy, on a common logarithmic grid, ascending to the right. Rows are pitch angle from 0 to 180
     degrees, ascending upward, or looks in the order of the instrument.
@@ -331,7 +331,7 @@ class SpectrumRecipe(Recipe):
 
 @dataclass(frozen=True)
 class WindowRecipe(Recipe):
-    """How stretches of a spectrogram (time, energy) or of reduced distributions (time, velocity) become images.
+    """Recipe for images of windows of a spectrogram (time, energy) or of reduced distributions (time, velocity).
 
     Time is to the right, energy or velocity upward. Length and stride are in seconds because the same number of samples
     would be another structure in data of another cadence; both have to be chosen, since no length suits bow shock and

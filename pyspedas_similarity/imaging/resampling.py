@@ -1,4 +1,4 @@
-"""Which pixels of a camera make up each pixel of an image: one sparse matrix from frame to image.
+"""Resampling of camera frames to images by a sparse matrix.
 
 Pixels of the image are averages over their area. Where rows and columns stay, shares of the frame's pixels are exact;
 on projections points are laid inside each pixel of the image, no farther apart than the pixels of the camera, and each
@@ -33,7 +33,7 @@ _RAYS, _EDGE_LEVEL, _MOST_FRAMES, _CLOSE = 180, 0.25, 40, 0.02
 
 @dataclass(frozen=True)
 class Disc:
-    """Where the lens shows the sky, in pixels of the frame; the middle of the first pixel is row 0, column 0."""
+    """Disc of the sky in pixels of the frame; the middle of the first pixel is row 0, column 0."""
 
     row: float
     column: float
@@ -52,7 +52,7 @@ class Disc:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a frame is resampled.
+    """Resampling of a frame.
 
     Attributes
     ----------
@@ -318,7 +318,7 @@ class _Places:
         known = np.isfinite(slopes).all(axis=(2, 3))
         known[known] = np.abs(np.linalg.det(slopes[known])) > 0
         if not known.any():
-            raise VariableError("skymap", "it tells of no pixels where they look", "Give another skymap.")
+            raise VariableError("skymap", "it has no directions of pixels", "Give another skymap.")
         self._pixels, self._directions = np.argwhere(known), plane[known]
         self._inverse = np.linalg.inv(slopes[known])
         self._tree = KDTree(self._directions)

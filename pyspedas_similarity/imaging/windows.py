@@ -32,7 +32,7 @@ def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, rec
     flux : numpy.ndarray, shape (n, first, second)
         Flux, phase space density, counts; NaN, infinite or negative where nothing was measured.
     first, second : numpy.ndarray, shape (bins,) or (n, bins)
-        Pitch angle in degrees (or look number) and energy, in the order that the recipe's ``energy_axis`` says; in any
+        Pitch angle in degrees (or look number) and energy, in the order of the recipe's ``energy_axis``; in any
         order of values, NaN where a bin has none.
     recipe : SpectrumRecipe
 
@@ -76,7 +76,7 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
     values : numpy.ndarray, shape (n, length, bins)
         Successive spectra of each window; NaN, infinite or negative where nothing was measured.
     times : numpy.ndarray of datetime64, shape (n, length)
-        Time of each spectrum. A one-dimensional table (length,) says that no window has a gap.
+        Time of each spectrum. A one-dimensional table (length,) means that no window has a gap.
     axis : numpy.ndarray, shape (bins,) or (n, length, bins)
         Energy or velocity of each bin.
     recipe : WindowRecipe
@@ -112,7 +112,7 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
 
 
 def has_gap(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
-    """Whether a step inside a window exceeds one and a half cadences, bool (n,).
+    """Return which windows have a step of more than one and a half cadences, bool (n,).
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _weights(tables: np.ndarray, limits: tuple[float, float], pixels: int, logar
 
 
 def _shares(places: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The same for one table; all 0 where it has fewer than two values."""
+    """Return the widths of one table; all 0 if it has fewer than two values."""
     shares = np.zeros((len(edges) - 1, len(places)))
     usable = np.isfinite(places)
     centers, which, sharing = np.unique(places[usable], return_inverse=True, return_counts=True)

@@ -1,6 +1,6 @@
 """Files of all-sky imagers: THEMIS CDF frames and thumbnails, raw streams of the University of Calgary, and skymaps.
 
-Frames come as the files have them, rows and columns unturned, and say how they lie. No size that a file tells of itself
+Frames come as the files have them, rows and columns unturned, with their orientation as metadata. No size in a file
 is believed before it is known to fit.
 """
 
@@ -26,7 +26,7 @@ from .isolated_reader import IsolatedCdf, read_sav
 # camera of that archive 10 MB. A stream is three times in memory while it is read.
 _MOST_BYTES, _MOST_STREAM_BYTES, _MOST_SKYMAP_BYTES = 2**30, 2**26, 2**26
 _SMALLEST_SIDE, _LARGEST_SIDE = 8, 4096
-# Frames that cdflib is asked for at once: it needs several times the memory of what it reads.
+# Frames read by cdflib at once: it needs several times the memory of what it reads.
 _BLOCK = 128
 # Integer types of CDF and their bytes (CDF Internal Format Description 3.9, table 2.5): INT1, 2, 4, UINT1, 2, 4.
 _INTEGERS = {1: 1, 2: 2, 4: 4, 11: 1, 12: 2, 14: 4}
@@ -41,7 +41,7 @@ _MAPS = ("azimuth", "elevation", "map_latitude", "map_longitude")
 _ABOUT = ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")
 _DEGREES = {"azimuth": (0, 360), "elevation": (-90, 90), "map_latitude": (-90, 90), "map_longitude": (-360, 360)}
 
-# How the frames of both forms lie, as a frame's attributes tell it. CDF: shown by the stars of Gakona,
+# Orientation of the frames of both forms, as attributes of frames. CDF: shown by the stars of Gakona,
 # tests/real_data/test_orientation.py. Raw streams: as asilib takes them, whose skymaps it turns with the frames.
 _CDF_TURNED = {"first_row": "south", "first_column": "west"}
 _STREAM_TURNED = {"first_row": "north", "first_column": "east"}
@@ -51,7 +51,7 @@ _AGAIN = "Remove the file and load again."
 
 @dataclass(frozen=True, eq=False)
 class Skymap(View):
-    """Where the pixels of a camera look, as a skymap file tells it.
+    """Directions of the pixels of a camera from a skymap file.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Skymap(View):
     map_longitude: np.ndarray
 
     def turned(self) -> Skymap:
-        """The same for an array whose rows and columns both run the other way."""
+        """Return the skymap of an array with reversed rows and columns."""
         return replace(self, **{key: getattr(self, key)[..., ::-1, ::-1] for key in _MAPS})
 
 
@@ -96,7 +96,7 @@ class FrameFile:
     Raises
     ------
     LoadError
-        If the file is not whole, is no CDF, holds other frames or those of several cameras, or tells impossible sizes.
+        If the file is incomplete, is no CDF, holds other frames or those of several cameras, or has impossible sizes.
     """
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
@@ -133,7 +133,7 @@ class FrameFile:
         return Variable(self.name, self.times[rows], values, attributes=attributes)
 
     def ends(self, rows: np.ndarray) -> Variable | None:
-        """The ends of the exposures as ``<name>_tend``, unix seconds, or None where the file does not tell them."""
+        """Return the ends of the exposures as ``<name>_tend``, unix seconds, or None if the file has none."""
         name = f"{self.name}_tend"
         if name not in self._there or self._records(name) != len(self.times) or len(rows) == 0:
             return None
@@ -164,7 +164,7 @@ class FrameFile:
         return count, (shape[0], shape[1])
 
     def _records(self, name: str) -> int:
-        """How many scalars a variable has, 0 where there is none."""
+        """Return the number of scalars of a variable, 0 if there is none."""
         info = self._cdf.varinq(name) if name in self._there else None
         return info.Last_Rec + 1 if info is not None and not info.Dim_Sizes and info.Rec_Vary else 0
 
@@ -366,7 +366,7 @@ def _next_frame(path: Path, content: bytes, at: int, number: int) -> tuple[dict[
             comments[pair[1]] = pair[2].strip()
     columns, rows, largest = sizes
     if not all(_SMALLEST_SIDE <= size <= _LARGEST_SIDE for size in (columns, rows)) or not 0 < largest < 2**16:
-        found = f"frame {number + 1} says it has {columns} x {rows} pixels up to {largest}"
+        found = f"frame {number + 1} states {columns} x {rows} pixels up to {largest}"
         raise LoadError(str(path), found, _AGAIN)
     dtype = np.dtype(">u2" if largest > 255 else "u1")
     start = position + 1  # one byte of white space ends the header
@@ -402,7 +402,7 @@ def _two_sizes(path: Path, one: tuple, other: tuple, which: str, number: int = 0
 def _stream_name(file: _StreamFile) -> str:
     names = [file.comments.get(f"{part} unique ID", "").lower() for part in ("Project", "Site")]
     if not all(re.fullmatch(r"[a-z0-9-]{2,16}", name) for name in names):
-        found = "its header does not tell project and site"
+        found = "its header has no project and site"
         raise LoadError(str(file.path), found, "Give files as the archive has them.")
     project, site = names
     return f"thg_asf_{site}" if project.startswith("themis") else f"{project}_asf_{site}"
@@ -414,7 +414,7 @@ def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
     for key, name in (("latitude", "Geodetic latitude"), ("longitude", "Geodetic Longitude")):
         try:
             about[key] = float(file.comments[name])
-        except (KeyError, ValueError):  # a station that does not say where it is keeps its frames
+        except (KeyError, ValueError):  # a station without coordinates keeps its frames
             continue
     return {"units": "counts", "coord_sys": "", **about, **_STREAM_TURNED}
 

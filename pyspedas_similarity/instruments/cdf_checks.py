@@ -1,6 +1,6 @@
-"""What a CDF file says of itself, checked before a reader believes it.
+"""Checks of the records of a CDF file, before it is read.
 
-A CDF is a list of records that point to each other. Readers follow the pointers and allocate what sizes tell, so that
+A CDF is a list of records that point to each other. Readers follow the pointers and allocate stated sizes, so that
 a few changed bytes send them round in circles or make them ask for gigabytes. Here every record is looked at once,
 without expanding anything:
 
@@ -8,7 +8,7 @@ without expanding anything:
                -> attributes -> entries
 
 Each has to lie within the file, to be of the kind that is expected there and to be pointed at once; all together may
-not be longer than the file; and what the blocks hold has to be what their variable says.
+not be longer than the file; and the content of blocks must match their variable.
 
 The layouts are those of the CDF Internal Format Description 3.9, chapter 2. Offsets have 8 bytes in version 3 and 4
 in version 2, where names are shorter; the order of the fields is the same.
@@ -108,12 +108,12 @@ def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
 
 
 def may_expand(packed_bytes: int, expanded_bytes: int) -> bool:
-    """Whether so many bytes of a file may hold so many bytes of values."""
+    """Return True if a number of bytes in a file may hold a number of bytes of values."""
     return expanded_bytes <= min(_MOST_BYTES, max(_UNSUSPECTED_BYTES, _MOST_EXPANSION * packed_bytes))
 
 
 def identity_of(path: str | Path) -> tuple[int, ...]:
-    """What changes when a file is swapped for another or written to."""
+    """Return numbers that change when a file is replaced or written to."""
     return _identity(Path(path).stat())
 
 
@@ -173,7 +173,7 @@ class _Walk:
             raise self._wrong("its variables are in other files")
         fields = self._record(place, _GDR)
         if self.size != fields[3] + (_CHECKSUM_BYTES if flags & _MD5 == _MD5 else 0):
-            raise self._wrong(f"it has {self.size} bytes and says {fields[3]}")
+            raise self._wrong(f"it has {self.size} bytes and states {fields[3]}")
         return flags, (place, *fields)
 
     def _record(self, at: int, *kinds: int) -> tuple[int, ...]:
@@ -206,11 +206,11 @@ class _Walk:
         return struct.calcsize(">" + form.replace("w", self._word))
 
     def _behind(self, at: int, kind: int) -> int:
-        """Where that begins which follows the fields of a record."""
+        """Return the offset of the data after the fields of a record."""
         return at + self._length("wi" + _FIELDS[kind])
 
     def _chain(self, at: int, count: int, kind: int) -> Iterator[int]:
-        """Offsets of records that each tell the next one in their first field."""
+        """Return the offsets of records that each point to the next one in their first field."""
         for _ in range(count):
             following = self._record(at, kind)[0]
             yield at
@@ -305,7 +305,7 @@ class _Walk:
             packed = self._fields(at, kind)[1]
             if not 18 <= packed <= at + size - place:
                 raise self._wrong(f"{name} has a block of {packed} bytes at {at}")
-            # The last four bytes of gzip tell the length, modulo 2^32, of what was packed (RFC 1952, section 2.3).
+            # The last four bytes of gzip hold the length, modulo 2^32, of the content (RFC 1952, section 2.3).
             held = int.from_bytes(self._bytes(place + packed - 4, 4), "little")
             self._blocks.append((place, packed, held))
         if held < expected:
@@ -328,10 +328,10 @@ class _Walk:
     def _check_expansion(self) -> None:
         held = max(self._expanded, sum(held for _, _, held in self._blocks))
         if not may_expand(self.size, held):
-            raise self._wrong(f"{self.size} bytes say that they expand to {held}")
+            raise self._wrong(f"{self.size} bytes are stated to expand to {held}")
 
     def _inflate(self, at: int, packed: int, held: int) -> None:
-        """A block expands to as many bytes as it says, and to what was packed."""
+        """Check that a block expands to the stated number of bytes, and to the stated content."""
         inflate, left, found = zlib.decompressobj(31), packed, 0
         self.file.seek(at)
         while left and not inflate.eof and found <= held:

@@ -10,7 +10,7 @@ from .cdf_checks import check_cdf, identity_of
 
 
 def load_checked(loader: Callable[..., Any], **options: Any) -> list[str]:
-    """Let a loader bring its files, check each, and let it read them.
+    """Download files with a loader, check each, then load them.
 
     Parameters
     ----------

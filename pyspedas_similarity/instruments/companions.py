@@ -1,4 +1,4 @@
-"""What belongs to a distribution: field, velocity, errors, flags, found by name or given.
+"""Companions of a distribution: field, velocity, errors and flags, found by name or given.
 
 They travel with the variable as further coordinates (``field``, ``velocity``, ``error``, ``flags``), one row for each
 sample, so that whatever takes part of the samples takes part of them too.
@@ -114,7 +114,7 @@ class Gaps:
                 self._lost[name] = self._lost.get(name, 0) + lost
 
     def warn(self, name: str, recipe: DistributionRecipe) -> None:
-        """Say so once, if there are any."""
+        """Warn once of the gaps, if there are any."""
         if self._lost:
             lost = ", ".join(f"{count} of {self._total} for {companion}" for companion, count in self._lost.items())
             wider = f"wider than {recipe.gap:g} cadences"

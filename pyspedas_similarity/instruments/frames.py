@@ -1,7 +1,7 @@
 """Camera frames of a variable: how they are turned, where they look, their background, whether they are usable.
 
-A variable says in ``attributes['data_att']`` which side of the sky its ``first_row`` ('north' or 'south') and its
-``first_column`` ('west' or 'east') are on, where its reader knows; others are taken as they are.
+``attributes['data_att']`` states which side of the sky the ``first_row`` ('north' or 'south') and the
+``first_column`` ('west' or 'east') are on, where the reader provides it; others are taken as they are.
 ``attributes['skymap']`` is a `View` of its rows and columns.
 """
 
@@ -67,12 +67,12 @@ def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
 
 
 def _flipped(view: View, axis: int) -> View:
-    """The same view for an array that runs the other way along an axis."""
+    """Return the view of an array that is reversed along an axis."""
     return View(view.latitude, view.longitude, np.flip(view.azimuth, axis), np.flip(view.elevation, axis))
 
 
 def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
-    """The same with what the recipe takes from all frames together among the attributes: disc and background.
+    """Return the variable with disc and background of all its frames among the attributes.
 
     Of frames that come file by file, those of each file make their own.
 
@@ -101,7 +101,7 @@ def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
 
 
 def can_be_judged(variable: Variable) -> bool:
-    """Whether the frames are large enough for the gate: thumbnails are not."""
+    """Return True if frames are large enough for quality flags: thumbnails are not."""
     return min(variable.values.shape[1:]) >= SMALLEST_FRAME
 
 
@@ -113,7 +113,7 @@ def gate(variable: Variable, recipe: FrameRecipe, rules: GateRules | None = None
 
 @contextmanager
 def _named(variable: Variable) -> Iterator[None]:
-    """Let errors of the imaging, which knows no variables, tell whose frames they are about."""
+    """Add the name of a variable to errors of the imaging."""
     try:
         yield
     except VariableError as error:

@@ -1,6 +1,6 @@
 """Reading in a process of its own, so that a file which kills its reader does not kill the program.
 
-cdflib and scipy follow what a file says wherever it leads: into loops, to gigabytes, to any exception. The process
+cdflib and scipy follow the pointers in a file anywhere: into loops, to gigabytes, to any exception. The process
 that runs them has limits of memory and time, is ended where it does not keep them and started again for the next file.
 Nothing is pickled: arrays come back as their bytes.
 """
@@ -30,7 +30,7 @@ _SCRIPT = Path(__file__).with_name("reader_process.py")
 _MOST_MEMORY, _LEAST_MEMORY, _COPIES = 10**9, 2**26, 8
 # Seconds of computing: some for any file, and what reading takes on a machine ten times slower than ours.
 _LEAST_SECONDS, _BYTES_A_SECOND = 0.5, 2e7
-# Waiting for a disk or for other work on the machine is no computing; only who waits for ever is ended.
+# Waiting for a disk or for other work on the machine is not computing; only endless waiting is ended.
 _PATIENCE_S = 30
 _MOST_HEAD = 2**26
 _DTYPE = re.compile(r"[<>|]([biufc](?:1|2|4|8|16)|[US]\d{1,7})")
@@ -61,7 +61,7 @@ class IsolatedCdf:
         self.names = self._summary.names
 
     def varinq(self, name: str) -> Any:
-        """What a variable is like."""
+        """Return the description of a variable."""
         return self._ask("varinq", name)
 
     def varattsget(self, name: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def read_sav(path: Path, variable: str, keys: list[str], most_bytes: int) -> dic
 
 
 def _asked(path: Path, reader: str, arguments: list[Any], size: int) -> Any:
-    """What a reader answers for a file of so many bytes of values."""
+    """Return the answer of a reader for a file with a number of bytes of values."""
     limits = {"seconds": _LEAST_SECONDS + size / _BYTES_A_SECOND, "bytes": _LEAST_MEMORY + _COPIES * size}
     question = {"reader": reader, "arguments": arguments, **limits}
     with _lock:
@@ -111,7 +111,7 @@ class _Process:
 
     def __init__(self) -> None:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        # -P: the modules beside the script are not those that it imports.
+        # -P: modules next to the script are not imported.
         command = [sys.executable or "python", "-P", str(_SCRIPT), str(_MOST_MEMORY)]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
         try:
@@ -123,7 +123,7 @@ class _Process:
 
     @property
     def runs(self) -> bool:
-        """Whether it can be asked: it has not ended, and this is not a fork of the process that started it."""
+        """True if the reader runs, and this process is not a fork of the one that started it."""
         return self.owner == os.getpid() and self._process.poll() is None
 
     def ask(self, question: dict[str, Any], patience: float) -> dict[str, Any]:

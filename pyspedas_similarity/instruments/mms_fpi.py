@@ -94,7 +94,7 @@ def segments(
     spdf : bool, optional
         False is refused unless with `no_update`.
     piece : Piece, optional
-        Only this file of the range, of its spacecraft, from where it says.
+        Read only this file of the range, of its spacecraft, from its location.
 
     Yields
     ------
@@ -113,7 +113,7 @@ def segments(
 
     Warns
     -----
-    Of what could not be had, once, at the end, by the logger of this module. Times without data are no loss.
+    What could not be loaded, logged once at the end by this module. Times without data are no loss.
     """
     stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
     return _walk(stations, to_interval(trange), no_update, piece)
@@ -201,11 +201,11 @@ class _Station:
         return Product(folder, stem, _LONGEST[rate], rate == "brst")
 
     def name(self, quantity: str) -> str:
-        """Of a variable of FPI."""
+        """Return the name of a variable of FPI."""
         return f"mms{self.probe}_{self.sensor}_{quantity}_{self.data_rate}"
 
     def beside(self) -> list[tuple[Product, dict[str, str]]]:
-        """Files beside the distributions, and what their variables are called here and there."""
+        """Files that accompany the distributions, and the local and remote names of their variables."""
         moments = {
             "velocity": self.name("bulkv_dbcs"),
             "density": self.name("numberdensity"),
@@ -219,7 +219,7 @@ class _Station:
 def _stations(
     sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
 ) -> list[_Station]:
-    """What is wanted, checked."""
+    """Checked arguments of a loader."""
     probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
     if not probes or any(one not in ("1", "2", "3", "4") for one in probes):
         raise ArgumentError("probe", f"found {probe!r}", "Give one or more of 1, 2, 3, 4.")
@@ -232,7 +232,7 @@ def _stations(
 
 
 def _roots(no_update: bool) -> tuple[str, str | None]:
-    """Where files are here, and at the server, if it may be asked."""
+    """Return the local root of the files, and the remote one if downloads are allowed."""
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG  # which sets remote_data_dir
 
     return CONFIG["local_data_dir"], None if no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
@@ -263,7 +263,7 @@ def _walk(
         for station in stations:
             yield from _Reader(tree, station, tally).segments(*span)
         if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # the error tells it, so that the warning need not
+            lost, tally.lost = str(tally), {}  # the error reports it, so that no warning is needed
             remedy = "Try again later, or with no_update=True on local files."
             raise LoadError(f"MMS {_seconds(*span)}", f"nothing could be loaded: {lost}", remedy)
     finally:  # also where the caller stops early
@@ -284,7 +284,7 @@ class _Reader:
     tree: FileTree
     station: _Station
     tally: Tally
-    # Of the files beside the distributions those used last, because the next segment may need them too.
+    # The most recent accompanying files, because the next segment may need them too.
     _kept: dict[str, dict[str, Variable]] = field(default_factory=dict)
 
     def segments(self, start: np.datetime64, end: np.datetime64) -> Iterator[Segment]:
@@ -305,7 +305,7 @@ class _Reader:
             beside = self._beside(what, times[rows[0]], last)
             for part in np.array_split(rows, -(-len(rows) // _MOST_SAMPLES)):
                 near = self._near(beside, times[part])
-                # Nothing here may hold a segment once it is given away: the next would come beside it in memory.
+                # Nothing here may hold a segment once it is yielded: two would be in memory at once.
                 try:
                     yield opened.segment(self.station, part, near)
                 except LoadError as error:
@@ -333,7 +333,7 @@ class _Reader:
         return found
 
     def _opened(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
-        """A file that is here, or is now, with the samples that its name tells."""
+        """A local file, downloaded if necessary, with the samples that its name announces."""
         # Burst files begin in the second that is in their names, others may wait for the first data.
         latest = _SLACK if product.daily else product.longest
         within = (file.start - _SLACK, file.start + latest)
@@ -415,7 +415,7 @@ class _DistributionFile(_SamplesFile):
     """An open file of distributions."""
 
     def segment(self, station: _Station, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
-        """Some of its samples, with what was measured beside them and their errors and flags."""
+        """Return some of its samples, with their companions, errors and flags."""
         names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
         own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
         return Segment(self.variable(station.name("dist"), rows), {**beside, **own})
@@ -425,7 +425,7 @@ _File = TypeVar("_File", bound=_SamplesFile)
 
 
 def _without(variable: Variable, bad: np.ndarray) -> Variable:
-    """The same with NaN for the samples that FGM flags."""
+    """Return a variable with NaN for the samples that FGM flags."""
     values = variable.values.copy()
     values[bad] = np.nan
     values.flags.writeable = False
@@ -433,9 +433,9 @@ def _without(variable: Variable, bad: np.ndarray) -> Variable:
 
 
 def _covers(beside: np.ndarray, times: np.ndarray) -> bool:
-    """Whether there are times between the first and last of `times`, or on both sides of a single one.
+    """Return True if there are times between the first and last of `times`, or on both sides of a single one.
 
-    What there is only before and after a segment was measured beside its neighbors.
+    Companions measured only before and after a segment are included.
     """
     before, after_last = np.searchsorted(beside, times[0]), np.searchsorted(beside, times[-1], side="right")
     return bool(before < after_last or (len(times) == 1 and 0 < before < len(beside)))

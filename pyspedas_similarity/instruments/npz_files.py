@@ -22,7 +22,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
     Notes
     -----
-    ``numpy.load`` expands what a member's head tells of its size. Here the members may not expand to more than
+    ``numpy.load`` allocates the size in a member's header. Here the members may not expand to more than
     distributions and frames do, and each head has to fit its member.
     """
     path = Path(path)
@@ -31,7 +31,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
             members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
             total = sum(one.file_size for one in members)
             if not may_expand(path.stat().st_size, total):
-                raise ValueError(f"{path.stat().st_size} bytes say that they expand to {total}")
+                raise ValueError(f"{path.stat().st_size} bytes are stated to expand to {total}")
             return {one.filename.removesuffix(".npy"): _array(archive, one) for one in members}
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         found = f"not readable as arrays of NumPy ({type(error).__name__}: {error})"
@@ -47,7 +47,7 @@ def _array(archive: zipfile.ZipFile, about: zipfile.ZipInfo) -> np.ndarray:
         shape, turned, dtype = heads[version](member)
         count = int(np.prod(shape, dtype=object))
         if dtype.hasobject or min(shape, default=0) < 0 or count * dtype.itemsize != about.file_size - member.tell():
-            raise ValueError(f"{about.filename} says it is {shape} of {dtype} in {about.file_size} bytes")
+            raise ValueError(f"{about.filename} is stated to be {shape} of {dtype} in {about.file_size} bytes")
         content = member.read()
     values = np.frombuffer(bytearray(content), dtype, count)
     return values.reshape(shape, order="F" if turned else "C")

@@ -1,4 +1,4 @@
-"""The process that reads files which may be broken or hostile: started by `isolation`, imported by nobody.
+"""Process that reads files which may be broken or hostile, started by `isolated_reader`; not to be imported.
 
 It gets one question a line, as JSON, and answers with the length of a JSON text, that text, and the bytes of the arrays
 that are named in it. It may take a bounded amount of memory and time; where it needs more, it ends, and nothing else.
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 
 def limit_memory(most_bytes: int, more_bytes: int) -> None:
-    """Let allocations fail that go beyond a limit, or beyond what is used now and so much more; where that can be."""
+    """Limit the memory of this process, where the system supports it."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -32,7 +32,7 @@ def limit_memory(most_bytes: int, more_bytes: int) -> None:
 
 
 def _used_bytes() -> int:
-    """Addresses in use, where the platform tells; else 0."""
+    """Return the address space in use, where the platform reports it; else 0."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -46,7 +46,7 @@ def limit_seconds(seconds: float) -> None:
 
 
 def inflated(packed: bytes) -> bytes:
-    """A gzip stream that expands to what its last four bytes say, and not more."""
+    """Return a gzip stream expanded to the length in its last four bytes, and not more."""
     held = int.from_bytes(packed[-4:], "little")
     inflate = zlib.decompressobj(31)
     values = inflate.decompress(packed, held + 1)
@@ -65,7 +65,7 @@ class Reader:
         self._opened: tuple[tuple, Any] | None = None
 
     def cdf(self, path: str, identity: list[int], method: str, arguments: list, keywords: dict) -> Any:
-        """What a method of ``cdflib.CDF`` gives."""
+        """Return the result of a method of ``cdflib.CDF``."""
         import cdflib
 
         key = (path, *identity)
@@ -137,7 +137,7 @@ def answer(out: BinaryIO, made: Callable[[], Any]) -> None:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer requests until the input ends."""
     most_bytes = int(sys.argv[1])
     limit_memory(most_bytes, most_bytes)
     questions, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=2**20)

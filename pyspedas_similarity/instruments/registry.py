@@ -20,7 +20,7 @@ from .segments import Piece, Segment
 
 @dataclass(frozen=True)
 class Instrument:
-    """How to load an instrument's data and to make images of them.
+    """Loader and recipe of an instrument.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Instrument:
         any length. Preferred to `load` where it is there.
     pieces : callable or None
         ``pieces(trange, probe=..., **keywords) -> iterator of Piece``: the files that `segments` goes through, each of
-        which it reads by itself with ``piece=``. With `segments` only.
+        which it reads alone with ``piece=``. With `segments` only.
     all_sky : bool
-        Whether its frames are those of an all-sky camera, of which only the usable ones are searched unless told
+        True if its frames are those of an all-sky camera, of which only the usable ones are searched by
         otherwise.
     """
 
@@ -152,7 +152,7 @@ def instrument_of(variable: Variable) -> Instrument | None:
 
 
 def is_all_sky(variable: Variable, instrument: str | None = None) -> bool:
-    """Whether a variable is of an all-sky camera whose frames are judged unless told otherwise."""
+    """Return True if a variable is of a registered all-sky camera, whose usable frames only are searched by default."""
     known = instrument_named(instrument) if instrument else instrument_of(variable)
     return known is not None and known.all_sky
 
@@ -163,7 +163,7 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
     Raises
     ------
     VariableError
-        If neither name nor shape tell what it is.
+        If neither name nor shape identify it.
     """
     known = instrument_named(instrument) if instrument else instrument_of(variable)
     if known is not None:
@@ -179,7 +179,7 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
 
 
 def station_of(variable: Variable) -> dict[str, str]:
-    """{'probe': name} or {'site': name} where the variable's name tells it, else empty."""
+    """Return {'probe': name} or {'site': name} from the variable's name; empty if it has none."""
     instrument = instrument_of(variable)
     found = re.match(instrument.station, variable.name) if instrument else None
     return found.groupdict() if found else {}

@@ -65,7 +65,7 @@ def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[n
 def images_of(
     variable: Variable, recipe: Recipe, wanted: np.ndarray, block: int = BLOCK
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """The same without the blocks in which no sample is wanted: bool, shape (n,). They do not depend on what is.
+    """Yield images block by block, without blocks in which no sample is wanted; images do not depend on `wanted`.
 
     Yields
     ------
@@ -92,7 +92,7 @@ def left_out(recipe: Recipe) -> tuple[str, ...]:
 
 
 def scalars(variable: Variable, recipe: Recipe) -> dict[str, np.ndarray]:
-    """What the recipe takes out of the images, computed from the same distributions.
+    """Return the scalars that the recipe removes from the images, computed from the same distributions.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
 
 
 def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
-    """The same variable with some of its samples."""
+    """Return a variable with some of its samples."""
     n = len(variable.values)
     if isinstance(samples, np.ndarray) and len(samples) and (np.diff(samples) == 1).all():
         # A stretch without holes stays a view: windows overlap, so that a copy would hold every sample many times.
@@ -206,7 +206,7 @@ def _check_tables(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> 
 
 
 def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) -> np.ndarray:
-    # Neighbors that take part in a running mean come along, so that blocks do not show.
+    # Neighbors that enter a running mean are included, so that block edges do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
     try:

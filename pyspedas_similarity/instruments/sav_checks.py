@@ -1,8 +1,8 @@
-"""What an IDL save file says of its records, checked before a reader follows it.
+"""Checks of the records of an IDL save file, before it is read.
 
     SR 0 4 | kind, where the next one begins, ... | kind, where the next one begins, ... | end
 
-scipy goes wherever a record sends it, for ever if need be. What is inside of the records is not looked at here.
+scipy follows records anywhere, in endless loops too. The content of the records is not checked here.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 Files are kept where the SDC, IDL SPEDAS and the ``no_update`` of pyspedas's own loaders have them; those that pyspedas
 brought from SPDF, which lie in the folder of the month, are found as well. pyspedas's loaders are not called, because
 ``mms_load_data_spdf`` (2.2.1) ignores ``no_update``, takes 300 s more at the start of the range for every data type, in
-burst ends in a TypeError where nothing was found, and does not tell a server that is gone from a time without data.
+burst ends in a TypeError where nothing was found, and does not distinguish a server failure from a time without data.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_FAILURES = 5
 _RETRIES, _BACKOFF_S = 2, 1.0
 _TIMEOUT_S = (10, 60)
-# A file may take as long as a slow line needs, but not for ever.
+# A file may take as long as a slow connection needs, but not endlessly.
 _PATIENCE_S, _FEWEST_BYTES_A_SECOND = 120, 2000
 _MOST_FILE_BYTES, _MOST_LIST_BYTES, _PART_BYTES = 2**32, 2**24, 2**18
 _MOST_REDIRECTS = 5
@@ -46,7 +46,7 @@ _SECOND = np.timedelta64(1, "s")
 
 @dataclass(frozen=True)
 class Segment:
-    """Distributions that follow each other, and what was measured beside them.
+    """Consecutive distributions and their companions.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Piece:
-    """One file of a time range, to be read by itself, here or on another machine.
+    """One file of a time range, to be read alone, here or on another machine.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Piece:
 
 @dataclass
 class Tally:
-    """What came and what could not be had, with the reasons."""
+    """Counts of what was loaded, and what was not, with the reasons."""
 
     loaded: int = 0
     lost: dict[str, str] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class FileTree:
     remote : str or None
         Address of the server's root; None to use only what is here.
     tally : Tally
-        Takes the lists that could not be had.
+        Receives the lists that could not be loaded.
     only : str, optional
         Name of a file: of its kind there is no other then.
     """
@@ -162,7 +162,7 @@ class FileTree:
     def files(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
         """The files that may hold samples from `start` to `end`, the newest version of each, ascending.
 
-        Names tell when a file starts, in whole seconds, not when it ends: the last one before `start` is among them.
+        Names give the start of a file, in whole seconds, not its end: the last one before `start` is included.
         """
         if self.only is None or not self.only.startswith(product.stem + "_"):
             yield from self._all(product, start, end)
@@ -201,7 +201,7 @@ class FileTree:
         Raises
         ------
         LoadError
-            If it is not, and cannot be had.
+            If it is not local and cannot be downloaded.
         """
         try:
             check_cdf(file.path)
@@ -269,7 +269,7 @@ class FileTree:
 
     def _check_server(self, url: str) -> None:
         if self._failures >= _MOST_FAILURES:
-            found = f"not asked for, because the server failed {self._failures} times in a row"
+            found = f"not requested, because the server failed {self._failures} times in a row"
             raise LoadError(url, found, "Try again later, or with no_update=True on local files.")
 
     def _download(self, url: str, path: Path) -> None:
@@ -287,7 +287,7 @@ class FileTree:
                 raise LoadError(str(path.parent), f"it cannot be written ({error})", "Make room for it.") from error
 
     def _received(self, url: str, most_bytes: int) -> Iterator[bytes]:
-        """What is at an address, in parts; a server that sends too little, too slowly or too much is left."""
+        """Yield the content at an address in parts; stop a server that sends too little, too slowly or too much."""
         import requests
         import urllib3
 
@@ -321,7 +321,7 @@ class _AbsentError(LoadError):
 
 
 class _CutError(LoadError):
-    """What came from an address ended too early."""
+    """Download that ended too early."""
 
 
 def _check_status(url: str, status: int) -> None:
@@ -335,7 +335,7 @@ def _check_status(url: str, status: int) -> None:
 def _check_length(url: str, headers: Mapping[str, str], received: int) -> None:
     told = headers.get("Content-Length", "")
     if told.isdecimal() and "Content-Encoding" not in headers and int(told) != received:
-        raise _CutError(url, f"what the server sends is not a whole CDF file: {received} of {told} bytes", _LATER)
+        raise _CutError(url, f"the server sent an incomplete CDF file: {received} of {told} bytes", _LATER)
 
 
 def join(segments: Iterable[Segment]) -> Segment:
@@ -370,7 +370,7 @@ def concatenate(parts: Sequence[Variable]) -> Variable:
 
 
 def after(times: np.ndarray, last: np.datetime64 | None = None) -> np.ndarray:
-    """Which samples are later than `last` and than all samples before them, as indices; NaT never is."""
+    """Return the indices of samples later than `last` and than all earlier samples; never those with NaT."""
     nanoseconds = times.astype("datetime64[ns]").astype("int64")  # NaT is the smallest integer
     smallest = np.iinfo(np.int64).min
     floor = smallest if last is None else last.astype("datetime64[ns]").astype("int64")

@@ -21,6 +21,7 @@ import numpy as np
 
 from .. import tplot
 from ..errors import ArgumentError, LoadError
+from ..imaging.stations import STATIONS
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import FrameFile, Skymap, read_skymap
@@ -28,35 +29,6 @@ from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after,
 
 logger = getLogger(__name__)
 
-# Geodetic latitude and longitude, degrees, of the cameras of the THEMIS ground-based observatories: those of
-# thm_asi_stations.pro, and of Resolute Bay in thm_asi_create_mosaic.pro, both in SPEDAS (projects/themis/ground).
-STATIONS = {
-    "atha": (54.714, -113.314),
-    "chbg": (49.814, -74.419),
-    "ekat": (64.733, -110.670),
-    "fsim": (61.762, -121.221),
-    "fsmi": (59.984, -111.842),
-    "fykn": (66.560, -145.214),
-    "gako": (62.407, -145.158),
-    "gbay": (53.316, -60.460),
-    "gill": (56.354, -94.656),
-    "inuv": (68.413, -133.770),
-    "kapu": (49.392, -82.320),
-    "kian": (66.971, -160.438),
-    "kuuj": (58.155, -68.532),
-    "mcgr": (62.953, -155.596),
-    "nrsq": (61.162, -45.442),
-    "pgeo": (53.815, -122.828),
-    "pina": (50.163, -96.066),
-    "rank": (62.828, -92.113),
-    "resu": (74.733, -94.900),
-    "snap": (63.580, -110.870),
-    "snkq": (56.536, -79.231),
-    "talo": (69.546, -93.577),
-    "tpas": (53.994, -100.941),
-    "whit": (61.010, -135.223),
-    "yknf": (62.520, -114.313),
-}
 # What a file covers, as numpy's unit of time.
 _UNITS = {"asf": "h", "ast": "D"}
 # A frame requested in the last moment of an hour may be stamped in the next one.
@@ -67,7 +39,7 @@ _MOST_NAMED = 24
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted, checked: made by `Request.read`.
+    """Checked arguments of a loader, made by `Request.read`.
 
     Attributes
     ----------
@@ -93,7 +65,7 @@ class Request:
         Raises
         ------
         ArgumentError
-            For a site or datatype that does not exist; near names are told.
+            For a site or datatype that does not exist; near names are given.
         TimeError
             If `trange` is not a time range.
         """
@@ -107,11 +79,11 @@ class Request:
 
     @property
     def length(self) -> np.timedelta64:
-        """What one file covers."""
+        """Time covered by one file."""
         return np.timedelta64(1, _UNITS[self.datatype])
 
     def name(self, site: str) -> str:
-        """Of the variable."""
+        """Name of the variable."""
         return f"thg_{self.datatype}_{site}"
 
 
@@ -148,7 +120,7 @@ def hours(trange: Any, site: str | Sequence[str], datatype: str = "asf", no_upda
 
     Warns
     -----
-    Of what could not be had, once, at the end, by the logger of this module. Hours without a file are no loss: cameras
+    What could not be loaded, logged once at the end by this module. Hours without a file are no loss: cameras
     rest by day.
     """
     return _frames(Request.read(trange, site, datatype, no_update=no_update))
@@ -164,7 +136,7 @@ def segments(
 ) -> Iterator[Segment]:
     """Frames file by file, as `hours`, with the station under either name; there are no companions.
 
-    With `piece`, only this file of the range, of its station, from where it says.
+    With `piece`, only this file of the range, of its station, from its location.
     """
     station = _either(probe, site) if piece is None else piece.probe
     return _walk(Request.read(trange, station, datatype, no_update=no_update), piece)
@@ -180,7 +152,7 @@ def pieces(
     """The files that `segments` goes through; nothing is fetched.
 
     What it gives for each as ``piece`` is what it gives without, one after another, but that frames of another size
-    than those before are not told, and frames that are in two files come with both.
+    than those before are not reported, and frames that are in two files are yielded with both.
     """
     return _listed(Request.read(trange, _either(probe, site), datatype, no_update=no_update))
 
@@ -226,7 +198,7 @@ def variables(request: Request, skymap: Skymap | str | Path | None = None) -> li
     Returns
     -------
     list of Variable
-        Frames first. Hours and days without frames are told by the logger, as information.
+        Frames first. Hours and days without frames are logged as information.
 
     Raises
     ------
@@ -265,7 +237,7 @@ def _sites(site: Any) -> tuple[str, ...]:
 
 
 class _FrameTree(FileTree):
-    """The files of all-sky frames, whose names tell hours or days and a version of one number."""
+    """Files of all-sky frames, with hours or days in their names and a version of one number."""
 
     def _newest(self, product: Product, month: str) -> list[DataFile]:
         pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d\d)?)_v(\d\d)\.cdf")
@@ -283,7 +255,7 @@ class _FrameTree(FileTree):
 
 
 def _roots(request: Request) -> tuple[str, str | None]:
-    """Where files are here, and at the server, if it may be asked."""
+    """Return the local root of the files, and the remote one if downloads are allowed."""
     from pyspedas.projects.themis.config import CONFIG
 
     return CONFIG["local_data_dir"], None if request.no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
@@ -305,14 +277,14 @@ def _listed(request: Request) -> Iterator[Piece]:
 
 @contextmanager
 def _tree(request: Request, piece: Piece | None = None) -> Iterator[_FrameTree]:
-    """The tree of a request, that tells at the end what could not be had; also where the caller stops early."""
+    """Open the tree of a request, and log at the end what could not be loaded; also if the caller stops early."""
     tally = Tally()
     local, remote = _roots(request) if piece is None else (piece.local, piece.remote)
     tree = _FrameTree(Path(local), remote, tally, piece and piece.name)
     try:
         yield tree
         if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # the error tells it, so that the warning need not
+            lost, tally.lost = str(tally), {}  # the error reports it, so that no warning is needed
             remedy = "Try again later, or with no_update=True on local files."
             raise LoadError(str(request), f"nothing could be loaded: {lost}", remedy)
     finally:
@@ -373,11 +345,11 @@ def _walk(request: Request, piece: Piece | None = None) -> Iterator[Segment]:
 def _check_size(opened: FrameFile, shape: tuple[int, int] | None) -> None:
     if shape not in (None, opened.shape):
         found = f"its frames have {opened.shape[0]} x {opened.shape[1]} pixels, those before {shape[0]} x {shape[1]}"
-        raise LoadError(str(opened.path), found, "Load it by itself.")
+        raise LoadError(str(opened.path), found, "Load it alone.")
 
 
 def _rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None, tally: Tally) -> np.ndarray:
-    """Which frames are wanted; those with times that cannot be theirs are counted as lost."""
+    """Return the requested frames; count those with impossible times as lost."""
     times = opened.times
     ascending = _theirs(opened, file, request, last)
     if len(ascending) < len(times):
@@ -389,7 +361,7 @@ def _rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime
 
 
 def _theirs(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None = None) -> np.ndarray:
-    """Which frames are of the time in the file's name, and later than all before."""
+    """Return the frames with times that match the file's name and increase."""
     times = opened.times
     theirs = (times >= file.start - _SLACK) & (times < file.start + request.length + _SLACK)
     ascending = np.flatnonzero(theirs)[after(times[theirs], last)]
@@ -426,5 +398,5 @@ def _with_skymap(frames: Variable, skymap: Skymap | None) -> Variable:
         found = f"it has {skymap.azimuth.shape} pixels, {frames.name} {frames.values.shape[1:]}"
         raise ArgumentError("skymap", found, "Give the skymap of these frames; that of full frames fits no thumbnails.")
     # The pixel in row r and column c of these files looks where the last row but r and the last column but c of the
-    # skymap say: shown by the stars of Gakona, tests/real_data/test_orientation.py.
+    # Orientation by the skymap, shown by the stars of Gakona: tests/real_data/test_orientation.py.
     return replace(frames, attributes={**frames.attributes, "skymap": skymap.turned()})

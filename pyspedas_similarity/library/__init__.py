@@ -1,1 +1,1 @@
-"""What is searched: samples of loaded variables, of segments that are loaded one after another, or of an archive."""
+"""Samples and embeddings that are searched: of loaded variables, of segments, or of an archive."""

@@ -12,14 +12,15 @@ from ..errors import SimilarityError
 from ..instruments.registry import station_of
 from ..instruments.sample_images import select
 from ..plotting.report_page.thumbnails import measured_picture
-from ..search.events import sample_ends
+from ..times import sample_ends
 from ..tplot import Variable
-from .encoding import Plan, judged, new_embeddings
+from .embedding import embed_some, frame_quality
+from .plan import Plan
 
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """What is kept of samples beside embedding, time and source, and follows from all samples of a series together.
+    """End times and quality flags of samples, which depend on all samples of a series.
 
     Attributes
     ----------
@@ -32,14 +33,14 @@ class Marks:
     flags: np.ndarray
 
     def part(self, rows: slice) -> Marks:
-        """Of some of the samples."""
+        """Return the marks of some samples."""
         return Marks(self.ends[rows], self.flags[rows])
 
 
 def marks_of(samples: Variable, plan: Plan) -> Marks:
-    """When each sample ends, and what is wrong with it."""
-    gate = judged(samples, plan)
-    flags = np.zeros(len(samples.times), np.int16) if gate is None else gate.flag.astype(np.int16)
+    """Return the end time and the quality flag of each sample."""
+    quality = frame_quality(samples, plan)
+    flags = np.zeros(len(samples.times), np.int16) if quality is None else quality.flag.astype(np.int16)
     return Marks(sample_ends(samples.times), flags)
 
 
@@ -56,9 +57,9 @@ def rows_of(samples: Variable, plan: Plan, wanted: np.ndarray, marks: Marks) -> 
     """
     place = station_of(samples)
     site = next((text for text in place.values() if text), "")
-    for inside, embeddings in new_embeddings(samples, plan, wanted):
+    for inside, embeddings in embed_some(samples, plan, wanted):
         chosen = np.flatnonzero(wanted[inside]) + inside.start
-        seen = _thumbnails(samples, chosen, plan) if plan.choices.thumbnails else None
+        seen = _thumbnails(samples, chosen, plan) if plan.options.thumbnails else None
         about = samples.name, site, marks.flags[chosen], seen
         yield make_rows(embeddings[wanted[inside]], samples.times[chosen], marks.ends[chosen], *about)
 

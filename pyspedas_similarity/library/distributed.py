@@ -4,7 +4,7 @@
     worker    loads a file, or takes samples sent to it; encodes; stages rows in the folder of the archive
 
 Tasks and results hold plain values and arrays. Rows never travel: a worker writes them where the archive lies, and
-tells the names of the files. So both have to see the same folders under the same paths.
+returns the names of the files. So both must see the same folders under the same paths.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from ..instruments.segments import Piece
 from ..tplot import Variable
 from .archive_rows import Marks, in_batches, marks_of, rows_of
 from .archived import identity_of
-from .encoding import Choices, Plan, prepared_segments
-from .inputs import open_piece
+from .options import EncodingOptions
+from .plan import Plan
+from .samples import Request, prepared_segments
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -59,7 +60,7 @@ _ONE_TASK = threading.Lock()
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks have in common.
+    """Settings shared by all tasks.
 
     Attributes
     ----------
@@ -135,7 +136,7 @@ class ArrayTask:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a task.
+    """Outcome of a task.
 
     Attributes
     ----------
@@ -228,7 +229,7 @@ def array_tasks(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[A
 
 
 class Spread:
-    """The workers of a client at work for one call of `add`; leave it, and what nobody adopted is gone.
+    """Workers of a client at work for one call of `add`; on exit, files that were not committed are removed.
 
     Parameters
     ----------
@@ -246,8 +247,8 @@ class Spread:
             raise ArgumentError("client", f"nothing is staged in an object store such as {archive.path}", remedy)
         self.client, self._folder = client, archive.path.absolute()
         name, recipe = secrets.token_hex(8), plan.recipe
-        common = {"settings": recipe.to_dict(), "instrument": plan.choices.instrument, "batch": batch}
-        common["thumbnails"] = plan.choices.thumbnails
+        common = {"settings": recipe.to_dict(), "instrument": plan.options.instrument, "batch": batch}
+        common["thumbnails"] = plan.options.thumbnails
         self.job = Job(str(self._folder), name, plan.encoder.hash, recipe.hash, **common)
         self._encoder, self._submitted = plan.encoder, 0
 
@@ -259,7 +260,7 @@ class Spread:
         clear(self._folder, self.job.name)
 
     def results(self, tasks: Iterator[FileTask | ArrayTask]) -> Iterator[Done]:
-        """What becomes of the tasks, in their order; only some of them exist at a time.
+        """Yield the outcomes of tasks, in order; only some tasks exist at a time.
 
         Raises
         ------
@@ -312,7 +313,7 @@ class Spread:
         raise WorkerError(label, found, "See the log of the workers; what was committed before is kept.") from error
 
     def _wait(self, label: str, future: Future) -> None:
-        """Until a task is done; not for ever where nobody is left to do it."""
+        """Wait until a task is done; not endlessly if no worker is left."""
         from distributed import wait
 
         alone = 0.0
@@ -326,11 +327,13 @@ class Spread:
 
 
 def _checked(record: Any, label: str) -> Done:
-    """What a worker told, which `adopt` checks against the files themselves."""
+    """Read the outcome that a worker returned; `adopt` checks it against the files."""
     try:
         done = Done(**{**record, "label": label, "staged": tuple(as_told(one) for one in record["staged"])})
     except (TypeError, KeyError) as error:
-        raise DamagedArchiveError(label, f"its worker told {record!r:.80}", "Use one version everywhere.") from error
+        raise DamagedArchiveError(
+            label, f"its worker returned {record!r:.80}", "Use one version everywhere."
+        ) from error
     return done
 
 
@@ -353,14 +356,14 @@ def work(job: Job, task: FileTask | ArrayTask) -> dict[str, Any]:
 
 
 def _staged(job: Job, plan: Plan, rows: Any) -> dict[str, Any]:
-    """Write rows; WorkerError, and nothing is left, where the caller has gone away before or meanwhile."""
+    """Write rows; WorkerError, and nothing is left, if the caller has ended before or meanwhile."""
     if _encoder_folder(job).exists():
         store = Archive(job.archive).begin(identity_of(plan, rows.embeddings.shape[1]))
         staged = store.stage(rows, job.name)
         if _encoder_folder(job).exists():
             return asdict(staged)
         clear(Path(job.archive), job.name)
-    raise WorkerError(job.archive, "the caller has gone away", "Add again.")
+    raise WorkerError(job.archive, "the caller has ended", "Add again.")
 
 
 def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:
@@ -368,9 +371,9 @@ def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:
 
 
 def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any]:
-    """Rows of a file, without those that are there; segments are let go one by one."""
-    segments = open_piece(plan.choices.instrument, task.trange, task.piece, task.keywords)
-    for _, samples in prepared_segments(segments, plan.choices, plan):
+    """Yield the rows of a file that are not in the archive; segments are released one by one."""
+    request = Request(None, task.trange, plan.options.instrument, None, task.keywords)
+    for _, samples in prepared_segments(request.segments_of(task.piece), plan.options, plan):
         starts = samples.times.astype(np.int64)
         later = starts > task.after
         wanted = later & ~np.isin(starts, task.there)
@@ -384,7 +387,7 @@ def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any
 
 
 def _plan(job: Job) -> Plan:
-    """How the samples of a job are encoded.
+    """Return the plan by which the samples of a job are encoded.
 
     Raises
     ------
@@ -397,7 +400,7 @@ def _plan(job: Job) -> Plan:
         found = f"this worker has encoder {encoder.hash} and recipe {recipe.hash}, not {job.encoder} and {job.recipe}"
         raise MixingError(job.archive, found, "Install the same version of the package everywhere.")
     kept = {"progress": False, "usable_only": None, "thumbnails": job.thumbnails}
-    return Plan(encoder, recipe, Choices(job.instrument, encoder, recipe, {}, **kept))
+    return Plan(encoder, recipe, EncodingOptions(job.instrument, encoder, recipe, {}, **kept))
 
 
 @functools.lru_cache(maxsize=2)
@@ -411,14 +414,14 @@ def _encoder_folder(job: Job) -> Path:
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """What the package warns of meanwhile, in words, to be told where the caller is."""
+    """Collect the warnings that the package logs meanwhile."""
     told: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             told.append(record.getMessage())
 
-    listener, root = Listener(logging.WARNING), logging.getLogger(__package__)
+    listener, root = Listener(logging.WARNING), logging.getLogger("pyspedas_similarity")
     root.addHandler(listener)
     try:
         yield told

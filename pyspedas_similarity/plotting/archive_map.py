@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# After Okabe & Ito (2008), without the colors of the marks; the last stands for all others.
+# After Okabe & Ito (2008), without the colors of the marks; the last one is for all others.
 _KINDS = ("#56B4E9", "#E69F00", "#CC79A7", "#000000", "#F0E442", "#999933", "#882255")
 _OTHERS = "0.6"
 
 
 @dataclass(frozen=True, eq=False)
 class MapMarks:
-    """Which places are marked, as numbers of rows."""
+    """Rows that are marked."""
 
     query: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
     match: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
@@ -31,7 +31,7 @@ class MapMarks:
 
 @dataclass(frozen=True, eq=False)
 class Colors:
-    """What the color of a place tells.
+    """Quantity shown by the color of a place.
 
     Attributes
     ----------

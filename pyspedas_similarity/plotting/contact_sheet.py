@@ -25,7 +25,7 @@ def plot_contact_sheet(cards: Sequence[Card], path: str | Path | None = None, ti
     cards : sequence of Card
         Queries are those without a row.
     path : str or Path, optional
-        Picture to write; its ending says the format.
+        Picture to write; its ending gives the format.
     title : str
     """
     from matplotlib.figure import Figure

@@ -6,7 +6,6 @@ import importlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +13,6 @@ import numpy as np
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ..archive.neighbors import NeighborGraph
 
     Graph = Callable[[np.ndarray, int], NeighborGraph]
@@ -25,10 +22,6 @@ NEIGHBORS, LEAST_DISTANCE = 15, 0.1
 """Of UMAP: how many neighbors make the graph, and how close points may come."""
 
 FEWEST = 4
-
-# After Okabe & Ito (2008), told apart by all kinds of color vision; the markers tell as well.
-_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999933", "#F0E442")
-_MARKERS = "osD^vP*X<"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +43,7 @@ class EmbeddingMap:
 def embedding_map(
     embeddings: np.ndarray, method: str = "auto", seed: int = 0, graph: Graph | None = None
 ) -> EmbeddingMap:
-    """Put embeddings on a plane, alike ones near each other.
+    """Map embeddings to a plane, similar ones near each other.
 
     Parameters
     ----------
@@ -58,7 +51,7 @@ def embedding_map(
         (n, dimension) of unit length; rows with NaN have no place.
     method : {'auto', 'umap', 'pca'}
         'umap' needs umap-learn (``pip install umap-learn``), 'pca' takes the first two principal components; 'auto'
-        takes UMAP where it is installed. The map says which it is.
+        takes principal components. The map names its method.
     seed : int
         Of UMAP: the same seed gives the same map, on one machine.
     graph : callable, optional
@@ -83,11 +76,11 @@ def embedding_map(
         raise ArgumentError("embeddings", f"found {known.sum()} without NaN", f"Give {FEWEST} or more.")
     places = np.full((len(embeddings), 2), np.nan)
     with warnings.catch_warnings():
-        # UMAP says at its import what else could be installed, that a seed leaves it one thread, and where few points
+        # UMAP warns at import of optional packages, that a seed leaves it one thread, and where few points
         # are apart from the rest.
         warnings.simplefilter("ignore")
-        umap = None if method == "pca" else _umap(required=method == "umap")
-        if umap is not None:
+        if method == "umap":
+            umap = _umap()
             neighbors = min(NEIGHBORS, int(known.sum()) - 1)
             vectors = embeddings[known].astype(np.float32)
             near = None if graph is None else _with_themselves(graph(vectors, neighbors - 1))
@@ -98,7 +91,7 @@ def embedding_map(
 
 
 def _with_themselves(graph: NeighborGraph) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbors and cosine distances as UMAP takes them: each row is its own first neighbor, -1 is nobody."""
+    """Return neighbors and cosine distances as UMAP takes them: each row is its own first neighbor, -1 is none."""
     rows = np.arange(len(graph), dtype=np.int32)[:, None]
     distance = np.where(graph.neighbors < 0, np.inf, np.maximum(1 - graph.scores, 0)).astype(np.float32)
     near = np.hstack([rows, graph.neighbors.astype(np.int32)])
@@ -125,15 +118,13 @@ def _by_umap(
     return fitted.fit_transform(vectors)
 
 
-def _umap(required: bool) -> Any:
-    """The package, or None."""
+def _umap() -> Any:
+    """Import umap-learn, or raise ArgumentError."""
     try:
-        return importlib.import_module("umap")  # optional: of no other use to this package
+        return importlib.import_module("umap")
     except ImportError as error:
-        if required:
-            found = "'umap', and umap-learn is not installed"
-            raise ArgumentError("method", found, "pip install umap-learn, or method='pca'.") from error
-        return None
+        remedy = "Run: python -m pip install \"pyspedas-similarity[maps]\"; or method='pca'."
+        raise ArgumentError("method", "'umap', and umap-learn is not installed", remedy) from error
 
 
 def _principal(vectors: np.ndarray) -> tuple[np.ndarray, float]:
@@ -141,47 +132,3 @@ def _principal(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     left, size, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
     power = size**2
     return left[:, :2] * size[:2], float(power[:2].sum() / power.sum()) if power.any() else 0.0
-
-
-def plot_embedding_map(
-    found: EmbeddingMap, kind: np.ndarray, path: str | Path | None = None, title: str = ""
-) -> Figure:
-    """Draw a map with a color and a marker for each kind.
-
-    Parameters
-    ----------
-    found : EmbeddingMap
-    kind : numpy.ndarray of str, shape (n,)
-    path : str or pathlib.Path, optional
-        Picture to write; its ending says the format.
-    title : str
-
-    Raises
-    ------
-    ArgumentError
-        There is not one kind for each place.
-    """
-    from matplotlib.figure import Figure
-
-    kind = np.asarray(kind).astype(str)
-    if kind.shape != found.places.shape[:1]:
-        remedy = f"Give one for each of {len(found.places)} places."
-        raise ArgumentError("kind", f"found the shape {kind.shape}", remedy)
-    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
-    panel = figure.subplots()
-    names, counts = np.unique(kind, return_counts=True)
-    for number, name in enumerate(names):
-        color = _COLORS[number % len(_COLORS)]
-        # Every color comes with other markers the second time.
-        marker = _MARKERS[(number + number // len(_COLORS)) % len(_MARKERS)]
-        at = found.places[kind == name]
-        style = {"color": color, "marker": marker, "linewidths": 0, "alpha": 0.75}
-        panel.scatter(*at.T, s=14, label=f"{name} ({counts[number]})", **style)
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.set_title(title, fontsize="medium", loc="left")
-    panel.set_xlabel(f"{found.method}; axes have no unit", fontsize="small")
-    figure.legend(loc="outside right upper", fontsize="small", markerscale=1.6)
-    if path is not None:
-        figure.savefig(path, dpi=100)
-    return figure

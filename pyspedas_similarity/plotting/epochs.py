@@ -27,7 +27,7 @@ MOST_BINS = 240
 FEWEST = 4
 """Events in a bin from which quartiles are drawn."""
 
-# After Okabe & Ito (2008), told apart by all kinds of color vision; the dashes tell as well.
+# After Okabe & Ito (2008), distinguishable by all kinds of color vision; the dashes differ as well.
 _COLORS = ("#0072B2", "#009E73", "#D55E00", "#000000", "#CC79A7", "#E69F00")
 _DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
 _NS = 1e9
@@ -167,7 +167,7 @@ def superpose(
 
 
 def overlapping(times: np.ndarray, before: np.timedelta64, after: np.timedelta64) -> int:
-    """How many windows around times share time with the one before."""
+    """Return the number of windows around times that overlap the previous one."""
     return int((np.diff(np.sort(times)) < before + after).sum())
 
 
@@ -178,7 +178,7 @@ def epochs_figure(epochs: Sequence[Epoch], n_times: int, shared: int = 0, style:
     ----------
     epochs : sequence of Epoch
     n_times : int
-        Events asked for.
+        Number of events.
     shared : int
         As `overlapping` gives it.
     style : Style, optional

@@ -1,21 +1,16 @@
-"""The query beside its matches, as they were measured and, where asked for, as the encoder saw them."""
+"""The query next to its matches, as they were measured and, on request, as encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ArgumentError
-from ..imaging.recipes import DistributionRecipe, Recipe
-from ..instruments.sample_images import select
-from ..provenance import ATTRIBUTE
-from ..tplot import Variable
-from .original import ENCODED, Original, as_measured_or_encoded, encoded, half_width
-from .style import Style, plain, save
+from .original import ENCODED, Original
+from .style import Style, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,48 +88,6 @@ def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: st
     return figure
 
 
-def plot_gallery(
-    source: Variable, bars: Variable, query: Variable, recipe: Recipe, path: Path, title: str = ""
-) -> Path:
-    """Draw the query and the best sample of each match side by side, as measured and as encoded.
-
-    Parameters
-    ----------
-    source : Variable
-        The one that was searched.
-    bars : Variable
-        ``X_similar``.
-    query : Variable
-        The query's samples; of several, the middle one is drawn.
-    recipe : Recipe
-        How images were made.
-    path : Path
-        Picture to write; its ending says the format.
-    title : str
-
-    Returns
-    -------
-    Path
-        Where it was written.
-    """
-    found = bars.attributes[ATTRIBUTE]["intervals"]
-    peaks = np.array(found["peak_ns"][:_MOST], "datetime64[ns]")
-    middle = slice(len(query.times) // 2, len(query.times) // 2 + 1)
-    samples = [select(query, middle), *(select(source, np.flatnonzero(source.times == peak)[:1]) for peak in peaks)]
-    headings = ["query", *(f"{score:.3f}" for score in found["score"][:_MOST])]
-    speed = half_width(samples[0], recipe) if isinstance(recipe, DistributionRecipe) else None
-    shown = []
-    for number, (sample, heading) in enumerate(zip(samples, headings, strict=True)):
-        pictures, missing = as_measured_or_encoded(sample, recipe, speed)
-        if not isinstance(recipe, DistributionRecipe):
-            pictures = (*pictures, *encoded(sample, recipe))
-        lines = (heading, str(sample.times[0])[11:23])
-        shown.append(Shown(lines, pictures, number == 0, missing))
-    style = Style(dpi=120)
-    save(gallery_figure(shown, style, title or source.name, told(len(shown) - 1, len(found["score"]))), path, style)
-    return Path(path)
-
-
 def told(drawn: int, there: int) -> str:
     """The line below a gallery."""
     which = f"the {drawn} best of {there} matches" if drawn < there else f"all {there} matches" if there > 1 else ""
@@ -160,7 +113,7 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
         else:
             low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
             high = high if high > low else low + 1
-            # Of photographs a root, so that a faint arc is seen beside a bright one; the bar has it too.
+            # Square root of camera frames, so that a faint arc shows next to a bright one; the color bar has it too.
             is_photograph = pictures[0].gray and unit != ENCODED
             scales[unit] = PowerNorm(_GAMMA, low, high) if is_photograph else Normalize(low, high)
     return scales
@@ -234,7 +187,7 @@ def _bars(
     rows: int,
     looks: tuple[dict[str, Normalize], Style],
 ) -> None:
-    """A bar of colors for each unit that was measured, beside its rows."""
+    """Draw a color bar for each measured unit, next to its rows."""
     from matplotlib.cm import ScalarMappable
 
     scales, style = looks

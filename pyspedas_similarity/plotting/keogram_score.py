@@ -120,7 +120,7 @@ def _mark(panel: Axes, marks: Marks, ends: tuple[np.datetime64, np.datetime64], 
 
 
 def _with_gaps(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As many columns as can be seen, means of neighbors, and one without values where samples are missing."""
+    """Return columns for drawing: means of neighbors, and an empty one where samples are missing."""
     step = -(-len(times) // _MOST_COLUMNS)
     if step > 1:
         n = len(times) // step * step

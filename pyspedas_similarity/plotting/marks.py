@@ -16,7 +16,7 @@ def _none() -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """What is marked on a time axis.
+    """Marks on a time axis.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def drawable(
     Returns
     -------
     starts, ends : numpy.ndarray of datetime64[ns], shape (m,)
-        In order; m is at most the number that can be told apart.
+        In order; m is at most the number that can be distinguished.
     """
     inside = (ends >= first) & (starts <= last)
     starts, ends = np.maximum(starts[inside], first), np.minimum(ends[inside], last)

@@ -1,4 +1,4 @@
-"""What drove a score: hide one part of an image after another, and see how much the score changes.
+"""Occlusion sensitivity of a score: change of the score when parts of an image are hidden.
 
 Occlusion sensitivity after Zeiler and Fergus (2014), doi 10.1007/978-3-319-10590-1_53. They hide by a gray square. Here
 a square takes the mean of what lies around it, so that what is hidden is gone without an edge being put there, or that
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError
-from ..search.scoring import similarity
 from .original import Original
 from .style import Style
 
@@ -30,7 +29,7 @@ _PARTS = 6
 
 @dataclass(frozen=True, eq=False)
 class Occlusion:
-    """How a score depends on the parts of an image.
+    """Dependence of a score on the parts of an image.
 
     Attributes
     ----------
@@ -38,7 +37,7 @@ class Occlusion:
         Of the whole image.
     change : numpy.ndarray, shape (channels, rows, columns)
         How much lower the score is without what is at a pixel: the mean over the squares that cover it. Above 0 it
-        speaks for the match, below 0 against; NaN where nothing was measured.
+        raises the score, below 0 lowers it; NaN where nothing was measured.
     patch : int
         Side of a square, pixels.
     fill : {'mean', 'median'}
@@ -60,9 +59,7 @@ class Occlusion:
 
 def occlude(
     image: np.ndarray,
-    encode: Callable[[np.ndarray], np.ndarray],
-    queries: Sequence[np.ndarray],
-    unlike: Sequence[np.ndarray] = (),
+    score_of: Callable[[np.ndarray], np.ndarray],
     patch: int | None = None,
     usual: np.ndarray | None = None,
 ) -> Occlusion:
@@ -72,10 +69,8 @@ def occlude(
     ----------
     image : numpy.ndarray, shape (channels, pixels, pixels)
         NaN where nothing was measured, which stays so.
-    encode : callable
-        From images float32 (n, channels, pixels, pixels), at most 64 at once, to embeddings (n, dimension).
-    queries, unlike : sequence of numpy.ndarray, shape (n, dimension)
-        Embeddings of queries, as scores are made of them.
+    score_of : callable
+        Scores (n,) of images float32 (n, channels, pixels, pixels), at most 64 at once.
     patch : int, optional
         Side of the square, pixels; default a sixth of the image's. Squares lie half a side apart, in one channel at
         a time.
@@ -88,7 +83,7 @@ def occlude(
         If the patch does not fit, or the image has no score.
     """
     side = _side(image, patch)
-    score = float(similarity(encode(image[None].astype(np.float32)), queries, unlike)[0])
+    score = float(score_of(image[None].astype(np.float32))[0])
     if not np.isfinite(score):
         raise ArgumentError("image", "it has no score", "Give a sample that can be encoded.")
     total, covered = np.zeros(image.shape), np.zeros(image.shape)
@@ -96,7 +91,7 @@ def occlude(
     for first in range(0, len(places), _BATCH):
         part = places[first : first + _BATCH]
         hidden = np.stack([_hidden(image, place, usual) for place in part]).astype(np.float32)
-        scores = similarity(encode(hidden), queries, unlike)
+        scores = score_of(hidden)
         for place, one in zip(part, scores, strict=True):
             if np.isfinite(one):
                 total[place] += score - one

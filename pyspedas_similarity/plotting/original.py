@@ -127,7 +127,7 @@ def kept_picture(png: bytes) -> Original:
 
 
 def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
-    """How far a cut reaches, km/s: that of the recipe, or four thermal speeds, to two digits."""
+    """Return the half width of a cut, km/s: that of the recipe, or four thermal speeds, to two digits."""
     if recipe.speed_unit == "km/s":
         return recipe.speed_max
     temperature = float(moments(sample_images.measured(sample, recipe), recipe.energy_min_ev).temperature[0])
@@ -187,7 +187,7 @@ def _row(table: np.ndarray | None, length: int) -> np.ndarray:
 
 
 def _is_wide(bins: np.ndarray) -> bool:
-    """Whether places of bins want a logarithmic axis."""
+    """Return True if bins call for a logarithmic axis."""
     return bool(np.isfinite(bins).all() and (bins > 0).all() and bins.max() > 20 * bins.min())
 
 

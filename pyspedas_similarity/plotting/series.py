@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..provenance import ATTRIBUTE
-from ..tplot import Variable
-from .overview import Overview, overview
+from .overview import Overview
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,30 +16,6 @@ if TYPE_CHECKING:
 # Of the color-blind safe palette of Okabe and Ito (2008).
 QUERY_COLOR = "#D55E00"
 MATCH_COLOR = "#009E73"
-
-
-def plot_score(source: Variable, series: Variable, bars: Variable, path: Path, title: str = "") -> Path:
-    """Draw what a variable holds above its similarity to the query.
-
-    Parameters
-    ----------
-    source : Variable
-        The one that was searched.
-    series, bars : Variable
-        ``X_similarity`` and ``X_similar``.
-    path : Path
-        Picture to write; its ending says the format.
-    title : str
-
-    Returns
-    -------
-    Path
-        Where it was written.
-    """
-    record = bars.attributes[ATTRIBUTE]
-    figure = score_figure(series.times, series.values, record, (source.times, overview(source)), title or source.name)
-    figure.savefig(path, dpi=120)
-    return Path(path)
 
 
 def score_figure(

@@ -1,4 +1,4 @@
-"""How pictures look, and how they are written: colors and sizes by keyword, fonts by matplotlib's rcParams."""
+"""Style of figures: colors and sizes by keyword, fonts by matplotlib's rcParams."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST = 60
 
 @dataclass(frozen=True)
 class Style:
-    """What a caller may choose of a picture's looks; everything else follows ``matplotlib.rcParams``.
+    """Style options of figures; everything else follows ``matplotlib.rcParams``.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Style:
         return style
 
     def size(self, width: float, height: float) -> tuple[float, float]:
-        """Of the figure in inches: what was chosen, else these."""
+        """Return the figure size in inches: the chosen one, or the given default."""
         return (width, height) if self.figsize is None else self.figsize
 
     def heading(self, own: str) -> str:
@@ -87,12 +87,12 @@ def plain(text: object, longest: int = _LONGEST) -> str:
 
 
 def save(figure: Figure, path: str | Path, style: Style) -> None:
-    """Write a figure, over a file that is there; its ending says the format. Nothing is left where it cannot be drawn.
+    """Write a figure, replacing an existing file; its ending gives the format. Nothing is left if it cannot be drawn.
 
     Raises
     ------
     ArgumentError
-        If it cannot be written, or matplotlib does not know the format.
+        If it cannot be written, or matplotlib does not support the format.
     """
     place = Path(path).expanduser()
     known = figure.canvas.get_supported_filetypes()

@@ -1,1 +1,1 @@
-"""What is done with what was found: looked at, judged, refined, joined to other lists, written, published."""
+"""Search results, and what is made of them: figures, pages, reviews, comparisons, files."""

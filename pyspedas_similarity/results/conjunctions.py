@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
+from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..imaging.camera_geometry import direction_of
-from ..instruments.themis_asi import STATIONS
+from ..imaging.stations import STATIONS
 from ..search.overlap import Stretches, pairs
 from ..times import cadence, to_astropy, to_timedelta64
+from .formats.flat import no_intervals
 from .tables import CARRIED, result_table, stretches_of
 
 if TYPE_CHECKING:
@@ -22,9 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["conjunctions"]
 
 
+def _no_conjunctions() -> QTable:
+    """Return a table of conjunctions without rows."""
+    nothing = no_intervals()
+    return conjunctions(nothing, nothing)
+
+
+@pyspedas_convention(_no_conjunctions, errors="raise")
 def conjunctions(
     space: str | Iterable[str] | Table,
     ground: str | Iterable[str] | Table,
+    *,
     footprint: str | Sequence[str] | None = None,
     station: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
     height_km: float = 110.0,
@@ -97,7 +107,7 @@ def _pairs_of(space: Stretches, ground: Stretches) -> tuple[dict[str, np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class _Footprint:
-    """Where the foot of the field line is: times (n,) and unit vectors (n, 3)."""
+    """Footprint of a field line: times (n,) and unit vectors (n, 3)."""
 
     times: np.ndarray
     toward: np.ndarray
@@ -135,7 +145,7 @@ class _Footprint:
 
 @dataclass(frozen=True)
 class _View:
-    """When a footprint is seen, and where it stands highest."""
+    """Time in which a footprint is visible, and its highest direction."""
 
     start: np.datetime64
     end: np.datetime64
@@ -177,7 +187,7 @@ def _places(ground: QTable, station: Any) -> list[tuple[float, float]]:
         return [tuple(station)] * len(ground)
     known = STATIONS if station is None else station
     if "site" not in ground.colnames:
-        raise ArgumentError("station", "the matches on the ground tell no site", "Give station=(latitude, longitude).")
+        raise ArgumentError("station", "the matches on the ground have no site", "Give station=(latitude, longitude).")
     unknown = sorted(set(map(str, ground["site"])) - set(known))
     if unknown:
         remedy = "Give station, a mapping of site to (latitude, longitude)."

@@ -49,15 +49,15 @@ def export(
         ``start`` and ``end``, or the Path of its file. An empty list gives a file without intervals.
     path : str or Path
     format : str, optional
-        By default what the ending of `path` says: .ecsv, .csv, .xml or .vot (VOTable), .json. Others are lists as text:
+        By default from the ending of `path`: .ecsv, .csv, .xml or .vot (VOTable), .json. Others are lists as text:
 
         ========== ====================================================================================
         ecsv       for astropy, with Times and all provenance
         csv        for pandas and spreadsheets; has no place for provenance
         votable    for TOPCAT, Aladin and astropy; provenance in an INFO element
-        json       for pandas (``orient='table'``); provenance beside the data
+        json       for pandas (``orient='table'``); provenance next to the data
         time_list  a start and an end in a line, as pyspedas writes times; provenance in a comment
-        idl        columns of fixed width for ``readcol``, ``read_ascii`` and ``time_double``; likewise
+        idl        columns of fixed width for ``readcol``, ``read_ascii`` and ``time_double``; provenance in a comment
         hpevent    table and description for the HPEC tools, which make Heliophysics Event lists of them
         autoplot   events list of Autoplot
         ========== ====================================================================================
@@ -107,6 +107,11 @@ def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
     list of [str, str]
         Like ``['2020-11-19/23:36:20.123456789', '2020-11-19/23:36:25.000000000']``, UTC, in the order of the table.
         ``pyspedas.time_double`` cuts what comes after microseconds.
+
+    Raises
+    ------
+    SimilarityError
+        As in `export`.
     """
     return lists.pyspedas_times(flatten(result_table(found)))
 
@@ -123,6 +128,11 @@ def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:
     -------
     list of sunpy.time.TimeRange
         Exact to the nanosecond, in the order of the table.
+
+    Raises
+    ------
+    SimilarityError
+        As in `export`.
     """
     from sunpy.time import TimeRange
 
@@ -164,7 +174,7 @@ def to_timeseries(name: str) -> GenericTimeSeries:
 
 
 def format_of(path: Path, format: str | None = None) -> str:
-    """The format that a name or an ending stands for; ArgumentError where there is none."""
+    """Return the format that a name or an ending identifies; ArgumentError if there is none."""
     chosen = ENDINGS.get(path.suffix.lower()) if format is None else format
     if chosen in FORMATS:
         return chosen
@@ -195,5 +205,5 @@ def _unit(text: str) -> Any:
 
     try:
         return units.Unit(text)
-    except ValueError:  # written as no parser knows it
+    except ValueError:  # not a unit that astropy can parse
         return units.dimensionless_unscaled

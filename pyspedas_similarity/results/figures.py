@@ -1,9 +1,8 @@
-"""Public functions that draw what a search found. No figure is registered with pyplot: none stays open."""
+"""Figures of a search result. No figure is registered with pyplot, so none stays open."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,580 +10,428 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..archive.archive import Archive
-from ..conventions import nothing_found, pyspedas_manners
-from ..encoder.runtime import Encoder
-from ..errors import ArgumentError, VariableError
+from ..errors import ArgumentError, EncoderError, QueryError, SimilarityError, VariableError
 from ..imaging.keogram import keogram
-from ..imaging.recipes import DistributionRecipe
+from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
 from ..instruments import frames
-from ..library.archived import open_kept
-from ..library.encoding import Choices
-from ..plotting.archive_map import archive_map_figure
-from ..plotting.embedding_map import embedding_map
+from ..instruments.sample_images import select
+from ..library.plan import Plan, recipe_of_record
+from ..library.samples import prepare
 from ..plotting.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
 from ..plotting.gallery import Shown, gallery_figure, told
 from ..plotting.keogram_score import Strip, keogram_figure
 from ..plotting.marks import Marks, drawable
-from ..plotting.occlusion import FILLS, Occlusion, occlusion_figure
-from ..plotting.original import as_measured_or_encoded, encoded, half_width, kept_picture
+from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
+from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
 from ..plotting.overview import overview
 from ..plotting.style import Style, plain, save
-from ..provenance import ATTRIBUTE
-from ..times import to_interval, to_timedelta64
+from ..search.scoring import similarity
+from ..search.settings import check_count
+from ..times import Span, cadence, to_interval, to_timedelta64
 from ..tplot import Panel, Variable
-from .driving import Driven
-from .joins import read_events
-from .mapped import colors_of, mapped, marked
-from .originals import Found, Originals, Sample, is_score, middle_of
+from . import tplot_output
+from .reload import (
+    Reloaded,
+    ReloadOptions,
+    checked_encoder,
+    images_of_rows,
+    other_variable,
+    query_series,
+    reload_series,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_archive_map", "plot_keogram", "plot_matches", "plot_score", "superposed_epochs", "what_drove"]
+    from .search_result import QueryRecord, SearchedSeries, SearchResult
 
-logger = logging.getLogger(__name__)
+QUERIES_DRAWN, CAMERAS_DRAWN = 3, 4
+# Samples whose median replaces a hidden patch, and the tolerance of a score computed again.
+_MEDIAN_OF, _TOLERANCE = 64, 1e-3
 
-MOST_QUERIES, MOST_CAMERAS, MOST_ON_MAP = 3, 4, 10_000
 
-
-@pyspedas_manners
-def plot_matches(
-    found: Any,
-    path: str | Path | None = None,
-    most: int = 7,
-    encoded_too: bool = False,
-    originals: Mapping[str, str] | str | None = None,
-    **style: Any,
+def matches_figure(
+    result: SearchResult, limit: int, show_encoded: bool, options: ReloadOptions, path: str | Path | None, style: Style
 ) -> Figure:
-    """Draw the query beside its best matches, as they were measured.
-
-    Distributions are cut in the planes of the recipe, in km/s, with phase space density as color: nothing is scaled,
-    smoothed or taken off. Frames have north up. All samples share one scale of colors.
-
-    Parameters
-    ----------
-    found : names, table or path
-        What `find_similar` returned, a table of its intervals (chosen from, joined), or a file of one.
-    path : str or Path, optional
-        Picture to write; its ending says the format.
-    most : int
-        Matches that are drawn, the best ones.
-    encoded_too : bool
-        Below, the images that the encoder was given.
-    originals : str or mapping of str to str, optional
-        Names of the loaded variables to draw from, where they are called otherwise than those that were searched.
-    errors : {'log', 'raise'}
-        As in `find_similar`.
-    **style
-        ``cmap``, ``query``, ``match``, ``figsize``, ``dpi``, ``title``; fonts follow ``matplotlib.rcParams``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        [] where there is no match, after one warning. Of a sample whose variable is no longer loaded there is the small
-        picture that the archive kept, if one was searched that has it; else its place says so.
+    """Draw the queries next to the best events, as they were measured.
 
     Raises
     ------
-    SimilarityError
-        With ``errors='raise'``, for bad input.
+    ArgumentError
+        If there is no event.
     """
-    _check_count("most", most)
-    looks, read = Style.of(style), Found.read(found)
-    if not len(read):
-        return nothing_found("there is no match to draw; lower the threshold of the search")
-    opened, several = Originals(originals), len({*read.source, *(name for name, *_ in read.queries())}) > 1
-    samples: list[tuple[Sample, tuple[str, ...], bool]] = []
-    for name, span, record in read.queries()[:MOST_QUERIES]:
-        if span is None:
-            samples.append((Sample(None, None, "the query was given as an array"), ("query", "array"), True))
-        else:
-            sample = opened.at(name, middle_of(span, opened.times(name, record)), record)
-            samples.append((sample, ("query", *_when(sample, span.start), *([name] * several)), True))
-    for row in range(min(most, len(read))):
-        time = read.peak[row]
-        sample = opened.at(_name_at(read, row), time, read.record(row))
-        heading = (f"{row + 1}: {read.score[row]:.3f}", *_when(sample, time), *([read.source[row]] * several))
-        samples.append((sample, heading, False))
-    title = "Query and matches" if several else f"Query and matches in {read.source[0]}"
-    figure = gallery_figure(_shown(samples, encoded_too), looks, title, told(min(most, len(read)), len(read)))
-    return _given(figure, path, looks)
+    check_count("limit", limit)
+    _require_events(result, "draw")
+    drawn = range(min(limit, len(result)))
+    several = len({*result.source, *(one.variable for one in result.queries)}) > 1
+    reloaded = {}
+    for series in dict.fromkeys([result.series_of(row) for row in drawn]):
+        times = [result.peak[row] for row in drawn if result.series_of(row) is series]
+        reloaded[id(series)] = reload_series(result, series, np.array(times, "datetime64[ns]"), options)
+    columns = [_query_column(result, one, reloaded, options, several) for one in result.queries[:QUERIES_DRAWN]]
+    for row in drawn:
+        made, time = reloaded[id(result.series_of(row))], result.peak[row]
+        place = [result.source[row]] if several else []
+        found = next((one for one in made.samples if abs(one - time) <= np.timedelta64(1, "ms")), time)
+        heading = (f"{row + 1}: {result.score[row]:.3f}", *_date_and_time(found), *place)
+        columns.append((_Sample.of(made, found), heading, False))
+    title = "Query and matches" if several else f"Query and matches in {result.source[0]}"
+    figure = gallery_figure(_shown(columns, show_encoded), style, title, told(len(drawn), len(result)))
+    return _saved(figure, path, style)
 
 
-@pyspedas_manners
-def plot_score(
-    found: Any,
-    names: str | int | Iterable[str | int] | None = None,
-    trange: Any = None,
-    path: str | Path | None = None,
-    **style: Any,
+def score_figure(
+    result: SearchResult,
+    names: str | int | Iterable[str | int] | None,
+    trange: Any,
+    path: str | Path | None,
+    style: Style,
 ) -> Figure:
-    """Draw tplot variables and the score below each other, with queries and intervals shaded.
-
-    Panels are drawn by ``pyspedas.tplot`` with the options that the variables have. Spectrograms without a color map
-    of their own get one that is safe for color-blind readers; of distributions and frames the omnidirectional
-    spectrogram and the keogram are drawn.
-
-    Parameters
-    ----------
-    found, path, errors
-        As in `plot_matches`; of a table alone there is no score, and `names` are needed.
-    names : str, int or list of them, optional
-        Loaded tplot variables, globs allowed, drawn above the score.
-    trange : time range, optional
-        What is drawn; default all that was searched.
-    **style
-        ``cmap``, ``query``, ``match``, ``figsize``, ``dpi``, ``title``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        [] where there is nothing, after one warning.
-
-    Raises
-    ------
-    SimilarityError
-        With ``errors='raise'``, for bad input.
-
-    See Also
-    --------
-    plot_keogram : for cameras
-    """
-    looks = Style.of(style)
-    if isinstance(found, (list, tuple)) and not len(found):
-        return nothing_found("there is no search to draw")
-    scores = _scores_of(found)
-    read = Found.read(found) if _has_intervals(found) else Found.read([])
-    beside = [] if names is None else [tplot.read(name) for name in tplot.expand(names)]
-    if not scores and not beside:
+    """Draw tplot variables and the scores below each other, with queries and events shaded."""
+    scored = [one for one in result.searched if one.scores is not None]
+    above = [] if names is None else [tplot.read(name) for name in tplot.expand(names)]
+    if not scored and not above:
         remedy = "Give what find_similar returned, or names of variables to draw."
-        raise ArgumentError("found", "there are no scores with it", remedy)
-    ends = _ends(scores or beside, trange)
-    for one in beside:
+        raise ArgumentError("found", "it has no scores", remedy)
+    ends = _ends([*(one.times for one in scored)] or [one.times for one in above], trange)
+    for one in above:
         if not ((one.times >= ends[0]) & (one.times <= ends[1])).any():
             raise VariableError(one.name, f"no sample from {ends[0]} to {ends[1]}", "Load that time, or give trange.")
-    queries = [(span.start, span.end) for _, span, _ in _queries(read, scores) if span is not None]
-    panels = [_panel(one, _shaded(read.start, read.end, queries, ends, looks), looks) for one in beside]
-    for one in scores:
-        own, names_told = _own_rows(read, one), [plain(_searched_name(one), 30)] if len(scores) > 1 else None
-        here = [
-            (s.start, s.end) for name, s, _ in _queries(read, [one]) if s is not None and name == _searched_name(one)
-        ]
-        shaded = _shaded(read.start[own], read.end[own], here, ends, looks)
-        panels.append(Panel(one.name, shaded, options={"legend_names": names_told}))
-    figure = tplot.panels(panels, ends, looks.size(10.0, 1.2 + 1.5 * len(panels)))
-    for panel, one in zip(figure.axes[len(beside) :], scores, strict=False):
-        _threshold(panel, one)
-    _legend(figure, bool(len(read)), bool(queries), bool(scores), looks)
-    figure.suptitle(looks.heading(_title(read, scores)), fontsize="medium")
-    return _given(figure, path, looks)
+    spans = [one.span for one in result.queries if one.span is not None]
+    panels = [_panel(one, _shaded(result.start, result.end, spans, ends, style), style) for one in above]
+    for one in scored:
+        own, events = one.own_spans(), result.events_of(one)
+        shaded = _shaded(events.start, events.end, own, ends, style)
+        legend = [plain(one.name, 30)] if len(scored) > 1 else None
+        panels.append(_score_panel(one, shaded, legend))
+    figure = tplot.panels(panels, ends, style.size(10.0, 1.2 + 1.5 * len(panels)))
+    for panel, one in zip(figure.axes[len(above) :], scored, strict=False):
+        _draw_threshold(panel, one)
+    _draw_legend(figure, bool(len(result)), bool(spans), bool(scored), style)
+    figure.suptitle(style.heading(_title(result)), fontsize="medium")
+    return _saved(figure, path, style)
 
 
-@pyspedas_manners
-def superposed_epochs(
+def epochs_of_events(
+    result: SearchResult,
     names: str | int | Iterable[str | int],
-    found: Any,
-    before: Any = 60.0,
-    after: Any = 60.0,
-    step: Any = None,
-    queries: bool = False,
-    path: str | Path | None = None,
-    **style: Any,
+    window: tuple[Any, Any],
+    step: Any,
+    queries: bool,
+    path: str | Path | None,
+    style: Style,
 ) -> SuperposedEpochs:
-    """Put the matches on top of each other: median and quartiles of variables around their best samples.
-
-    Parameters
-    ----------
-    names : str, int or list of them
-        Loaded tplot variables: lines, vectors, spectrograms.
-    found, path, errors
-        As in `plot_matches`; any table with ``start`` and ``end`` will do, of which the middles are taken.
-    before, after : seconds, timedelta or Quantity
-        Window around each best sample.
-    step : seconds, timedelta or Quantity, optional
-        Bins of relative time. Default: each variable's cadence, or what gives 240 bins.
-    queries : bool
-        Count the queries among the events. By default they are left out: the matches were chosen to be like them.
-    **style
-        ``cmap``, ``match``, ``figsize``, ``dpi``, ``title``.
-
-    Returns
-    -------
-    SuperposedEpochs
-        With the figure, and ``result[name].table()`` for the numbers: seconds, median, quartiles, number of events.
-        Gaps and windows that reach beyond the data leave fewer events in a bin, and none are made up. [] where there
-        is no event, after one warning.
-
-    Raises
-    ------
-    SimilarityError
-        With ``errors='raise'``, for bad input, or where no event lies in a variable.
-    """
-    looks, read = Style.of(style), Found.read(found)
-    window = (to_timedelta64(before, "before"), to_timedelta64(after, "after"))
-    if min(window) < np.timedelta64(0, "ns") or sum(window, np.timedelta64(0, "ns")) <= np.timedelta64(0, "ns"):
-        raise ArgumentError("before, after", f"found {before!r}, {after!r}", "Give seconds, one of them above 0.")
-    times = read.peak
+    """Superpose variables around the best samples of the events."""
+    before, after = (to_timedelta64(one, "before, after") for one in window)
+    nothing = np.timedelta64(0, "ns")
+    if min(before, after) < nothing or before + after <= nothing:
+        raise ArgumentError(
+            "before, after", f"found {window[0]!r}, {window[1]!r}", "Give seconds, one of them above 0."
+        )
+    times = result.peak
     if queries:
-        spans = [span for _, span, _ in read.queries() if span is not None]
-        times = np.concatenate([times, np.array([middle_of(span) for span in spans], "datetime64[ns]")])
+        spans = [one.span for one in result.queries if one.span is not None]
+        times = np.concatenate([times, np.array([_middle(span) for span in spans], "datetime64[ns]")])
     if not len(times):
-        return nothing_found("there is no event to superpose; lower the threshold of the search")
+        raise ArgumentError("found", "there is no event to superpose", "Lower the threshold of the search.")
     variables = [tplot.read(name) for name in tplot.expand(names)]
-    wide = None if step is None else to_timedelta64(step, "step")
+    width = None if step is None else to_timedelta64(step, "step")
     epochs = tuple(
-        superpose(one, np.sort(times), window, wide, tplot.options_of(one.name).get("legend_names") or ())
+        superpose(one, np.sort(times), (before, after), width, tplot.options_of(one.name).get("legend_names") or ())
         for one in variables
     )
-    shared = overlapping(times, *window)
-    figure = _given(epochs_figure(epochs, len(times), shared, looks), path, looks)
+    shared = overlapping(times, before, after)
+    figure = _saved(epochs_figure(epochs, len(times), shared, style), path, style)
     return SuperposedEpochs(epochs, np.sort(times), shared, figure)
 
 
-@pyspedas_manners
-def plot_keogram(
-    found: Any,
-    path: str | Path | None = None,
-    height_km: float | None = None,
-    width: float | None = None,
-    originals: Mapping[str, str] | str | None = None,
-    **style: Any,
+def keogram_score_figure(
+    result: SearchResult,
+    cut: tuple[float | None, float | None],
+    options: ReloadOptions,
+    path: str | Path | None,
+    style: Style,
 ) -> Figure:
-    """Draw keograms of the cameras that were searched with the score below, queries and matches marked in both.
-
-    Parameters
-    ----------
-    found, path, originals, errors
-        As in `plot_matches`, but with the scores: what `find_similar` returned. At most four cameras.
-    height_km, width
-        As in `keogram`.
-    **style
-        ``cmap``, ``query``, ``match``, ``figsize``, ``dpi``, ``title``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        [] where there is nothing, after one warning.
-
-    Raises
-    ------
-    SimilarityError
-        With ``errors='raise'``, for bad input, or where the frames are no longer loaded.
-    """
-    looks = Style.of(style)
-    if isinstance(found, (list, tuple)) and not len(found):
-        return nothing_found("there is no search to draw")
-    scores = _scores_of(found)
-    if not scores:
-        raise ArgumentError("found", "there are no scores with it", "Give what find_similar returned.")
-    read = Found.read(found) if _has_intervals(found) else Found.read([])
+    """Draw keograms of the searched cameras with the scores below; `cut` is height (km) and width."""
+    scored = [one for one in result.searched if one.scores is not None]
+    if not scored:
+        raise ArgumentError("found", "it has no scores", "Give what find_similar returned.")
     strips = []
-    for one in scores[:MOST_CAMERAS]:
-        source = str(one.attributes[ATTRIBUTE]["source"])
-        loaded = originals if isinstance(originals, str) else (originals or {}).get(source, source)
-        variable = tplot.read(loaded)
+    for one in scored[:CAMERAS_DRAWN]:
+        held = result.held.get(one.name) if options.originals is None else None
+        variable = held if held is not None else tplot.read(options.loaded_name(one.source))
         frames.check(variable)
         part = _part(variable, one.times[0], one.times[-1])
-        made = keogram(*frames.north_up(part), height_km, width)
+        made = keogram(*frames.north_up(part), *cut)
         strips.append(
-            Strip(variable.name, variable.units, part.times, made, one.times, one.values, _marks_of(read, one))
+            Strip(variable.name, variable.units, part.times, made, one.times, one.scores, _marks(result, one))
         )
-    title = _title(read, scores)
-    if len(scores) > MOST_CAMERAS:
-        title += f"; {MOST_CAMERAS} of {len(scores)} cameras"
-    return _given(keogram_figure(strips, looks, title), path, looks)
+    title = _title(result)
+    if len(scored) > CAMERAS_DRAWN:
+        title += f"; {CAMERAS_DRAWN} of {len(scored)} cameras"
+    return _saved(keogram_figure(strips, style, title), path, style)
 
 
-@pyspedas_manners
-def plot_archive_map(
-    archive: Archive | str | Path,
-    found: Any = None,
-    events: Any = None,
-    color: str = "time",
-    path: str | Path | None = None,
-    names: str | Sequence[str] | None = None,
-    trange: Any = None,
-    probe: Any = None,
-    most: int = MOST_ON_MAP,
-    method: str = "auto",
-    seed_number: int = 0,
-    **style: Any,
-) -> Figure:
-    """Draw the map of an archive: alike samples lie near each other.
-
-    Parameters
-    ----------
-    archive : Archive, str or Path
-    found : names, table or path, optional
-        A search whose queries and matches are marked.
-    events : as in `read_events`, optional
-        Known events; of each, the middle sample is marked.
-    color : {'time', 'source', 'site', 'score'}
-        What the color of a sample tells; 'score' is that of `found`.
-    path, errors
-        As in `plot_matches`.
-    names, trange, probe
-        What of the archive is drawn, as in `find_similar`.
-    most : int
-        Samples that are drawn: of more, as many are taken evenly in time, and all that are marked. The title says so.
-    method : {'auto', 'umap', 'pca'}
-        'umap' (McInnes et al. 2018) on the graph of neighbors, half a minute for 10,000 samples; 'pca' the first two
-        principal components; 'auto' takes UMAP where umap-learn is installed. The picture says which.
-    seed_number : int
-        Of the random numbers of UMAP.
-    **style
-        ``cmap``, ``query``, ``match``, ``event``, ``figsize``, ``dpi``, ``title``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        [] where the archive holds nothing of this, after one warning.
-
-    Raises
-    ------
-    SimilarityError
-        With ``errors='raise'``, for bad input.
-    """
-    looks = Style.of(style)
-    _check_count("most", most)
-    kept = open_kept(archive, names, trange, probe, Choices(usable_only=False), {})
-    if kept is None:
-        return nothing_found(f"the archive {archive} holds nothing of this")
-    read = None if found is None else Found.read(found)
-    marks = marked(kept, read, None if events is None else read_events(events))
-    drawn = mapped(kept, marks.rows, most)
-    colors = colors_of(kept, drawn, color, found)
-    embeddings = kept.index.embeddings(drawn.rows)
-    places = embedding_map(embeddings, method, seed_number, kept.archive.graph)
-    title = f"{len(drawn.rows)} samples of an archive"
-    if drawn.there > len(drawn.rows):
-        title = f"{len(drawn.rows)} of {drawn.there} samples of an archive, evenly in time"
-    for one in marks.missing:
-        logger.warning("%s: %s.", kept.archive.path, one)
-    return _given(archive_map_figure(places, colors, marks.among(drawn.rows), looks, title), path, looks)
-
-
-@pyspedas_manners
-def what_drove(
-    found: Any,
-    match: Any = 0,
-    encoder: str | Path | Encoder | None = None,
-    patch: int | None = None,
-    fill: str = "mean",
-    originals: Mapping[str, str] | str | None = None,
-    path: str | Path | None = None,
-    **style: Any,
+def occlusion_of_event(
+    result: SearchResult,
+    event: Any,
+    encoder: Any,
+    hiding: tuple[int | None, str],
+    options: ReloadOptions,
+    path: str | Path | None,
+    style: Style,
 ) -> Occlusion:
-    """Find the part of a match's image that drove its score: the part whose hiding lowers it most.
-
-    Parameters
-    ----------
-    found, originals, path, errors
-        As in `plot_matches`.
-    match : int or time
-        Which: its row in the table of `intervals`, 0 the best, or a time in it.
-    encoder : str, path or Encoder, optional
-        The one that was searched with, where it has no name that says which it is.
-    patch : int, optional
-        Side of what is hidden at once, in pixels of the encoder's image; default a sixth of the image's side.
-    fill : {'mean', 'median'}
-        What takes its place: the mean of what lies around it, or the median of up to 64 images spread over the
-        variable. 'mean' needs nothing else and takes out what is smaller than the patch; 'median' also takes out what
-        is larger, but a part that is as usual does not count then.
-    **style
-        ``cmap``, ``diverging``, ``query``, ``match``, ``figsize``, ``dpi``, ``title``.
-
-    Returns
-    -------
-    Occlusion
-        ``change``, (channels, pixels, pixels): how much the score falls, the score, and the figure. [] where there is
-        no match, after one warning.
-
-    Raises
-    ------
-    SimilarityError
-        With ``errors='raise'``, for bad input, or where what is loaded gives another score than was found.
-
-    Notes
-    -----
-    Occlusion sensitivity: Zeiler and Fergus 2014, doi 10.1007/978-3-319-10590-1_53. It tells what the score depends
-    on, not why the phenomenon is what it is; parts that stand for each other hide each other's share.
-    """
-    looks = Style.of(style)
+    """Hide parts of an event's image in turn; `hiding` is the side of a patch and what replaces it."""
+    patch, fill = hiding
     if fill not in FILLS:
         raise ArgumentError("fill", f"found {fill!r:.60}", f"Give one of {', '.join(FILLS)}.")
-    read = Found.read(found)
-    if not len(read):
-        return nothing_found("there is no match to explain; lower the threshold of the search")
-    driven = Driven.of(read, read.row_of(match), encoder, originals)
-    made = driven.occluded(patch, fill)
-    headings = (plain(driven.query_heading), plain(f"match {driven.row + 1}, {_text_of(driven.time)}"))
-    figure = occlusion_figure(made, driven.query_pictures(), driven.match_pictures(), looks, headings)
-    return replace(made, figure=_given(figure, path, looks))
+    _require_events(result, "explain")
+    row = result.row_of(event)
+    series, time = result.series_of(row), result.peak[row]
+    options = replace(options, encoder=checked_encoder(result, series, encoder))
+    arrays = [one for one in (*series.queries, *series.unlike) if one.span is None]
+    if arrays:
+        remedy = "Store it as a variable and search with ('name', time)."
+        raise QueryError(f"query {arrays[0].label}", "the result does not hold the samples of an array", remedy)
+    made = reload_series(result, series, np.array([time]), options)
+    if made.plan is not None and made.plan.encoder.hash != series.record["encoder"]["hash"]:
+        remedy = "Give the encoder of the search as encoder."
+        raise EncoderError(f"encoder {made.plan.encoder.card.name}", "it differs from that of the search", remedy)
+    if made.embeddings is None or not made.images:
+        raise VariableError(series.source, made.missing or made.no_embeddings, "Load what was searched.")
+    found = min(made.images, key=lambda one: abs(one - time))
+    likes, unlikes = (
+        [_query_embeddings(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
+    )
+    usual = _median_image(result, series, made, made.images[found], options) if fill == "median" else None
+
+    def score_of(images: np.ndarray) -> np.ndarray:
+        return similarity(made.plan.encoder.encode(images), likes, unlikes)
+
+    occluded = occlude(made.images[found], score_of, patch, usual)
+    score = float(result.score[row])
+    if np.isfinite(score) and abs(occluded.score - score) > _TOLERANCE:
+        text = f"the loaded data give the score {occluded.score:.4f}, and {score:.4f} was found"
+        raise VariableError(series.source, text, "Load what was searched, with its field and velocity.")
+    query_image, query_time = _query_image(result, made, series.queries[0], options)
+    headings = (plain(f"query, {_text(query_time)}"), plain(f"match {row + 1}, {_text(time)}"))
+    pictures = (encoded_image(query_image, made.recipe), encoded_image(made.images[found], made.recipe))
+    figure = occlusion_figure(occluded, *pictures, style, headings)
+    return replace(occluded, figure=_saved(figure, path, style))
 
 
-def _given(figure: Figure, path: str | Path | None, looks: Style) -> Figure:
-    if path is not None:
-        save(figure, path, looks)
-    return figure
+class _Sample:
+    """One sample for a gallery: prepared, or a thumbnail, or the reason why there is none."""
+
+    def __init__(
+        self, variable: Variable | None, recipe: Recipe | None, missing: str = "", thumbnail: bytes | None = None
+    ) -> None:
+        self.variable, self.recipe, self.missing, self.thumbnail = variable, recipe, missing, thumbnail
+
+    @classmethod
+    def of(cls, made: Reloaded, time: np.datetime64) -> _Sample:
+        """Take the sample at a time."""
+        if time in made.samples:
+            return cls(made.samples[time], made.recipe)
+        return cls(None, made.recipe, made.missing or f"no sample at {time}", made.thumbnails.get(time))
 
 
-def _text_of(time: np.datetime64) -> str:
-    return str(time)[:23].replace("T", " ")
+def _query_column(
+    result: SearchResult, query: QueryRecord, reloaded: dict[int, Reloaded], options: ReloadOptions, several: bool
+) -> tuple[_Sample, tuple[str, ...], bool]:
+    if query.span is None:
+        return _Sample(None, None, "the query was given as an array"), ("query", "array"), True
+    name = [query.variable] if several else []
+    series = query_series(result, query.variable)
+    if series is None:
+        sample, time = _other_sample(result, query, options)
+        return sample, ("query", *_date_and_time(time), *name), True
+    if id(series) not in reloaded:
+        reloaded[id(series)] = reload_series(result, series, np.array([], "datetime64[ns]"), options)
+    made = reloaded[id(series)]
+    time = made.nearest(query.span) or query.span.start
+    return _Sample.of(made, time), ("query", *_date_and_time(time), *name), True
 
 
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ArgumentError(name, f"found {value!r:.60}", "Give a number, 1 or more.")
+def _other_sample(result: SearchResult, query: QueryRecord, options: ReloadOptions) -> tuple[_Sample, np.datetime64]:
+    """Return the middle sample of a query in a variable that was not searched."""
+    try:
+        plan, samples = other_variable(query.variable, recipe_of_record(result.record), options)
+        row = _middle_row(samples.times, query.span, query.variable)
+        return _Sample(select(samples, np.array([row])), plan.recipe), samples.times[row]
+    except SimilarityError as error:
+        return _Sample(None, None, str(error)), query.span.start
 
 
-def _when(sample: Sample, time: np.datetime64) -> tuple[str, str]:
-    """Date and time of day, of the sample itself where it is there."""
-    text = str(time if sample.variable is None else sample.variable.times[0])
-    return text[:10], text[11:23]
-
-
-def _name_at(read: Found, row: int) -> str:
-    return read.source[row] or str(read.record(row).get("source", ""))
-
-
-def _shown(samples: Sequence[tuple[Sample, tuple[str, ...], bool]], encoded_too: bool) -> list[Shown]:
-    """Pictures of samples, cuts through velocity space all of one width: that of the first."""
-    width = None
-    shown = []
-    for sample, heading, is_query in samples:
+def _shown(columns: Sequence[tuple[_Sample, tuple[str, ...], bool]], show_encoded: bool) -> list[Shown]:
+    """Return pictures of samples; cuts through velocity space all have the width of the first."""
+    width, shown = None, []
+    for sample, heading, is_query in columns:
         if sample.variable is None:
-            kept = () if sample.kept is None else (kept_picture(sample.kept),)
-            shown.append(Shown(heading, kept, is_query, sample.missing))
+            stored = () if sample.thumbnail is None else (kept_picture(sample.thumbnail),)
+            shown.append(Shown(heading, stored, is_query, sample.missing))
             continue
         if width is None and isinstance(sample.recipe, DistributionRecipe):
             width = half_width(sample.variable, sample.recipe)
         pictures, missing = as_measured_or_encoded(sample.variable, sample.recipe, width)
-        if encoded_too and not missing:
+        if show_encoded and not missing:
             pictures = (*pictures, *encoded(sample.variable, sample.recipe))
         shown.append(Shown(heading, pictures, is_query, missing))
     return shown
 
 
-def _names_in(found: Any) -> list[str]:
-    """The loaded variables that are meant, where names were given."""
-    if hasattr(found, "colnames") or isinstance(found, Path):
-        return []
-    return tplot.expand(found)
+def _query_embeddings(result: SearchResult, made: Reloaded, query: QueryRecord, options: ReloadOptions) -> np.ndarray:
+    plan, samples, rows = _query_samples(result, made, query, options)
+    return plan.encoder.encode(images_of_rows(samples, plan.recipe, rows))
 
 
-def _scores_of(found: Any) -> list[Variable]:
-    """The scores among the variables named, or beside the bars named."""
-    variables = [tplot.read(name) for name in _names_in(found)]
-    scores = [one for one in variables if is_score(one)]
-    if scores:
-        return scores
-    loaded = set(tplot.loaded_names())
-    near = [one.name.replace("_similar", "_similarity", 1) for one in variables]
-    return [one for one in (tplot.read(name) for name in near if name in loaded) if is_score(one)]
+def _query_image(
+    result: SearchResult, made: Reloaded, query: QueryRecord, options: ReloadOptions
+) -> tuple[np.ndarray, np.datetime64]:
+    """Return the image and the time of the middle sample of a query."""
+    plan, samples, rows = _query_samples(result, made, query, options)
+    row = rows[len(rows) // 2]
+    return images_of_rows(samples, plan.recipe, np.array([row]))[0], samples.times[row]
 
 
-def _has_intervals(found: Any) -> bool:
-    names = _names_in(found)
-    return not names or any("intervals" in tplot.read(name).attributes.get(ATTRIBUTE, {}) for name in names)
+def _query_samples(
+    result: SearchResult, made: Reloaded, query: QueryRecord, options: ReloadOptions
+) -> tuple[Plan, Variable, np.ndarray]:
+    series = query_series(result, query.variable)
+    held = result.held.get(query.variable) if options.originals is None and series is not None else None
+    name = options.loaded_name(series.source if series is not None else query.variable)
+    plan, samples = prepared_with(made.plan, held if held is not None else tplot.read(name))
+    rows = np.flatnonzero((samples.times >= query.span.start) & (samples.times <= query.span.end))
+    if not len(rows):
+        raise VariableError(samples.name, f"no sample at {query.span}", "Load what was searched.")
+    return plan, samples, rows
 
 
-def _ends(variables: Sequence[Variable], trange: Any) -> tuple[np.datetime64, np.datetime64]:
+def prepared_with(plan: Plan, variable: Variable) -> tuple[Plan, Variable]:
+    """Prepare another variable with the plan of a search."""
+    return plan, prepare(variable, plan)
+
+
+def _median_image(
+    result: SearchResult, series: SearchedSeries, made: Reloaded, image: np.ndarray, options: ReloadOptions
+) -> np.ndarray:
+    """Return the median of images spread over the variable, for frames on the brightness scale of one image."""
+    held = result.held.get(series.name) if options.originals is None else None
+    _, samples = prepared_with(made.plan, held if held is not None else tplot.read(options.loaded_name(series.source)))
+    rows = np.unique(np.linspace(0, len(samples.times) - 1, _MEDIAN_OF).round().astype(int))
+    some = images_of_rows(samples, made.recipe, rows)
+    known = np.isfinite(some).any(axis=0)
+    usual = np.where(known, np.nanmedian(np.where(known, some, 0), axis=0), np.nan)
+    if not isinstance(made.recipe, FrameRecipe):
+        return usual
+    low, middle, high = np.nanpercentile(usual, (25, 50, 75))
+    own = np.nanpercentile(image, (25, 50, 75))
+    return (usual - middle) * (own[2] - own[0]) / max(high - low, 1e-9) + own[1]
+
+
+def _middle_row(times: np.ndarray, span: Span, name: str) -> int:
+    inside = np.flatnonzero((times >= span.start) & (times <= span.end))
+    if len(inside):
+        return int(inside[len(inside) // 2])
+    near = int(np.argmin(np.abs(times - _middle(span)))) if len(times) else -1
+    if near < 0 or abs(times[near] - _middle(span)) > cadence(times):
+        raise VariableError(name, f"no sample at {span}", "Load what was searched.")
+    return near
+
+
+def _middle(span: Span) -> np.datetime64:
+    return span.start + (span.end - span.start) // 2
+
+
+def _require_events(result: SearchResult, purpose: str) -> None:
+    if not len(result):
+        raise ArgumentError("found", f"there is no event to {purpose}", "Lower the threshold of the search.")
+
+
+def _saved(figure: Figure, path: str | Path | None, style: Style) -> Figure:
+    if path is not None:
+        save(figure, path, style)
+    return figure
+
+
+def _text(time: np.datetime64) -> str:
+    return str(time)[:23].replace("T", " ")
+
+
+def _date_and_time(time: np.datetime64) -> tuple[str, str]:
+    return str(time)[:10], str(time)[11:23]
+
+
+def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.datetime64]:
     if trange is not None:
         return to_interval(trange)
-    known = [one.times for one in variables if len(one.times)]
+    known = [one for one in times if len(one)]
     if not known:
         raise ArgumentError("found", "it has no samples", "Give what find_similar returned.")
-    return min(times[0] for times in known), max(times[-1] for times in known)
+    return min(one[0] for one in known), max(one[-1] for one in known)
 
 
-def _queries(read: Found, scores: Sequence[Variable]) -> list[tuple[str, Any, Any]]:
-    """Those of what was found, or, where nothing was, of the scores."""
-    records = [one.attributes[ATTRIBUTE] for one in scores]
-    return Found(read.table, [*read.records, *records]).queries()
-
-
-def _searched_name(score: Variable) -> str:
-    """What queries call the variable that was searched: an archive may add the site to the source."""
-    record = score.attributes[ATTRIBUTE]
-    source = str(record["source"])
-    longer = "_".join([source, *map(str, (record.get("station") or {}).values())])
-    labels = [str(one.get("label", "")) for one in record.get("queries", ())]
-    return longer if any(one.startswith(f"{longer} ") for one in labels) else source
-
-
-def _own_rows(read: Found, score: Variable) -> np.ndarray:
-    """Which matches are of a score's variable: bool."""
-    record = score.attributes[ATTRIBUTE]
-    sites = {"", *(str(one) for one in (record.get("station") or {}).values())}
-    return np.array(
-        [source == record["source"] and read.place(row) in sites for row, source in enumerate(read.source)], bool
-    )
-
-
-def _marks_of(read: Found, score: Variable) -> Marks:
-    own = _own_rows(read, score)
-    spans = [span for name, span, _ in _queries(read, [score]) if span is not None and name == _searched_name(score)]
+def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
+    events, spans = result.events_of(series), series.own_spans()
     starts, ends = (np.array([getattr(one, key) for one in spans], "datetime64[ns]") for key in ("start", "end"))
-    threshold = float(score.attributes[ATTRIBUTE].get("threshold", np.nan))
-    return Marks(read.start[own], read.end[own], starts, ends, threshold)
+    return Marks(events.start, events.end, starts, ends, float(series.record.get("threshold", np.nan)))
 
 
 def _shaded(
     starts: np.ndarray,
     stops: np.ndarray,
-    queries: Sequence[tuple[np.datetime64, np.datetime64]],
+    queries: Sequence[Span],
     ends: tuple[np.datetime64, np.datetime64],
-    looks: Style,
+    style: Style,
 ) -> tuple[tuple[np.ndarray, np.ndarray, str, float], ...]:
-    pairs = np.array(queries, "datetime64[ns]").reshape(-1, 2)
+    first, last = (np.array([getattr(one, key) for one in queries], "datetime64[ns]") for key in ("start", "end"))
     return (
-        (*drawable(starts, stops, *ends), looks.match, 0.3),
-        (*drawable(pairs[:, 0], pairs[:, 1], *ends), looks.query, 0.5),
+        (*drawable(starts, stops, *ends), style.match, 0.3),
+        (*drawable(first, last, *ends), style.query, 0.5),
     )
 
 
-def _panel(variable: Variable, shaded: Sequence[Any], looks: Style) -> Panel:
-    """A variable as tplot draws it; what it does not draw by itself as an overview."""
+def _panel(variable: Variable, shaded: Sequence[Any], style: Style) -> Panel:
+    """Return a variable as tplot draws it; a distribution or frames as an overview."""
     if variable.values.ndim >= 3:
         made = overview(variable)
         values = np.where(made.values > 0, made.values, np.nan) if made.logarithmic else made.values
         instead = replace(variable, values=values, coordinates={"v": made.bins})
         options = {"spec": True, "ytitle": plain(variable.name, 24), "ysubtitle": made.label, "ztitle": made.unit}
-        options |= {"ylog": made.logarithmic, "zlog": made.logarithmic, "colormap": looks.cmap or "viridis"}
+        options |= {"ylog": made.logarithmic, "zlog": made.logarithmic, "colormap": style.cmap or "viridis"}
         return Panel(variable.name, shaded, instead, options)
-    options = {"colormap": looks.cmap} if looks.cmap else {}
-    if not looks.cmap and "colormap" not in tplot.options_of(variable.name):
+    options = {"colormap": style.cmap} if style.cmap else {}
+    if not style.cmap and "colormap" not in tplot.options_of(variable.name):
         options = {"colormap": "viridis"}
     return Panel(variable.name, shaded, options=options)
 
 
-def _threshold(panel: Any, score: Variable) -> None:
-    threshold = float(score.attributes[ATTRIBUTE].get("threshold", np.nan))
+def _score_panel(series: SearchedSeries, shaded: Sequence[Any], legend: list[str] | None) -> Panel:
+    made = tplot_output.similarity_series(series, series.variable or f"{series.name}_similarity", series.scores, {})
+    options = {**made.options, "legend_names": legend}
+    return Panel(made.variable.name, shaded, made.variable, options)
+
+
+def _draw_threshold(panel: Any, series: SearchedSeries) -> None:
+    threshold = float(series.record.get("threshold", np.nan))
     if np.isfinite(threshold):
         panel.axhline(threshold, color="0.4", linestyle=":", linewidth=1)
 
 
-def _legend(figure: Figure, matches: bool, queries: bool, scores: bool, looks: Style) -> None:
+def _draw_legend(figure: Figure, matches: bool, queries: bool, scores: bool, style: Style) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=looks.match, alpha=0.3, label="similar")] if matches else []
-    handles += [Patch(color=looks.query, alpha=0.5, label="query")] if queries else []
+    handles = [Patch(color=style.match, alpha=0.3, label="similar")] if matches else []
+    handles += [Patch(color=style.query, alpha=0.5, label="query")] if queries else []
     handles += [Line2D([], [], color="0.4", linestyle=":", label="threshold")] if scores else []
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
 
 
-def _title(read: Found, scores: Sequence[Variable]) -> str:
-    labels = [str(query.get("label", "")) for one in _records(read, scores) for query in one.get("queries", ())]
-    query = f" like {labels[0]}" if labels else ""
-    return f"{len(read)} interval{'s' * (len(read) != 1)}{query}"
-
-
-def _records(read: Found, scores: Sequence[Variable]) -> list[Mapping[str, Any]]:
-    return read.records or [one.attributes[ATTRIBUTE] for one in scores]
+def _title(result: SearchResult) -> str:
+    query = f" like {result.title_query}" if result.title_query else ""
+    return f"{len(result)} event{'s' * (len(result) != 1)}{query}"
 
 
 def _part(variable: Variable, first: np.datetime64, last: np.datetime64) -> Variable:

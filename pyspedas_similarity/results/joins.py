@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
+from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
-from ..functions.search import intervals
 from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
-from ..search.events import outside, sample_ends
+from ..search.events import outside
 from ..search.overlap import Stretches, inside, merged, pairs, shared
-from ..times import Span, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
+from ..times import Span, sample_ends, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
-from .tables import CARRIED, loaded, result_table, stretches_of
+from .tables import CARRIED, events_of_names, loaded, result_table, stretches_of
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["join_events", "read_events"]
 
 _SECOND = np.timedelta64(10**9, "ns")
+_NOTHING = Stretches(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
 
 
+@pyspedas_convention(lambda: event_table([]), errors="raise")
 def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
     """Read a list of events, to look at it or to choose of it before `join_events`.
 
@@ -57,13 +59,15 @@ def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
     """
     names = loaded(events)
     if names:
-        events = intervals(names)
+        events = events_of_names(names)
     return event_table(events, columns)
 
 
+@pyspedas_convention(lambda: join_events([], []), errors="raise")
 def join_events(
     found: str | Iterable[str] | Table | Path,
     events: Any,
+    *,
     tolerance: Any = 0,
     searched: Any = None,
     columns: Sequence[str] | None = None,
@@ -72,7 +76,7 @@ def join_events(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> QTable:
-    """Hold matches against a list of events: which are known, which are new, which events are missed.
+    """Compare matches with a list of events: known and new matches, missed events.
 
     Parameters
     ----------
@@ -85,7 +89,7 @@ def join_events(
         rate.
     searched : names of similarity variables, or time ranges, optional
         What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without those that
-        were left out around the queries: a query's own event is neither found nor missed. Of a table it has to be given.
+        were left out around the queries: the event of a query is neither found nor missed. For a table it is required.
     columns : sequence of one or two str, optional
         Of `events`, as in `read_events`.
     interval : {'binomial', 'bootstrap'}
@@ -115,7 +119,7 @@ def join_events(
     Notes
     -----
     Known is counted by overlap, for that is what one wants to look at; the enrichment by peaks, because a long match
-    meets an event by chance more often than the base rate says.
+    overlaps an event by chance more often than the base rate.
     """
     table = result_table(found)
     listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
@@ -137,7 +141,7 @@ def join_events(
 
 
 def summary_of(joined: Table) -> str:
-    """What `join_events` found, in two lines."""
+    """Return a summary of `join_events` in two lines."""
     numbers = joined.meta["join"]
     counted = ", ".join(f"{numbers[status]} {status}" for status in ("known", "new", "missed"))
     events = f"{numbers['events_searched']} of {numbers['events']} events searched"
@@ -169,12 +173,18 @@ class _Events:
 
 
 def _searched(found: Any, searched: Any) -> list[Stretches]:
-    """What was searched of each variable, ascending and without overlap."""
+    """Return the searched time of each variable, ascending and without overlap."""
+    if searched is None and hasattr(found, "searched"):  # a SearchResult
+        scored = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
+        if scored:
+            return scored
     if searched is None:
         names = loaded(found)
         series = [name for name in names if "intervals" not in tplot.read(name).attributes.get(ATTRIBUTE, {})]
         if series:
             return [_scored(name) for name in series]
+    if searched is None and isinstance(found, (list, tuple)) and not len(found):
+        return [_NOTHING]
     if searched is None:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
         raise ArgumentError("searched", "it is not known what was searched", remedy)
@@ -192,18 +202,20 @@ def _scored(name: str) -> Stretches:
     if variable.values.ndim != 1 or variable.values.dtype.kind != "f" or variable.values.shape != variable.times.shape:
         found = f"found {variable.values.dtype} of the shape {variable.values.shape}"
         raise VariableError(name, found, "Give the variable ending in _similarity that find_similar returned.")
-    record = variable.attributes.get(ATTRIBUTE, {})
-    source = record.get("source", "")
-    own = {source, f"{source}_{next(iter(record.get('station', {}).values()), '')}"}
+    return _searched_time(variable.times, variable.values, variable.attributes.get(ATTRIBUTE, {}))
+
+
+def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Stretches:
+    """Return the time of the samples that could be reported."""
+    name = record.get("name", record.get("source", ""))
     spans = [
         Span(to_datetime64(query["start"]), to_datetime64(query["end"]))
         for query in record.get("queries", [])
-        if "start" in query and query["label"].split(" ")[0] in own
+        if "start" in query and query["variable"] == name
     ]
     exclude = to_timedelta64(record.get("exclude_s", 0))
-    keep = np.isfinite(variable.values) & outside(variable.times, spans, exclude)
-    samples = Stretches(variable.times[keep], sample_ends(variable.times)[keep])
-    return merged(samples, touching=True)[0]
+    keep = np.isfinite(scores) & outside(times, spans, exclude)
+    return merged(Stretches(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 
 def _best_event(matches: Stretches, events: Stretches) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +236,7 @@ def _missed(listed: _Events, matches: Stretches, searched: list[Stretches]) -> n
 
 
 def _reachable(listed: _Events, searched: list[Stretches]) -> np.ndarray:
-    """Which events share time with what was searched."""
+    """Return which events overlap the searched time."""
     found = np.zeros(len(listed.stretches), bool)
     for one in searched:
         found[pairs(listed.stretches, one)[0]] = True
@@ -237,7 +249,7 @@ def _check_confidence(confidence: float) -> None:
 
 
 def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: np.timedelta64 | None) -> Counts:
-    """What is counted in each stretch of the searched time, or in all of it together."""
+    """Return the counts in each part of the searched time, or in all of it."""
     peaks = to_times(table["peak"]) if "peak" in table.colnames else _middles(stretches_of(table))
     everywhere = Stretches(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
     peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]

@@ -68,7 +68,7 @@ class Judged:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def cell(self, name: str) -> Any:
-        """What stands in a column of the file."""
+        """Return the value of a column of the file."""
         if name not in self.COLUMNS:
             return self.extra.get(name, "")
         value = getattr(self, name)
@@ -77,7 +77,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class JudgedList:
-    """What a file holds: its rows, what stands in its head, and the SHA-256 of its bytes."""
+    """Contents of a file: rows, metadata, and the SHA-256 of its bytes."""
 
     rows: tuple[Judged, ...]
     about: Mapping[str, Any]

@@ -1,12 +1,10 @@
-"""Refining a search by judging what it found: yes and no become likes and unlikes of the next search."""
+"""Review of the matches of a search: answers of yes and no refine the next search."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,34 +12,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..encoder.fitted import NAMED
-from ..encoder.shipped import SHIPPED
 from ..errors import ArgumentError, QueryError
 from ..files import check_place, write_whole
-from ..functions.search import find_similar
 from ..imaging.recipes import recipe_from_dict
-from ..plotting.report_page.content import Result
+from ..library.plan import is_available_by_name, recipe_of_record
 from .judged_lists import META, VERSION, Judged, read_list, text_of
-from .looking_again import Again, Seen, pictures_at
-from .report import read_results
+from .reading import read_result
+from .reload import Reloaded, ReloadOptions, reload_series
+from .report import sample_pictures
+from .search_result import QueryRecord, SearchedSeries, SearchResult
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 PAGE = 10
-"""How many matches are offered at once."""
+"""Number of matches offered at once."""
 
 ANSWERS = ("yes", "no")
 _SUFFIX = "_review"
-_NAME = "variable"
-"""Under this the provenance in a file names the variable, which an archive calls by source and site."""
+_LOADING = ("instrument", "trange", "probe", "load_keywords", "field", "velocity")
+# Types of keywords that a saved review can hold as text.
+_SAVED = (str, int, float, bool, type(None))
 
-_SEARCHING = set(inspect.signature(find_similar).parameters) - {"names", "probe", "load_keywords"}
-"""Keywords of `find_similar` that are not handed on to a loader."""
-
-_LABEL = re.compile(r"(?P<name>.+) \d{4}-\d\d-\d\dT[\d:.]+(?: to \d{4}-\d\d-\d\dT[\d:.]+)?", re.DOTALL)
-# Keywords that a list keeps as text, so that it can be taken up again.
-_KEPT = (str, int, float, bool, type(None))
+Find = Callable[..., list[str]]
+"""The function `find_similar`, by which a review searches again."""
 
 
 class Review:
@@ -69,14 +63,14 @@ class Review:
     difference. What was judged does not come again.
     """
 
-    def __init__(self, results: Sequence[Result], search: Mapping[str, Any], names: Sequence[str] = ()) -> None:
+    def __init__(self, result: SearchResult, search: Mapping[str, Any], find: Find, names: Sequence[str] = ()) -> None:
         self.names, self.rounds, self.path = list(names), 0, None
         self.judged: list[Judged] = []
         self.waiting: list[Judged] = []
-        self._results, self._search = list(results), dict(search)
-        self._queries = _queries_of(self._results, self._search)
+        self._result, self._search, self._find = result, dict(search), find
+        self._queries = _queries_of(result, self._search)
         self._offered, self._numbered, self._stamp = 0, 0, ""
-        self._origin = [{**result.record, _NAME: result.name} for result in results]
+        self._origin = [{**one.record, "name": one.name} for one in result.searched]
 
     def __repr__(self) -> str:
         yes, no = (sum(one.answer == answer for one in self.judged) for answer in ANSWERS)
@@ -118,12 +112,12 @@ class Review:
 
     @property
     def likes(self) -> list[Any]:
-        """What is looked for, as `find_similar` takes it: the first queries, and all that was answered yes."""
+        """Examples for `like` of `find_similar`: the first queries, and all matches answered yes."""
         return [*self._queries, *((one.source, one.peak) for one in self.judged if one.answer == "yes")]
 
     @property
     def unlikes(self) -> list[Any]:
-        """What is not looked for."""
+        """Examples for `unlike`."""
         given = self._search.get("unlike")
         return [*_listed(given), *((one.source, one.peak) for one in self.judged if one.answer == "no")]
 
@@ -147,16 +141,18 @@ class Review:
         SimilarityError
             If what was searched is not there any more, or would be encoded otherwise. The answers stay.
         """
-        # Around what was answered no, matches come again and are left out: so many more are asked for.
+        # Matches around those answered no come again and are left out: so many more are requested.
         most = n + len(self.judged) + len(self.waiting[: self._offered])
         keywords = {"k": most, "suffix": _SUFFIX, **self._search, "like": self.likes, "errors": "raise"}
         keywords["unlike"] = self.unlikes or None
-        names = find_similar(**keywords)
-        results = read_results(names) if names else []
-        _check_same_images(results, self._origin)
-        self.names, self._results = names, results or self._results
+        names = self._find(**keywords)
+        result = read_result(names)
+        _check_same_images(result, self._origin)
+        self.names = names
+        if names:
+            self._result = result
         self.rounds += 1
-        self._offer(results)
+        self._offer(result)
         return self.next(n)
 
     def table(self) -> Table:
@@ -187,7 +183,7 @@ class Review:
         path : str or Path, optional
             Ending in .ecsv; default where it was saved or read before.
         overwrite : bool
-            Replace a file of somebody else, or one that was changed since.
+            Replace the file of another program, or one that was changed since.
 
         Raises
         ------
@@ -208,15 +204,16 @@ class Review:
         return place
 
     @classmethod
-    def resume(cls, path: str | Path, **search: Any) -> Review:
-        """Take a saved review up again; see `resume_review`."""
+    def resume(cls, path: str | Path, find: Find, **search: Any) -> Review:
+        """Read a saved review; see `resume_review`."""
         found = read_list(path)
-        results = [Result(record, _NOTHING, name=record[_NAME]) for record in found.about["search"]]
+        empty = SearchResult.empty("").events
+        result = SearchResult(empty, [SearchedSeries(record) for record in found.about["search"]])
         lacking = sorted(set(found.about.get("not_kept", ())) - set(search))
         if lacking:
             remedy = "Give them to resume_review as they were given to review."
             raise ArgumentError(f"list {path}", f"it could not keep {', '.join(lacking)}", remedy)
-        made = cls(results, {**_from_text(found.about.get("keywords", {})), **search})
+        made = cls(result, {**_from_text(found.about.get("keywords", {})), **search}, find)
         made.judged = sorted((one for one in found.rows if one.answer), key=lambda one: one.number)
         made.waiting = [one for one in found.rows if not one.answer]
         made.rounds = int(found.about.get("rounds", 0))
@@ -225,21 +222,27 @@ class Review:
         return made
 
     def pictures(self, matches: Sequence[Judged]) -> dict[int, tuple[tuple[Any, ...], str]]:
-        """Pictures of matches by their number, and why there is none."""
+        """Return pictures of matches by their number, and the reason where there is none."""
         found = {}
-        for result in self._results:
-            mine = [one for one in matches if one.source == result.name]
-            if not mine:
-                continue
-            seen = pictures_at(result, np.array([one.peak for one in mine], "datetime64[ns]"), self._reader())
-            found |= {one.number: _picture(seen, one.peak) for one in mine}
+        for series in self._result.searched:
+            own = [one for one in matches if one.source == series.name]
+            if own:
+                made = self._reload(series, np.array([one.peak for one in own], "datetime64[ns]"))
+                found |= {one.number: sample_pictures(made, one.peak) for one in own}
         return found
 
     def query_pictures(self) -> list[tuple[tuple[Any, ...], str]]:
-        """Pictures of the queries of the latest search that lie in what was searched."""
-        nothing = np.array([], "datetime64[ns]")
-        seen = [pictures_at(result, nothing, self._reader()) for result in self._results]
-        return [pair for one in seen for pair in ([*one.cards.values()] or [((), one.missing)])]
+        """Return pictures of the queries of the latest search that lie in what was searched."""
+        found = []
+        for series in self._result.searched:
+            made = self._reload(series, np.array([], "datetime64[ns]"))
+            times = [*made.samples, *made.thumbnails]
+            found += [sample_pictures(made, time) for time in times] or [((), made.missing)]
+        return found
+
+    def _reload(self, series: SearchedSeries, times: np.ndarray) -> Reloaded:
+        given = {key: self._search[key] for key in ("encoder", *_LOADING) if key in self._search}
+        return reload_series(self._result, series, times, ReloadOptions(**given))
 
     def _ipython_display_(self) -> None:
         if importlib.util.find_spec("ipywidgets") is None:
@@ -248,16 +251,9 @@ class Review:
 
         show(self)
 
-    def _reader(self) -> Again:
-        known = {"encoder": None, "instrument": None, "trange": None, "probe": None, "field": None, "velocity": None}
-        given = known | {key: self._search[key] for key in known if key in self._search}
-        companions = {key: given.pop(key) for key in ("field", "velocity")}
-        loading = {key: value for key, value in self._search.items() if key not in {*_SEARCHING, *known, "names"}}
-        return Again(*given.values(), companions, False, loading)
-
-    def _offer(self, results: Sequence[Result]) -> None:
-        """Wait for answers to what was found, without what has been answered."""
-        found = [one for result in results for one in _matches(result)]
+    def _offer(self, result: SearchResult) -> None:
+        """Wait for answers to the matches of a result, without those already answered."""
+        found = list(_matches(result))
         kept = [one for one in found if not any(_is_same_event(one, old, self._gap) for old in self.judged)]
         kept.sort(key=lambda one: -one.score)
         known = {(one.source, one.peak): one for one in self.waiting}
@@ -276,103 +272,67 @@ class Review:
 
 
 _KINDS = {"number": int, "round": int, "score": float, "n_samples": int}
-_NOTHING: dict[str, list[Any]] = {"start_ns": [], "end_ns": [], "peak_ns": [], "score": [], "n_samples": []}
 
 
-def review(names: str | Iterable[str], **search: Any) -> Review:
-    """Judge the matches of a search, and search again with the answers.
-
-    Parameters
-    ----------
-    names : str or list of str
-        What `find_similar` returned.
-    **search
-        Keywords of `find_similar` for the searches that follow, where they cannot be read off the result: an encoder
-        that has no name; ``instrument``, ``trange``, ``probe`` and the loader's keywords where it loaded what it
-        searched; ``field``, ``velocity``; ``like`` where a query was an array.
-
-    Returns
-    -------
-    Review
-        In a notebook with ipywidgets it shows queries and matches with buttons. Elsewhere: ``next()``, ``judge(number,
-        'yes')``, ``again()``, ``save(path)``.
+def begin_review(found: Any, find: Find, search: Mapping[str, Any]) -> Review:
+    """Begin the review of a result.
 
     Raises
     ------
     SimilarityError
-        If what is named is no result of `find_similar`, or cannot be searched again.
-
-    Examples
-    --------
-    >>> import pyspedas_similarity as sim
-    >>> found = sim.find_similar('mms1_dis_dist_brst', like='2020-11-19/23:36:20')  # doctest: +SKIP
-    >>> judged = sim.review(found)  # doctest: +SKIP
+        If nothing was found, or the search cannot be repeated.
     """
-    results = read_results(names)
-    if not results:
-        raise ArgumentError("names", "nothing was found, so there is nothing to judge", "Give what find_similar found.")
-    keywords = _search_again(results, {key: value for key, value in search.items() if value is not None})
-    made = Review(results, keywords, [names] if isinstance(names, str) else list(names))
-    made._offer(results)
+    result = read_result(found)
+    if not len(result):
+        raise ArgumentError("found", "there is no match to judge", "Give what find_similar returned.")
+    keywords = _repeated_search(result, {key: value for key, value in search.items() if value is not None})
+    names = [] if isinstance(found, SearchResult) else [found] if isinstance(found, str) else list(found)
+    made = Review(result, keywords, find, names)
+    made._offer(result)
     return made
 
 
-def resume_review(path: str | Path, **search: Any) -> Review:
-    """Take up a review that was saved.
-
-    Parameters
-    ----------
-    path : str or Path
-        What `Review.save` wrote. Times may carry an offset from UTC; columns that are not known here are kept.
-    **search
-        As of `review`; they come before those in the file.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no such file, or one of its rows cannot be read; it says which.
-    """
-    return Review.resume(path, **search)
-
-
-def _search_again(results: Sequence[Result], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords of `find_similar` that search the same again, read off the provenance, and those given."""
-    record = results[0].record
-    encoder = record["encoder"].get("name", "")
+def _repeated_search(result: SearchResult, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords of `find_similar` that repeat a search: those given, and those in its record."""
+    record = result.record
+    sources = list(dict.fromkeys(one.source for one in result.searched))
     keywords: dict[str, Any] = {"exclude": record["exclude_s"], "progress": False}
     if "archive" in record:
-        keywords["archive"] = record["archive"]["path"]
-        sites = [site for result in results for site in (result.record.get("station") or {}).values()]
-        keywords["probe"] = list(dict.fromkeys(sites)) or None
-    if "archive" in record or not _is_to_be_loaded(results, given):
-        keywords["names"] = list(dict.fromkeys(result.source for result in results))
-    if "archive" not in record:
-        keywords["recipe"] = recipe_from_dict({k: v for k, v in record["recipe"].items() if k != "hash"})
-    if encoder in (*NAMED, *SHIPPED):
+        keywords["archive"], keywords["names"] = record["archive"]["path"], sources
+        keywords["probe"] = list(dict.fromkeys(one.place for one in result.searched if one.place)) or None
+    else:
+        keywords["recipe"] = recipe_of_record(record)
+        recorded = {key: value for key, value in record.get("input", {}).items() if value}
+        if _has_to_load(sources, {**recorded, **given}):
+            keywords |= recorded
+        else:
+            keywords["names"] = sources
+            keywords |= {key: recorded[key] for key in ("instrument", "field", "velocity") if key in recorded}
+    encoder = record["encoder"].get("name", "")
+    if is_available_by_name(encoder):
         keywords["encoder"] = encoder
     elif "encoder" not in given and "archive" not in record:
-        found = f"the search was with {encoder!r}, which cannot be had by its name"
+        found = f"the search used {encoder!r}, a name that does not identify the encoder"
         raise ArgumentError("encoder", found, "Give it: encoder=.")
-    times = [result.times for result in results if result.times is not None]
+    times = [one.times for one in result.searched if one.times is not None]
     if times:
         keywords["trange"] = [str(min(one[0] for one in times)), str(max(one[-1] for one in times))]
-    if "gate" in record:
-        keywords |= {key: record["gate"][key] for key in ("usable_only", "active_only")}
-    unlike = [_query(one, results) for one in record.get("unlike", ())]
+    if "frame_quality" in record:
+        keywords |= {key: record["frame_quality"][key] for key in ("usable_only", "active_only")}
+    unlike = [_example(one) for one in result.searched[0].unlike]
     return keywords | ({"unlike": unlike} if unlike else {}) | dict(given)
 
 
-def _is_to_be_loaded(results: Sequence[Result], given: Mapping[str, Any]) -> bool:
-    """Whether the instrument's loader has to bring what is searched; else it is loaded."""
-    loading = set(given) - _SEARCHING - {"instrument"}
-    loaded = {result.source for result in results} <= set(tplot.loaded_names())
-    return "instrument" in given and (bool(loading) or not loaded)
+def _has_to_load(sources: Sequence[str], given: Mapping[str, Any]) -> bool:
+    """Return True if the loader of the instrument has to bring the data; else they are loaded."""
+    loaded = set(sources) <= set(tplot.loaded_names())
+    return "instrument" in given and "trange" in given and (bool(given.get("load_keywords")) or not loaded)
 
 
-def _queries_of(results: Sequence[Result], search: dict[str, Any]) -> list[Any]:
+def _queries_of(result: SearchResult, search: Mapping[str, Any]) -> list[Any]:
     if "like" in search:
         return _listed(search["like"])
-    return [_query(one, results) for one in (results[0].record["queries"] if results else ())]
+    return [_example(one) for one in (result.searched[0].queries if result.searched else ())]
 
 
 def _listed(like: Any) -> list[Any]:
@@ -382,32 +342,30 @@ def _listed(like: Any) -> list[Any]:
     return like if isinstance(like, list) and any(isinstance(one, (tuple, list)) for one in like) else [like]
 
 
-def _query(query: Mapping[str, Any], results: Sequence[Result]) -> tuple[str, Any]:
-    """A query of the provenance as `find_similar` takes it."""
-    found = _LABEL.fullmatch(str(query.get("label", "")))
-    if "start" not in query or found is None:
-        remedy = "Give it to review: like=."
-        raise QueryError(f"query {query.get('label', '')}", "it was an array, which no result keeps", remedy)
-    owner = next((one.name for one in results if one.has(query)), found["name"])
-    return owner, [query["start"], query["end"]]
+def _example(query: QueryRecord) -> tuple[str, Any]:
+    """Return a recorded query as `find_similar` takes it."""
+    if query.span is None:
+        raise QueryError(f"query {query.label}", "it was an array, which no result holds", "Give it to review: like=.")
+    return query.variable, [str(query.span.start), str(query.span.end)]
 
 
-def _matches(result: Result) -> Iterator[Judged]:
-    found = result.intervals
-    for number, score in enumerate(found["score"]):
-        start, end, peak = (np.datetime64(int(found[f"{key}_ns"][number]), "ns") for key in ("start", "end", "peak"))
-        yield Judged(0, "", 0, result.name, start, end, peak, float(score), int(found["n_samples"][number]))
+def _matches(result: SearchResult) -> Iterator[Judged]:
+    for series in result.searched:
+        events = result.events_of(series)
+        columns = (events.start, events.end, events.peak, events.score, events.n_samples)
+        for start, end, peak, score, n_samples in zip(*columns, strict=True):
+            yield Judged(0, "", 0, series.name, start, end, peak, float(score), int(n_samples))
 
 
 def _is_same_event(match: Judged, old: Judged, gap: np.timedelta64) -> bool:
     return match.source == old.source and old.start - gap <= match.peak <= old.end + gap
 
 
-def _check_same_images(results: Sequence[Result], origin: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse answers that would be mixed with those to other embeddings."""
-    for result in results:
+def _check_same_images(result: SearchResult, origin: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ArgumentError if answers would be mixed with those to other embeddings."""
+    for series in result.searched:
         for part in ("encoder", "recipe"):
-            now, then = result.record[part]["hash"], origin[0][part]["hash"]
+            now, then = series.record[part]["hash"], origin[0][part]["hash"]
             if now != then:
                 found = f"searched again with the hash {now}, first with {then}"
                 remedy = f"Give the {part} of the first search, and field and velocity if they were given."
@@ -451,12 +409,10 @@ def _example_as_text(one: Any) -> Any:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
-    return isinstance(value, _KEPT)
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, _SAVED)
 
 
 def _stamp(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _picture(seen: Seen, time: np.datetime64) -> tuple[tuple[Any, ...], str]:
-    return seen.cards.get(time, ((), seen.missing or "it is not there."))

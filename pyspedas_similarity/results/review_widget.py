@@ -77,7 +77,7 @@ class ReviewWidget:
         self._attempt(lambda: self._tell(f"Saved in {self._review.save(self._path.value)}."))
 
     def _attempt(self, action: Any) -> None:
-        """Do what a button asks for; what cannot be is told below the buttons."""
+        """Run the action of a button; show an error below the buttons."""
         try:
             action()
         except SimilarityError as error:

@@ -1,4 +1,4 @@
-"""What a search gave, in whatever form it is handed on."""
+"""Tables of events from results in any form."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import tplot
 from ..errors import ArgumentError
-from ..functions.search import intervals
-from ..provenance import CALIBRATED
+from ..provenance import ATTRIBUTE, CALIBRATED
 from ..search.overlap import Stretches
 from ..times import to_times
 from .formats.event_lists import table_of_file
 from .formats.flat import checked_intervals, no_intervals
+from .tplot_output import carried_record, event_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -30,6 +30,7 @@ def result_table(found: Any) -> QTable:
     SimilarityError
         If it is no table of intervals.
     """
+    found = getattr(found, "events", found)  # a SearchResult
     if hasattr(found, "colnames"):
         return checked_intervals(found)
     if isinstance(found, Path):
@@ -37,8 +38,24 @@ def result_table(found: Any) -> QTable:
     if not isinstance(found, Iterable):
         remedy = "Give what find_similar or intervals returned."
         raise ArgumentError("found", f"{type(found).__name__} is no table of intervals", remedy)
-    names = found if isinstance(found, str) else list(found)
-    return checked_intervals(intervals(names) if names else no_intervals())
+    return checked_intervals(events_of_names(found))
+
+
+def events_of_names(names: str | Iterable[str | int]) -> QTable:
+    """Return the events of bars together, best first; a table without rows for an empty list.
+
+    Raises
+    ------
+    VariableError
+        If a variable carries no events.
+    """
+    names = names if isinstance(names, (str, int)) else list(names)
+    if names == []:
+        return no_intervals()
+    variables = [tplot.read(one) for one in tplot.expand(names)]
+    # Of the list that find_similar returned, the scores carry no events.
+    bars = [one for one in variables if "intervals" in one.attributes.get(ATTRIBUTE, {})]
+    return event_table([carried_record(one) for one in bars or variables])
 
 
 def stretches_of(table: QTable) -> Stretches:

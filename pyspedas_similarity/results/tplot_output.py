@@ -1,10 +1,10 @@
-"""What comes back from a search: the similarity series, the interval bars, the table."""
+"""Results as tplot variables with plot options, and the table of the events that they carry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 
+class Source(Protocol):
+    """A variable or series that a result belongs to."""
+
+    name: str
+    times: np.ndarray
+    store: str
+
+
 @dataclass(frozen=True)
 class Product:
-    """A variable to be stored, with the plot options that make ``tplot`` show it well at once."""
+    """A variable to be stored, with its plot options."""
 
     variable: Variable
     options: Mapping[str, object]
 
 
-def similarity_series(source: Variable, name: str, scores: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+def similarity_series(source: Source, name: str, scores: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """One score per sample of the source, float64, NaN where there is none."""
     attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     variable = Variable(name, source.times, scores, {}, attributes, source.store)
@@ -44,7 +52,7 @@ def similarity_series(source: Variable, name: str, scores: np.ndarray, provenanc
 
 
 def probability_series(
-    source: Variable, name: str, probabilities: np.ndarray, classes: Sequence[str], provenance: Mapping[str, Any]
+    source: Source, name: str, probabilities: np.ndarray, classes: Sequence[str], provenance: Mapping[str, Any]
 ) -> Product:
     """The probability of each class, float64 (time, class), NaN where there is none."""
     attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
@@ -54,22 +62,22 @@ def probability_series(
 
 
 def event_bars(
-    source: Variable,
+    source: Source,
     name: str,
     found: Events,
     provenance: Mapping[str, Any],
-    beside: Mapping[str, Sequence[float]] | None = None,
+    calibration: Mapping[str, Sequence[float]] | None = None,
 ) -> Product:
-    """Bars as pyspedas draws its burst segments: times start, start, end, end with values nan, 1, 1, nan.
+    """Return bars as pyspedas draws burst segments: times start, start, end, end with values nan, 1, 1, nan.
 
-    What is known `beside` of each interval, under names in `CALIBRATED`, goes into the table.
+    `calibration` has a value of each event under names in `CALIBRATED`.
     """
     order = np.argsort(found.start, kind="stable")
     times = np.stack([found.start, found.start, found.end, found.end], axis=1)[order].ravel()
     values = np.tile([np.nan, 1.0, 1.0, np.nan], len(found))
     attributes = {
         "data_att": {"units": "", "coord_sys": ""},
-        ATTRIBUTE: {**provenance, "intervals": _record(found) | dict(beside or {})},
+        ATTRIBUTE: event_record(provenance, found, calibration or {}),
     }
     options = {
         "ytitle": "",
@@ -83,7 +91,7 @@ def event_bars(
     return Product(Variable(name, times, values, {}, attributes, source.store), options)
 
 
-def embedding_series(source: Variable, name: str, embeddings: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+def embedding_series(source: Source, name: str, embeddings: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """The embeddings, float32 (time, dimension), as a spectrogram over the dimensions."""
     attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     dimensions = np.arange(embeddings.shape[1])
@@ -93,7 +101,7 @@ def embedding_series(source: Variable, name: str, embeddings: np.ndarray, proven
 
 
 def scalar_series(
-    source: Variable, name: str, quantity: str, values: np.ndarray, provenance: Mapping[str, Any]
+    source: Source, name: str, quantity: str, values: np.ndarray, provenance: Mapping[str, Any]
 ) -> Product:
     """A scalar that the images leave out, 'density' or 'temperature', float64 (time)."""
     unit = {"density": "cm^-3", "temperature": "eV"}[quantity]
@@ -102,21 +110,21 @@ def scalar_series(
     return Product(Variable(name, source.times, values.astype(np.float64), {}, attributes, source.store), options)
 
 
-def novelty_series(source: Variable, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
-    """How unlike all others each sample is, float64 (time): from 0, the same as another, to 2."""
+def novelty_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+    """Return the novelty of each sample, float64 (time): from 0, equal to another sample, to 2."""
     attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": "novelty", "ysubtitle": "1 - cosine", "legend_names": [source.name]}
     return Product(Variable(name, source.times, values, {}, attributes, source.store), options)
 
 
-def cluster_series(source: Variable, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
+def cluster_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Number of the group of each sample, float64 (time), NaN for none."""
     attributes = {"data_att": {"units": "", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": "group", "symbols": True, "marker_size": 2, "legend_names": [source.name]}
     return Product(Variable(name, source.times, values, {}, attributes, source.store), options)
 
 
-def flag_series(source: Variable, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
+def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
     attributes = {"data_att": {"units": "", "coord_sys": "", "flags": meaning}, ATTRIBUTE: dict(provenance)}
@@ -132,7 +140,7 @@ def flag_series(source: Variable, name: str, gate: FrameQuality, provenance: Map
     return Product(Variable(name, source.times, gate.flag, {}, attributes, source.store), options)
 
 
-def activity_series(source: Variable, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
+def activity_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The activity of each frame, float64 (time): from 1 on something happens."""
     attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": "activity", "ysubtitle": "1 and more: active", "ylog": True, "legend_names": [source.name]}
@@ -158,62 +166,71 @@ def keogram_series(source: Variable, name: str, made: Keogram, title: str) -> Pr
 
 
 def _robust_range(values: np.ndarray) -> list[float]:
-    """Of the colors: without the brightest stars and the darkest pixels."""
+    """Return the color range without the brightest stars and the darkest pixels."""
     known = values[np.isfinite(values)]
     low, high = np.percentile(known, (2, 99.5)) if known.size else (0.0, 1.0)
     return [float(low), float(high) if high > low else float(low) + 1.0]
 
 
-def event_table(variables: Sequence[Variable]) -> QTable:
-    """The intervals that bars carry, best first; of several variables, together.
+def event_record(
+    provenance: Mapping[str, Any], events: Events, calibration: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
+    """Return a provenance record with the events in plain numbers, so that attributes can hold them."""
+    record: dict[str, Any] = {f"{key}_ns": getattr(events, key).astype("int64").tolist() for key in _TIMES}
+    record |= {"score": events.score.tolist(), "n_samples": events.n_samples.tolist()}
+    record |= {key: np.asarray(values).tolist() for key, values in calibration.items()}
+    return {**provenance, "intervals": record}
 
-    Returns
-    -------
-    astropy.table.QTable
-        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
-        ``class``, ``p_value`` and ``share_higher`` where there is one. The provenance is in ``meta``.
+
+def carried_record(variable: Variable) -> Mapping[str, Any]:
+    """Return the record of bars, with its events.
 
     Raises
     ------
     VariableError
-        If a variable carries no intervals.
+        If the variable carries no events.
     """
-    from astropy.table import QTable
-
-    records = [_carried(variable) for variable in variables]
-    joined = {key: np.concatenate([np.asarray(record["intervals"][key]) for record in records]) for key in _COLUMNS}
-    table = QTable(meta={"similarity": [{k: v for k, v in r.items() if k != "intervals"} for r in records]})
-    for key in ("start", "end", "peak"):
-        table[key] = to_astropy(joined[f"{key}_ns"].astype("datetime64[ns]"))
-    table["score"] = joined["score"].astype(float)
-    table["n_samples"] = joined["n_samples"].astype(int)
-    lengths = [len(record["intervals"]["score"]) for record in records]
-    table["source"] = np.repeat([record["source"] for record in records], lengths)
-    for place in ("probe", "site"):
-        known = [record["station"].get(place, "") for record in records]
-        if any(known):
-            table[place] = np.repeat(known, lengths)
-    for key in CALIBRATED:
-        if all(key in record["intervals"] for record in records):
-            table[key] = np.concatenate([np.asarray(record["intervals"][key], float) for record in records])
-    classes = [record.get("class", "") for record in records]
-    if any(classes):
-        table["class"] = np.repeat(classes, lengths)
-    return table[np.argsort(-table["score"], kind="stable")]
-
-
-_COLUMNS = ("start_ns", "end_ns", "peak_ns", "score", "n_samples")
-
-
-def _record(found: Events) -> dict[str, list[int] | list[float]]:
-    """The table in plain numbers, so that it survives wherever attributes do."""
-    record = {f"{key}_ns": getattr(found, key).astype("int64").tolist() for key in ("start", "end", "peak")}
-    return {**record, "score": found.score.tolist(), "n_samples": found.n_samples.tolist()}
-
-
-def _carried(variable: Variable) -> Mapping[str, Any]:
     record = variable.attributes.get(ATTRIBUTE)
     if not isinstance(record, Mapping) or "intervals" not in record:
         remedy = "Give the variable ending in _similar that find_similar returned."
         raise VariableError(variable.name, "it carries no intervals", remedy)
     return record
+
+
+def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
+    """Return the events of records of one or several series together, best first.
+
+    Returns
+    -------
+    astropy.table.QTable
+        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
+        ``class``, ``p_value`` and ``share_higher`` where they are known. ``meta['similarity']`` has the provenance.
+    """
+    from astropy.table import QTable
+
+    joined = {
+        key: np.concatenate([np.zeros(0), *(np.asarray(record["intervals"][key]) for record in records)])
+        for key in ("score", "n_samples")
+    }
+    table = QTable(meta={"similarity": [{k: v for k, v in r.items() if k != "intervals"} for r in records]})
+    for key in _TIMES:
+        stamps = [np.asarray(record["intervals"][f"{key}_ns"], np.int64) for record in records]
+        table[key] = to_astropy(np.concatenate([np.zeros(0, np.int64), *stamps]).astype("datetime64[ns]"))
+    table["score"] = joined["score"].astype(float)
+    table["n_samples"] = joined["n_samples"].astype(int)
+    lengths = np.array([len(record["intervals"]["score"]) for record in records], int)
+    table["source"] = np.repeat(np.array([record["source"] for record in records], str), lengths)
+    for place in ("probe", "site"):
+        known = [record["station"].get(place, "") for record in records]
+        if any(known):
+            table[place] = np.repeat(known, lengths)
+    for key in CALIBRATED:
+        if records and all(key in record["intervals"] for record in records):
+            table[key] = np.concatenate([np.asarray(record["intervals"][key], float) for record in records])
+    classes = [record.get("class", "") for record in records]
+    if any(classes):
+        table["class"] = np.repeat(classes, lengths)
+    return table[np.argsort(-table["score"], kind="stable")] if len(table) else table
+
+
+_TIMES = ("start", "end", "peak")

@@ -1,4 +1,4 @@
-r"""How surprising a score is against the background of its series, and which intervals pass a false discovery rate.
+r"""Significance of scores against the background of their series, and thresholds for a false discovery rate.
 
 Neighboring scores are not independent, so what is counted is not samples but stretches longer than the scores'
 memory, each by its highest score s. Its distance from the query, 1 - s, is the smallest of many that cannot be below 0,
@@ -77,7 +77,7 @@ def fit_background(scores: np.ndarray, block: int) -> Background:
     """
     maxima = _maxima(scores, block)
     if len(maxima) < _FEWEST_BLOCKS:
-        found = f"{len(maxima)} independent stretches of {block} samples are too few to know the background"
+        found = f"{len(maxima)} independent stretches of {block} samples are too few to estimate the background"
         raise ArgumentError("fdr", found, f"Search a longer range, of {_FEWEST_BLOCKS} or more, or give a threshold.")
     near, far = _distance(np.quantile(maxima, (_HIGH, _LOW)))
     if not near < far:

@@ -1,4 +1,4 @@
-"""How much more often matches meet events than chance would, with an interval."""
+"""Enrichment of events among matches over the base rate, with an interval."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Enrichment:
 
 @dataclass(frozen=True)
 class Counts:
-    """What is counted in each of s stretches of the searched time.
+    """Counts in each of s parts of the searched time.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Counts:
 def binomial(counts: Counts, confidence: float) -> Enrichment:
     """The exact interval of Clopper and Pearson (1934, doi 10.1093/biomet/26.4.404) for the share of the matches.
 
-    It takes for granted that one match says nothing of the next, and that the base rate is known.
+    It assumes that matches are independent, and that the base rate is known.
     """
     from scipy.stats import beta
 
@@ -81,7 +81,7 @@ def bootstrap(counts: Counts, confidence: float, seed: int) -> Enrichment:
     """Percentiles over stretches of the searched time, drawn with replacement.
 
     It takes for granted that stretches, not matches, are independent: right where matches come in groups, given
-    stretches longer than the groups and enough of them. Draws without a match or without time in events say nothing.
+    stretches longer than the groups and enough of them. Draws without a match or without time in events are skipped.
     """
     rng = np.random.default_rng(seed)
     n = len(counts.matches)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..times import Span, cadence
+from ..times import Span, one_and_a_half, sample_ends
 
-# How finely the threshold is lowered when more intervals are asked for than stand above it.
+# Number of levels by which the threshold is lowered when more events are requested than exceed it.
 _LEVELS = 200
 
 
@@ -123,17 +123,3 @@ def best_events(
         if len(lower) > len(found):
             found, threshold = lower, float(level)
     return found.best(k), threshold
-
-
-def sample_ends(times: np.ndarray) -> np.ndarray:
-    """Where each sample ends: at the next one, or one cadence on before a gap and at the end of the series."""
-    step = cadence(times)
-    if step == np.timedelta64(0, "ns"):
-        return times.copy()
-    following = np.append(times[1:], times[-1:] + step)
-    return np.where(following - times > one_and_a_half(times), times + step, following)
-
-
-def one_and_a_half(times: np.ndarray) -> np.timedelta64:
-    """Of the cadence: what is further apart than this is apart by a gap."""
-    return cadence(times) * 3 // 2

@@ -42,7 +42,7 @@ class Probe:
     about: dict[str, Any]
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
-        """Of each class, (n, classes), summing to 1; NaN where there is no embedding."""
+        """Return the probability of each class, (n, classes), summing to 1; NaN where there is no embedding."""
         return _softmax((embeddings.astype(np.float64) @ self.weights.T + self.offset) / self.temperature)
 
 
@@ -51,7 +51,7 @@ def fit_probe(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) 
 
     Penalty and temperature are chosen on examples that are left out, whole examples at a time: samples of one interval
     are no independent witnesses. With a single example of a class nothing can be left out; the probe is then not
-    calibrated, and says so.
+    calibrated, and the metadata state it.
 
     Parameters
     ----------

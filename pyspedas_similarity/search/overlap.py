@@ -1,4 +1,4 @@
-"""Which intervals share time, and how much: arithmetic on sorted lists of starts and ends."""
+"""Overlap of time intervals: arithmetic on sorted starts and ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stretches:
         return float((self.end - self.start).sum() / np.timedelta64(1, "s")) if len(self) else 0.0
 
     def widened(self, by: np.timedelta64) -> Stretches:
-        """The same, longer at both ends."""
+        """Return the intervals extended at both ends."""
         return Stretches(self.start - by, self.end + by)
 
 
@@ -94,7 +94,7 @@ def shared(one: Stretches, other: Stretches) -> Stretches:
 
 
 def inside(times: np.ndarray, stretches: Stretches) -> np.ndarray:
-    """Which times lie in one of ascending intervals without overlap, ends included: bool, shape (n,)."""
+    """Return which times lie in one of ascending intervals without overlap, ends included: bool, shape (n,)."""
     if not len(stretches):
         return np.zeros(len(times), bool)
     last = np.searchsorted(stretches.start, times, side="right") - 1
@@ -102,7 +102,7 @@ def inside(times: np.ndarray, stretches: Stretches) -> np.ndarray:
 
 
 def _touching_only(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Of ascending intervals but the first: whether it begins where earlier ones end, and both have a length."""
+    """Return which ascending intervals, but the first, begin where earlier ones end, both with a length."""
     has_length = end > start
     before = start[0] - np.timedelta64(1, "ns")
     reached = np.maximum.accumulate(np.where(has_length, end, before))[:-1]

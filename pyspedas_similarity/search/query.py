@@ -1,104 +1,155 @@
-"""What `like` may be: times, intervals, (name, time), arrays, and lists of them."""
+"""Queries: the samples that `like` and `unlike` name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import QueryError, TimeError
-from ..instruments.sample_images import select
+from ..library.series import Library, Series
 from ..times import Span, cadence, to_datetime64, to_spans
-from ..tplot import Variable, loaded_names, read
+from ..tplot import loaded_names
 
 
-@dataclass(frozen=True)
-class Query:
-    """One example of what is looked for.
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One entry of `like`, before any data are loaded.
 
     Attributes
     ----------
-    label : str
-        For provenance: variable and time, or 'array'.
-    samples : Variable
-        The sample or samples it consists of.
     span : Span or None
-        Their time; None for an array.
+        Time or interval; None for an array.
+    variable : str or None
+        Variable that the span belongs to; None for the first searched one with samples there.
+    array : numpy.ndarray or None
+        Samples that are in no variable.
     """
 
-    label: str
-    samples: Variable
-    span: Span | None
+    span: Span | None = None
+    variable: str | None = None
+    array: np.ndarray | None = None
 
 
-def read_queries(
-    like: Any,
-    variables: Sequence[Variable],
-    templates: Sequence[Variable] = (),
-    open_other: Callable[[str], Variable] = read,
-) -> list[Query]:
-    """Find the samples that `like` stands for.
+@dataclass(frozen=True, eq=False)
+class Query:
+    """Samples of one example.
 
-    Parameters
+    Attributes
     ----------
-    like : time, interval, array, (name, time or interval), or a list of them
-        A bare time or interval is looked up in the first of `variables` that has samples there. An array has the shape
-        of one sample, or of several stacked; its tables of angles and energies are those of the first variable's first
-        sample. For the forms of time see `pyspedas_similarity.times.to_spans`.
-    variables : sequence of Variable
-        Those to be searched.
-    templates : sequence of Variable, optional
-        Samples whose shape and tables an array takes, where `variables` do not hold the measurements.
-    open_other : callable
-        Reads a variable that is not searched, by name.
+    series : Series
+        Holds the samples.
+    rows : numpy.ndarray of int, shape (m,)
+        The samples in it.
+    span : Span or None
+        Times of the first and last sample; None for an array.
+    asked : str
+        The time or interval as it was given.
+    """
+
+    series: Series
+    rows: np.ndarray
+    span: Span | None = None
+    asked: str = ""
+
+    @property
+    def variable(self) -> str:
+        """Name of the series; empty for an array."""
+        return "" if self.span is None else self.series.name
+
+    @property
+    def label(self) -> str:
+        """The query in words."""
+        return "array" if self.span is None else f"{self.series.name} {self.asked}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The query in plain values, for the provenance of a result."""
+        times = {} if self.span is None else {"start": str(self.span.start), "end": str(self.span.end)}
+        return {"label": self.label, "variable": self.variable, "n_samples": len(self.rows), **times}
+
+    def embeddings(self) -> np.ndarray:
+        """Return the embeddings of the samples: float32 (m, dimension), NaN where a sample has none or is not usable.
+
+        Raises
+        ------
+        QueryError
+            If no sample can be encoded, or no frame is usable.
+        """
+        quality, found = self.series.quality_of(self.rows), self.series.embeddings(self.rows)
+        if quality is not None:
+            if not quality.usable.any():
+                remedy = "Give another query, or usable_only=False."
+                raise QueryError(f"query {self.label}", f"it is not usable: {quality}", remedy)
+            found = np.where(quality.usable[:, None], found, np.float32(np.nan))
+        if not np.isfinite(found).any():
+            remedy = "Give a query at which something was measured."
+            raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.without_embedding}", remedy)
+        return found
+
+
+def parse_examples(like: Any, argument: str = "like") -> list[Example]:
+    """Parse `like`: a time, an interval, (name, time or interval), an array, or a list of them.
 
     Raises
     ------
     QueryError
-        If there is no query, or no sample at it.
+        If it is none of these.
     """
     if like is None:
-        raise QueryError("like", "no query is given", "Give a time that interests you: like='2015-10-16/13:07:02.2'.")
+        raise QueryError(argument, "no query is given", "Give a time of interest: like='2015-10-16/13:07:02.2'.")
     if _is_samples(like):
-        return [_from_array(np.asarray(like), (templates or variables)[0])]
+        return [Example(array=np.asarray(like))]
     if _is_named(like):
-        name, where = like
-        searched = {variable.name: variable for variable in variables}
-        # A variable loaded for this search alone is in no store.
-        owner = searched[name] if name in searched else open_other(name)
-        return [_from_span(span, [owner]) for span in to_spans(where)]
+        return [Example(span, like[0]) for span in to_spans(like[1])]
     if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):
-        return [query for one in like for query in read_queries(one, variables, templates, open_other)]
-    return [_from_span(span, variables) for span in to_spans(like)]
+        return [example for one in like for example in parse_examples(one, argument)]
+    return [Example(span) for span in to_spans(like)]
 
 
-def query_records(queries: Sequence[Query], others: Sequence[Query] = ()) -> dict[str, Any]:
-    """What was looked for, and what not, in plain values for the provenance of a result."""
-    record = {"queries": [_record(query) for query in queries]}
-    return record | ({"unlike": [_record(query) for query in others]} if others else {})
+def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
+    """Find the samples of examples in a library; nothing is embedded yet.
+
+    Raises
+    ------
+    QueryError
+        If there is no sample at one of them.
+    """
+    return [_find_array(one, library) if one.array is not None else _find_span(one, library) for one in examples]
 
 
-def _record(query: Query) -> dict[str, Any]:
-    span = query.span
-    times = {} if span is None else {"start": str(span.start), "end": str(span.end)}
-    return {"label": query.label, "n_samples": len(query.samples.times), **times}
+def query_records(queries: Sequence[Query], unlike: Sequence[Query] = ()) -> dict[str, Any]:
+    """Return the record of queries for the provenance of a result."""
+    record = {"queries": [query.record for query in queries]}
+    return record | ({"unlike": [query.record for query in unlike]} if unlike else {})
 
 
-def spans_of(like: Any) -> list[Span]:
-    """The times and intervals in `like`, whatever variable they are of; arrays have none."""
-    if like is None or _is_samples(like):
-        return []
-    if _is_named(like):
-        return to_spans(like[1])
-    if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):
-        return [span for one in like for span in spans_of(one)]
-    return to_spans(like)
+def _find_array(example: Example, library: Library) -> Query:
+    if library.array_series is None:
+        remedy = "Store it as a tplot variable and give ('name', time)."
+        raise QueryError("like", "an array does not identify the variable it belongs to", remedy)
+    series = library.array_series(example.array)
+    return Query(series, np.arange(len(series.times)))
+
+
+def _find_span(example: Example, library: Library) -> Query:
+    span, candidates = example.span, library.query_series
+    if example.variable is not None:
+        named = [one for one in candidates if one.name == example.variable]
+        candidates = named or [library.open_other(example.variable)]
+    for series in candidates:
+        rows = _rows_at(span, series.times)
+        if len(rows):
+            return Query(series, rows, Span(series.times[rows[0]], series.times[rows[-1]]), str(span))
+    ranges = "; ".join(f"{one.name} covers {one.times[0]} to {one.times[-1]}" for one in candidates)
+    found = "no sample within one cadence of it" if span.is_instant else "no sample inside it"
+    raise QueryError(f"query {span}", f"{found}: {ranges}", "Give a time at which there are data.")
 
 
 def _is_samples(like: Any) -> bool:
-    """An array of measurements; arrays of one column or of pairs are times."""
+    """Return True for an array of measurements; arrays of one column or of pairs are times."""
     array = getattr(like, "values", like)
     return isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[1] > 2 and array.dtype.kind in "fiu"
 
@@ -113,28 +164,10 @@ def _is_named(like: Any) -> bool:
     return like[0] in loaded_names()
 
 
-def _from_array(array: np.ndarray, variable: Variable) -> Query:
-    shape = variable.values.shape[1:]
-    if array.shape not in (shape, (len(array), *shape)):
-        remedy = f"Give one sample of the shape {shape}, like those of {variable.name}, or several stacked."
-        raise QueryError("like", f"found an array of the shape {array.shape}", remedy)
-    stack = array.reshape(-1, *shape)
-    first = select(variable, np.zeros(len(stack), np.int64))
-    return Query("array", replace(first, name="like", values=stack), None)
-
-
-def _from_span(span: Span, variables: Sequence[Variable]) -> Query:
-    for variable in variables:
-        samples = _samples_at(span, variable.times)
-        if len(samples):
-            part = select(variable, samples)
-            return Query(f"{variable.name} {span}", part, Span(part.times[0], part.times[-1]))
-    ranges = "; ".join(f"{v.name} has {v.times[0]} to {v.times[-1]}" for v in variables)
-    found = "no sample within one cadence of it" if span.is_instant else "no sample inside it"
-    raise QueryError(f"query {span}", f"{found}: {ranges}", "Give a time at which there are data.")
-
-
-def _samples_at(span: Span, times: np.ndarray) -> np.ndarray:
+def _rows_at(span: Span, times: np.ndarray) -> np.ndarray:
+    """Return the rows in an interval, or the row nearest to a time if it is within one cadence."""
+    if not len(times):
+        return np.zeros(0, np.int64)
     if not span.is_instant:
         return np.flatnonzero((times >= span.start) & (times <= span.end))
     distance = np.abs(times - span.start)

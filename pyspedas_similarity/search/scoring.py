@@ -10,7 +10,7 @@ import numpy as np
 def similarity(embeddings: np.ndarray, queries: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Cosine between each embedding and the nearest query, less where something unlike is nearer.
 
-    A query of several samples stands for their mean direction; of several queries the nearest counts: queries of
+    A query of several samples is represented by their mean direction; of several queries the nearest counts: queries of
     different looks may be given together. The measure is that of Smith et al. 2024 (doi 10.1029/2023JA032096), turned
     from a distance into a similarity: for unit vectors, distance squared = 2 - 2 * similarity.
 
@@ -56,7 +56,7 @@ def _nearest(embeddings: np.ndarray, queries: Sequence[np.ndarray]) -> np.ndarra
 
 
 def coherence_lag(scores: np.ndarray) -> int:
-    """Number of samples after which the scores have forgotten themselves.
+    """Return the decorrelation lag of scores, in samples.
 
     The lag at which the autocorrelation of the scores, less their running median over a tenth of the series, falls
     below 1/e. Without taking that off, one step in the series (a boundary crossed once) would make the answer the
@@ -91,7 +91,7 @@ def coherence_lag(scores: np.ndarray) -> int:
 def default_threshold(scores: np.ndarray) -> float:
     """Half way between a perfect match and the middle of all scores.
 
-    The median stands for what is common in the data. Scores of any encoder are judged on their own scale in this way,
+    The median represents what is common in the data. Scores of any encoder are judged on their own scale in this way,
     and nothing is found where nothing comes half way from the common to the query. 1 where there is no score.
     """
     known = scores[np.isfinite(scores)]

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..imaging.camera_geometry import View
 from ..imaging.keogram import keogram
+from ..imaging.stations import STATIONS
 from ..times import to_interval
 from ..tplot import Variable, write
 from .camera import Camera
@@ -145,8 +146,6 @@ def simulate_night(start: np.datetime64, duration_s: float = 1800.0, seed: int =
 def station_places(sites: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return latitude and longitude of THEMIS stations by code; raise ArgumentError for an unknown one."""
     # sources imports this module.
-    from ..instruments.themis_asi import STATIONS
-
     names = [sites] if isinstance(sites, str) else list(sites)
     unknown = [name for name in names if name not in STATIONS]
     if unknown or not names:

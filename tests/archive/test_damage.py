@@ -1,11 +1,9 @@
 """Every record of an archive, damaged in turn: found, told, and repaired without losing an intact row."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +14,7 @@ from pyspedas_similarity.archive.records import read_record, write_record
 from pyspedas_similarity.archive.rows import body_checksums, head_checksums
 from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-
-_SPEC = importlib.util.spec_from_file_location(
-    "store_contract", Path(__file__).parents[1] / "contracts" / "test_store.py"
-)
-contract = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(contract)
+from tests.contracts import test_store as contract
 
 
 @pytest.fixture

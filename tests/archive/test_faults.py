@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import importlib.util
 import logging
 import sys
 from pathlib import Path
@@ -10,14 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import archive_faults as faults
 from pyspedas_similarity.archive import durable, fragments, objects
-
-_SPEC = importlib.util.spec_from_file_location(
-    "archive_faults", Path(__file__).parents[1] / "benchmarks" / "archive_faults.py"
-)
-faults = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = faults  # dataclasses look their module up there
-_SPEC.loader.exec_module(faults)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills, limits and file descriptors of POSIX")
 

@@ -1,8 +1,6 @@
 """Lance's index: used only where it is as it was written, belongs to these files, and finds what it should."""
 
-import importlib.util
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +11,7 @@ from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.records import read_record, write_record
 from pyspedas_similarity.archive.rows import make_rows
-
-_SPEC = importlib.util.spec_from_file_location(
-    "store_contract", Path(__file__).parents[1] / "contracts" / "test_store.py"
-)
-contract = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(contract)
+from tests.contracts import test_store as contract
 
 ROWS = 1500
 

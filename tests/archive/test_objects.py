@@ -4,7 +4,6 @@ The store is emulated on loopback, see tests/object_server.py. The contract of e
 tests/contracts, and killed writers in tests/archive/test_faults.py.
 """
 
-import importlib.util
 import json
 import logging
 import sys
@@ -30,12 +29,7 @@ from pyspedas_similarity.errors import (
     MixingError,
     SimilarityError,
 )
-
-_SPEC = importlib.util.spec_from_file_location(
-    "store_contract", Path(__file__).parents[1] / "contracts" / "test_store.py"
-)
-contract = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(contract)
+from tests.contracts import test_store as contract
 
 make, contents, as_dictionary, Rows = contract.make, contract.contents, contract.as_dictionary, contract.Rows
 

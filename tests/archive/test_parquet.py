@@ -1,7 +1,6 @@
 """Export and import, from Python and from a shell; and the golden archive of format version 1."""
 
 import dataclasses
-import importlib.util
 import shutil
 from pathlib import Path
 
@@ -13,12 +12,7 @@ from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.parquet import export_archive, import_archive
 from pyspedas_similarity.cli import main
 from pyspedas_similarity.errors import ArchiveError, ArgumentError, DamagedArchiveError, MixingError
-
-_SPEC = importlib.util.spec_from_file_location(
-    "store_contract", Path(__file__).parents[1] / "contracts" / "test_store.py"
-)
-contract = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(contract)
+from tests.contracts import test_store as contract
 
 
 @pytest.fixture

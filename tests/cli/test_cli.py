@@ -183,15 +183,15 @@ def test_demo_finds_every_kind_and_draws_it(tmp_path, capsys):
     printed = capsys.readouterr().out
     slugs = ["simulated_jet", "simulated_magnetosheath", "simulated_arc", "simulated_streamer"]
     for slug in slugs:
-        table = QTable.read(tmp_path / f"{slug}_intervals.ecsv", format="ascii.ecsv")
+        table = QTable.read(tmp_path / f"{slug}_events.ecsv", format="ascii.ecsv")
         kind = slug.removeprefix("simulated_")
         assert table["truth"][0] == kind, slug
         assert np.isfinite(table["score"]).all()
-        for picture in (f"{slug}_score.png", f"{slug}_gallery.png"):
+        for picture in (f"{slug}_score.png", f"{slug}_matches.png"):
             assert (tmp_path / picture).stat().st_size > 10_000
     assert "Memory at peak" in printed and printed.count("[search:") == len(slugs)
     assert {p.name for p in tmp_path.iterdir()} == {
-        f"{slug}_{end}" for slug in slugs for end in ("intervals.ecsv", "score.png", "gallery.png")
+        f"{slug}_{end}" for slug in slugs for end in ("events.ecsv", "score.png", "matches.png")
     }
 
 
@@ -201,16 +201,23 @@ def test_demo_on_real_data(tmp_path, real_data, capsys):
     assert cli.main(["demo", "--data", str(shock.parents[1]), "--out", str(tmp_path)]) == cli.FOUND
     assert "Traceback" not in capsys.readouterr().out
     for slug in ("shock_upstream", "shock_ramp", "shock_downstream", "fsmi_arc", "fsmi_streamer"):
-        assert len(QTable.read(tmp_path / f"{slug}_intervals.ecsv", format="ascii.ecsv")) >= 1, slug
+        assert len(QTable.read(tmp_path / f"{slug}_events.ecsv", format="ascii.ecsv")) >= 1, slug
     shutil.rmtree(tmp_path)
 
 
 @pytest.mark.parametrize("command", ["find", "report", "review"])
 def test_the_address_of_an_archive_is_taken_as_it_is(command, monkeypatch, tmp_path):
-    import pyspedas_similarity.functions.search
+    from pyspedas_similarity.functions import search
+    from pyspedas_similarity.results.search_result import SearchResult
 
     asked = {}
-    monkeypatch.setattr(pyspedas_similarity.functions.search, "find_similar", lambda **told: asked.update(told) or [])
+
+    def searched(data=None, like=None, **given):
+        asked.update(given)
+        return SearchResult.empty("there is nothing")
+
+    monkeypatch.setattr(search, "find_similar", lambda **given: asked.update(given) or [])
+    monkeypatch.setattr(search, "search", searched)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     out = tmp_path / {"find": "found.ecsv", "report": "page.html", "review": "list.ecsv"}[command]
     words = [command, "--archive", "s3://bucket/kept", "--like", "2020-01-01", "--out", str(out)]

@@ -1,9 +1,7 @@
 """The contract of a store, which every store passes. The one in memory is so plain that it shows the tests right."""
 
 import dataclasses
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +12,7 @@ from pyspedas_similarity.archive.locations import place_of
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
 from pyspedas_similarity.archive.store import Staged
 from pyspedas_similarity.errors import ArchiveError, DamagedArchiveError
-
-_SPEC = importlib.util.spec_from_file_location("memory_store", Path(__file__).parent / "memory_store.py")
-memory_store = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(memory_store)
+from tests.contracts import memory_store
 
 IDENTITY = Identity("frame", "encoder-a", "recipe-a", 8)
 START = np.datetime64("2015-10-16T13:00:00.123456789", "ns")

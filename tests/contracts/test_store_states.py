@@ -3,7 +3,6 @@
 PYSPEDAS_SIMILARITY_STEPS=2000 runs as many steps as issue 7 asks for; without it, some dozens.
 """
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -16,10 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.rows import Rows
-
-_SPEC = importlib.util.spec_from_file_location("store_contract", Path(__file__).parent / "test_store.py")
-contract = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(contract)
+from tests.contracts import test_store as contract
 
 STEPS = int(os.environ.get("PYSPEDAS_SIMILARITY_STEPS", "0"))
 

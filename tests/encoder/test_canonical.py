@@ -179,7 +179,7 @@ def test_embeddings_are_the_same_bits_after_saving_and_loading(scenes, learned, 
         ({"transform_version": 0}, "version 0"),
         ({"features": ["pixels"]}, "layer"),
         ({"width": "90"}, "layer"),
-        ({"width": 7}, "shapes"),
+        ({"width": 7}, "shape"),
     ],
 )
 def test_a_card_of_another_layer_is_refused(learned, tmp_path, record, said):

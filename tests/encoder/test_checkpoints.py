@@ -14,7 +14,7 @@ import pytest
 from pyspedas_similarity.encoder import checkpoints, training
 from pyspedas_similarity.encoder.checkpoints import FILE, Checkpoint, read_checkpoint, write_checkpoint
 from pyspedas_similarity.encoder.training import train_network
-from pyspedas_similarity.encoder.training_images import make_library
+from pyspedas_similarity.encoder.training_images import make_training_images
 from pyspedas_similarity.errors import EncoderError
 
 torch = pytest.importorskip("torch")
@@ -133,7 +133,7 @@ def test_a_checkpoint_every_other_epoch_resumes_as_well(few, short, tmp_path, mo
     with monkeypatch.context() as patch:
         interrupted_in_epoch(4, patch)
         train_network(few, short, progress=False, checkpoint=tmp_path, checkpoint_every=2)
-    identity = {"plan": short.as_dict(), "data": make_library(few, seed=short.seed).hash()}
+    identity = {"plan": short.as_dict(), "data": make_training_images(few, seed=short.seed).hash()}
     assert len(read_checkpoint(tmp_path, identity).record["curves"]["loss"]) == 2
     assert_same(train_network(few, short, progress=False, checkpoint=tmp_path, checkpoint_every=2), straight)
 

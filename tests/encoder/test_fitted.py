@@ -129,7 +129,7 @@ def test_random_networks_are_torchs_with_the_images_own_normalization(fits, name
         expected = unit_length(network.eval()(images).numpy())
     found = fits[name].encode(images_of())
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert fits[name].card.training["normalization"] == "means and variances of the samples"
+    assert fits[name].card.training["normalisation"] == "means and variances of the samples"
     assert (found @ found.T).min() < 0.9  # not all the same way
 
 
@@ -220,10 +220,11 @@ def test_a_search_fits_to_what_it_searches_and_says_so(sky):
     import pyspedas_similarity as sim
     from pyspedas_similarity import tplot
     from pyspedas_similarity.imaging.frames import frame_images
-    from pyspedas_similarity.library.encoding import Choices, make_plan
+    from pyspedas_similarity.library.options import EncodingOptions
+    from pyspedas_similarity.library.samples import prepared_variables
 
     variable = tplot.read(sky)
-    plan = make_plan([variable], Choices(encoder="pca"))
+    plan, _ = prepared_variables([variable], EncodingOptions(encoder="pca"))
     training = plan.encoder.card.training
     assert training["data"] == ["fitted_sky"] and training["n_samples"] == 90
     assert (training["start"], training["end"]) == (str(TIMES[0]), str(TIMES[-1]))
@@ -239,13 +240,15 @@ def test_of_segments_the_first_is_fitted_to():
     from pyspedas_similarity.imaging.frames import frame_images
     from pyspedas_similarity.imaging.recipes import FrameRecipe
     from pyspedas_similarity.instruments.segments import Segment
-    from pyspedas_similarity.library.encoding import Choices, embed_segments
+    from pyspedas_similarity.library.loaded import streamed_library
+    from pyspedas_similarity.library.options import EncodingOptions
     from pyspedas_similarity.tplot import Variable
 
     recipe = FrameRecipe(pixels=16)
     frames = np.random.default_rng(0).integers(0, 1000, (60, 32, 32)).astype(np.uint16)
     parts = [Variable("asf", TIMES[rows], frames[rows]) for rows in (slice(0, 40), slice(40, 60))]
-    plan, (embedded,), _ = embed_segments((Segment(part, {}) for part in parts), Choices(encoder="pca", recipe=recipe))
+    options = EncodingOptions(encoder="pca", recipe=recipe)
+    (series,) = streamed_library((Segment(part, {}) for part in parts), options).series
     images = frame_images(frames, recipe)
-    np.testing.assert_array_equal(embedded.embeddings, fit_pca(images[:40], "frame").encode(images))
-    assert plan.encoder.card.training["end"] == str(TIMES[39])
+    np.testing.assert_array_equal(series.embedded.embeddings, fit_pca(images[:40], "frame").encode(images))
+    assert series.plan.encoder.card.training["end"] == str(TIMES[39])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.encoder import training_images as module
-from pyspedas_similarity.encoder.training_images import make_library
+from pyspedas_similarity.encoder.training_images import make_training_images
 from pyspedas_similarity.errors import ArgumentError
 
 
@@ -20,7 +20,7 @@ NEXT = np.append(np.arange(1, 100), -1)
 
 
 def test_whole_groups_are_held_out_and_no_partner_crosses_the_split(images):
-    found = make_library(images, NEXT, GROUPS, 0.3, seed=1)
+    found = make_training_images(images, NEXT, GROUPS, 0.3, seed=1)
     assert len(found.held_out) == 30 and len(found.training) == 70
     assert not set(GROUPS[found.held_out]) & set(GROUPS[found.training])
     row, column = np.nonzero(found.partners >= 0)
@@ -29,26 +29,26 @@ def test_whole_groups_are_held_out_and_no_partner_crosses_the_split(images):
     # Only pairs on the border of a held-out and another group are gone.
     held = np.isin(np.arange(100), found.held_out)
     assert len(partner) == 99 - (held[1:] != held[:-1]).sum()
-    others = {tuple(make_library(images, NEXT, GROUPS, 0.3, seed).held_out) for seed in range(6)}
+    others = {tuple(make_training_images(images, NEXT, GROUPS, 0.3, seed).held_out) for seed in range(6)}
     assert len(others) > 1
 
 
 def test_nothing_is_held_out_without_something_to_judge_by(images):
     alone = np.full(100, -1)
     for positives, groups, share in ((None, GROUPS, 0.2), (NEXT, None, 0.2), (NEXT, GROUPS, 0), (alone, GROUPS, 0.2)):
-        found = make_library(images, positives, groups, share)
+        found = make_training_images(images, positives, groups, share)
         assert len(found.training) == 100 and not len(found.held_out)
-    assert not len(make_library(images, NEXT, np.zeros(100), 0.2).held_out)
+    assert not len(make_training_images(images, NEXT, np.zeros(100), 0.2).held_out)
 
 
 def test_the_smallest_group_is_held_out_where_each_is_larger_than_the_share(images):
     groups = np.repeat([0, 1, 2], [40, 25, 35])
-    np.testing.assert_array_equal(make_library(images, NEXT, groups, 0.1).held_out, np.arange(40, 65))
+    np.testing.assert_array_equal(make_training_images(images, NEXT, groups, 0.1).held_out, np.arange(40, 65))
 
 
 def test_unusable_images_are_no_partners_and_are_left_out(images):
     images[5], images[50, 0, 0, 0] = np.nan, np.nan
-    found = make_library(images, NEXT)
+    found = make_training_images(images, NEXT)
     assert 5 not in found.training and 50 in found.training
     assert found.partners[4, 0] == -1 and found.partners[5, 0] == -1 and found.partners[3, 0] == 4
     assert found.batch(np.array([50]))[0, 0, 0, 0] == 0 and np.isnan(images[50, 0, 0, 0])
@@ -57,7 +57,7 @@ def test_unusable_images_are_no_partners_and_are_left_out(images):
 def test_partners_are_drawn_with_their_share_and_evenly(images):
     positives = np.full((100, 3), -1)
     positives[:50] = [60, 70, -1]
-    found = make_library(images, positives)
+    found = make_training_images(images, positives)
     rng = np.random.default_rng(3)
     drawn = np.stack([found.drawn(np.arange(100), 0.8, rng) for _ in range(200)])
     assert (drawn[:, 50:] == np.arange(50, 100)).all()
@@ -66,17 +66,17 @@ def test_partners_are_drawn_with_their_share_and_evenly(images):
     assert np.mean(drawn[:, :50] == np.arange(50)) == pytest.approx(0.2, abs=0.02)
     assert (found.drawn(np.arange(50), 0.0, rng) == np.arange(50)).all()
     assert np.isin(found.drawn(np.arange(50), 1.0, rng), [60, 70]).all()
-    assert (make_library(images).drawn(np.arange(100), 1.0, rng) == np.arange(100)).all()
+    assert (make_training_images(images).drawn(np.arange(100), 1.0, rng) == np.arange(100)).all()
 
 
 def test_the_probe_is_bounded_and_has_the_partners(images, monkeypatch):
     monkeypatch.setattr(module, "MOST_PROBED", 20)
-    rows, partners = make_library(images, np.roll(np.arange(100), -1)).probed()
+    rows, partners = make_training_images(images, np.roll(np.arange(100), -1)).probed()
     assert 10 <= len(rows) <= 20 and len(partners) == len(rows)
     row, column = np.nonzero(partners >= 0)
     assert len(row) >= 10
     np.testing.assert_array_equal(rows[partners[row, column]], (rows[row] + 1) % 100)
-    held = make_library(images, NEXT, GROUPS, 0.2)
+    held = make_training_images(images, NEXT, GROUPS, 0.2)
     np.testing.assert_array_equal(held.probed()[0], held.held_out)
     assert len(held.settling()) == 20 and np.isin(held.settling(), held.training).all()
 
@@ -85,7 +85,7 @@ def test_images_may_stay_on_disk(images, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 7)
     stored = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.float16, images.shape)
     stored[:] = images
-    found = make_library(np.load(tmp_path / "images.npy", mmap_mode="r"))
+    found = make_training_images(np.load(tmp_path / "images.npy", mmap_mode="r"))
     assert isinstance(found.images, np.memmap) and len(found.training) == 100
     batch = found.batch(np.array([3, 90]))
     assert batch.dtype == np.float32
@@ -93,14 +93,23 @@ def test_images_may_stay_on_disk(images, tmp_path, monkeypatch):
 
 
 def test_the_hash_knows_images_and_relations(images):
-    first = make_library(images, NEXT, GROUPS).hash()
+    first = make_training_images(images, NEXT, GROUPS).hash()
     other = images.copy()
     other[99, 0, 7, 7] += 1
     partners = NEXT.copy()
     partners[3] = 7
-    assert first == make_library(images.copy(), NEXT, GROUPS).hash()
-    assert len({first, make_library(other, NEXT, GROUPS).hash(), make_library(images, partners, GROUPS).hash()}) == 3
-    assert first != make_library(images, NEXT).hash()
+    assert first == make_training_images(images.copy(), NEXT, GROUPS).hash()
+    assert (
+        len(
+            {
+                first,
+                make_training_images(other, NEXT, GROUPS).hash(),
+                make_training_images(images, partners, GROUPS).hash(),
+            }
+        )
+        == 3
+    )
+    assert first != make_training_images(images, NEXT).hash()
 
 
 @pytest.mark.parametrize(
@@ -119,19 +128,19 @@ def test_relations_that_do_not_fit_are_named(images, positives, groups, message)
         images = images[80:].repeat(5, axis=0)[:100]
         images[:80] = np.nan
     with pytest.raises(ArgumentError, match=message):
-        make_library(images, positives, groups)
+        make_training_images(images, positives, groups)
 
 
 def test_too_few_or_equal_images_are_refused_with_their_number(images):
     few = images[:20].copy()
     few[:5] = np.nan
     with pytest.raises(ArgumentError, match="15 of 20 can be used"):
-        make_library(few)
+        make_training_images(few)
     with pytest.raises(ArgumentError, match="0 of 20 can be used"):
-        make_library(np.full_like(few, np.nan))
+        make_training_images(np.full_like(few, np.nan))
     with pytest.raises(ArgumentError, match="10 of 10 can be used"):
-        make_library(images[:10])
+        make_training_images(images[:10])
     with pytest.raises(ArgumentError, match="all 20 usable ones are the same"):
-        make_library(np.repeat(images[:1], 20, axis=0))
+        make_training_images(np.repeat(images[:1], 20, axis=0))
     with pytest.raises(ArgumentError, match="shape"):
-        make_library(images[:, 0])
+        make_training_images(images[:, 0])

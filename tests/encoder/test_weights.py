@@ -16,8 +16,8 @@ import pytest
 from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.fixed import FIXED, fixed_encoder
 from pyspedas_similarity.encoder.runtime import fill
-from pyspedas_similarity.encoder.training import train_network
-from pyspedas_similarity.encoder.weights import CARD, NETWORK, WEIGHTS, finish, load_encoder, save_encoder
+from pyspedas_similarity.encoder.training import as_trained_encoder, train_network
+from pyspedas_similarity.encoder.weights import CARD, NETWORK, WEIGHTS, load_encoder, save_encoder
 from pyspedas_similarity.errors import EncoderError
 
 torch = pytest.importorskip("torch")
@@ -86,7 +86,7 @@ def test_finishing_is_quiet_repeatable_and_without_traces_of_the_machine(bands, 
     state = torch.random.get_rng_state()
     with caplog.at_level(logging.DEBUG):
         capfd.readouterr()
-        first, again = (finish(network, Card("bands", "frame", "simsiam")) for _ in range(2))
+        first, again = (as_trained_encoder(network, Card("bands", "frame", "simsiam")) for _ in range(2))
     assert capfd.readouterr() == ("", "") and not [each for each in caplog.records if each.levelno >= logging.INFO]
     assert first.hash == again.hash
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -6,7 +6,7 @@ averaged to 12 x 12 colors; these are compared within a tolerance that anti-alia
 does not. Limits of axes are compared as numbers, texts (titles, labels, legends) to the letter.
 
 PYSPEDAS_SIMILARITY_WRITE_LOOKS=1 writes the stored looks anew; look at the pictures before you keep them:
-``python benchmarks/gallery_pictures.py FOLDER``.
+``python -m benchmarks.gallery_pictures FOLDER``.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def gallery(style=PLAIN, x=0.5, score="0.871"):
         blob(0, 0)[::-1] * 1e26, np.arange(24.0), np.arange(24.0), label="measured", unit="counts", gray=True
     )
     shown = [
-        Shown(("seed", "00:00:01"), (cut(-0.5, 0), frame), True),
+        Shown(("query", "00:00:01"), (cut(-0.5, 0), frame), True),
         Shown((score, "00:01:00"), (cut(x, 0.3), frame)),
         Shown(("0.803", "00:02:00"), (), missing="sky: it is not loaded"),
     ]
@@ -60,7 +60,15 @@ def score(style=None, threshold=0.6):
         "source": "made up",
         "threshold": threshold,
         "station": {},
-        "seeds": [{"label": f"made up {AT[50]}", "start": str(AT[48]), "end": str(AT[52]), "n_samples": 5}],
+        "queries": [
+            {
+                "label": f"made up {AT[50]}",
+                "variable": "made up",
+                "start": str(AT[48]),
+                "end": str(AT[52]),
+                "n_samples": 5,
+            }
+        ],
     }
     line = Variable("line", AT, np.sin(np.arange(200) / 9.0))
     spectrogram = Variable("spectrogram", AT, np.outer(scores() + 0.1, np.arange(1.0, 9.0)), {"v": np.arange(8.0)})

@@ -319,7 +319,7 @@ def test_frames_that_are_not_usable_are_kept_with_their_flag(archive):
 def test_words_that_do_not_go_with_an_archive(archive):
     store()
     sim.add(archive, "sky")
-    for keywords in ({"active_only": True}, {"no_update": True}):
+    for keywords in ({"active_only": True}, {"load_keywords": {"no_update": True}}):
         with pytest.raises(ArgumentError):
             sim.find_similar(archive=archive, like=TIMES[14], errors="raise", **keywords)
     for path in ("ftp://host/archive", "s3://bucket", "", "a\0b", 7):

@@ -60,7 +60,7 @@ def test_a_search_leaves_out_what_is_not_usable(name, night, caplog):
     scores, flags = tplot.read(found[0]).values, tplot.read(sim.frame_quality(name)[0]).values
     np.testing.assert_array_equal(np.isnan(scores), flags != 0)
     assert f"{(flags != 0).sum()} of 60 frames have no score" in caplog.text
-    gate = tplot.read(found[1]).attributes["similarity"]["gate"]
+    gate = tplot.read(found[1]).attributes["similarity"]["frame_quality"]
     assert gate["usable_only"] and not gate["active_only"] and "6 cloud" in gate["frames"]
     everything = sim.find_similar(name, like=night.times[seed], k=2, exclude=30, usable_only=False, newname="all")
     assert np.isfinite(tplot.read(everything[0]).values).sum() == 59  # all but the black frame

@@ -1,11 +1,9 @@
 """Search of simulated distributions: what belongs to them, what may be wrong with it, and MMS by time range."""
 
 import gc
-import importlib.util
 import logging
 import weakref
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyspedas
@@ -20,10 +18,12 @@ from pyspedas_similarity.instruments import sample_images
 from pyspedas_similarity.instruments import segments as pieces
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.instruments.segments import Segment
-from pyspedas_similarity.library.encoding import Choices, embed_segments
+from pyspedas_similarity.library.loaded import streamed_library
+from pyspedas_similarity.library.options import EncodingOptions
 from pyspedas_similarity.provenance import ATTRIBUTE
 from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.tplot import Variable, read, write
+from tests import archive_server, fpi_files
 
 NAME, FIELD, FLOW = "simulated1_des_dist_brst", "simulated1_fgm_b_dmpa_brst_l2", "simulated1_des_bulkv_dbcs_brst"
 RECIPE = DistributionRecipe(
@@ -327,15 +327,6 @@ def test_blocks_do_not_show(event, stored, monkeypatch):
     np.testing.assert_array_equal(in_blocks, whole)
 
 
-def _tool(name):
-    """A module of tests/, which is not on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fpi_files, archive_server = _tool("fpi_files"), _tool("archive_server")
 START = np.datetime64("2020-01-31T23:59:56", "ns")  # over the end of a month
 SEGMENTS = 4
 
@@ -361,7 +352,8 @@ def served(tmp_path, monkeypatch, burst):
 
 
 def ranged(burst, verb=sim.find_similar, **keywords):
-    given = {"instrument": "mms_des", "trange": [burst.times[0], burst.times[-1]], "probe": 1, "data_rate": "brst"}
+    given = {"instrument": "mms_des", "trange": [burst.times[0], burst.times[-1]], "probe": 1}
+    keywords["load_keywords"] = {"data_rate": "brst"} | keywords.get("load_keywords", {})
     return verb(**given | {"recipe": RECIPE} | QUIET | keywords)
 
 
@@ -389,9 +381,9 @@ def test_a_range_is_searched_segment_by_segment(served, burst, caplog):
     store(burst)
     np.testing.assert_allclose(series.y, scores(search(burst, like=140)), atol=1e-5)
     # An array is a seed too; it is taken for one with the tables, field and velocity of the first sample.
-    again = ranged(burst, like=burst.distribution[0], no_update=True)
+    again = ranged(burst, like=burst.distribution[0], load_keywords={"no_update": True})
     assert np.argmax(scores(again)) == 0 and scores(again)[0] == pytest.approx(1, abs=1e-6)
-    (embedding,) = ranged(burst, sim.encode, no_update=True)
+    (embedding,) = ranged(burst, sim.encode, load_keywords={"no_update": True})
     vectors = pyspedas.get_data(embedding, dt=True)
     np.testing.assert_array_equal(vectors.times, burst.times)
     np.testing.assert_allclose(vectors.y @ vectors.y[140], series.y, atol=1e-5)
@@ -411,7 +403,7 @@ def test_a_server_that_dies_loses_its_segments_and_says_so(served, burst, caplog
     served.start()
     np.testing.assert_array_equal(pyspedas.get_data(ranged(burst, like=burst.times[50])[0], dt=True).times, burst.times)
     served.stop()
-    offline = ranged(burst, like=burst.times[50], no_update=True)
+    offline = ranged(burst, like=burst.times[50], load_keywords={"no_update": True})
     np.testing.assert_array_equal(pyspedas.get_data(offline[0], dt=True).times, burst.times)
     served.start()
 
@@ -500,8 +492,8 @@ def test_no_segment_is_held_while_the_next_is_read():
             del segment
             yield held.pop()
 
-    _, (embedded,), _ = embed_segments(one_after_another(), Choices(progress=False))
-    assert len(alive) == 4 and embedded.embeddings.shape[0] == 20
+    (series,) = streamed_library(one_after_another(), EncodingOptions(progress=False)).series
+    assert len(alive) == 4 and series.embedded.embeddings.shape[0] == 20
 
 
 def test_what_images_in_thermal_units_leave_out_is_kept_beside_the_embeddings(event, stored):

@@ -15,7 +15,9 @@ from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.instruments.sample_images import select
 from pyspedas_similarity.instruments.segments import Segment
-from pyspedas_similarity.library.encoding import Choices
+from pyspedas_similarity.library.options import EncodingOptions
+from pyspedas_similarity.library.samples import Request
+from pyspedas_similarity.search.query import parse_examples
 from pyspedas_similarity.simulate.allsky import simulate_nights
 from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.simulate.stations import NightOptions
@@ -79,14 +81,16 @@ def test_segments_are_searched_for_the_examples_and_let_go(monkeypatch):
     electrons, field = tplot.read(stored[0]), tplot.read("simulated1_fgm_b_dmpa_brst_l2")
     rows = np.array_split(np.arange(len(event.times)), 4)
     parts = [Segment(select(electrons, each), {"field": field}) for each in rows]
-    monkeypatch.setattr(classification, "open_segments", lambda *given: iter(parts))
+    monkeypatch.setattr(Request, "segments", lambda request: iter(parts))
     noise = np.random.default_rng(0).random((20, *ELECTRONS.shape), np.float32)
     encoder = fit_random(noise, "distribution", "random_compact")
     given = {"early": list(event.times[2:70:6]), "late": list(event.times[102:170:6])}
     asked = {"instrument": "mms_des", "trange": [event.times[0], event.times[-1]], "probe": "1", "encoder": encoder}
-    plan, kept = classification._holding(given, None, asked["trange"], "1", {}, Choices("mms_des", encoder))
+    examples = {name: parse_examples(like) for name, like in given.items()}
+    request = Request(None, asked["trange"], "mms_des", "1")
+    kept = classification._library_of_examples(examples, request, EncodingOptions("mms_des", encoder)).series
     held = sum(len(part.times) for part in kept)
-    assert plan.recipe == ELECTRONS and 2 * 12 <= held < len(event.times)
+    assert kept[0].plan.recipe == ELECTRONS and 2 * 12 <= held < len(event.times)
     assert all(np.isin(each, np.concatenate([part.times for part in kept])).all() for each in given.values())
     tuned = sim.fine_tune(examples=given, event_gap=0.1, epochs=1, progress=False, **asked)
     record = tuned.card.training["fine_tuning"]

@@ -128,7 +128,7 @@ def test_an_index_gives_what_products_give(archive, monkeypatch):
 
 @pytest.mark.parametrize("k", [0, -3, 2.5, True, None])
 def test_a_bad_number_is_told(archive, k):
-    with pytest.raises(ArgumentError, match="Give a number"):
+    with pytest.raises(ArgumentError, match="Give a whole number"):
         sim.find_nearest(archive, seed(3), k=k, errors="raise")
 
 

@@ -94,7 +94,13 @@ def test_provenance_and_plot_options(sky):
         record = pyspedas.get_data(name, metadata=True)[ATTRIBUTE]
         assert record["source"] == "sky" and record["threshold"] == 0.5 and record["exclude_s"] == 20
         assert record["queries"] == [
-            {"label": f"sky {TIMES[14]}", "n_samples": 1, "start": str(TIMES[14]), "end": str(TIMES[14])}
+            {
+                "label": f"sky {TIMES[14]}",
+                "variable": "sky",
+                "n_samples": 1,
+                "start": str(TIMES[14]),
+                "end": str(TIMES[14]),
+            }
         ]
         assert record["encoder"]["hash"] == fixed_encoder("hybrid", "frame").hash
         assert record["recipe"]["hash"] == FrameRecipe().hash
@@ -193,7 +199,7 @@ def test_samples_that_cannot_be_encoded_are_nan():
 def test_the_choices_made_are_told(sky, caplog):
     caplog.set_level(logging.INFO, "pyspedas_similarity")
     sim.find_similar(sky, like=TIMES[14])
-    (said,) = [r.getMessage() for r in caplog.records if r.name == "pyspedas_similarity.functions.search"]
+    (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("pyspedas_similarity.search")]
     assert "threshold" in said and "exclude" in said
 
 
@@ -236,8 +242,12 @@ BAD = {
         ArgumentError,
         "color",
     ),
-    "loading beside names": (dict(names="sky", like=TIMES[14], data_rate="brst"), ArgumentError, "beside names"),
-    "two kinds": (dict(names=["sky", "mms1_dis_dist_brst"], like=TIMES[14]), VariableError, "not made like"),
+    "loading with names": (
+        dict(names="sky", like=TIMES[14], load_keywords={"data_rate": "brst"}),
+        ArgumentError,
+        "with names",
+    ),
+    "two kinds": (dict(names=["sky", "mms1_dis_dist_brst"], like=TIMES[14]), VariableError, "differ in kind"),
     "names for results": (dict(names="sky", like=TIMES[14], newname=["a", "b"]), ArgumentError, "newname"),
     "missing table": (dict(names="bare", like=TIMES[14], instrument="mms_dis"), VariableError, "v1"),
     "units": (dict(names="flux", like=TIMES[14], instrument="mms_dis"), VariableError, "eV"),
@@ -303,7 +313,8 @@ def test_instrument_and_range_load_and_leave_nothing_behind():
 
 def test_an_instrument_without_data_is_an_empty_list_and_one_warning(caplog):
     trange = ["2020-11-19/23:34", "2020-11-19/23:36"]
-    found = sim.find_similar(instrument="mms_dis", trange=trange, like="2020-11-19/23:35", no_update=True)
+    offline = {"no_update": True}
+    found = sim.find_similar(instrument="mms_dis", trange=trange, like=trange[0], load_keywords=offline)
     assert found == []
     ours = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name.startswith("pyspedas_similarity")]
     assert len(ours) == 1 and "mms_dis" in ours[0].getMessage()

@@ -6,7 +6,7 @@ import pytest
 from astropy.coordinates import AltAz, EarthLocation
 from astropy.time import Time
 
-from pyspedas_similarity.imaging.camera_geometry import Map, dipole_coordinates, direction_of, emission_position
+from pyspedas_similarity.imaging.camera_geometry import Map, _to_dipole, direction_of, emission_position
 
 SITES = [(62.4, -145.2), (-69.0, 39.6), (0.0, 179.9)]
 HEIGHT = 110.0
@@ -44,10 +44,10 @@ def test_nothing_comes_from_below_the_horizon_and_the_zenith_is_above():
 def test_the_dipole_has_its_pole_where_igrf_puts_it():
     # Alken et al. 2021, Table 3: geomagnetic north pole of IGRF-13 in 2020.0 at 80.65 N, 72.68 W.
     # Those are geodetic; on the sphere that is taken here, latitudes there differ by 0.06 degrees.
-    assert dipole_coordinates(np.array([80.59]), np.array([-72.68]))[0][0] == pytest.approx(90, abs=0.01)
-    assert dipole_coordinates(np.array([-80.59]), np.array([107.32]))[0][0] == pytest.approx(-90, abs=0.01)
+    assert _to_dipole(np.array([80.59]), np.array([-72.68]))[0][0] == pytest.approx(90, abs=0.01)
+    assert _to_dipole(np.array([-80.59]), np.array([107.32]))[0][0] == pytest.approx(-90, abs=0.01)
     # Zero longitude runs from there through the geographic south pole, and east is positive.
-    latitude, longitude = dipole_coordinates(np.array([-90.0, 0.0]), np.array([0.0, 17.32]))
+    latitude, longitude = _to_dipole(np.array([-90.0, 0.0]), np.array([0.0, 17.32]))
     np.testing.assert_allclose((latitude[0], longitude[0]), (-80.59, 0), atol=0.01)
     assert longitude[1] == pytest.approx(90, abs=0.01)
 
@@ -64,6 +64,6 @@ def test_a_map_has_north_up_east_right_and_its_scale():
 def test_a_magnetic_map_has_the_dipoles_north_up():
     latitude, longitude = Map(62.4, -145.2, 800.0, 81, magnetic=True).positions()
     np.testing.assert_allclose((latitude[40, 40], longitude[40, 40]), (62.4, -145.2), atol=1e-6)
-    up, along = dipole_coordinates(latitude, longitude)
+    up, along = _to_dipole(latitude, longitude)
     np.testing.assert_allclose(along[:, 40], along[40, 40], atol=1e-6)
     assert (np.diff(up[:, 40]) < 0).all() and (np.diff(along[40]) > 0).all()

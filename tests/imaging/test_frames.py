@@ -8,9 +8,15 @@ from scipy.ndimage import gaussian_filter
 
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import Map, View, direction_of, emission_position
-from pyspedas_similarity.imaging.frames import circular_mask, frame_images, resampled_frames
+from pyspedas_similarity.imaging.frames import frame_images, resampled_frames
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.imaging.resampling import Disc, fitted_disc
+
+
+def circular_mask(recipe: FrameRecipe) -> np.ndarray:
+    """Pixels inside the recipe's circle in the middle of the frame: bool, shape (pixels, pixels)."""
+    axis = np.arange(recipe.pixels) - (recipe.pixels - 1) / 2
+    return np.hypot(axis[:, None], axis) <= recipe.mask_radius * recipe.pixels / 2
 
 
 def sky(n=3, size=256, seed=0):

@@ -1,8 +1,5 @@
 """Our planes against the slices of pyspedas, on simulated electrons and on made-up ions that show whose fault it is."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -11,10 +8,7 @@ from pyspedas_similarity.imaging.axes import at_times, plasma_axes
 from pyspedas_similarity.imaging.plasma import ELECTRON_VOLT, MASS_KG
 from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.tplot import Variable, read, write
-
-spec = importlib.util.spec_from_file_location("slices", Path(__file__).parents[1] / "slices.py")
-slices = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(slices)
+from tests import slices
 
 ELECTRONS = "simulated1_des_dist_brst"
 # One each of a lens, an outflow, a diffusion region and a flat top.

@@ -1,6 +1,5 @@
 """Short forms of benchmarks/source_faults.py, which has the long ones, one command each."""
 
-import importlib.util
 import json
 import os
 import pickle
@@ -12,18 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import source_faults as faults
 from pyspedas_similarity.errors import LoadError, SimilarityError
 from pyspedas_similarity.instruments import asi_files, cdf_checks, isolated_reader
 from pyspedas_similarity.instruments.cdf_checks import check_cdf
 from pyspedas_similarity.instruments.checked_loading import load_checked
 from pyspedas_similarity.instruments.npz_files import read_npz
 
-_SPEC = importlib.util.spec_from_file_location(
-    "source_faults", Path(__file__).parents[1] / "benchmarks" / "source_faults.py"
-)
-faults = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = faults  # dataclasses look their module up there
-_SPEC.loader.exec_module(faults)
 hostile = faults.hostile
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="limits, pipes and file descriptors of POSIX")
@@ -104,10 +98,8 @@ def test_nothing_that_loads_unpickles(tmp_path, simulated_only):
 def test_the_alarm_hears_what_it_is_for(tmp_path):
     """In a process of its own, because an audit hook stays."""
     code = (
-        "import importlib.util, sys; from pathlib import Path\n"
-        f"spec = importlib.util.spec_from_file_location('source_faults', {str(Path(faults.__file__))!r})\n"
-        "faults = importlib.util.module_from_spec(spec); sys.modules['source_faults'] = faults\n"
-        "spec.loader.exec_module(faults); import json, pickle\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); from pathlib import Path\n"
+        "from benchmarks import source_faults as faults; import json, pickle\n"
         f"trap = faults.hostile_weights.trap(Path({str(tmp_path)!r}))\n"
         "alarm = faults._Alarm()\n"
         "with alarm.listening() as heard:\n"
@@ -201,7 +193,7 @@ def test_a_fork_has_a_reader_of_its_own(frames):
         f"def read(): return int(asi_files.read_cdf({str(frames)!r}).values.sum()), reader._process()._process.pid\n"
         "first = read(); pid = os.fork()\n"
         "if pid == 0:\n"
-        "    second = read(); isolated_reader._stop()\n"
+        "    second = read(); reader._stop()\n"
         "    os._exit(0 if second[0] == first[0] and second[1] != first[1] else 1)\n"
         "print(os.waitpid(pid, 0)[1] == 0 and read() == first, first[0])\n"
     )

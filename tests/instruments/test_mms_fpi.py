@@ -2,7 +2,6 @@
 
 import builtins
 import gc
-import importlib.util
 import sys
 import tracemalloc
 import weakref
@@ -18,21 +17,11 @@ from pyspedas_similarity.instruments import segments as pieces
 from pyspedas_similarity.instruments.cdf_checks import check_cdf
 from pyspedas_similarity.instruments.segments import after, concatenate, join
 from pyspedas_similarity.tplot import Variable
+from tests import archive_server, fpi_files
 
 START = np.datetime64("2020-01-31T23:59:50", "ns")  # the range crosses midnight and the end of a month
 STEP = np.timedelta64(30, "ms")
 SECOND = np.timedelta64(1, "s")
-
-
-def _tool(name):
-    """A module of tests/, which is not on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fpi_files, archive_server = _tool("fpi_files"), _tool("archive_server")
 
 
 def simulated(start=START, n=40, step=STEP, data_rate="brst", shape=(4, 2, 8), seed=0, probe="1"):

@@ -1,7 +1,6 @@
 """All-sky frames by time range, from a server in the archive's layout and a local tree. The frames are simulated."""
 
 import gc
-import importlib.util
 import logging
 import tracemalloc
 import weakref
@@ -17,21 +16,11 @@ from pyspedas_similarity.errors import ArgumentError, LoadError, TimeError
 from pyspedas_similarity.instruments import asi_files, themis_asi
 from pyspedas_similarity.instruments import segments as pieces
 from pyspedas_similarity.instruments.asi_files import Skymap
+from tests import archive_server
 
 FIRST = np.datetime64("2011-01-31T22:00:00", "ns")  # the range crosses midnight and the end of a month
 HOUR, SECOND = np.timedelta64(1, "h"), np.timedelta64(1, "s")
 RANGE = ["2011-01-31/22:00", "2011-02-01/01:00"]
-
-
-def _tool(name):
-    """A module of tests/, which is not on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-archive_server = _tool("archive_server")
 
 
 def stamps(hour=0, n=3):

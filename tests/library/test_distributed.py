@@ -1,7 +1,6 @@
 """Filling by the workers of a Dask cluster: the same archive as without, whatever dies. Data are simulated."""
 
 import dataclasses
-import importlib.util
 import json
 import logging
 import os
@@ -10,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 
 import dask
 import numpy as np
@@ -41,23 +39,20 @@ from pyspedas_similarity.instruments import mms_fpi
 from pyspedas_similarity.library import distributed
 from pyspedas_similarity.simulate.allsky import simulate_night
 from pyspedas_similarity.simulate.fpi import simulate_event, store
+from tests import fpi_files
+from tests.instruments import test_themis_asi as themis
 
 START = np.datetime64("2020-01-01T00:00:10", "ns")
 RANGE = ["2020-01-01", "2020-01-02"]
-MMS = {"instrument": "mms_des", "probe": ["1", "2"], "trange": RANGE, "no_update": True, "progress": False}
+MMS = {
+    "instrument": "mms_des",
+    "probe": ["1", "2"],
+    "trange": RANGE,
+    "load_keywords": {"no_update": True},
+    "progress": False,
+}
 FILES = 6
 QUIET = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-
-
-def _tool(name):
-    """A module of tests/, which is not on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fpi_files, themis = _tool("fpi_files"), _tool("sources/test_themis_asi")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,10 +156,11 @@ def test_frames_with_their_flags_of_several_stations(client, tmp_path, monkeypat
             values[12:] = values[11]  # the camera sent the same frame again and again
             times = themis.stamps(hour, 20).astype("int64") / 1e9
             themis.write(tmp_path / "data", site, hour, seconds=times, values=values)
-    data = {"instrument": "themis_asi", "trange": themis.RANGE, "no_update": True}
+    data = {"instrument": "themis_asi", "trange": themis.RANGE, "load_keywords": {"no_update": True}}
     serial = sim.add(tmp_path / "serial", probe=["gako", "fsmi"], **data)
     assert serial.added == 120
-    assert sim.add(tmp_path / "kept", site=["gako", "fsmi"], client=client, **data).added == 120
+    data["load_keywords"]["site"] = ["gako", "fsmi"]
+    assert sim.add(tmp_path / "kept", client=client, **data).added == 120
     assert_same(tmp_path / "kept", tmp_path / "serial")
     assert set(sim.open_archive(tmp_path / "kept").store.heads().quality.tolist()) >= {0, FLAGS["duplicate"]}
 

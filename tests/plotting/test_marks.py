@@ -60,7 +60,7 @@ def test_styles_are_checked_and_files_written_whole_or_refused(tmp_path):
     from matplotlib.figure import Figure
 
     assert Style.of({"cmap": "cividis", "figsize": (3, 2)}).size(9, 9) == (3, 2)
-    for bad in ({"cmap": "no such"}, {"seed": "no color"}, {"color_map": "gray"}):
+    for bad in ({"cmap": "no such"}, {"query": "no color"}, {"color_map": "gray"}):
         with pytest.raises(ArgumentError, match=next(iter(bad))):
             Style.of(bad)
     figure = Figure()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +14,7 @@ from pyspedas_similarity.plotting.report_page.content import Card, Map, Picture,
 from pyspedas_similarity.plotting.report_page.page import render, table_csv, table_hash
 from pyspedas_similarity.plotting.report_page.thumbnails import encoded_picture
 from pyspedas_similarity.plotting.report_page.wording import methods_text
-
-_SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).parents[1] / "browser.py")
-browser = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(browser)
+from tests import browser
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing() or "there is a browser")
 
@@ -42,7 +37,7 @@ def report_of(name: str, n: int = N) -> Report:
         "recipe": {"kind": "frame", "hash": "f" * 16},
         "threshold": 0.5,
         "exclude_s": 3.0,
-        "seeds": [{"label": f"{name} {START}", "n_samples": 1, "start": str(START), "end": str(START)}],
+        "queries": [{"label": f"{name} {START}", "n_samples": 1, "start": str(START), "end": str(START)}],
     }
     results = (Result(record, found, START + np.arange(3) * np.timedelta64(1, "s"), np.array([1.0, 0.5, 0.2])),)
     table = table_of(results)
@@ -51,7 +46,7 @@ def report_of(name: str, n: int = N) -> Report:
     cards += [
         Card(str(i + 1), "then", i, "0.9", pictures if i else (), "" if i else f"{name} is gone") for i in range(n)
     ]
-    kinds = ["seed", *["match"] * n, *["other"] * 20]
+    kinds = ["query", *["match"] * n, *["other"] * 20]
     places = np.random.default_rng(0).random((len(kinds), 2))
     texts = [f"Seed: {name}", *(f"Match {i + 1}: {name}" for i in range(n)), *[f"another {name}"] * 20]
     drawn = Map(places, kinds, texts, [-1, *range(n), *[-1] * 20], "two principal components")

@@ -38,7 +38,7 @@ def result(name: str = "sky", n: int = 3, **record) -> Result:
         "threshold": 0.75,
         "exclude_s": 12.5,
         "k": None,
-        "seeds": [
+        "queries": [
             {"label": f"{name} {START}", "n_samples": 1, "start": str(START), "end": str(START)},
         ],
     }
@@ -92,13 +92,13 @@ class Tags(html.parser.HTMLParser):
 def test_the_methods_say_every_number_of_the_search():
     text = " ".join(methods_text([result()], VERSIONS))
     for told in (
-        "the seed sky 2020-01-01T00:00:00 UTC",
+        "the query sky 2020-01-01T00:00:00 UTC",
         "pyspedas-similarity 1.2.3",
         "method of Smith et al. 2024",
         "frame images (hash ffffffffffffffff)",
         "encoder 'hybrid' (fixed transform; hash eeeeeeeeeeeeeeee)",
         "In sky, 39 samples from 2020-01-01T00:00:00 to 2020-01-01T00:00:39 UTC were searched",
-        "within 12.5 s of a seed were left out",
+        "within 12.5 s of a query were left out",
         "score of at least 0.7500 were taken",
         "This gave 3 intervals, with scores from 0.8800 to 0.9000.",
         "pyspedas 2.2.2, numpy 2.4",
@@ -116,8 +116,8 @@ def test_the_methods_tell_unlikes_false_discoveries_archives_and_few_results():
     nothing = " ".join(methods_text([result(n=0, threshold=float("inf"))], VERSIONS))
     assert "No score stands out of the background." in nothing and "No interval was found." in nothing
     assert methods_text([], VERSIONS) == ("No interval was found, and no record of a search was given.",)
-    array = methods_text([result(seeds=[{"label": "array", "n_samples": 3}])], VERSIONS)
-    assert "the seed an array of one's own were" in array[0]
+    array = methods_text([result(queries=[{"label": "array", "n_samples": 3}])], VERSIONS)
+    assert "the query an array given by the user were" in array[0]
 
 
 def test_times_lose_their_zeros_only():
@@ -153,9 +153,9 @@ def test_no_cell_is_a_formula():
 
 def test_hostile_text_stays_text():
     record = {"source": HOSTILE, "station": {"site": HOSTILE}, "encoder": {"name": HOSTILE, "hash": HOSTILE}}
-    one = result(n=2, **record, seeds=[{"label": HOSTILE, "start": str(START), "end": str(START)}])
+    one = result(n=2, **record, queries=[{"label": HOSTILE, "start": str(START), "end": str(START)}])
     cards = (Card(HOSTILE, HOSTILE, 0, "0.9", (Picture(b"png", HOSTILE, HOSTILE),), HOSTILE, HOSTILE),)
-    drawn = Map(np.eye(2), ["seed", "match"], [HOSTILE] * 2, [-1, 0], HOSTILE)
+    drawn = Map(np.eye(2), ["query", "match"], [HOSTILE] * 2, [-1, 0], HOSTILE)
     plain, attacked = Tags(page(result(n=2))), Tags(page(one, cards=cards, map=drawn, notes={"map": (HOSTILE,)}))
     added = {"li", "h3", "figure", "figcaption", "img", "svg", "circle", "path", "ol", "a", "span", "bdi", "p"}
     assert {tag for tag, _ in attacked.tags} - {tag for tag, _ in plain.tags} <= added

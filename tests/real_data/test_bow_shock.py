@@ -72,7 +72,12 @@ def test_from_the_tree_to_the_table_and_back(burst, epoch):
 
 def test_the_loader_is_reached_by_instrument_and_range(tree):
     names = sim.find_similar(
-        instrument="mms_dis", trange=TRANGE, probe=1, no_update=True, like="2020-11-19/23:36:22", errors="raise"
+        instrument="mms_dis",
+        trange=TRANGE,
+        probe=1,
+        load_keywords={"no_update": True},
+        like="2020-11-19/23:36:22",
+        errors="raise",
     )
     assert names == [f"{NAME}_similarity", f"{NAME}_similar"]
     assert pyspedas.get_data(names[0]).y.shape == (800,)

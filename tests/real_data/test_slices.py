@@ -4,9 +4,7 @@ There is no magnetic field of that time: one is made up, which turns the planes 
 bin in fifty is filled, and most of them cover a few pixels.
 """
 
-import importlib.util
 import os
-from pathlib import Path
 
 import numpy as np
 import pyspedas
@@ -15,10 +13,7 @@ from pyspedas.projects.mms.config import CONFIG
 from scipy.stats import spearmanr
 
 from pyspedas_similarity.tplot import read
-
-spec = importlib.util.spec_from_file_location("slices", Path(__file__).parents[1] / "slices.py")
-slices = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(slices)
+from tests import slices
 
 FILE = "mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"
 NAME = "mms1_dis_dist_brst"

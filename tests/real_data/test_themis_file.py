@@ -57,7 +57,7 @@ def test_find_similar_loads_by_site(tree):
         probe="gako",
         trange=["2011-01-06/17:00", "2011-01-06/17:02"],
         like="2011-01-06/17:00:30",
-        no_update=True,
+        load_keywords={"no_update": True},
         k=1,
         exclude=3,
         errors="raise",

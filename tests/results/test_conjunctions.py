@@ -8,7 +8,7 @@ import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, VariableError
 from pyspedas_similarity.imaging.camera_geometry import direction_of
-from pyspedas_similarity.instruments.themis_asi import STATIONS
+from pyspedas_similarity.imaging.stations import STATIONS
 from pyspedas_similarity.times import to_astropy
 from pyspedas_similarity.tplot import Variable
 
@@ -143,7 +143,7 @@ def test_a_conjunction_is_exported(tmp_path):
 
 BAD = {
     "unknown site": (dict(ground=table([(0, 60)], site=["mine"])), ArgumentError, "nothing is known of mine"),
-    "no site": (dict(ground=table([(0, 60)])), ArgumentError, "tell no site"),
+    "no site": (dict(ground=table([(0, 60)])), ArgumentError, "have no site"),
     "place": (dict(station=(100.0, 0.0)), ArgumentError, "latitude and longitude"),
     "footprint of frames": (dict(footprint="frames"), VariableError, "shapes"),
     "no such footprint": (dict(footprint="missing"), VariableError, "no tplot variable"),

@@ -261,7 +261,7 @@ def test_what_find_similar_returns_is_exported_with_its_provenance(tmp_path):
     text = sim.export(names[1], tmp_path / "list.txt", "idl").read_text()
     provenance = json.loads(text.splitlines()[0].removeprefix("; provenance: "))
     assert provenance["similarity"][0]["recipe"]["hash"] == found.meta["similarity"][0]["recipe"]["hash"]
-    assert {"seeds", "versions", "threshold"} <= set(provenance["similarity"][0])
+    assert {"queries", "versions", "threshold"} <= set(provenance["similarity"][0])
 
 
 @pytest.mark.parametrize("format", exports.FORMATS)

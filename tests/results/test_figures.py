@@ -81,7 +81,7 @@ def test_frames_are_drawn_as_measured_and_north_up(found, tmp_path):
     peak = int(np.searchsorted(TIMES, table["peak"][0].to_value("datetime64")))
     np.testing.assert_array_equal(mesh(figure.axes[1]), made_up_sky()[peak][::-1])
     assert figure.axes[1].get_title().splitlines()[0] == f"1: {table['score'][0]:.3f}"
-    assert figure.axes[0].get_title().splitlines() == ["seed", str(TIMES[14])[:10], str(TIMES[14])[11:23]]
+    assert figure.axes[0].get_title().splitlines() == ["query", str(TIMES[14])[:10], str(TIMES[14])[11:23]]
     assert figure.axes[-1].get_ylabel() == "counts"
 
 
@@ -96,7 +96,7 @@ def test_a_cut_through_a_distribution_is_in_km_s_and_s3_cm6():
     names = fpi.load(trange=["2020-01-01/00:00:00", "2020-01-01/00:00:40"], seed=3)
     times = pyspedas.get_data(names[0], dt=True).times
     found = sim.find_similar(names[0], like=times[20], k=2, errors="raise")
-    figure = sim.plot_matches(found, most=1, errors="raise")
+    figure = sim.plot_matches(found, limit=1, errors="raise")
     panel = figure.axes[0]
     assert (panel.get_xlabel(), panel.get_ylabel()) == ("", "$v_y$ (km/s)") or panel.get_xlabel() == "$v_x$ (km/s)"
     density = np.asarray(pyspedas.get_data(names[0]).y[20], float)
@@ -134,7 +134,7 @@ def test_windows_of_a_spectrogram_are_drawn_against_time():
     tplot.write(Variable("spectrum", times, values, {"v": np.geomspace(10, 1e4, 16)}))
     recipe = WindowRecipe(length_s=36, stride_s=3, pixels=16)
     found = sim.find_similar("spectrum", like=times[75], k=2, recipe=recipe, encoder="pixels", errors="raise")
-    figure = sim.plot_matches(found, most=2, errors="raise")
+    figure = sim.plot_matches(found, limit=2, errors="raise")
     panel = figure.axes[0]
     assert "time from the middle" in panel.get_xlabel() and panel.get_yscale() == "log"
     drawn = mesh(panel)
@@ -145,10 +145,10 @@ def test_windows_of_a_spectrogram_are_drawn_against_time():
 
 def test_how_many_are_shown_is_told_and_can_be_chosen(found):
     rows = sim.intervals(found)[[0] * 12]
-    figure = sim.plot_matches(rows, most=9, errors="raise")
+    figure = sim.plot_matches(rows, limit=9, errors="raise")
     titles = [panel.get_title() for panel in figure.axes if panel.get_title()]
     assert len(titles) == 10 and "the 9 best of 12 matches" in figure.get_supxlabel()
-    assert "all 12 matches" in sim.plot_matches(rows, most=100, errors="raise").get_supxlabel()
+    assert "all 12 matches" in sim.plot_matches(rows, limit=100, errors="raise").get_supxlabel()
 
 
 def test_what_is_no_longer_loaded_says_so(found):
@@ -156,7 +156,7 @@ def test_what_is_no_longer_loaded_says_so(found):
     tplot_tools.del_data("sky")
     figure = sim.plot_matches(table, errors="raise")
     said = [text.get_text().replace("\n", " ") for panel in figure.axes for text in panel.texts]
-    assert len(said) == 2 and all("no tplot variable of this name" in one for one in said)
+    assert len(said) == 2 and all("it is not loaded" in one for one in said)
     store("sky again")
     figure = sim.plot_matches(table, originals="sky again", errors="raise")
     np.testing.assert_array_equal(mesh(figure.axes[0]), made_up_sky()[14][::-1])
@@ -170,7 +170,7 @@ def test_other_data_under_the_same_name_are_not_drawn(found):
 
 
 def test_the_encoders_image_comes_below_where_asked_for(found):
-    figure = sim.plot_matches(found, encoded_too=True, errors="raise")
+    figure = sim.plot_matches(found, encoded=True, errors="raise")
     assert mesh(figure.axes[2]).shape == (32, 32) and figure.axes[2].get_ylabel() == "as encoded"
 
 
@@ -205,7 +205,7 @@ def test_a_variable_of_pytplot_and_hostile_names_are_drawn(tmp_path):
     assert len(figure.axes) == 3  # keogram, score, bar
     sim.plot_matches(found, tmp_path / "matches.png", errors="raise")
     sim.plot_keogram(found, tmp_path / "keogram.png", errors="raise")
-    sim.superposed_epochs(found[0], found, path=tmp_path / "epochs.png", errors="raise")
+    sim.superposed_epochs(found, found[0], path=tmp_path / "epochs.png", errors="raise")
     sim.what_drove(found, path=tmp_path / "drove.png", errors="raise")
     for path in tmp_path.glob("*.png"):
         assert path.stat().st_size > 5000
@@ -227,7 +227,7 @@ def test_a_search_that_found_nothing_shows_its_scores(caplog):
     store()
     assert search(threshold=1.0, errors="log") == []
     figure = sim.plot_score("sky_similarity", errors="raise")
-    assert figure.axes[0].get_lines() and "0 intervals" in figure.get_suptitle()
+    assert figure.axes[0].get_lines() and "0 events" in figure.get_suptitle()
 
 
 # --- superposed_epochs
@@ -238,11 +238,11 @@ def test_epochs_are_around_the_peaks_with_or_without_the_seeds(found):
     values = np.random.default_rng(0).standard_normal(90)
     tplot.write(Variable("line", TIMES, values))
     window = 6 * STEP
-    made = sim.superposed_epochs("line", found, window, window, errors="raise")
+    made = sim.superposed_epochs(found, "line", before=window, after=window, errors="raise")
     peak = int(np.searchsorted(TIMES, table["peak"][0].to_value("datetime64")))
     np.testing.assert_allclose(made["line"].median[:, 0], values[peak - 6 : peak + 7])
     assert made.centers.tolist() == TIMES[[peak]].tolist() and made.overlapping == 0
-    both = sim.superposed_epochs("line", found, window, window, seeds=True, errors="raise")
+    both = sim.superposed_epochs(found, "line", before=window, after=window, queries=True, errors="raise")
     expected = (values[peak - 6 : peak + 7] + values[14 - 6 : 14 + 7]) / 2
     np.testing.assert_allclose(both["line"].median[:, 0], expected)
     assert (both["line"].table()["n_events"] == 2).all()
@@ -258,7 +258,7 @@ def test_the_keogram_is_that_of_the_verb_with_the_score_below(found, tmp_path):
     np.testing.assert_allclose(mesh(upper), pyspedas.get_data(name).y.T)
     assert upper.get_ylim()[0] < upper.get_ylim()[1]  # south below
     np.testing.assert_allclose(lower.get_lines()[0].get_ydata(), pyspedas.get_data(found[0]).y)
-    assert {one.get_text() for one in lower.get_legend().get_texts()} == {"threshold", "similar", "seed"}
+    assert {one.get_text() for one in lower.get_legend().get_texts()} == {"threshold", "similar", "query"}
 
 
 def test_a_keogram_has_a_hole_where_frames_are_missing(found):
@@ -291,12 +291,12 @@ def kept(tmp_path):
 def test_seed_matches_and_events_are_marked_where_they_lie(kept):
     found = sim.find_nearest(kept, ("sky_a", str(START + 40 * STEP)), k=4, exclude=30, errors="raise")
     events = [[str(START + 150 * STEP), str(START + 154 * STEP)]]
-    figure = sim.plot_archive_map(kept, found, events, method="pca", errors="raise")
+    figure = sim.plot_archive_map(kept, found, events=events, method="pca", errors="raise")
     panel = figure.axes[0]
     drawn = {one.get_label().split(" (")[0]: one.get_offsets() for one in panel.collections}
     assert sum(len(one.get_offsets()) for one in panel.collections if one.get_label().startswith("_")) == 600
     everything = np.concatenate([one.get_offsets() for one in panel.collections if one.get_label().startswith("_")])
-    np.testing.assert_array_equal(drawn["seed"], everything[[40]])
+    np.testing.assert_array_equal(drawn["query"], everything[[40]])
     np.testing.assert_array_equal(drawn["known event"], everything[[152, 452]])  # of both series
     table = sim.intervals(found)
     rows = [
@@ -309,10 +309,10 @@ def test_seed_matches_and_events_are_marked_where_they_lie(kept):
 
 def test_a_large_archive_is_thinned_and_told_but_marks_stay(kept):
     found = sim.find_nearest(kept, ("sky_a", str(START + 41 * STEP)), k=3, exclude=30, errors="raise")
-    figure = sim.plot_archive_map(kept, found, color="site", most=100, method="pca", errors="raise")
+    figure = sim.plot_archive_map(kept, found, color="site", limit=100, method="pca", errors="raise")
     panel = figure.axes[0]
     counts = {one.get_label(): len(one.get_offsets()) for one in panel.collections}
-    assert "seed (1)" in counts and f"match ({len(sim.intervals(found))})" in counts
+    assert "query (1)" in counts and f"match ({len(sim.intervals(found))})" in counts
     n = sum(count for label, count in counts.items() if label.startswith(("fsmi", "gako")))
     assert 100 <= n <= 104 and panel.get_title(loc="left") == f"{n} of 600 samples of an archive, evenly in time"
 
@@ -379,12 +379,12 @@ def test_the_part_that_the_match_shares_with_the_seed_is_found():
 
 
 def test_other_data_or_another_encoder_are_not_explained(found):
-    with pytest.raises(EncoderError, match="another than that of the search"):
+    with pytest.raises(EncoderError, match="differs from that of the search"):
         sim.what_drove(found, encoder="hog", errors="raise")
     other = made_up_sky()
     other[60:70] = other[60:70].swapaxes(1, 2)
     store(frames=other)
-    with pytest.raises(VariableError, match="gives the score"):
+    with pytest.raises(VariableError, match="gives? .*score"):
         sim.what_drove(found, errors="raise")
 
 
@@ -405,10 +405,10 @@ def test_a_seed_that_was_an_array_cannot_be_explained():
     found = sim.find_similar(
         "sky", like=made_up_sky()[14], recipe=RECIPE, encoder="pixels", threshold=0.5, errors="raise"
     )
-    with pytest.raises(QueryError, match="an array is not kept"):
+    with pytest.raises(QueryError, match="does not hold the samples of an array"):
         sim.what_drove(found, errors="raise")
-    figure = sim.plot_matches(found, most=1, errors="raise")
-    assert figure.axes[0].texts[0].get_text().split() == "the seed was given as an array".split()
+    figure = sim.plot_matches(found, limit=1, errors="raise")
+    assert figure.axes[0].texts[0].get_text().split() == "the query was given as an array".split()
 
 
 # --- all of them
@@ -417,19 +417,19 @@ def test_a_seed_that_was_an_array_cannot_be_explained():
 @pytest.mark.parametrize(
     ("draw", "error", "says"),
     [
-        (lambda found: sim.plot_matches(found, most=0, errors="raise"), ArgumentError, "most"),
+        (lambda found: sim.plot_matches(found, limit=0, errors="raise"), ArgumentError, "limit"),
         (lambda found: sim.plot_matches(found, cmap="rainbows", errors="raise"), ArgumentError, "rainbows"),
         (lambda found: sim.plot_matches(found, colors="gray", errors="raise"), ArgumentError, "no such choice"),
         (lambda found: sim.plot_matches(found, "a.doc", errors="raise"), ArgumentError, "ending"),
-        (lambda found: sim.plot_matches("sky", errors="raise"), VariableError, "no intervals"),
+        (lambda found: sim.plot_matches("sky", errors="raise"), VariableError, "not the result of a search"),
         (lambda found: sim.plot_matches(found, originals=3, errors="raise"), ArgumentError, "originals"),
         (lambda found: sim.plot_score(found, "nothing", errors="raise"), VariableError, "nothing"),
         (lambda found: sim.plot_score(sim.intervals(found), errors="raise"), ArgumentError, "no scores"),
-        (lambda found: sim.superposed_epochs("sky", found, errors="raise"), VariableError, "lines or spectrograms"),
-        (lambda found: sim.superposed_epochs("line", found, -1, 0, errors="raise"), ArgumentError, "before"),
+        (lambda found: sim.superposed_epochs(found, "sky", errors="raise"), VariableError, "lines or spectrograms"),
+        (lambda found: sim.superposed_epochs(found, "line", before=-1, errors="raise"), ArgumentError, "before"),
         (lambda found: sim.plot_keogram(sim.intervals(found), errors="raise"), ArgumentError, "no scores"),
         (lambda found: sim.what_drove(found, 99, errors="raise"), ArgumentError, "from 0 to 0"),
-        (lambda found: sim.what_drove(found, TIMES[40], errors="raise"), ArgumentError, "no interval holds"),
+        (lambda found: sim.what_drove(found, TIMES[40], errors="raise"), ArgumentError, "no event holds"),
         (lambda found: sim.what_drove(found, fill="gray", errors="raise"), ArgumentError, "mean, median"),
         (lambda found: sim.what_drove(found, patch=99, errors="raise"), ArgumentError, "1 to 32"),
     ],
@@ -448,7 +448,7 @@ def test_nothing_found_is_an_empty_list_and_one_warning(found, caplog):
     for draw in (
         sim.plot_matches,
         sim.what_drove,
-        lambda one: sim.superposed_epochs("line", one),
+        lambda one: sim.superposed_epochs(one, "line"),
     ):
         for empty in ([], nothing):
             caplog.clear()

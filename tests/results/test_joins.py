@@ -103,7 +103,7 @@ def sky():
     record = {
         "source": "sky",
         "exclude_s": 5.0,
-        "seeds": [{"label": f"sky {times[50]}", "start": str(times[50]), "end": str(times[50])}],
+        "queries": [{"label": f"sky {times[50]}", "variable": "sky", "start": str(times[50]), "end": str(times[50])}],
     }
     tplot.write(Variable("sky_similarity", times, scores, {}, {"similarity": record}))
     return "sky_similarity"
@@ -205,7 +205,7 @@ def event_forms(tmp_path):
         "text": text,
         "ecsv": ecsv,
         "votable": votable,
-        "exported list": sim.export(as_table(TEXTS), tmp_path / "list.txt", "time_list"),
+        "exported list": sim.export(as_table(TEXTS), tmp_path / "list.txt", format="time_list"),
         "sunpy": sim.time_ranges(as_table(TEXTS)),
     }
 

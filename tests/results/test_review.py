@@ -106,7 +106,7 @@ def test_what_is_no_answer_is_refused(found, number, answer, says):
 
 
 def test_nothing_to_judge_is_refused(found):
-    with pytest.raises(ArgumentError, match="nothing to judge"):
+    with pytest.raises(ArgumentError, match="no match to judge"):
         sim.review([])
     with pytest.raises(SimilarityError, match="not the result of a search"):
         sim.review(NAME)
@@ -310,7 +310,7 @@ def test_an_unnamed_encoder_and_an_array_have_to_be_given(frames, tmp_path):
     name = "simulated_asf"
     encoder = sim.train(name, method="canonical", lag=6, name="mine")
     found = sim.find_similar(name, like=FRAME, encoder=encoder, k=2, exclude=6, errors="raise")
-    with pytest.raises(ArgumentError, match="cannot be had by its name"):
+    with pytest.raises(ArgumentError, match="does not identify the encoder"):
         sim.review(found)
     review = sim.review(found, encoder=encoder)
     review.judge(1, "yes")
@@ -428,7 +428,7 @@ def answer(monkeypatch):
 
 def test_nobody_at_a_terminal_is_refused_at_once(tmp_path, capsys):
     assert cli.main([*REVIEW, "--out", str(tmp_path / "mine.ecsv")]) == cli.BAD_INPUT
-    assert "nobody is at a terminal" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+    assert "this is no terminal" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
 def test_answers_are_asked_for_and_saved_one_by_one(tmp_path, capsys, answer):

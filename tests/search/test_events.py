@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyspedas_similarity.search.events import best_events, find_events, outside, sample_ends
-from pyspedas_similarity.times import Span
+from pyspedas_similarity.search.events import best_events, find_events, outside
+from pyspedas_similarity.times import Span, sample_ends
 
 SECOND = np.timedelta64(1_000_000_000, "ns")
 START = np.datetime64("2016-12-31T23:59:30", "ns")

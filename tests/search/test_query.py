@@ -6,23 +6,36 @@ from astropy.time import Time
 
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import QueryError, TimeError, VariableError
-from pyspedas_similarity.search.query import read_queries, spans_of
+from pyspedas_similarity.imaging.recipes import DistributionRecipe
+from pyspedas_similarity.library.loaded import library_of
+from pyspedas_similarity.library.options import EncodingOptions
+from pyspedas_similarity.library.plan import make_plan
+from pyspedas_similarity.library.samples import prepare
+from pyspedas_similarity.search.query import find_queries, parse_examples
 from pyspedas_similarity.tplot import Variable
 
 TIMES = np.datetime64("2015-10-16T13:07:00", "ns") + np.arange(20) * np.timedelta64(3, "s")
 FRAMES = Variable("frames", TIMES, np.arange(20.0 * 32 * 32).reshape(20, 32, 32))
 LATER = Variable("later", TIMES + np.timedelta64(1, "h"), FRAMES.values + 1)
+DISTRIBUTIONS = {
+    "v1": np.arange(20.0 * 8).reshape(20, 8),
+    "v2": np.arange(4.0),
+    "v3": np.arange(20.0 * 6).reshape(20, 6),
+}
 
 
-def samples(like, variables=(FRAMES, LATER)):
-    """(name, index of the samples in their variable) of every seed."""
-    found = []
-    for seed in read_queries(like, variables):
-        owner = {"frames": FRAMES, "later": LATER}[seed.samples.name]
-        indices = np.searchsorted(owner.times, seed.samples.times).tolist()
-        np.testing.assert_array_equal(seed.samples.values, owner.values[indices])
-        found.append((seed.samples.name, indices))
-    return found
+def library(*variables, recipe=None):
+    plan = make_plan(variables, EncodingOptions(encoder="pixels", recipe=recipe))
+    return library_of([prepare(one, plan) for one in variables], plan)
+
+
+def queries(like, *variables):
+    return find_queries(parse_examples(like), library(*(variables or (FRAMES, LATER))))
+
+
+def samples(like):
+    """(name, index of the samples in their variable) of every query."""
+    return [(one.variable, one.rows.tolist()) for one in queries(like)]
 
 
 @pytest.mark.parametrize(
@@ -46,26 +59,27 @@ def test_forms_of_like(like, expected):
     assert samples(like) == expected
 
 
-def test_a_seed_may_lie_in_a_variable_that_is_not_searched():
+def test_a_query_may_lie_in_a_variable_that_is_not_searched():
     tplot.write(Variable("elsewhere", TIMES, FRAMES.values + 5))
-    (seed,) = read_queries(("elsewhere", TIMES[3]), [FRAMES])
-    assert seed.samples.name == "elsewhere" and seed.samples.values[0, 0, 0] == FRAMES.values[3, 0, 0] + 5
+    (query,) = queries(("elsewhere", TIMES[3]), FRAMES)
+    assert query.variable == "elsewhere"
+    assert query.series.samples.values[query.rows[0], 0, 0] == FRAMES.values[3, 0, 0] + 5
 
 
 @pytest.mark.parametrize("array", [np.ones((32, 32)), np.ones((4, 32, 32)), np.ones((32, 32), np.uint16)])
 def test_arrays_are_samples(array):
-    (seed,) = read_queries(array, [FRAMES])
-    assert seed.samples.values.shape == (array.size // 1024, 32, 32) and seed.span is None
+    (query,) = queries(array, FRAMES)
+    assert query.series.samples.values.shape == (array.size // 1024, 32, 32)
+    assert query.span is None and query.variable == "" and query.record["label"] == "array"
 
 
 def test_an_array_of_a_distribution_gets_the_tables_of_the_variable():
-    tables = {"v1": np.arange(20.0 * 8).reshape(20, 8), "v2": np.arange(4.0), "v3": np.arange(20.0 * 6).reshape(20, 6)}
-    distributions = Variable("dist", TIMES, np.ones((20, 8, 4, 6)), tables)
-    (seed,) = read_queries(np.ones((8, 4, 6)), [distributions])
-    (pair,) = read_queries(np.ones((2, 8, 4, 6)), [distributions])
-    np.testing.assert_array_equal(pair.samples.coordinates["v3"], tables["v3"][[0, 0]])
-    np.testing.assert_array_equal(seed.samples.coordinates["v1"], tables["v1"][:1])
-    np.testing.assert_array_equal(seed.samples.coordinates["v2"], tables["v2"])
+    distributions = Variable("dist", TIMES, np.ones((20, 8, 4, 6)), DISTRIBUTIONS, {"data_att": {"units": "s^3/cm^6"}})
+    found = library(distributions, recipe=DistributionRecipe())
+    one, pair = (found.array_series(np.ones(shape)).samples for shape in ((8, 4, 6), (2, 8, 4, 6)))
+    np.testing.assert_array_equal(pair.coordinates["v3"], DISTRIBUTIONS["v3"][[0, 0]])
+    np.testing.assert_array_equal(one.coordinates["v1"], DISTRIBUTIONS["v1"][:1])
+    np.testing.assert_array_equal(one.coordinates["v2"], DISTRIBUTIONS["v2"])
 
 
 @pytest.mark.parametrize(
@@ -84,19 +98,19 @@ def test_an_array_of_a_distribution_gets_the_tables_of_the_variable():
 )
 def test_seeds_that_are_not_there(like, error):
     with pytest.raises(error):
-        read_queries(like, [FRAMES])
+        queries(like, FRAMES)
 
 
 def test_the_error_tells_what_the_variable_has():
-    with pytest.raises(QueryError, match="frames has 2015-10-16T13:07:00.000000000 to 2015-10-16T13:07:57"):
-        read_queries("2016-01-01", [FRAMES])
+    with pytest.raises(QueryError, match="frames covers 2015-10-16T13:07:00.000000000 to 2015-10-16T13:07:57"):
+        queries("2016-01-01", FRAMES)
 
 
-def test_spans_of_everything_that_has_a_time():
+def test_examples_are_parsed_without_data():
     first, second = np.datetime64("2020-01-01T00:00:00", "ns"), np.datetime64("2020-01-01T00:00:09", "ns")
-    found = spans_of(
-        [("some_variable", "2020-01-01T00:00:00"), np.ones((4, 5, 6)), ["2020-01-01", "2020-01-01T00:00:09"]]
-    )
-    assert [(span.start, span.end) for span in found] == [(first, first), (first, second)]
-    assert spans_of(None) == spans_of(np.ones((4, 5, 6))) == []
-    assert [span.start for span in spans_of([first, second, first])] == [first, second, first]
+    like = [("some_variable", "2020-01-01T00:00:00"), np.ones((4, 5, 6)), ["2020-01-01", "2020-01-01T00:00:09"]]
+    named, array, bare = parse_examples(like)
+    assert (named.variable, named.span.start, named.span.end) == ("some_variable", first, first)
+    assert array.span is None and array.array.shape == (4, 5, 6)
+    assert (bare.variable, bare.span.start, bare.span.end) == (None, first, second)
+    assert [one.span.start for one in parse_examples([first, second, first])] == [first, second, first]

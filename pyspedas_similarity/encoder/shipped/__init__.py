@@ -1,4 +1,4 @@
-"""Trained encoders that come with the package, each in a folder of its own beside this file."""
+"""Trained encoders that come with the package, each in a folder next to this file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INSTEAD_OF = "instead_of"
 """Under this name the training record of a card has the hashes of the recipes that its own takes the place of."""
 
 AUTOMATIC = "shipped"
-"""The name that stands for the one that fits the images."""
+"""Name of the shipped encoder that fits the images."""
 
 
 def available() -> dict[str, str]:

@@ -1,4 +1,4 @@
 """The page of a search: one HTML file that needs nothing else and asks no network.
 
-What is told comes as `content.Report`; `page.render` makes the text of the file of it.
+The content is a `content.Report`; `page.render` makes the text of the file from it.
 """

@@ -1,4 +1,4 @@
-"""What a page tells, apart from how it looks."""
+"""Content of a report page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = {
     "probe": "probe",
     "site": "site",
 }
-"""Columns in the order of the table, those that tell most first: a phone shows three of them."""
+"""Columns in the order of the table, the most informative first: a phone shows three of them."""
 
 NUMBERS = ("score", "duration", "n_samples", *CALIBRATED)
 
@@ -37,7 +37,7 @@ class Result:
     record : mapping
         Its provenance, without the intervals.
     intervals : mapping of str to list
-        ``start_ns``, ``end_ns``, ``peak_ns``, ``score``, ``n_samples`` and what is known beside; empty lists where
+        ``start_ns``, ``end_ns``, ``peak_ns``, ``score``, ``n_samples`` and calibrated columns; empty lists where
         nothing was found.
     times : numpy.ndarray of datetime64[ns], shape (n,), or None
         Of the scores; None where the series of scores is not loaded.
@@ -59,16 +59,16 @@ class Result:
 
     @property
     def source(self) -> str:
-        """What was measured: the name of the variable it came from."""
+        """Name of the variable that was searched."""
         return str(self.record["source"])
 
     def has(self, query: Mapping[str, Any]) -> bool:
-        """Whether a query of the provenance lies in this variable."""
+        """Return True if a query of the provenance lies in this variable."""
         return str(query.get("label", "")).startswith(self.name + " ")
 
     @property
     def searched(self) -> int | None:
-        """How many samples have a score."""
+        """Number of samples with a score."""
         return None if self.scores is None else int(np.isfinite(self.scores).sum())
 
 
@@ -85,7 +85,7 @@ class Picture:
 class Card:
     """One place in the gallery: a query, or a match with the number of its row.
 
-    `missing` says why there is no picture.
+    `missing` is the reason why there is no picture.
     """
 
     title: str
@@ -106,7 +106,7 @@ class Map:
     places : numpy.ndarray, shape (n, 2)
     kind : list of {'query', 'match', 'other'}, length n
     text : list of str, length n
-        What hovering tells.
+        Text shown on hovering.
     row : list of int, length n
         Of the table; -1 for none.
     method : str

@@ -1,6 +1,6 @@
 """A report as the text of one HTML file.
 
-Nothing of what is told can become markup or script: the template escapes everything, what the script reads is JSON in
+No content can become markup or script: the template escapes everything, what the script reads is JSON in
 which no tag can begin, and the page's own policy (Content-Security-Policy) lets only the one style sheet and the one
 script of the template work, known by their hashes, and lets nothing ask the network.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAP_WIDTH, MAP_HEIGHT = 720, 460
 _MARGIN = 16
 _DOI = re.compile(r"doi (10\.\S+)")
-# C0 and C1 controls, and what turns the direction of text: nobody sees them, and they make one name look like another.
+# C0 and C1 controls, and characters that reverse text: invisible, they make one name look like another.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # With these a spreadsheet takes the text of a cell for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -59,7 +59,7 @@ def render(report: Report) -> str:
 
 
 def table_csv(table: Table) -> str:
-    """The table as comma-separated values, the very text that the page's button exports while all rows are shown."""
+    """Return the table as comma-separated values, the text that the page's button exports while all rows are shown."""
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(table.columns)
@@ -93,7 +93,7 @@ def _template() -> Any:
 
 
 def _finalize(value: Any) -> Any:
-    """What is put into the page: text that can be seen, or what this module made."""
+    """Insert text into the page, escaped unless this module made it."""
     return value if hasattr(value, "__html__") else seen(value)
 
 
@@ -124,7 +124,7 @@ def _json(value: Any) -> str:
 
 
 def _data(report: Report) -> dict[str, Any]:
-    """What the script needs, and what it exports."""
+    """Return the data of the script, and for its exports."""
     numbers = [name in NUMBERS for name in report.table.columns]
     return {
         "title": seen(report.title),

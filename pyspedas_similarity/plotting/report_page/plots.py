@@ -46,7 +46,7 @@ def score_plot(result: Result, source: Variable | None) -> Picture:
 
 
 def histogram(result: Result) -> Picture:
-    """How many samples have which score, the threshold, and where the best samples of the matches lie."""
+    """Draw the histogram of scores with the threshold and the peaks of the matches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 2.6), layout="constrained")

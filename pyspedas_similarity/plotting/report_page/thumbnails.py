@@ -15,7 +15,7 @@ from ...instruments.sample_images import images
 from ...tplot import Variable
 from .content import Picture
 
-# Half the width of a cut through velocity space, km/s, where the recipe tells none: MMS FPI ions and electrons.
+# Half the width of a cut through velocity space, km/s, where the recipe has none: MMS FPI ions and electrons.
 _SPEEDS = {"ion": 1000.0, "electron": 15000.0}
 # Phase space density, s^3 cm^-6, between which a cut is made; what is drawn of it is stretched to what is there.
 _LEAST, _MOST = 1e-33, 1e-12
@@ -51,7 +51,7 @@ def measured_picture(sample: Variable, recipe: Recipe) -> Picture:
 
 
 def encoded_picture(image: np.ndarray, recipe: Recipe) -> Picture:
-    """What the encoder was given, its channels side by side.
+    """Return a picture of an image for the encoder, channels side by side.
 
     Parameters
     ----------

@@ -10,15 +10,15 @@ from typing import Any
 from ...provenance import METHOD
 from .content import Result
 
-# Behind a time of day: zeros that tell nothing.
+# Trailing zeros of a time of day.
 _ZEROS = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*?)0+(?!\d)")
-# So many variables that were searched alike are told of in one paragraph.
+# From this number on, variables that were searched with the same settings share one paragraph.
 _MANY = 3
 SOFTWARE = "pyspedas-similarity developers, pyspedas-similarity"
 
 
 def methods_text(results: Sequence[Result], versions: Mapping[str, str]) -> tuple[str, ...]:
-    """Paragraphs that say how the intervals were found, to be copied into a paper.
+    """Return paragraphs on how the events were found, for a methods section.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def tidy(text: str) -> str:
 
 
 def citation(versions: Mapping[str, str]) -> tuple[str, ...]:
-    """What to cite: the method and this software."""
+    """Return the citations of the method and of this software."""
     return METHOD, f"{SOFTWARE}, version {versions.get('pyspedas-similarity', 'unknown')}"
 
 
@@ -66,7 +66,9 @@ def _query(query: Mapping[str, Any]) -> str:
     label = str(query.get("label", ""))
     n = query.get("n_samples", 1)
     return (
-        f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "") if "start" in query else "an array of one's own"
+        f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "")
+        if "start" in query
+        else "an array given by the user"
     )
 
 

@@ -59,7 +59,7 @@ class Flat:
 
     @property
     def names(self) -> list[str]:
-        """Of the columns."""
+        """Names of the columns."""
         return [column.name for column in self.columns]
 
     def rows(self) -> list[tuple[Any, ...]]:
@@ -125,7 +125,7 @@ def flatten(table: QTable) -> Flat:
 
 
 def plain(value: Any) -> Any:
-    """The same in what JSON knows: numbers that are not finite become None, keys text."""
+    """Return values that JSON can hold: numbers that are not finite become None, keys text."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set, np.ndarray)):

@@ -53,7 +53,7 @@ def hpevent(table: QTable) -> str:
     """The table that the HPEC tools make a Heliophysics Event list (.hpe) of.
 
     Parted by blanks, without a line of names, each line an event, times like 1995-01-02T02:54:00.0Z: so
-    ``make_txt_hpe`` takes it, and asks for the names of the fields, which `hpevent_description` tells.
+    ``make_txt_hpe`` takes it, and asks for the names of the fields, which `hpevent_description` lists.
 
     Notes
     -----
@@ -65,7 +65,7 @@ def hpevent(table: QTable) -> str:
 
 
 def hpevent_description(table: QTable) -> str:
-    """The description beside it: the name, type and meaning of each field, and the provenance."""
+    """Return the description: name, type and meaning of each field, and the provenance."""
     flat = flatten(table)
     types = {"time": "string", "text": "string", "number": "double", "integer": "long64"}
     lines = ["Events found by similarity to a query (pyspedas-similarity). Fields in the order of the columns:"]

@@ -42,7 +42,7 @@ def csv_text(table: QTable) -> str:
 
 
 def json_text(table: QTable) -> str:
-    """JSON that pandas reads with ``orient='table'``, with the provenance beside ``schema`` and ``data``."""
+    """Return JSON that pandas reads with ``orient='table'``, with the provenance next to ``schema`` and ``data``."""
     flat = flatten(table)
     fields = [{"name": column.name, "type": _PANDAS[column.kind]} for column in flat.columns]
     columns = [[_finite(value) for value in column.values] for column in flat.columns]

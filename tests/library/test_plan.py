@@ -10,7 +10,8 @@ import pytest
 from pyspedas_similarity.errors import EncoderError
 from pyspedas_similarity.imaging.recipes import WindowRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
-from pyspedas_similarity.library.encoding import Choices, make_plan
+from pyspedas_similarity.library.options import EncodingOptions
+from pyspedas_similarity.library.plan import make_plan
 from pyspedas_similarity.tplot import Variable
 
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(4) * np.timedelta64(1, "s")
@@ -23,15 +24,15 @@ WINDOW = WindowRecipe(length_s=2, stride_s=1)
 @pytest.mark.parametrize(
     ("variable", "choices", "has_field", "name"),
     [
-        (ELECTRON, Choices(), True, "mms_electrons"),
-        (ELECTRON, Choices(recipe=replace(ELECTRONS, blur=2.0)), True, "pixels"),
-        (ELECTRON, Choices(encoder="hog"), True, "hog"),
-        (ION, Choices(), True, "pixels"),
-        (SPECTROGRAM, Choices(recipe=WINDOW), False, "windows"),
-        (SPECTROGRAM, Choices(recipe=replace(WINDOW, pixels=16)), False, "pixels"),
+        (ELECTRON, EncodingOptions(), True, "mms_electrons"),
+        (ELECTRON, EncodingOptions(recipe=replace(ELECTRONS, blur=2.0)), True, "pixels"),
+        (ELECTRON, EncodingOptions(encoder="hog"), True, "hog"),
+        (ION, EncodingOptions(), True, "pixels"),
+        (SPECTROGRAM, EncodingOptions(recipe=WINDOW), False, "windows"),
+        (SPECTROGRAM, EncodingOptions(recipe=replace(WINDOW, pixels=16)), False, "pixels"),
         # 'sky' sees other images than the instrument's recipe makes: only if asked for.
-        (FRAMES, Choices(), False, "hybrid"),
-        (FRAMES, Choices(encoder="shipped"), False, "sky"),
+        (FRAMES, EncodingOptions(), False, "hybrid"),
+        (FRAMES, EncodingOptions(encoder="shipped"), False, "sky"),
     ],
 )
 def test_the_default_is_the_shipped_encoder_for_the_very_images(variable, choices, has_field, name):
@@ -43,11 +44,11 @@ def test_the_default_is_the_shipped_encoder_for_the_very_images(variable, choice
 
 
 def test_without_a_field_electrons_fall_back_to_the_axes_of_the_instrument(caplog):
-    plan = make_plan([ELECTRON], Choices(), False)
+    plan = make_plan([ELECTRON], EncodingOptions(), False)
     assert plan.encoder.card.name == "pixels" and not plan.recipe.field_aligned
     assert "no magnetic field is loaded" in caplog.text
 
 
 def test_none_is_shipped_for_ions():
     with pytest.raises(EncoderError, match="none that came with the package"):
-        make_plan([ION], Choices(encoder="shipped"), True)
+        make_plan([ION], EncodingOptions(encoder="shipped"), True)

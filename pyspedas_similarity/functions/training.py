@@ -1,0 +1,189 @@
+"""Public functions that make encoders: training, saving and loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..encoder.cards import Card
+from ..encoder.runtime import Encoder
+from ..encoder.weights import load_encoder, save_encoder
+from ..errors import ArgumentError, VariableError
+from ..imaging.recipes import Recipe
+from ..instruments import sample_images
+from ..library.options import EncodingOptions
+from ..library.samples import Request, prepared_parts
+from ..times import cadence, to_timedelta64
+
+if TYPE_CHECKING:
+    from ..encoder.canonical import CanonicalPlan
+    from ..encoder.training import TrainingPlan
+
+__all__ = ["load_encoder", "save_encoder", "train"]
+
+# A fifth of these parts of the time covered is held out in training.
+_PARTS = 10
+
+
+def train(
+    names: str | int | Iterable[str | int] | None = None,
+    *,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    plan: TrainingPlan | CanonicalPlan | None = None,
+    recipe: Recipe | None = None,
+    name: str | None = None,
+    progress: bool = True,
+    field: str | None = None,
+    velocity: str | None = None,
+    lag: Any = None,
+    siblings: bool = False,
+    checkpoint: str | Path | None = None,
+    load_keywords: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Encoder:
+    """Train an encoder on your own data, by self-supervision.
+
+    Parameters
+    ----------
+    names, trange, instrument, probe, recipe, field, velocity
+        As in `find_similar`; at least 16 samples that can be encoded, all of one kind.
+    plan : TrainingPlan or CanonicalPlan, optional
+        All choices of training together.
+    name : str, optional
+        What to call the encoder; default the method and the first variable.
+    progress : bool
+        Show a progress bar in a terminal.
+    lag : seconds, timedelta or Quantity, optional
+        The next sample of the same variable that is no further away than this shows the same thing: the second view
+        of a sample may be of it.
+    siblings : bool
+        What the other variables have at the same time, within a cadence, shows the same thing: sibling spacecraft,
+        neighboring stations.
+    checkpoint : str or Path, optional
+        Folder for the state of the training; called again with the same data and options, it continues from there.
+    load_keywords : mapping, optional
+        Keywords of the instrument's loader.
+    **options
+        Single choices of `TrainingPlan` instead of `plan`: ``method`` ('simsiam', 'simclr', 'byol', 'vicreg' or
+        'barlow_twins'), ``backbone`` ('compact' or 'resnet18'), ``epochs``, ``batch_size``, ``seed``,
+        ``learning_rate``, ``views`` and others. With ``method='canonical'`` those of `CanonicalPlan`: no network is
+        trained, but the directions of fixed statistics on which partners agree are found, in one step. It needs `lag`
+        or `siblings`, and is how the encoders that come with the package were made.
+
+    Returns
+    -------
+    Encoder
+        For ``find_similar(encoder=...)`` and `save_encoder`. The same data and seed give the same weights. A collapsed
+        encoder comes with a warning.
+
+    Raises
+    ------
+    SimilarityError
+        For bad input.
+
+    Notes
+    -----
+    By default SimSiam (Chen and He 2021, doi 10.1109/CVPR46437.2021.01549) through lightly, as in Smith et al. 2024,
+    but with views that physics allows: no mirror images by default, since orientation is meaning. With `lag` or
+    `siblings` a fifth of the time covered is held out in whole stretches, and the epoch is kept whose embeddings find
+    their partners there best; without, only the number of epochs and collapse end the training.
+    """
+    from ..encoder import canonical, training
+
+    plan = _training_plan(plan, options)
+    method = canonical.METHOD if isinstance(plan, canonical.CanonicalPlan) else plan.method
+    if method == canonical.METHOD and lag is None and not siblings:
+        raise ArgumentError("lag, siblings", "neither is given", f"Give one: {method!r} learns from partners alone.")
+    # Any encoder without a recipe of its own: images are to be those of the instrument.
+    encoding = EncodingOptions(instrument, "pixels", recipe, {"field": field, "velocity": velocity}, progress)
+    library = _library(Request(names, trange, instrument, probe, load_keywords or {}), encoding)
+    positives = _partners(library, None if lag is None else to_timedelta64(lag, "lag"), siblings)
+    groups = None if positives is None else _stretches(library.times)
+    recipe, name = library.recipe, name or f"{method}_{library.names[0]}"
+    if method == canonical.METHOD:
+        made_of = {"recipe": recipe.to_dict(), "recipe_hash": recipe.hash, "training": {"data": library.names}}
+        card = Card(name, recipe.kind, method, **made_of)
+        return canonical.fit_canonical(library.images, positives, card, plan, groups)
+    return training.train(
+        library.images,
+        kind=recipe.kind,
+        recipe=recipe.to_dict(),
+        recipe_hash=recipe.hash,
+        data=library.names,
+        plan=plan,
+        name=name,
+        progress=progress,
+        positives=positives,
+        groups=groups,
+        checkpoint=checkpoint,
+    )
+
+
+def _training_plan(plan: TrainingPlan | CanonicalPlan | None, options: dict[str, Any]) -> TrainingPlan | CanonicalPlan:
+    """The plan that was given, or one of single options."""
+    from ..encoder import canonical, training
+
+    if plan is not None and options:
+        raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
+    if plan is not None:
+        return plan
+    kind = training.TrainingPlan
+    if options.get("method") == canonical.METHOD:
+        kind, options = canonical.CanonicalPlan, {key: value for key, value in options.items() if key != "method"}
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise ArgumentError("options", str(error), f"See {kind.__module__}.{kind.__name__}.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class _Library:
+    """Images to train on, how they were made, and when and by which variable each was seen."""
+
+    images: np.ndarray
+    recipe: Recipe
+    times: np.ndarray
+    source: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the variables."""
+        return list(dict.fromkeys(self.source.tolist()))
+
+
+def _partners(library: _Library, lag: np.timedelta64 | None, siblings: bool) -> np.ndarray | None:
+    """Return the rows of each image's partners, (n, k), or None if none are requested."""
+    from ..encoder.positives import next_in_time, same_time
+
+    found = [] if lag is None else [next_in_time(library.times, library.source, lag)]
+    if siblings:
+        if len(library.names) < 2:
+            raise ArgumentError("siblings", f"only {library.names[0]} is given", "Give two variables or more.")
+        step = max(cadence(library.times[library.source == name]) for name in library.names)
+        found.append(same_time(library.times, library.source, step))
+    return np.hstack(found) if found else None
+
+
+def _stretches(times: np.ndarray) -> np.ndarray:
+    """Number of the stretch of time that each sample lies in: neighbors in time are not to be judged by each other."""
+    edges = np.quantile(times.astype(np.int64), np.linspace(0, 1, _PARTS + 1)[1:-1])
+    return np.searchsorted(edges, times.astype(np.int64), side="right")
+
+
+def _library(request: Request, options: EncodingOptions) -> _Library:
+    blocks: list[np.ndarray] = []
+    times, source, plan = [], [], None
+    for plan, samples in prepared_parts(request, options):
+        blocks += sample_images.images(samples, plan.recipe)
+        times.append(samples.times)
+        source.append(np.full(len(samples.times), samples.name))
+        del samples
+    if not blocks:
+        raise VariableError(str(request.instrument), f"no data in {request.trange}", "Give another time range.")
+    return _Library(np.concatenate(blocks), plan.recipe, np.concatenate(times), np.concatenate(source))

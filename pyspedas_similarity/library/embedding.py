@@ -1,0 +1,81 @@
+"""Embeddings of prepared samples, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..imaging.frame_quality import FrameQuality
+from ..imaging.recipes import FrameRecipe
+from ..instruments import frames, sample_images
+from ..tplot import Variable
+from .plan import Plan
+from .samples import progress_bar
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Embeddings of the samples of one variable, or of a segment of it.
+
+    Attributes
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+    embeddings : numpy.ndarray of float32, shape (n, dimension)
+        Of unit length, or NaN.
+    scalars : mapping of str to numpy.ndarray, shape (n,)
+        ``density`` (cm^-3) and ``temperature`` (eV), where requested and removed from the images by the recipe.
+    quality : FrameQuality or None
+        Flags and activity of camera frames, where requested.
+    """
+
+    times: np.ndarray
+    embeddings: np.ndarray
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
+    quality: FrameQuality | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Embedded]) -> Embedded:
+        """Return consecutive segments as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.times for part in parts]),
+            np.concatenate([part.embeddings for part in parts]),
+            {key: np.concatenate([part.scalars[key] for part in parts]) for key in parts[0].scalars},
+            FrameQuality.joined([part.quality for part in parts]) if parts[0].quality is not None else None,
+        )
+
+
+def embed(samples: Variable, plan: Plan, progress: bool = True) -> Embedded:
+    """Embed all prepared samples; images of the whole variable never exist at once."""
+    parts = []
+    quiet = plan if progress else replace(plan, options=replace(plan.options, progress=False))
+    with progress_bar(quiet, desc=samples.name, total=len(samples.times)) as bar:
+        for block in sample_images.images(samples, plan.recipe):
+            parts.append(plan.encoder.encode(block))
+            bar.update(len(block))
+    scalars = sample_images.scalars(samples, plan.recipe) if plan.options.scalars else {}
+    return Embedded(samples.times, np.concatenate(parts), scalars, frame_quality(samples, plan))
+
+
+def embed_some(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Embed prepared samples block by block, without blocks in which none is wanted.
+
+    Yields
+    ------
+    rows : slice
+    embeddings : numpy.ndarray of float32, shape (rows, dimension)
+        Equal to those of `embed`.
+    """
+    for rows, made in sample_images.images_of(samples, plan.recipe, wanted):
+        yield rows, plan.encoder.encode(made)
+
+
+def frame_quality(samples: Variable, plan: Plan) -> FrameQuality | None:
+    """Return flags and activity of prepared camera frames where they are requested; else None."""
+    requested = plan.options.active_only or plan.options.requires_usable(samples)
+    if not (requested and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
+        return None
+    return frames.gate(samples, plan.recipe)

@@ -1,0 +1,209 @@
+"""Choice of encoder and recipe for variables, and the check that they fit each other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..encoder.fitted import MOST_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
+from ..encoder.fixed import default_encoder
+from ..encoder.runtime import Encoder
+from ..encoder.shipped import AUTOMATIC, SHIPPED, shipped_encoder, shipped_for
+from ..encoder.weights import load_encoder
+from ..errors import EncoderError, VariableError
+from ..imaging.recipes import DistributionRecipe, Recipe, recipe_from_dict
+from ..instruments import sample_images
+from ..instruments.companions import find_companions
+from ..instruments.registry import recipe_of, station_of
+from ..provenance import METHOD, versions
+from ..tplot import Variable
+from .options import EncodingOptions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Encoder and recipe that turn samples into embeddings."""
+
+    encoder: Encoder
+    recipe: Recipe
+    options: EncodingOptions
+
+    def provenance(self, variable: Variable) -> dict[str, Any]:
+        """Return the record of a result for a variable, in plain values."""
+        card = self.encoder.card
+        return {
+            "source": variable.name,
+            "station": station_of(variable),
+            "encoder": {"name": card.name, "method": card.method, "hash": self.encoder.hash},
+            "recipe": self.recipe.to_dict() | {"hash": self.recipe.hash},
+            "versions": versions(),
+            "reference": METHOD,
+        }
+
+
+def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field: bool | None = None) -> Plan:
+    """Choose encoder and recipe, and check that they fit each other and the variables.
+
+    Nothing is computed: an encoder that is fitted to the samples is left to `fit_plan`.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        As loaded.
+    options : EncodingOptions
+    has_field : bool, optional
+        True if a magnetic field belongs to the variables; by default it is looked up among the loaded variables.
+
+    Raises
+    ------
+    SimilarityError
+        If encoder, recipe and variables do not fit.
+    """
+    trained = _trained_encoder(options.encoder)
+    try:
+        natural = options.recipe or common_recipe(variables, options.instrument)
+    except VariableError:
+        if trained is None or not trained.card.recipe:
+            raise
+        natural = recipe_from_dict(trained.card.recipe)  # the encoder's recipe, where the name identifies none
+    fields = _FieldCheck(variables, options, has_field)
+    encoder = trained or _named_encoder(natural, options, fields)
+    _check_encoder(encoder, natural, variables[0].name, options.recipe)
+    recipe = recipe_from_dict(encoder.card.recipe) if encoder.card.recipe else natural
+    if isinstance(recipe, DistributionRecipe) and recipe.field_aligned:
+        recipe = fields.adapted(recipe, fixed=bool(encoder.card.recipe) or options.recipe is not None)
+    return Plan(encoder, recipe, options)
+
+
+def fit_plan(plan: Plan, samples: Sequence[Variable]) -> Plan:
+    """Fit the encoder of a plan to prepared samples, where it is one that needs to be fitted.
+
+    Raises
+    ------
+    ArgumentError
+        If there are too few samples, or all are equal.
+    """
+    if not is_unfitted(plan.encoder):
+        return plan
+    encoder = fit(plan.encoder.card.name, _evenly_spread_images(samples, plan), plan.recipe.kind)
+    times = np.concatenate([one.times[[0, -1]] for one in samples])
+    training = encoder.card.training | {
+        "data": [one.name for one in samples],
+        "start": str(times.min()),
+        "end": str(times.max()),
+    }
+    card = replace(encoder.card, recipe=plan.recipe.to_dict(), recipe_hash=plan.recipe.hash, training=training)
+    return replace(plan, encoder=replace(encoder, card=card))
+
+
+def common_recipe(variables: Sequence[Variable], instrument: str | None) -> Recipe:
+    """Return the recipe that all variables share; VariableError if their recipes differ."""
+    recipes = [recipe_of(variable, instrument) for variable in variables]
+    for variable, recipe in zip(variables, recipes, strict=True):
+        if recipe != recipes[0]:
+            found = f"its images ({recipe.kind}) differ in kind from those of {variables[0].name} ({recipes[0].kind})"
+            raise VariableError(variable.name, found, "Search variables of different kinds one after another.")
+    return recipes[0]
+
+
+@dataclass(frozen=True)
+class _FieldCheck:
+    """Search for variables without a magnetic field; `has_field` as in `make_plan`."""
+
+    variables: Sequence[Variable]
+    options: EncodingOptions
+    has_field: bool | None
+
+    @property
+    def lacking(self) -> list[Variable]:
+        if self.has_field is None:
+            return [one for one in self.variables if "field" not in find_companions(one, self.options.companions)]
+        return [] if self.has_field else list(self.variables)
+
+    def adapted(self, recipe: DistributionRecipe, fixed: bool) -> DistributionRecipe:
+        """Return the recipe, in instrument axes where there is no field; VariableError if it is fixed."""
+        lacking = self.lacking
+        if not lacking:
+            return recipe
+        name = lacking[0].name
+        if fixed:
+            remedy = "Load the field of the same spacecraft (fgm), or give its name as field=."
+            raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
+        logger.warning("%s: no magnetic field is loaded; images use the axes of the instrument.", name)
+        return recipe.without_field()
+
+
+def _check_encoder(encoder: Encoder, natural: Recipe, variable: str, given: Recipe | None) -> None:
+    card, subject = encoder.card, f"encoder {encoder.card.name}"
+    if card.kind != natural.kind:
+        remedy = f"Give an encoder for images of the kind {natural.kind!r}."
+        raise EncoderError(subject, f"made for {card.kind} images, not {natural.kind}", remedy)
+    recipe = recipe_from_dict(card.recipe) if card.recipe else natural
+    if given is not None and recipe.hash != given.hash:
+        raise EncoderError(subject, "trained with another recipe than the one given", "Leave recipe out.")
+    if isinstance(natural, DistributionRecipe) and recipe.species != natural.species:
+        found = f"trained on {recipe.species} distributions; {variable} holds {natural.species}s"
+        raise EncoderError(subject, found, f"Train one on {natural.species} distributions.")
+
+
+def _named_encoder(natural: Recipe, options: EncodingOptions, fields: _FieldCheck) -> Encoder:
+    """Return the encoder of the given name; by default the shipped one for these images, or else a fixed one."""
+    if options.encoder == AUTOMATIC:
+        return shipped_for(natural.kind, natural.hash, natural.shape)
+    if options.encoder is not None:
+        return named_encoder(options.encoder, natural.kind)
+    try:
+        shipped = shipped_for(natural.kind, natural.hash, natural.shape)
+    except EncoderError:
+        return default_encoder(natural.kind)
+    # An encoder with another recipe is used on request only: its images are not those the caller expects.
+    fits = shipped.card.recipe_hash in ("", natural.hash)
+    needs_field = isinstance(natural, DistributionRecipe) and natural.field_aligned
+    return default_encoder(natural.kind) if not fits or (needs_field and fields.lacking) else shipped
+
+
+def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
+    """Return an encoder that was given, saved or shipped; None for encoders made by name or chosen by the images."""
+    if encoder is None or (isinstance(encoder, str) and encoder in (*NAMED, AUTOMATIC)):
+        return None
+    if isinstance(encoder, Encoder):
+        return encoder
+    if isinstance(encoder, str) and encoder in SHIPPED and not Path(encoder).is_dir():
+        return shipped_encoder(encoder)
+    if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
+        return load_encoder(encoder)
+    remedy = f"Give one of {', '.join((*NAMED, AUTOMATIC, *SHIPPED))}, the folder of a saved encoder, or an Encoder."
+    raise EncoderError("encoder", f"{str(encoder)[:80]!r} is neither a name nor a folder", remedy)
+
+
+def check_encoder_argument(encoder: Any) -> None:
+    """Raise EncoderError if an encoder given by the caller is not one that `make_plan` accepts."""
+    _trained_encoder(encoder)
+
+
+def is_available_by_name(name: Any) -> bool:
+    """Return True if the name alone is enough to make or load an encoder."""
+    return name in (*NAMED, *SHIPPED)
+
+
+def recipe_of_record(record: Mapping[str, Any]) -> Recipe:
+    """Return the recipe in the provenance record of a result."""
+    return recipe_from_dict({key: value for key, value in record["recipe"].items() if key != "hash"})
+
+
+def _evenly_spread_images(samples: Sequence[Variable], plan: Plan) -> Iterator[np.ndarray]:
+    """Yield images of samples spread evenly; all images are made, since a recipe may average neighbors."""
+    chosen = spread_evenly(sum(len(one.values) for one in samples), MOST_IMAGES[plan.encoder.card.name])
+    first = 0
+    for one in samples:
+        for block in sample_images.images(one, plan.recipe):
+            inside = chosen[np.searchsorted(chosen, first) : np.searchsorted(chosen, first + len(block))]
+            yield block[inside - first]
+            first += len(block)

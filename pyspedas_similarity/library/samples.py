@@ -1,0 +1,207 @@
+"""Prepared samples: what images are made of, from loaded variables or from segments loaded one after another."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..errors import ArgumentError, VariableError
+from ..imaging.recipes import DistributionRecipe, FrameRecipe
+from ..instruments import frames, sample_images
+from ..instruments.companions import Gaps, find_companions, with_companions
+from ..instruments.registry import instrument_named
+from ..instruments.segments import Piece, Segment
+from ..times import to_interval
+from ..tplot import Variable
+from .options import EncodingOptions
+from .plan import Plan, fit_plan, make_plan
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_FEWEST_SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Request:
+    """Data that a caller names: loaded variables, or an instrument and a time range to load.
+
+    Attributes
+    ----------
+    names : str, int, list of them, or None
+        Loaded tplot variables.
+    trange : time range or None
+    instrument : str or None
+    probe : str, int, list of them, or None
+    load_keywords : mapping
+        Keywords of the instrument's loader.
+    """
+
+    names: Any = None
+    trange: Any = None
+    instrument: str | None = None
+    probe: Any = None
+    load_keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.names is None and (self.instrument is None or self.trange is None):
+            remedy = "Give the names of loaded variables, or instrument and trange to load."
+            raise ArgumentError("names", "there is nothing to search", remedy)
+        unused = [*self.load_keywords, *(["probe"] if self.probe is not None else [])]
+        if self.names is not None and unused:
+            remedy = "Leave it out, or leave out names."
+            raise ArgumentError(", ".join(unused), "given with names, for which nothing is loaded", remedy)
+        if self.instrument is not None:
+            instrument_named(self.instrument)
+        if self.trange is not None:
+            to_interval(self.trange)
+
+    @property
+    def has_segments(self) -> bool:
+        """True if the data are loaded segment by segment; else all variables are in memory at once."""
+        return self.names is None and instrument_named(self.instrument).segments is not None
+
+    def segments(self) -> Iterator[Segment]:
+        """Load the data segment by segment."""
+        return self._call(instrument_named(self.instrument).segments)
+
+    def pieces(self) -> Iterator[Piece] | None:
+        """Return the files that `segments` reads; None for instruments without segments by file."""
+        if self.names is not None:
+            return None
+        pieces = instrument_named(self.instrument).pieces
+        return None if pieces is None else self._call(pieces)
+
+    def segments_of(self, piece: Piece) -> Iterator[Segment]:
+        """Load the segments of one file."""
+        return self._call(instrument_named(self.instrument).segments, probe=None, piece=piece)
+
+    def variables(self) -> list[Variable]:
+        """Read the named variables, or load those of the instrument; the tplot store is left as it was."""
+        if self.names is not None:
+            return [tplot.read(name) for name in tplot.expand(self.names)]
+        source = instrument_named(self.instrument)
+        with tplot.preserved():
+            brought = self._call(source.load)
+            return [tplot.read(name) for name in brought if fnmatch.fnmatchcase(name, source.variables)]
+
+    def _call(self, loader: Callable[..., Any], **keywords: Any) -> Any:
+        """Call a function of an instrument; ArgumentError where it does not accept the keywords."""
+        keywords = {"probe": self.probe, **self.load_keywords, **keywords}
+        keywords = {key: value for key, value in keywords.items() if key != "probe" or value is not None}
+        try:
+            return loader([str(time) for time in to_interval(self.trange)], **keywords)
+        except TypeError as error:
+            subject = f"keywords of {self.instrument}"
+            raise ArgumentError(subject, str(error), "See the documentation of its loader.") from error
+
+
+def prepared_parts(request: Request, options: EncodingOptions) -> Iterator[tuple[Plan, Variable]]:
+    """Yield the plan and the prepared samples of one segment after another, or of one loaded variable after another.
+
+    Segments are not kept: neither this function nor a caller should hold one while the next one is loaded.
+    """
+    if request.has_segments:
+        yield from prepared_segments(request.segments(), options)
+        return
+    plan, samples = prepared_variables(request.variables(), options)
+    for part in parts_in_range(samples, request.trange):
+        yield plan, part
+
+
+def prepared_variables(variables: list[Variable], options: EncodingOptions) -> tuple[Plan | None, list[Variable]]:
+    """Return the fitted plan and the prepared samples of loaded variables; no plan where there are none."""
+    if not variables:
+        return None, []
+    plan = make_plan(variables, options)
+    samples = [prepare(variable, plan) for variable in variables]
+    return fit_plan(plan, samples), samples
+
+
+def prepare(variable: Variable, plan: Plan) -> Variable:
+    """Return the samples that images are made of, with what the images need in addition (field, velocity, flags).
+
+    Raises
+    ------
+    VariableError
+        If no images can be made of the variable.
+    """
+    samples = sample_images.as_samples(variable, plan.recipe)
+    sample_images.check(samples, plan.recipe)
+    if isinstance(plan.recipe, FrameRecipe):
+        return frames.prepared(samples, plan.recipe)
+    if not isinstance(plan.recipe, DistributionRecipe):
+        return samples
+    companions = find_companions(variable, plan.options.companions)
+    samples = with_companions(samples, companions, plan.recipe)
+    gaps = Gaps()
+    gaps.count(samples, companions)
+    gaps.warn(variable.name, plan.recipe)
+    return samples
+
+
+def prepared_segments(
+    segments: Iterator[Segment], options: EncodingOptions, plan: Plan | None = None
+) -> Iterator[tuple[Plan, Variable]]:
+    """Yield the plan, by default that of the first segment, and the prepared samples of one segment after another.
+
+    An encoder that is fitted to samples is fitted to the first segment, since segments are read once only. Gaps in
+    field and velocity are reported once for each variable, at the end.
+    """
+    gaps: dict[str, Gaps] = {}
+    for segment in segments:
+        plan = plan or make_plan([segment.distribution], options, "field" in segment.companions)
+        gap = gaps.setdefault(segment.distribution.name, Gaps())
+        held = [segment]
+        del segment
+        held = [_prepare_segment(held.pop(), plan, gap)]
+        plan = fit_plan(plan, held)
+        yield plan, held.pop()
+    for name, gap in gaps.items():
+        if isinstance(plan.recipe, DistributionRecipe):
+            gap.warn(name, plan.recipe)
+
+
+def parts_in_range(variables: list[Variable], trange: Any) -> list[Variable]:
+    """Return the part of each variable inside a time range; VariableError where it has fewer than three samples."""
+    if trange is None:
+        parts = variables
+    else:
+        start, end = to_interval(trange)
+        parts = [sample_images.select(v, np.flatnonzero((v.times >= start) & (v.times <= end))) for v in variables]
+    for variable, part in zip(variables, parts, strict=True):
+        if len(part.times) < _FEWEST_SAMPLES:
+            covered = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "no time"
+            inside = f" in {start} to {end}; the variable covers {covered}" if trange is not None else ""
+            remedy = f"Give a range with at least {_FEWEST_SAMPLES} samples."
+            raise VariableError(variable.name, f"found {len(part.times)} samples{inside}", remedy)
+    return parts
+
+
+def progress_bar(plan: Plan, **options: object) -> tqdm:
+    """Return a progress bar that appears after two seconds, in a terminal only."""
+    from tqdm import tqdm
+
+    # disable=None keeps the bar out of logs and pipes.
+    return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if plan.options.progress else True)
+
+
+def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
+    """Prepare a segment with its own companions; count the gaps in them."""
+    variable, companions = segment.distribution, segment.companions
+    sample_images.check(variable, plan.recipe)
+    if isinstance(plan.recipe, FrameRecipe):
+        return frames.prepared(variable, plan.recipe)
+    if not isinstance(plan.recipe, DistributionRecipe):
+        return variable
+    if plan.recipe.field_aligned and "field" not in companions:
+        # A segment without a field is a gap, not an error.
+        companions = {**companions, "field": Variable("magnetic field", variable.times[:0], np.empty((0, 3)))}
+    samples = with_companions(variable, companions, plan.recipe)
+    gaps.count(samples, companions)
+    return samples

@@ -1,0 +1,183 @@
+"""A series of embeddings in order of time, and a library of them: the only form of data that a search handles."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..imaging.frame_quality import FrameQuality
+from ..instruments import frames, sample_images
+from ..tplot import Variable
+from .embedding import Embedded, embed, embed_some
+from .plan import Plan
+
+
+class Series(ABC):
+    """Embeddings of the samples of one variable.
+
+    Attributes
+    ----------
+    name : str
+        Name under which queries refer to the series.
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+        Ascending.
+    without_embedding : str
+        Reason why a sample may have no embedding, for messages.
+    usable_only : bool
+        True if only usable camera frames are searched.
+    store : {'pyspedas', 'pytplot'}
+        tplot store that results go to.
+    """
+
+    name: str
+    times: np.ndarray
+    without_embedding = "nothing was measured, or the same value everywhere"
+    usable_only = False
+    store = "pyspedas"
+
+    @abstractmethod
+    def embeddings(self, rows: np.ndarray) -> np.ndarray:
+        """Return the embeddings of some samples: float32, shape (m, dimension), NaN where there is none."""
+
+    @abstractmethod
+    def cosines(self, directions: np.ndarray) -> np.ndarray:
+        """Return the cosine between each sample and the nearest direction.
+
+        Parameters
+        ----------
+        directions : numpy.ndarray, shape (q, dimension)
+            Of unit length.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n,)
+            NaN where there is no embedding.
+        """
+
+    @property
+    @abstractmethod
+    def searched(self) -> np.ndarray:
+        """Samples that get a score: bool, shape (n,)."""
+
+    @property
+    @abstractmethod
+    def provenance(self) -> dict[str, Any]:
+        """Record of encoder, recipe and source, in plain values."""
+
+    @property
+    def quality(self) -> FrameQuality | None:
+        """Flags and activity of camera frames, where they were requested."""
+        return None
+
+    def quality_of(self, rows: np.ndarray) -> FrameQuality | None:
+        """Return flags and activity of some samples where unusable ones may not be queries; else None."""
+        return None
+
+
+class LoadedSeries(Series):
+    """Embeddings of prepared samples in memory, computed when first needed.
+
+    Parameters
+    ----------
+    samples : Variable
+        Prepared.
+    plan : Plan
+    """
+
+    def __init__(self, samples: Variable, plan: Plan) -> None:
+        self.samples, self.plan = samples, plan
+        self.name, self.times, self.store = samples.name, samples.times, samples.store
+        self.usable_only = plan.options.requires_usable(samples)
+
+    @cached_property
+    def embedded(self) -> Embedded:
+        """Embeddings of all samples."""
+        return embed(self.samples, self.plan)
+
+    def embeddings(self, rows: np.ndarray) -> np.ndarray:
+        """Return the embeddings of some samples; only these are computed unless all are known."""
+        if "embedded" in self.__dict__:
+            return self.embedded.embeddings[rows]
+        wanted = np.zeros(len(self.times), bool)
+        wanted[rows] = True
+        blocks = [(block.start, made) for block, made in embed_some(self.samples, self.plan, wanted)]
+        numbers = np.concatenate([np.arange(first, first + len(made)) for first, made in blocks])
+        return np.concatenate([made for _, made in blocks])[np.searchsorted(numbers, rows)]
+
+    def cosines(self, directions: np.ndarray) -> np.ndarray:
+        """Return the cosine between each sample and the nearest direction."""
+        return np.clip((self.embedded.embeddings.astype(np.float64) @ directions.T).max(axis=1), -1, 1)
+
+    @property
+    def searched(self) -> np.ndarray:
+        """Samples that get a score: of all-sky frames only the usable ones, by default."""
+        if self.quality is None or not self.usable_only:
+            return np.ones(len(self.times), bool)
+        return self.quality.usable
+
+    @property
+    def quality(self) -> FrameQuality | None:
+        """Flags and activity of camera frames, where they were requested."""
+        return self.embedded.quality
+
+    def quality_of(self, rows: np.ndarray) -> FrameQuality | None:
+        """Return flags and activity of some frames where unusable ones may not be queries; else None."""
+        if not self.usable_only:
+            return None
+        if "embedded" in self.__dict__:
+            return self.quality and self.quality.at(rows)
+        part = sample_images.select(self.samples, rows)
+        judged = self.plan.recipe.kind == "frame" and frames.can_be_judged(part)
+        return frames.gate(part, self.plan.recipe) if judged else None
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Record of encoder, recipe and source, in plain values."""
+        return self.plan.provenance(self.samples)
+
+
+class StreamedSeries(LoadedSeries):
+    """Embeddings of samples that were loaded segment by segment and not kept.
+
+    Parameters
+    ----------
+    first_sample : Variable
+        Prepared; carries name, tables and metadata.
+    plan : Plan
+    embedded : Embedded
+    """
+
+    def __init__(self, first_sample: Variable, plan: Plan, embedded: Embedded) -> None:
+        super().__init__(first_sample, plan)
+        self.times = embedded.times
+        self.__dict__["embedded"] = embedded
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """The series that a search goes through.
+
+    Attributes
+    ----------
+    series : tuple of Series
+        Searched.
+    query_series : tuple of Series
+        Series in which times of queries are looked up: those of `series` at full length.
+    open_other : callable
+        Returns the Series of another variable by its name, for queries in it.
+    array_series : callable or None
+        Returns the Series of an array of samples, (m, ...) or (...); None where arrays are not supported.
+    held : mapping of str to Variable
+        Variables as they were loaded, by the names of their series; empty where they were not kept.
+    """
+
+    series: tuple[Series, ...]
+    query_series: tuple[Series, ...]
+    open_other: Callable[[str], Series]
+    array_series: Callable[[np.ndarray], Series] | None = None
+    held: Mapping[str, Variable] = field(default_factory=dict)

@@ -1,0 +1,176 @@
+"""Samples of an archive for a map: which are drawn, which are marked, and their colors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..library.archived import ArchivedSeries, ArchiveLibrary
+from ..plotting.archive_map import Colors, MapMarks
+from ..times import cadence, to_times
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from .search_result import SearchedSeries, SearchResult
+
+COLORS = ("time", "source", "site", "score")
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedRows:
+    """Rows of an archive's index that are marked.
+
+    Attributes
+    ----------
+    query, match, event : numpy.ndarray of int
+    missing : tuple of str
+        Marks that are not in the archive, in words.
+    """
+
+    query: np.ndarray
+    match: np.ndarray
+    event: np.ndarray
+    missing: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All marked rows, each once."""
+        return np.unique(np.concatenate([self.query, self.match, self.event]))
+
+    def among(self, rows: np.ndarray) -> MapMarks:
+        """Return the marks as places in an ascending list of rows that holds them."""
+        return MapMarks(*(np.searchsorted(rows, one) for one in (self.query, self.match, self.event)))
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnRows:
+    """Samples on a map.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray of int, shape (n,)
+        Rows of the archive's index, ascending.
+    series : numpy.ndarray of int, shape (n,)
+        Number of the series of each.
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+    available : int
+        Number of samples from which they were taken.
+    """
+
+    rows: np.ndarray
+    series: np.ndarray
+    times: np.ndarray
+    available: int
+
+
+def marked_rows(library: ArchiveLibrary, result: SearchResult | None, events: QTable | None) -> MarkedRows:
+    """Find queries, events of a search, and known events among the samples of an archive."""
+    query = match = event = np.array([], np.int64)
+    missing: tuple[str, ...] = ()
+    if result is not None:
+        match = _rows_of_events(library, result)
+        query, lacking = _rows_of_queries(library, result)
+        missing = ("a query is not in the archive",) if lacking else ()
+        lost = len(result) - len(match)
+        missing += (f"{lost} matches are not in the archive",) if lost else ()
+    if events is not None and len(events):
+        pairs = list(zip(to_times(events["start"]), to_times(events["end"]), strict=True))
+        event = np.array([row for one in pairs for row in _middle_rows(library.series, *one)], np.int64)
+    return MarkedRows(query, match, event, missing)
+
+
+def drawn_rows(library: ArchiveLibrary, wanted: np.ndarray, limit: int) -> DrawnRows:
+    """Return all samples, or `limit` of them evenly spread, and in any case the wanted ones."""
+    rows = np.sort(np.concatenate([one.indexed.first + np.flatnonzero(one.searched) for one in library.series]))
+    available = len(rows)
+    if available > limit:
+        rows = rows[np.linspace(0, available - 1, limit).round().astype(np.int64)]
+    rows = np.union1d(rows, wanted)
+    number, times = np.full(len(rows), -1), np.empty(len(rows), "datetime64[ns]")
+    for place, one in enumerate(library.series):
+        inside = (rows >= one.indexed.first) & (rows < one.indexed.first + len(one.times))
+        number[inside], times[inside] = place, one.times[rows[inside] - one.indexed.first]
+    return DrawnRows(rows, number, times, available)
+
+
+def map_colors(library: ArchiveLibrary, drawn: DrawnRows, color: str, result: SearchResult | None) -> Colors:
+    """Return the quantity that the colors of a map show.
+
+    Raises
+    ------
+    ArgumentError
+        If `color` is none of `COLORS`, or there are no scores.
+    """
+    if color not in COLORS:
+        raise ArgumentError("color", f"found {color!r:.60}", f"Give one of {', '.join(COLORS)}.")
+    if color == "time":
+        return Colors(drawn.times, "time (UTC)")
+    if color == "score":
+        return Colors(_scores(library, drawn, result), "similarity (cosine)")
+    names = np.array([getattr(one.indexed, color) for one in library.series], dtype=object)
+    return Colors(names[drawn.series].astype(str), color)
+
+
+def _scores(library: ArchiveLibrary, drawn: DrawnRows, result: SearchResult | None) -> np.ndarray:
+    scored = [one for one in (result.searched if result is not None else ()) if one.scores is not None]
+    if not scored:
+        raise ArgumentError("color", "'score', and no scores are given", "Give found as find_similar returned it.")
+    scores = np.full(len(drawn.rows), np.nan)
+    for one in scored:
+        for place, series in enumerate(library.series):
+            if _is_same(one, series):
+                inside = np.flatnonzero(drawn.series == place)
+                at = np.clip(np.searchsorted(one.times, drawn.times[inside]), 0, len(one.times) - 1)
+                same = one.times[at] == drawn.times[inside]
+                scores[inside[same]] = one.scores[at[same]]
+    return scores
+
+
+def _is_same(searched: SearchedSeries, series: ArchivedSeries) -> bool:
+    site = series.indexed.site
+    return searched.source == series.indexed.source and (not searched.place or not site or site == searched.place)
+
+
+def _rows_of_events(library: ArchiveLibrary, result: SearchResult) -> np.ndarray:
+    rows: list[int] = []
+    for number, (source, peak) in enumerate(zip(result.source, result.peak, strict=True)):
+        site = result.place(number)
+        own = [one for one in library.series if one.indexed.source == source and site in ("", one.indexed.site)]
+        rows += [row for one in own[:1] for row in _nearest_row(one, peak)]
+    return np.array(rows, np.int64)
+
+
+def _rows_of_queries(library: ArchiveLibrary, result: SearchResult) -> tuple[np.ndarray, bool]:
+    """Return the rows of the middle samples, and True if a query has none."""
+    rows: list[int] = []
+    lacking = False
+    for query in result.queries:
+        own = [one for one in library.series if one.name == query.variable]
+        here = [] if query.span is None else list(_middle_rows(own, query.span.start, query.span.end))
+        rows, lacking = rows + here, lacking or not here
+    return np.array(rows, np.int64), lacking
+
+
+def _middle_rows(series: Iterable[ArchivedSeries], start: np.datetime64, end: np.datetime64) -> Iterator[int]:
+    """Yield for each series the middle sample in an interval, or the one nearest to an instant."""
+    for one in series:
+        first, last = np.searchsorted(one.times, start), np.searchsorted(one.times, end, side="right")
+        if last > first:
+            yield one.indexed.first + int(first + (last - first) // 2)
+        elif start == end:
+            yield from _nearest_row(one, start)
+
+
+def _nearest_row(series: ArchivedSeries, time: np.datetime64) -> Sequence[int]:
+    """Return the row of the sample nearest to a time, if within a cadence."""
+    place = int(np.searchsorted(series.times, time))
+    near = [one for one in (place - 1, place) if 0 <= one < len(series.times)]
+    best = min(near, key=lambda one: abs(series.times[one] - time), default=None)
+    step = cadence(series.times) if len(series.times) > 1 else np.timedelta64(0, "ns")
+    found = best is not None and abs(series.times[best] - time) <= step
+    return [series.indexed.first + best] if found else []

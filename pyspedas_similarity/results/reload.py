@@ -1,0 +1,329 @@
+"""Samples of a search, read again for pictures and maps.
+
+They come from the variables that a result holds, from the tplot store, from the loader of the instrument, or, as
+thumbnails and embeddings, from the archive that was searched. Samples that give other scores than the search did are
+refused: the data were changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import tplot
+from ..archive.index import Index
+from ..encoder.runtime import Encoder
+from ..errors import ArgumentError, EncoderError, SimilarityError, VariableError
+from ..imaging.recipes import DistributionRecipe, Recipe
+from ..instruments import sample_images
+from ..instruments.companions import find_companions
+from ..library.archived import as_archive
+from ..library.options import EncodingOptions
+from ..library.plan import Plan, is_available_by_name, make_plan, recipe_of_record
+from ..library.samples import Request, prepare, prepared_parts, prepared_variables
+from ..search.scoring import similarity
+from ..times import Span, cadence
+from ..tplot import Variable
+
+if TYPE_CHECKING:
+    from .search_result import SearchedSeries, SearchResult
+
+# Scores of one sample differ by less than this: eight-bit encoders round differently in other batches.
+_TOLERANCE = 1e-3
+_NO_TIMES = np.array([], "datetime64[ns]")
+
+
+@dataclass(frozen=True)
+class ReloadOptions:
+    """Sources of samples, where they differ from what the result records.
+
+    Attributes
+    ----------
+    originals : mapping of str to str, str or None
+        Names of loaded variables by the names of the searched ones; one name where one variable was searched.
+    encoder : str, Path, Encoder or None
+        Encoder of the search, where its name does not identify it.
+    instrument, trange, probe, load_keywords
+        As in `find_similar`, to load the data again; None: as the result records them.
+    field, velocity : str or None
+        As in `find_similar`.
+    """
+
+    originals: Mapping[str, str] | str | None = None
+    encoder: Any = None
+    instrument: str | None = None
+    trange: Any = None
+    probe: Any = None
+    load_keywords: Mapping[str, Any] | None = None
+    field: str | None = None
+    velocity: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.originals is not None and not isinstance(self.originals, (str, Mapping)):
+            raise ArgumentError("originals", f"found {self.originals!r:.60}", "Give a name, or {source: name}.")
+
+    def input_of(self, series: SearchedSeries) -> dict[str, Any]:
+        """Return instrument, time range and other arguments by which a series was loaded."""
+        given = {key: getattr(self, key) for key in ("instrument", "trange", "probe", "field", "velocity")}
+        given["load_keywords"] = self.load_keywords
+        recorded = dict(series.record.get("input", {}))
+        if given["instrument"] is not None and given["trange"] is None and series.times is not None:
+            given["trange"] = [series.times[0], series.times[-1]]
+        return recorded | {key: value for key, value in given.items() if value is not None}
+
+    def loaded_name(self, source: str) -> str:
+        """Return the name of the loaded variable with the samples of a searched one."""
+        return self.originals if isinstance(self.originals, str) else (self.originals or {}).get(source, source)
+
+
+@dataclass(eq=False)
+class Reloaded:
+    """Samples of one series that were read again.
+
+    Attributes
+    ----------
+    recipe : Recipe or None
+    variable : Variable or None
+        As loaded.
+    samples : dict of datetime64[ns] to Variable
+        One prepared sample each.
+    images : dict of datetime64[ns] to numpy.ndarray
+        Image of each, (channels, pixels, pixels).
+    thumbnails : dict of datetime64[ns] to bytes
+        PNG files that the archive holds.
+    times, embeddings : numpy.ndarray, shape (n,), (n, dimension), or None
+        Embeddings, where the encoder is available.
+    plan : Plan or None
+    missing : str
+        Reason why there are no samples.
+    no_embeddings : str
+        Reason why there are no embeddings.
+    """
+
+    recipe: Recipe | None = None
+    variable: Variable | None = None
+    samples: dict[np.datetime64, Variable] = field(default_factory=dict)
+    images: dict[np.datetime64, np.ndarray] = field(default_factory=dict)
+    thumbnails: dict[np.datetime64, bytes] = field(default_factory=dict)
+    times: np.ndarray = field(default_factory=lambda: _NO_TIMES)
+    embeddings: np.ndarray | None = None
+    plan: Plan | None = None
+    missing: str = ""
+    no_embeddings: str = ""
+
+    def nearest(self, span: Span) -> np.datetime64 | None:
+        """Return the time of the sample nearest to the middle of a span, if it is in the span."""
+        middle = span.start + (span.end - span.start) // 2
+        known = {*self.samples, *self.thumbnails}
+        found = min(known, key=lambda time: abs(time - middle), default=None)
+        return found if found is not None and span.start <= found <= span.end else None
+
+
+def reload_series(
+    result: SearchResult,
+    series: SearchedSeries,
+    drawn: np.ndarray,
+    options: ReloadOptions,
+    embedded: np.ndarray = _NO_TIMES,
+) -> Reloaded:
+    """Read samples of a series again; what is not available is recorded in `missing` and `no_embeddings`.
+
+    Parameters
+    ----------
+    result : SearchResult
+    series : SearchedSeries
+    drawn : numpy.ndarray of datetime64[ns]
+        Samples wanted as measured; the middle sample of each query in the series is added.
+    options : ReloadOptions
+    embedded : numpy.ndarray of datetime64[ns]
+        Samples wanted as embeddings; those of the queries in the series are added.
+    """
+    made = Reloaded()
+    try:
+        made.recipe = recipe_of_record(series.record)
+        _take_samples(made, _parts(result, series, made, options), series, drawn, embedded)
+        _check_scores(result, series, made)
+    except SimilarityError as error:
+        made = Reloaded(made.recipe, missing=str(error), no_embeddings=str(error))
+    if made.embeddings is None and "archive" in series.record:
+        _take_archived(made, series, drawn, embedded)
+    return made
+
+
+def query_series(result: SearchResult, variable: str) -> SearchedSeries | None:
+    """Return the searched series that a query names, or None."""
+    return next((one for one in result.searched if one.name == variable), None)
+
+
+def _parts(
+    result: SearchResult, series: SearchedSeries, made: Reloaded, options: ReloadOptions
+) -> Iterator[tuple[Plan, Variable]]:
+    given, name = options.input_of(series), options.loaded_name(series.source)
+    encoding = _encoding_options(result, series, options, given)
+    if series.name in result.held and options.originals is None:
+        made.variable = result.held[series.name]
+    elif name in tplot.loaded_names():
+        made.variable = tplot.read(name)
+    if made.variable is not None:
+        plan, (samples,) = prepared_variables([made.variable], _drawable(made.variable, encoding))
+        yield plan, samples
+        return
+    if given.get("instrument") is None or given.get("trange") is None:
+        remedy = "Load it, or give instrument, trange and probe as they were given to find_similar."
+        raise VariableError(series.source, "it is not loaded, so there is no picture of it", remedy)
+    request = Request(None, given["trange"], given["instrument"], given.get("probe"), given.get("load_keywords") or {})
+    found = False
+    for plan, samples in prepared_parts(request, encoding):
+        if samples.name == series.source:
+            found = True
+            yield plan, samples
+    if not found:
+        raise VariableError(series.source, f"{given['instrument']} has no data of it now", "Check the local files.")
+
+
+def _encoding_options(
+    result: SearchResult, series: SearchedSeries, options: ReloadOptions, given: Mapping[str, Any]
+) -> EncodingOptions:
+    name = series.record.get("encoder", {}).get("name")
+    encoder = options.encoder if options.encoder is not None else result.encoder
+    if encoder is None:  # another encoder makes the same samples; its hash shows that it is another
+        encoder = name if is_available_by_name(name) else "pixels"
+    companions = {key: given.get(key) for key in ("field", "velocity")}
+    recipe = recipe_of_record(series.record)
+    return EncodingOptions(given.get("instrument"), encoder, recipe, companions, False)
+
+
+def _drawable(variable: Variable, encoding: EncodingOptions) -> EncodingOptions:
+    """Return the options with planes in instrument axes, where the field that the recipe needs is no longer loaded."""
+    recipe = encoding.recipe
+    needs_field = isinstance(recipe, DistributionRecipe) and recipe.field_aligned
+    if needs_field and "field" not in find_companions(variable, encoding.companions):
+        return replace(encoding, recipe=recipe.without_field(), encoder="pixels")
+    return encoding
+
+
+def _take_samples(
+    made: Reloaded,
+    parts: Iterator[tuple[Plan, Variable]],
+    series: SearchedSeries,
+    drawn: np.ndarray,
+    embedded: np.ndarray,
+) -> None:
+    times, embeddings = [], []
+    spans = series.own_spans(unlike=True)
+    for plan, part in parts:
+        made.plan = plan
+        draw, keep = _nearest_rows(part.times, drawn), np.isin(part.times, embedded)
+        for span in spans:
+            inside = np.flatnonzero((part.times >= span.start) & (part.times <= span.end))
+            keep[inside] = True
+            draw[inside[len(inside) // 2 : len(inside) // 2 + 1]] = True
+        rows = np.flatnonzero(draw | keep)
+        if not len(rows):
+            continue
+        images = images_of_rows(part, plan.recipe, rows)
+        if (plan.encoder.hash, plan.recipe.hash) == _hashes(series):
+            times.append(part.times[rows])
+            embeddings.append(plan.encoder.encode(images))
+        for row in np.flatnonzero(draw):
+            made.recipe = plan.recipe
+            made.samples[part.times[row]] = sample_images.select(part, np.array([row]))
+            made.images[part.times[row]] = images[np.searchsorted(rows, row)]
+    if times:
+        made.times, made.embeddings = np.concatenate(times), np.concatenate(embeddings)
+    else:
+        name = series.record["encoder"].get("name", "")
+        made.no_embeddings = f"The encoder '{name}' of the search is not available; give it as encoder."
+
+
+def _hashes(series: SearchedSeries) -> tuple[str, str]:
+    return series.record["encoder"]["hash"], series.record["recipe"]["hash"]
+
+
+def _nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the samples nearest to wanted times, if within a cadence: bool."""
+    found = np.zeros(len(times), bool)
+    if len(times) and len(wanted):
+        place = np.clip(np.searchsorted(times, wanted), 1, max(len(times) - 1, 1))
+        near = np.where(
+            np.abs(times[place - 1] - wanted) <= np.abs(times[place % len(times)] - wanted), place - 1, place
+        )
+        near = np.clip(near, 0, len(times) - 1)
+        found[near[np.abs(times[near] - wanted) <= cadence(times)]] = True
+    return found
+
+
+def images_of_rows(samples: Variable, recipe: Recipe, rows: np.ndarray) -> np.ndarray:
+    """Return images of some prepared samples; a recipe that averages neighbors gets these, too."""
+    wanted = np.zeros(len(samples.times), bool)
+    wanted[rows] = True
+    if getattr(recipe, "average", 1) == 1:
+        samples, wanted = sample_images.select(samples, rows), np.ones(len(rows), bool)
+    return np.concatenate([made[wanted[block]] for block, made in sample_images.images_of(samples, recipe, wanted)])
+
+
+def _check_scores(result: SearchResult, series: SearchedSeries, made: Reloaded) -> None:
+    """Raise VariableError if the samples give other scores than the search found."""
+    spans, n_queries = series.own_spans(unlike=True), len(series.queries)
+    if made.embeddings is None or len(spans) < n_queries + len(series.unlike):
+        return  # the scores cannot be computed again: a query is in another variable, or an array
+    queries = [made.embeddings[(made.times >= one.start) & (made.times <= one.end)] for one in spans]
+    if not all(np.isfinite(one).any() for one in queries):
+        raise _other_data(series)
+    scores = similarity(made.embeddings, queries[:n_queries], queries[n_queries:])
+    events = result.events_of(series)
+    _, mine, theirs = np.intersect1d(made.times, events.peak, return_indices=True)
+    if len(mine) and not np.allclose(scores[mine], events.score[theirs], atol=_TOLERANCE):
+        raise _other_data(series)
+
+
+def _other_data(series: SearchedSeries) -> VariableError:
+    remedy = "Load the data that were searched, with the same field and velocity."
+    return VariableError(series.source, "the loaded data give other scores than those found", remedy)
+
+
+def _take_archived(made: Reloaded, series: SearchedSeries, drawn: np.ndarray, embedded: np.ndarray) -> None:
+    """Take embeddings and thumbnails from the archive that was searched."""
+    about = series.record["archive"]
+    try:
+        index = as_archive(about["path"]).at(about["version"]).index()
+        for one in index.series:
+            if one.source == series.source and series.place in ("", one.site):
+                near, draw = np.isin(one.start, embedded), np.isin(one.start, drawn)
+                for span in series.own_spans(unlike=True):
+                    inside = np.flatnonzero((one.start >= span.start) & (one.start <= span.end))
+                    near[inside] = True
+                    draw[inside[len(inside) // 2 : len(inside) // 2 + 1]] = True
+                rows = np.flatnonzero(near)
+                made.times, made.embeddings = one.start[rows], index.embeddings(one.first + rows)
+                made.no_embeddings = ""
+                _take_thumbnails(made, index, one.first, one.start, np.flatnonzero(draw))
+    except SimilarityError as error:
+        made.no_embeddings = str(error)
+
+
+def _take_thumbnails(made: Reloaded, index: Index, first: int, times: np.ndarray, rows: np.ndarray) -> None:
+    stored = index.thumbnails(first + rows)
+    found = {times[row]: png for row, png in zip(rows, stored, strict=True) if png is not None}
+    made.thumbnails |= {time: png for time, png in found.items() if png.startswith(b"\x89PNG\r\n\x1a\n")}
+    if made.thumbnails:
+        made.missing = "" if len(made.thumbnails) == len(rows) else "the archive holds no thumbnail of it."
+
+
+def other_variable(name: str, recipe: Recipe, options: ReloadOptions) -> tuple[Plan, Variable]:
+    """Return plan and prepared samples of a loaded variable that was not searched but holds a query."""
+    variable = tplot.read(options.loaded_name(name))
+    plan = make_plan([variable], EncodingOptions(encoder="pixels", recipe=recipe, progress=False))
+    return plan, prepare(variable, plan)
+
+
+def checked_encoder(result: SearchResult, series: SearchedSeries, encoder: Any) -> Encoder | str:
+    """Return the encoder of a search; ArgumentError if neither the result nor its name provides it."""
+    name = series.record.get("encoder", {}).get("name")
+    found = encoder if encoder is not None else result.encoder or (name if is_available_by_name(name) else None)
+    if found is None:
+        raise EncoderError(f"encoder {name}", "its name does not identify it", "Give it as encoder.")
+    return found

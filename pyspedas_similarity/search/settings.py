@@ -1,0 +1,66 @@
+"""Settings by which scores become events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..times import to_timedelta64
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings by which scores become events.
+
+    Attributes
+    ----------
+    k : int or None
+        Largest number of events of a series.
+    threshold : float or None
+        Cosine that a sample of an event reaches; None: see `scoring.default_threshold`.
+    exclude : numpy.timedelta64 or None
+        Samples this close to a query are not reported; None: from the scores.
+    fdr : float or None
+        False discovery rate, in place of a threshold.
+    active_only : bool
+        Report only active camera frames.
+    """
+
+    k: int | None = None
+    threshold: float | None = None
+    exclude: np.timedelta64 | None = None
+    fdr: float | None = None
+    active_only: bool = False
+
+    @classmethod
+    def checked(cls, k: Any, threshold: Any, exclude: Any, fdr: Any, active_only: bool = False) -> SearchSettings:
+        """Check the arguments of a search.
+
+        Raises
+        ------
+        ArgumentError
+            If one of them is out of range, or a threshold and a false discovery rate are both given.
+        """
+        if k is not None:
+            check_count("k", k)
+        if threshold is not None and not (_is_number(threshold) and -1 <= threshold <= 1):
+            raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+        if fdr is not None and not (_is_number(fdr) and 0 < fdr < 1):
+            raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
+        if fdr is not None and threshold is not None:
+            raise ArgumentError("fdr", "given with a threshold", "Give one of them.")
+        automatic = isinstance(exclude, str) and exclude == "auto"
+        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"), fdr, active_only)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise ArgumentError unless a value is a whole number from 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ArgumentError(name, f"found {value!r:.60}", "Give a whole number, 1 or more.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Tests, and the tools that they and the benchmarks share."""
