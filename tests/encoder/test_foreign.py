@@ -196,7 +196,7 @@ def test_what_mixes_or_shuffles_images_is_refused(network, tmp_path):
     from onnx import helper, numpy_helper
 
     mean = [helper.make_node("ReduceMean", ["maps"], ["m"], axes=[0]), helper.make_node("Sub", ["maps", "m"], ["out"])]
-    with pytest.raises(EncoderError, match="change with the images beside it"):
+    with pytest.raises(EncoderError, match="change with the other images of a batch"):
         import_onnx(write(model_of(network, mean, "out"), tmp_path / "mixed.onnx"), FRAMES)
     noise = [
         helper.make_node("RandomNormalLike", ["maps"], ["noise"]),

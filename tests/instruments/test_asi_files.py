@@ -124,8 +124,8 @@ def test_headers_without_time_or_camera(wrong):
     body = picture(0).astype(">u2").tobytes()
     wrong(header(0).replace(b"Image request start", b"Image readout start") + body, "no time 'Image request start'")
     wrong(header(0, stamp="2014-02-31 06:00:00 UTC") + body, "frame 1 has no time")
-    wrong(header(1) + body, "does not tell project and site")
-    wrong(header(0, site="../../x") + body, "does not tell project and site")
+    wrong(header(1) + body, "has no project and site")
+    wrong(header(0, site="../../x") + body, "has no project and site")
     wrong(b"P6" + header(0)[2:] + body, "no complete header of a binary PGM")
     with pytest.raises(LoadError, match="no such file"):
         read_stream("/no/such/file.pgm")

@@ -445,7 +445,7 @@ def test_a_worker_whose_caller_goes_away_meanwhile_leaves_nothing(mms, tmp_path,
         return stage(self, *told)
 
     monkeypatch.setattr(LanceStore, "stage", goes_away)
-    with pytest.raises(WorkerError, match="the caller has gone away"):
+    with pytest.raises(WorkerError, match="the caller has ended"):
         distributed.work(job, task)
     assert not (tmp_path / "staged").exists() and len(sim.open_archive(tmp_path)) == 0
 
