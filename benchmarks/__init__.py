@@ -1,1 +1,1 @@
-"""The benchmark: data sets with right answers, encoders, and measures of how well one finds the others' kin."""
+"""Benchmarks of the package, run from a clone; every printed table of the documentation comes from here."""

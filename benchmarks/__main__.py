@@ -7,61 +7,113 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import few_labels, run
-from benchmarks.shipping import ship
+from benchmarks.data_sets.foreign import DRAWS
+from benchmarks.labels import run as labels
+from benchmarks.retrieval import run as retrieval
+from benchmarks.retrieval.plan import DATASETS, Plan
+from benchmarks.shipped_encoders import KINDS, train_shipped
 from pyspedas_similarity.errors import SimilarityError
+
+DONE, NOTHING_FOUND, BAD_INPUT = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: exit status 0, 1 for an empty table, 2 for bad input."""
+    """Run one command; the exit status is 0, 1 for an empty table, 2 for bad input."""
     chosen = _parser().parse_args(arguments)
     try:
-        if chosen.command == "train-shipped":
-            encoder = ship(chosen.kind, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite)
-            print(f"Saved {encoder.card.name} ({encoder.hash}) in {chosen.out}")
-            return 0
-        plan = run.Plan(chosen.quick, chosen.data, tuple(chosen.only), tuple(chosen.encoders), chosen.seeds)
-        table = (few_labels.run if chosen.command == "labels" else run.run)(plan, chosen.out)
+        return chosen.run(chosen)
     except SimilarityError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
-    return 0 if len(table) else 1
+        return BAD_INPUT
+
+
+def _run_retrieval(chosen: argparse.Namespace) -> int:
+    return DONE if len(retrieval.run(_plan(chosen), chosen.out)) else NOTHING_FOUND
+
+
+def _run_labels(chosen: argparse.Namespace) -> int:
+    return DONE if len(labels.run(_plan(chosen), chosen.out)) else NOTHING_FOUND
+
+
+def _plan(chosen: argparse.Namespace) -> Plan:
+    lists = {name: tuple(getattr(chosen, name)) for name in ("only", "encoders", "draws") if name in chosen}
+    foreign = {"foreign": chosen.foreign} if "foreign" in chosen else {}
+    return Plan(quick=chosen.quick, data=chosen.data, seeds=chosen.seeds, **lists, **foreign)
+
+
+def _run_train_shipped(chosen: argparse.Namespace) -> int:
+    encoder = train_shipped(chosen.kind, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite)
+    print(f"Saved {encoder.card.name} ({encoder.hash}) in {chosen.out}")
+    return DONE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmark of encoders.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    retrieval = commands.add_parser("retrieval", help="retrieval by encoders: data sets x encoders x measures")
-    labels = commands.add_parser("labels", help="accuracy against labels per class, on regions, edr and nights")
-    for one in (retrieval, labels):
-        one.add_argument("--quick", action="store_true", help="small simulated sets and fast encoders, two minutes")
-        one.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: none")
-        one.add_argument(
-            "--only",
-            nargs="+",
-            default=[],
-            metavar="DATASET",
-            help="of edr, nights, projected, reduced, regions, movie",
-        )
-        one.add_argument(
-            "--encoders",
-            nargs="+",
-            default=[],
-            metavar="NAME|FOLDER",
-            help="names as in info, folders of saved encoders, or a folder of such folders, one for each seed",
-        )
-        one.add_argument("--seeds", type=int, default=3, help="of encoders that are random or fitted")
-        one.add_argument("--out", type=Path, default=Path("pyspedas-similarity-bench"), metavar="FOLDER")
-    shipped = commands.add_parser(
-        "train-shipped", help="train an encoder that comes with the package, as it was trained"
-    )
-    shipped.add_argument("kind", choices=("distributions", "windows", "frames"))
-    shipped.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
-    shipped.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
-    shipped.add_argument("--quick", action="store_true", help="little data, to try it")
-    shipped.add_argument("--seed", type=int, default=0)
-    shipped.add_argument("--overwrite", action="store_true", help="replace an existing encoder")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of encoders.")
+    commands = parser.add_subparsers(required=True, metavar="retrieval | labels | train-shipped")
+    _add_retrieval(commands)
+    _add_labels(commands)
+    _add_train_shipped(commands)
     return parser
+
+
+def _add_retrieval(commands: argparse._SubParsersAction) -> None:
+    text = "Retrieval by encoders: data sets x encoders x measures."
+    parser = commands.add_parser("retrieval", help=text, description=text)
+    _add_common(parser, DATASETS)
+    parser.add_argument(
+        "--foreign",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the simulator of the data set 'foreign'; default: the folder 'foreign' next to that of --data "
+        "or PYSPEDAS_SIMILARITY_DATA, if it exists",
+    )
+    parser.add_argument(
+        "--draws",
+        type=int,
+        nargs="+",
+        default=DRAWS,
+        metavar="SEED",
+        help="seeds of that simulator: 0 to 49 for development, 100 and on (default: 100 101) for reported tables",
+    )
+    parser.set_defaults(run=_run_retrieval)
+
+
+def _add_labels(commands: argparse._SubParsersAction) -> None:
+    text = "Accuracy against labels per class."
+    parser = commands.add_parser("labels", help=text, description=text)
+    _add_common(parser, labels.SETS)
+    parser.set_defaults(run=_run_labels)
+
+
+def _add_common(parser: argparse.ArgumentParser, data_sets: Sequence[str]) -> None:
+    """Add the options of `retrieval` and `labels`."""
+    parser.add_argument("--quick", action="store_true", help="small simulated sets and fast encoders, two minutes")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: none of them")
+    parser.add_argument("--only", nargs="+", default=[], metavar="DATASET", help=f"any of {', '.join(data_sets)}")
+    parser.add_argument(
+        "--encoders",
+        nargs="+",
+        default=[],
+        metavar="NAME|FOLDER",
+        help="names as listed by 'pyspedas-similarity info', folders of saved encoders, or a folder of such folders, "
+        "one for each seed",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds of encoders that are random or fitted")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pyspedas-similarity-bench"), metavar="FOLDER", help="folder for the table"
+    )
+
+
+def _add_train_shipped(commands: argparse._SubParsersAction) -> None:
+    text = "Train one of the encoders that come with the package, as it was trained."
+    parser = commands.add_parser("train-shipped", help=text, description=text)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the encoder")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
+    parser.add_argument("--quick", action="store_true", help="little data, to try the command")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the simulated data")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing encoder")
+    parser.set_defaults(run=_run_train_shipped)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""Speed and size of an archive beside numpy, faiss, LanceDB and pynndescent, on the same vectors in one run.
+"""Speed and size of an archive compared with numpy, faiss, LanceDB and pynndescent, on the same vectors in one run.
 
     python -m benchmarks.bench_archive --rows 1000000 --dimension 128 --build graph hnsw pq
 
-The vectors are synthetic. `walk` is a point that wanders in 12 dimensions, seen through a random layer, with noise:
-neighbors in time are alike, as in data. `clusters` are 1,000 random directions, each with noise of its own size in all
-dimensions: neighbors within a cluster differ by noise alone, which is the hardest that an index can be asked for.
+The vectors are synthetic. `walk` is a random walk in 12 dimensions through a random layer, with noise: neighbors in
+time are similar, as in real data. `clusters` are 1,000 random directions, each with noise of the same size in all
+dimensions: neighbors within a cluster differ by noise alone, which is the hardest case for an index.
 
-Every search time is the median of searches for different rows, after the first of each, with one thread. faiss-cpu and
-lancedb are measured where they are installed; --build names those whose index takes minutes to build (graph: the
-archive's own, by pynndescent; pq: the OPQ64,IVF,PQ64 with 500 candidates that THEMISim uses). Memory is the largest
-resident size of a process of its own that opens the archive and scores all rows, less that of one that only imports the
-same modules.
+Every search time is the median of searches for different rows, after a first one, with one thread. faiss-cpu and
+lancedb are measured if they are installed; --build names those whose index takes minutes to build (graph: that of the
+archive, by pynndescent; pq: OPQ64,IVF,PQ64 with 500 candidates, as in THEMISim). Memory is the largest resident size of
+a separate process that opens the archive and scores all rows, minus that of one that only imports the same modules.
 """
 
 from __future__ import annotations
@@ -29,17 +28,18 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.timing import fastest, resident_kb
 from pyspedas_similarity.archive.archive import Archive
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import make_rows
 
 START, STEP = np.datetime64("2015-01-01", "ns"), np.timedelta64(3, "s")
 BATCH, QUERIES, K = 20_000, 100, 10
-MB, GB = 1e6, 1e9
+MB = 1e6
 
 
 def vectors(kind: str, n: int, dimension: int) -> np.ndarray:
-    """Synthetic, of unit length, float32 (n, dimension)."""
+    """Return synthetic unit vectors, float32 (n, dimension)."""
     found = np.empty((n, dimension), np.float32)
     make = {"walk": _walk, "clusters": _clusters}[kind](np.random.default_rng(0), dimension)
     for first in range(0, n, BATCH):
@@ -74,28 +74,18 @@ def _walk(rng: np.random.Generator, dimension: int, inner: int = 12, keeps: floa
     return make
 
 
-def shortest(call: Callable[[], object], times: int = 7) -> float:
-    """Seconds of the quickest of several calls."""
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
-
-
 def typical(ask: Callable[[np.ndarray], object], queries: np.ndarray) -> float:
-    """Seconds of a search for one of several rows, the median, after a first one."""
+    """Return the median time in seconds of a search for one of several rows, after a first one."""
     ask(queries[0])
-    return float(np.median([shortest(lambda query=query: ask(query), 1) for query in queries]))
+    return float(np.median([fastest(lambda query=query: ask(query), 1) for query in queries]))
 
 
-def tell(what: str, value: str, note: str = "") -> None:
-    print(f"{what:52s} {value:>14s}  {note}", flush=True)
+def report(quantity: str, value: str, note: str = "") -> None:
+    print(f"{quantity:52s} {value:>14s}  {note}", flush=True)
 
 
 def fill(folder: Path, truth: np.ndarray) -> None:
-    """Append everything, and tell how long it takes until it is durable."""
+    """Append all vectors, and report the time until they are durable."""
     n, dimension = truth.shape
     archive = Archive(folder)
     store = archive.begin(Identity("frame", "synthetic", "synthetic", dimension))
@@ -105,68 +95,68 @@ def fill(folder: Path, truth: np.ndarray) -> None:
         rows = slice(first, first + BATCH)
         store.append(make_rows(truth[rows], start[rows], start[rows] + STEP, f"night{first // 100_000:05d}", "fsmi"))
     taken = time.perf_counter() - began
-    tell("adding, durable, batches of 20,000", f"{n / taken:,.0f} /s")
+    report("adding, durable, batches of 20,000", f"{n / taken:,.0f} /s")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    tell("bytes per row on the disk", f"{size / n:,.1f}", f"the vector itself has {4 * dimension}")
+    report("bytes per row on the disk", f"{size / n:,.1f}", f"the vector itself has {4 * dimension}")
     began = time.perf_counter()
     archive.compact(keep=1)
-    tell("joining small files", f"{time.perf_counter() - began:.2f} s", "every row checked on the way")
+    report("joining small files", f"{time.perf_counter() - began:.2f} s", "every row checked on the way")
     began = time.perf_counter()
     recall = archive.build_index()
     note = f"recall as measured then {recall:.3f}"
-    tell("building the index", f"{time.perf_counter() - began:.2f} s", note)
+    report("building the index", f"{time.perf_counter() - began:.2f} s", note)
     files = [path for path in (folder / "rows.lance" / "_indices").rglob("*") if path.is_file()]
-    tell("bytes per row of the index", f"{sum(path.stat().st_size for path in files) / n:,.1f}")
+    report("bytes per row of the index", f"{sum(path.stat().st_size for path in files) / n:,.1f}")
 
 
 def opening(folder: Path) -> Archive:
-    """How long until an archive can be asked, and until it has answered."""
-    tell("opening", f"{shortest(lambda: len(Archive(folder))) * 1e3:.2f} ms", "version and number of rows")
+    """Report the time to open an archive, and to answer a first search."""
+    report("opening", f"{fastest(lambda: len(Archive(folder)), 7) * 1e3:.2f} ms", "version and number of rows")
     archive = Archive(folder)
     began = time.perf_counter()
     index = archive.index()
-    tell("times, sources, quality of all rows", f"{time.perf_counter() - began:.2f} s", "checked, in order of time")
+    report("times, sources, quality of all rows", f"{time.perf_counter() - began:.2f} s", "checked, in order of time")
     began = time.perf_counter()
     index.scores(np.zeros((1, archive.identity.dimension), np.float32))
-    tell("first search", f"{time.perf_counter() - began:.2f} s", "reads and checks all vectors")
+    report("first search", f"{time.perf_counter() - began:.2f} s", "reads and checks all vectors")
     return archive
 
 
 def searching(archive: Archive, truth: np.ndarray, build: list[str]) -> None:
-    """Score series and ten nearest, beside others."""
+    """Report the time of scores and of ten nearest neighbors, and compare with others."""
     index = archive.index()
     rng = np.random.default_rng(1)
     queries = truth[rng.choice(len(truth), QUERIES)] + 0.02 * rng.standard_normal((QUERIES, truth.shape[1]), np.float32)
     queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
     one = queries[0]
     block = index.embeddings(slice(None))
-    # In turns, since other work on the machine disturbs both alike.
-    pairs = [(shortest(lambda: block @ one, 1), shortest(lambda: index.scores(one[None]), 1)) for _ in range(40)]
+    # Alternating, so that other work on the machine disturbs both equally.
+    pairs = [(fastest(lambda: block @ one, 1), fastest(lambda: index.scores(one[None]), 1)) for _ in range(40)]
     plain, ours = (min(times) for times in zip(*pairs, strict=True))
-    tell("score of every row: numpy product", f"{plain * 1e3:.1f} ms")
-    tell("score of every row: archive", f"{ours * 1e3:.1f} ms", f"{ours / plain:.2f} times numpy")
+    report("score of every row: numpy product", f"{plain * 1e3:.1f} ms")
+    report("score of every row: archive", f"{ours * 1e3:.1f} ms", f"{ours / plain:.2f} times numpy")
     exact = np.stack([np.argpartition(-(truth @ query), K)[:K] for query in queries])
     for way in ("product", "index", *(["graph"] if "graph" in build else [])):
         if way == "graph":
             began = time.perf_counter()
-            told = archive.prepare()
+            measured = archive.prepare()
             taken = time.perf_counter() - began
-            tell("making the graph in memory", f"{taken:.0f} s", f"recall as measured then {told:.3f}")
+            report("making the graph in memory", f"{taken:.0f} s", f"recall as measured then {measured:.3f}")
         with mock.patch.object(index, "way", lambda *_, way=way: way):
             index._near = index._store.near(index._heads)
             if {"graph": index._graph, "index": index._near}.get(way, "exact") is None:
-                tell(f"10 nearest: archive, {way}", "-", "not used, since it misses too many: exact instead")
+                report(f"10 nearest: archive, {way}", "-", "not used, since it misses too many: exact instead")
                 continue
             mine = [index._stored[index.nearest(query, K)[0]] for query in queries]
             taken = typical(lambda query: index.nearest(query, K), queries)
-        tell(f"10 nearest: archive, {way}", f"{taken * 1e3:.3f} ms", f"recall {recall(mine, exact):.3f}")
+        report(f"10 nearest: archive, {way}", f"{taken * 1e3:.3f} ms", f"recall {recall(mine, exact):.3f}")
     others(truth, queries, exact, build)
 
 
 def others(truth: np.ndarray, queries: np.ndarray, exact: np.ndarray, build: list[str]) -> None:
-    """What others need for the ten nearest."""
+    """Report the time of others for the ten nearest neighbors."""
     taken = typical(lambda query: np.argpartition(-(truth @ query), K)[:K], queries)
-    tell("10 nearest: numpy product and argpartition", f"{taken * 1e3:.3f} ms")
+    report("10 nearest: numpy product and argpartition", f"{taken * 1e3:.3f} ms")
     makers: dict[str, Callable] = {"faiss flat": faiss_flat, "LanceDB, no index": lancedb_flat}
     makers |= {"faiss HNSW32": faiss_hnsw} if "hnsw" in build else {}
     makers |= {"faiss OPQ-IVF-PQ, 500 reranked": faiss_pq} if "pq" in build else {}
@@ -180,10 +170,10 @@ def others(truth: np.ndarray, queries: np.ndarray, exact: np.ndarray, build: lis
                 found = [ask(query) for query in queries]
                 taken = typical(ask, queries)
         except ImportError:
-            tell(f"10 nearest: {name}", "-", "not installed")
+            report(f"10 nearest: {name}", "-", "not installed")
         else:
             note = f"recall {recall(found, exact):.3f}, built in {made:.1f} s"
-            tell(f"10 nearest: {name}", f"{taken * 1e3:.3f} ms", note)
+            report(f"10 nearest: {name}", f"{taken * 1e3:.3f} ms", note)
 
 
 def recall(found: list[np.ndarray], exact: np.ndarray) -> float:
@@ -250,22 +240,22 @@ def lancedb_index(truth: np.ndarray, folder: str) -> Callable:
 
 
 def beyond_memory(folder: Path) -> None:
-    """The same answers without keeping the vectors."""
+    """Report the time of scores with the vectors on disk only."""
     index = Archive(folder, memory=0).index()
     one = np.zeros((1, index._store.identity.dimension), np.float32)
     one[0, 0] = 1
-    tell("score of every row, from the disk", f"{shortest(lambda: index.scores(one), 2):.2f} s", "nothing is kept")
+    report("score of every row, from the disk", f"{fastest(lambda: index.scores(one), 2):.2f} s", "nothing is kept")
 
 
 def memory(folder: Path, truth_bytes: int) -> None:
-    """Beside the vectors, of a process of its own."""
+    """Report the memory of a separate process, beyond that of the vectors."""
     sizes = {}
     for task in ("nothing", "kept", "streamed"):
         command = [sys.executable, "-m", "benchmarks.bench_archive", "_" + task, str(folder)]
         sizes[task] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     above = sizes["kept"] - sizes["nothing"] - truth_bytes
-    tell("memory beyond the vectors, kept", f"{above / MB:,.0f} MB", f"vectors {truth_bytes / MB:,.0f} MB")
-    tell("memory, streamed", f"{(sizes['streamed'] - sizes['nothing']) / MB:,.0f} MB")
+    report("memory beyond the vectors, kept", f"{above / MB:,.0f} MB", f"vectors {truth_bytes / MB:,.0f} MB")
+    report("memory, streamed", f"{(sizes['streamed'] - sizes['nothing']) / MB:,.0f} MB")
 
 
 def _measure(task: str, folder: str) -> None:
@@ -275,8 +265,7 @@ def _measure(task: str, folder: str) -> None:
     if task != "nothing":
         archive = Archive(folder, memory=0 if task == "streamed" else None)
         archive.index().scores(np.ones((1, archive.identity.dimension), np.float32))
-    status = Path("/proc/self/status").read_text()  # ru_maxrss would start with what the parent has
-    print(1024 * int(status.split("VmHWM:")[1].split()[0]))
+    print(1024 * resident_kb())
 
 
 def main() -> None:
@@ -306,7 +295,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        if os.environ.get(name) != "1":  # has to be there before numpy is imported
+        if os.environ.get(name) != "1":  # must be set before numpy is imported
             os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
             os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_archive", *sys.argv[1:]])
     main()

@@ -1,10 +1,10 @@
-"""Does fdr=0.05 keep its promise, and how many planted events does it find? On simulated embeddings.
+"""False discovery rate and power of fdr=0.05 on simulated embeddings.
 
     python -m benchmarks.bench_calibration
 
-Unit vectors wander with a memory of some samples (autoregressive, `memory` 0 is white noise). In the first table
-nothing is planted: of what passes all is false. In the second, ten events of eight samples are planted in every series,
-each a mixture of the seed and of noise with the cosine given.
+Unit vectors follow an autoregressive process with a memory of some samples (`memory` 0 is white noise). In the first
+table nothing is planted, so all that passes is false. In the second, ten events of eight samples are planted in every
+series, each a mixture of the query and noise with the given cosine.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pyspedas_similarity.search.background import fit_background
 from pyspedas_similarity.search.events import find_events
 from pyspedas_similarity.search.scoring import coherence_lag, similarity
 
-N, SEED, LENGTH = 4000, 1000, 8
+N, QUERY, LENGTH = 4000, 1000, 8
 SECOND = np.timedelta64(1, "s")
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(N) * SECOND
 
 
 def noise(rng: np.random.Generator, dimension: int, memory: int) -> np.ndarray:
-    """Unit vectors, shape (N, dimension)."""
+    """Return unit vectors, shape (N, dimension)."""
     keep = np.exp(-1 / memory) if memory else 0.0
     steps = rng.standard_normal((N + 10 * memory, dimension))
     found = lfilter([1], [1, -keep], steps, axis=0)[10 * memory :]
@@ -32,22 +32,22 @@ def noise(rng: np.random.Generator, dimension: int, memory: int) -> np.ndarray:
 
 
 def planted(embeddings: np.ndarray, cosine: float) -> np.ndarray:
-    """First samples of ten events; the embeddings are changed."""
+    """Plant ten events in the embeddings, in place, and return their first samples."""
     events = np.arange(1500, 3900, 240)
-    seed = embeddings[SEED]
+    query = embeddings[QUERY]
     for event in events:
         inside = embeddings[event : event + LENGTH]
-        beside = inside - (inside @ seed)[:, None] * seed
-        beside /= np.linalg.norm(beside, axis=1, keepdims=True)
-        embeddings[event : event + LENGTH] = cosine * seed + np.sqrt(1 - cosine**2) * beside
+        orthogonal = inside - (inside @ query)[:, None] * query
+        orthogonal /= np.linalg.norm(orthogonal, axis=1, keepdims=True)
+        embeddings[event : event + LENGTH] = cosine * query + np.sqrt(1 - cosine**2) * orthogonal
     return events
 
 
 def passing(embeddings: np.ndarray, fdr: float) -> tuple[np.ndarray, int]:
-    """Numbers of the samples at which passing intervals have their peaks, and how many stretches were judged."""
-    scores = similarity(embeddings, [embeddings[SEED : SEED + 1]])
+    """Return the sample numbers of the peaks of events that pass, and the number of stretches judged."""
+    scores = similarity(embeddings, [embeddings[QUERY : QUERY + 1]])
     block = 2 * coherence_lag(scores)
-    scores[max(SEED - 4 * block, 0) : SEED + 4 * block] = np.nan
+    scores[max(QUERY - 4 * block, 0) : QUERY + 4 * block] = np.nan
     background = fit_background(scores, block)
     hits = find_events(TIMES, scores, background.threshold(fdr), block * SECOND)
     return ((hits.peak - TIMES[0]) // SECOND).astype(int), len(background.maxima)

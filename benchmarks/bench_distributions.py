@@ -1,10 +1,10 @@
-"""How fast planes of distributions are made, side by side with the slices of pyspedas, and what a burst segment costs.
+"""Speed of planes of distributions compared with slices of pyspedas, and time and memory of a burst segment.
 
     python -m benchmarks.bench_distributions [--real FOLDER]
 
 FOLDER holds mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf. Planes are cuts at 64 pixels, as those of
-``slice2d`` (geometric, one sample at a time, its input made beforehand). Both are timed in turn, in one run, and the
-best of several counts. Electrons are simulated.
+``slice2d`` (geometric, one sample at a time, with its input prepared before). Both are timed alternately, in one run;
+the best of several times counts. Electrons are simulated.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import fastest, resident_kb
 from pyspedas_similarity import tplot
 from pyspedas_similarity.imaging.axes import at_times
 from pyspedas_similarity.imaging.distributions import distribution_images
@@ -41,22 +41,12 @@ ELECTRONS = DistributionRecipe(
 IONS = DistributionRecipe("ion", PLANES, 64, depth=0)
 FILE = "mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"
 REPEATS, SLICES, SEGMENT = 5, 4, 4000
-# The real file has no magnetic field: any turns the planes as well.
+# The real file has no magnetic field; any field serves to rotate the planes.
 FIELD, VELOCITY = np.array([3.0, -4.0, 2.0]), np.array([-250.0, 60.0, 0.0])
 
 
-def best(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Shortest time of several, s."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def electrons(duration_s: float) -> tuple[str, Distributions]:
-    """Simulated electrons, in the store and as distributions."""
+    """Return simulated electrons, as name of a tplot variable and as distributions."""
     event = simulate_event(3, duration_s=duration_s)
     field = at_times(event.field[:, :3], event.field_times, event.times, np.timedelta64(1, "s"))
     tables = (event.azimuth, event.polar, event.energy_ev)
@@ -65,7 +55,7 @@ def electrons(duration_s: float) -> tuple[str, Distributions]:
 
 
 def ions(folder: Path) -> tuple[str, Distributions]:
-    """The real ions, through pyspedas's loader."""
+    """Return the real ions, loaded by pyspedas."""
     import pyspedas
     from pyspedas.projects.mms.config import CONFIG
 
@@ -84,7 +74,7 @@ def ions(folder: Path) -> tuple[str, Distributions]:
 
 
 def slice_time(name: str, measured: Distributions) -> float:
-    """Seconds that ``slice2d`` takes for one plane of one sample, on average over samples and rotations."""
+    """Return the mean time in seconds of ``slice2d`` for one plane of one sample, over samples and rotations."""
     from pyspedas.particles.spd_slice2d.slice2d import slice2d
     from pyspedas.projects.mms.fpi_tools.mms_get_fpi_dist import mms_get_fpi_dist
 
@@ -95,23 +85,23 @@ def slice_time(name: str, measured: Distributions) -> float:
         vectors = {"mag_data": measured.field[index].astype(float), "vel_data": measured.velocity[index].astype(float)}
         for rotation in ROTATIONS:
             options = {"time": str(times[index]), "samples": 1, "resolution": 64, "rotation": rotation} | vectors
-            total.append(best(lambda d=dists, o=options: slice2d(d, interpolation="geometric", **o), 2))
+            total.append(fastest(lambda d=dists, o=options: slice2d(d, interpolation="geometric", **o), 2))
     return float(np.mean(total))
 
 
-def compare(what: str, name: str, measured: Distributions, recipe: DistributionRecipe, target: float) -> None:
-    """Two lines of the table."""
+def compare(title: str, name: str, measured: Distributions, recipe: DistributionRecipe, target: float) -> None:
+    """Print two lines of the table."""
     reference = slice_time(name, measured)
     for planes in (PLANES[1:2], PLANES):
         cut = replace(recipe, planes=planes, blur=0.0)  # slice2d does not smooth
-        ours = best(lambda r=cut: distribution_images(measured, r)) / len(measured)
+        ours = fastest(lambda r=cut: distribution_images(measured, r), REPEATS) / len(measured)
         each = ours / len(planes)
-        line = f"{what:20} {len(planes):6d} {reference * 1e3:10.1f} {each * 1e3:10.3f} {reference / each:8.0f}"
+        line = f"{title:20} {len(planes):6d} {reference * 1e3:10.1f} {each * 1e3:10.3f} {reference / each:8.0f}"
         print(f"{line} {target:8.0f}", flush=True)
 
 
 def segment(path: str) -> dict[str, float]:
-    """Wall time and peak memory above the input of one burst segment, in a process of its own."""
+    """Return wall time and peak memory above the input of one burst segment, in this process."""
     name, _ = electrons(3.0)
     loaded = tplot.read(name)
     rows = np.arange(SEGMENT) % len(loaded.times)
@@ -123,9 +113,9 @@ def segment(path: str) -> dict[str, float]:
     tables = (coordinates[key] for key in ("v1", "v2", "v3"))
     vectors = {key: coordinates[key] for key in ("field", "velocity")}
     measured = distributions(prepared.values, *tables, "electron", **vectors)
-    list(sample_images.images(sample_images.select(prepared, np.arange(8)), ELECTRONS))  # imports are no part of it
-    Path("/proc/self/clear_refs").write_text("5")  # the highest so far, from now on
-    before = memory("VmRSS")
+    list(sample_images.images(sample_images.select(prepared, np.arange(8)), ELECTRONS))  # do not time imports
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
+    before = resident_kb("VmRSS")
     start = time.perf_counter()
     if path == "direct":
         distribution_images(measured, ELECTRONS)
@@ -133,17 +123,11 @@ def segment(path: str) -> dict[str, float]:
         for _ in sample_images.images(prepared, ELECTRONS):
             pass
     took = time.perf_counter() - start
-    return {"s": took, "GB": (memory("VmHWM") - before) / 1e6}
-
-
-def memory(entry: str) -> int:
-    """Of this process, kB: VmRSS now, VmHWM at most so far."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry)]
-    return int(line.split()[1])
+    return {"s": took, "GB": (resident_kb("VmHWM") - before) / 1e6}
 
 
 def segment_apart(path: str) -> dict[str, float]:
-    """The best of three processes."""
+    """Return the fastest result of three separate processes."""
     command = [sys.executable, "-m", "benchmarks.bench_distributions", "--segment", path]
     runs = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(3)]
     return min(runs, key=lambda run: run["s"])
@@ -165,9 +149,9 @@ def main() -> None:
         compare("real ions", *ions(given.real), IONS, 10)
     print(f"\n{SEGMENT} simulated electron distributions, {len(PLANES)} planes; target 6 s and 1.0 GB")
     print(f"{'':20} {'s':>6} {'GB above the input':>20}")
-    for path, what in (("direct", "distribution_images"), ("blocks", "blocks of a variable")):
+    for path, title in (("direct", "distribution_images"), ("blocks", "blocks of a variable")):
         found = segment_apart(path)
-        print(f"{what:20} {found['s']:6.1f} {found['GB']:20.2f}", flush=True)
+        print(f"{title:20} {found['s']:6.1f} {found['GB']:20.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Do seeds in one simulated electron diffusion region find the others? Recipes and encoders side by side.
+"""Retrieval of simulated electron diffusion regions in other events, by recipe and by encoder.
 
     python -m benchmarks.bench_edr recipes     what each choice of the recipe does, on events 0 to 13
     python -m benchmarks.bench_edr encoders    the chosen recipe and the encoders, on events 100 to 113
 
-All data are simulated. One event is left out at a time: its seeds search all samples of the thirteen others. Choices
+All data are simulated. One event is left out at a time: its queries search all samples of the thirteen others. Choices
 are made on the first events and reported on the others.
 """
 
@@ -16,105 +16,92 @@ import time
 
 import numpy as np
 
+from benchmarks.data_sets.edr import distributions_of
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import unit_length
-from pyspedas_similarity.imaging.axes import at_times
 from pyspedas_similarity.imaging.distributions import distribution_images
-from pyspedas_similarity.imaging.plasma import Distributions, distributions
+from pyspedas_similarity.imaging.plasma import Distributions
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.simulate.fpi import simulate_event
 
 CHOOSING, REPORTING = range(14), range(100, 114)
-SEEDS_PER_EVENT = 5
+QUERIES_PER_EVENT = 5
 FIELD_PLANES = ("perp1-perp2", "par-perp1", "par-perp2")
 BOOTSTRAPS = 2000
 REDUCE = {"best rank": np.median, "false before": np.mean, "of six": np.mean, "two of six": np.mean}
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingImages:
-    """Simulated distributions of several events with their truth."""
+class SimulatedEvents:
+    """Simulated distributions of several events with the truth."""
 
     parts: list[Distributions]
     is_edr: np.ndarray
     event: np.ndarray
 
 
-def simulate(events: range) -> TrainingImages:
-    """One spacecraft through each event, 400 electron distributions each."""
+def simulate(events: range) -> SimulatedEvents:
+    """Simulate one spacecraft through each event, 400 electron distributions each."""
     parts, is_edr, event = [], [], []
     for seed in events:
-        one = simulate_event(seed=seed, species="electron", duration_s=12.0)
-        gap = np.timedelta64(1, "s")
-        field = at_times(one.field[:, :3], one.field_times, one.times, gap)
-        parts.append(
-            distributions(
-                one.distribution,
-                one.azimuth,
-                one.polar,
-                one.energy_ev,
-                "electron",
-                field=field,
-                velocity=one.velocity,
-                error=one.error,
-            )
-        )
-        is_edr.append(one.region == "edr")
-        event.append(np.full(len(one.times), seed))
-    return TrainingImages(parts, np.concatenate(is_edr), np.concatenate(event))
+        crossing = simulate_event(seed=seed, species="electron", duration_s=12.0)
+        parts.append(distributions_of(crossing))
+        is_edr.append(crossing.region == "edr")
+        event.append(np.full(len(crossing.times), seed))
+    return SimulatedEvents(parts, np.concatenate(is_edr), np.concatenate(event))
 
 
-def images_of(library: TrainingImages, recipe: DistributionRecipe) -> np.ndarray:
-    """Images of all samples."""
-    return np.concatenate([distribution_images(part, recipe) for part in library.parts])
+def images_of(events: SimulatedEvents, recipe: DistributionRecipe) -> np.ndarray:
+    """Return images of all samples."""
+    return np.concatenate([distribution_images(part, recipe) for part in events.parts])
 
 
-def measure(embeddings: np.ndarray, library: TrainingImages) -> dict[str, float]:
-    """Leave one event out: how seeds inside its diffusion region find those of the others.
+def measure(embeddings: np.ndarray, events: SimulatedEvents) -> dict[str, float]:
+    """Measure how queries in the diffusion region of one event find those of the others.
 
     Returns
     -------
     dict
-        ``best rank``: median over seeds and other events of the rank of the best sample of each other diffusion region.
-        ``false before``: how many of those before it lie in no diffusion region, in the mean.
-        ``of six``: share of samples in a diffusion region among the six nearest. ``two of six``: share of seeds with
-        samples of at least two other diffusion regions among the six nearest. Each with 95 % bounds by bootstrap over
-        the seeds' events.
+        ``best rank``: rank of the best sample of each other diffusion region, median over queries and other events.
+        ``false before``: mean number of samples before it that are in no diffusion region. ``of six``: share of
+        samples in a diffusion region among the six nearest. ``two of six``: share of queries with samples of at least
+        two other diffusion regions among the six nearest. Each with 95 % bounds by bootstrap over the events of the
+        queries.
     """
-    per_event = [_one_event(embeddings, library, event) for event in np.unique(library.event)]
+    per_event = [_one_event(embeddings, events, event) for event in np.unique(events.event)]
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(per_event), (BOOTSTRAPS, len(per_event)))
     measures = {}
     for key, reduce in REDUCE.items():
-        values = [np.asarray(one[key], float) for one in per_event]
+        values = [np.asarray(found[key], float) for found in per_event]
         resampled = [reduce(np.concatenate([values[i] for i in draw])) for draw in draws]
         low, high = np.percentile(resampled, (2.5, 97.5))
         measures[key] = (float(reduce(np.concatenate(values))), float(low), float(high))
     return measures
 
 
-def _one_event(embeddings: np.ndarray, library: TrainingImages, event: int) -> dict[str, list[float]]:
-    own = library.event == event
+def _one_event(embeddings: np.ndarray, events: SimulatedEvents, event: int) -> dict[str, list[float]]:
+    own = events.event == event
     candidates = np.flatnonzero(~own & np.isfinite(embeddings).all(axis=1))
-    inside = np.flatnonzero(own & library.is_edr & np.isfinite(embeddings).all(axis=1))
-    chosen = inside[np.linspace(0, len(inside) - 1, SEEDS_PER_EVENT + 2).astype(int)[1:-1]]
+    inside = np.flatnonzero(own & events.is_edr & np.isfinite(embeddings).all(axis=1))
+    chosen = inside[np.linspace(0, len(inside) - 1, QUERIES_PER_EVENT + 2).astype(int)[1:-1]]
     found: dict[str, list[float]] = {key: [] for key in REDUCE}
-    for seed in chosen:
-        order = candidates[np.argsort(-(embeddings[candidates] @ embeddings[seed]), kind="stable")]
-        edr = library.is_edr[order]
-        events = library.event[order]
-        for other in np.unique(library.event[library.is_edr & ~own]):
-            best = int(np.argmax(edr & (events == other)))
+    for query in chosen:
+        order = candidates[np.argsort(-(embeddings[candidates] @ embeddings[query]), kind="stable")]
+        edr = events.is_edr[order]
+        event_of = events.event[order]
+        for other in np.unique(events.event[events.is_edr & ~own]):
+            best = int(np.argmax(edr & (event_of == other)))
             found["best rank"].append(1 + best)
             found["false before"].append(int((~edr[:best]).sum()))
         found["of six"].append(float(edr[:6].mean()))
-        found["two of six"].append(float(len(set(events[:6][edr[:6]])) >= 2))
+        found["two of six"].append(float(len(set(event_of[:6][edr[:6]])) >= 2))
     return found
 
 
 def recipes() -> dict[str, DistributionRecipe]:
-    """One choice after another, each on top of the one before unless its name says otherwise."""
+    """Return recipes by name, each with one more choice than the one before unless its name says otherwise."""
     plain = DistributionRecipe(species="electron", speed_max=15000.0, floor=1e-30, ceiling=1e-25, bad_flags=0)
     field = dataclasses.replace(plain, planes=FIELD_PLANES, depth=2, floor=1e-29, ceiling=1e-24)
     flow = dataclasses.replace(field, subtract_velocity=True)
@@ -146,8 +133,8 @@ def recipes() -> dict[str, DistributionRecipe]:
     }
 
 
-def pca(images: np.ndarray, library: TrainingImages, components: int = 16) -> np.ndarray:
-    """Whitened principal components, of all samples without looking at the truth."""
+def pca(images: np.ndarray, components: int = 16) -> np.ndarray:
+    """Return whitened principal components of all samples, without labels."""
     from sklearn.decomposition import PCA
 
     flat = np.nan_to_num(images.reshape(len(images), -1))
@@ -155,20 +142,20 @@ def pca(images: np.ndarray, library: TrainingImages, components: int = 16) -> np
 
 
 def random_network(images: np.ndarray, seed: int) -> np.ndarray:
-    """A ResNet-18 with random weights."""
+    """Return embeddings of a ResNet-18 with random weights."""
     import torch
 
     from pyspedas_similarity.encoder.backbone import build_backbone
 
     torch.manual_seed(seed)
-    network = build_backbone("resnet18", images.shape[1]).train()  # batch statistics: it has no others
+    network = build_backbone("resnet18", images.shape[1]).train()  # uses batch statistics, as it has no others
     with torch.no_grad():
         batches = torch.split(torch.from_numpy(np.nan_to_num(images)), 256)
         return unit_length(np.concatenate([network(batch).numpy() for batch in batches]))
 
 
 def row(name: str, measures: dict[str, tuple[float, float, float]], seconds: float) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     rank, false = (f"{m:.0f} ({low:.0f}-{high:.0f})" for m, low, high in (measures[k] for k in list(REDUCE)[:2]))
     six, two = (f"{m:.2f} ({low:.2f}-{high:.2f})" for m, low, high in (measures[k] for k in list(REDUCE)[2:]))
     return f"{name:36s} {rank:18s} {false:18s} {six:18s} {two:18s} {seconds:5.1f} s"
@@ -183,7 +170,7 @@ def main() -> None:
     library = simulate(events)
     share = library.is_edr.mean()
     print(f"simulated events {events[0]} to {events[-1]}: {len(library.event)} electron distributions,", end=" ")
-    print(f"{library.is_edr.sum()} in a diffusion region ({share:.3f}); {SEEDS_PER_EVENT} seeds an event")
+    print(f"{library.is_edr.sum()} in a diffusion region ({share:.3f}); {QUERIES_PER_EVENT} queries an event")
     print(f"{'':36s} best of each other diffusion region:   of the six nearest:")
     print(f"{'':36s} rank               false before it    in diffusion regions, of two events at least")
     if chosen.table == "recipes":
@@ -201,7 +188,7 @@ def main() -> None:
         print(title)
         encoders = {
             "  pixels (the default encoder)": lambda i: fixed_encoder("pixels", "distribution").encode(i),
-            "  PCA, 16 whitened": lambda i: pca(i, library),
+            "  PCA, 16 whitened": pca,
             "  random ResNet-18, seed 0": lambda i: random_network(i, 0),
             "  random ResNet-18, seed 1": lambda i: random_network(i, 1),
             "  random ResNet-18, seed 2": lambda i: random_network(i, 2),

@@ -1,9 +1,9 @@
-"""Frames a second: reading files, and making images with each step of the recipe on and off.
+"""Frames per second: reading files, and making images with each step of the recipe on and off.
 
     python -m benchmarks.bench_frames                   simulated frames
     python -m benchmarks.bench_frames --real FOLDER     also reading, and images of the real frames, in FOLDER/asi
 
-Images are made on one core. The first image of a camera takes longer, where its matrix is made: that is told apart.
+Images are made on one core. The first image of a camera takes longer when it needs a matrix; that is a separate column.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import fastest
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.background import running_background
 from pyspedas_similarity.imaging.camera_geometry import View
@@ -47,18 +47,8 @@ STEPS = {
 }
 
 
-def best_of(work: Callable[[], object]) -> float:
-    """Least seconds of some tries."""
-    seconds = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
-
-
-def made_up_frames() -> np.ndarray:
-    """Smooth brightness with noise inside a disc, 256 x 256, uint16: their speed is that of real ones."""
+def synthetic_frames() -> np.ndarray:
+    """Return smooth brightness with noise inside a disc, 256 x 256, uint16; they take as long as real frames."""
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(0)
@@ -68,8 +58,8 @@ def made_up_frames() -> np.ndarray:
     return rng.poisson(np.tile(light, (FRAMES // 8 + 1, 1, 1))[:FRAMES]).clip(0, 65535).astype(np.uint16)
 
 
-def made_up_view() -> View:
-    """Where the pixels of a lens that shows the horizon at the frame's edge look."""
+def synthetic_view() -> View:
+    """Return the view of a lens with the horizon at the edge of the frame."""
     row, column = np.indices((256, 256)) - 127.5
     zenith = np.hypot(row, column) / 128 * 90
     azimuth = np.degrees(np.arctan2(column, -row)) % 360
@@ -77,24 +67,24 @@ def made_up_view() -> View:
 
 
 def reading(folder: Path) -> None:
-    """Frames a second of each reader."""
+    """Print frames per second of each reader."""
     cdf = folder / "asi/thg_l1_asf_gako_2011010617_v01.cdf"
     streams = sorted((folder / "asi").glob("*_gill_themis19_full.pgm.gz"))
     for name, read in (("CDF of gako", lambda: read_cdf(cdf)), ("streams of gill", lambda: read_stream(streams))):
         count = len(read().values)
-        print(f"reading {name:26s} {count / best_of(read):8.0f} frames/s ({count} frames)")
+        print(f"reading {name:26s} {count / fastest(read, REPEATS):8.0f} frames/s ({count} frames)")
     try:
         from asilib.asi.themis import _load_pgm
     except ImportError:
         print("asilib cannot be imported here: its loading is not measured")
         return
     count = sum(len(_load_pgm(path)[1]) for path in streams)
-    seconds = best_of(lambda: [_load_pgm(path) for path in streams])
+    seconds = fastest(lambda: [_load_pgm(path) for path in streams], REPEATS)
     print(f"reading streams of gill with asilib {count / seconds:8.0f} frames/s ({count} frames)")
 
 
 def steps(name: str, frames: np.ndarray, view: View) -> None:
-    """Frames a second for each step, and what it adds to the default."""
+    """Print frames per second for each step, and the difference to the default."""
     times = np.datetime64("2015-03-26T06:00:00", "ns") + np.arange(len(frames)) * np.timedelta64(3, "s")
     print(f"images of {len(frames)} {name} frames, {frames.shape[1]} x {frames.shape[2]} {frames.dtype}, one core")
     reference = None
@@ -115,7 +105,7 @@ def steps(name: str, frames: np.ndarray, view: View) -> None:
             level = None if background is None else background.at(times)
             return frame_images(frames, recipe, view, level, disc)
 
-        each = best_of(make) / len(frames)
+        each = fastest(make, REPEATS) / len(frames)
         reference = reference or each
         extra = f"{1e3 * (each - reference):+6.2f} ms" if title != "default" else ""
         print(f"{title:36s} {1 / each:6.0f} frames/s {1e3 * each:6.2f} ms a frame {extra:10s} once {first:5.2f} s")
@@ -127,14 +117,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, metavar="FOLDER")
     folder = parser.parse_args().real
-    view = made_up_view()
+    view = synthetic_view()
     if folder:
         reading(folder)
         with np.load(folder / "asi/thg_asf_fsmi_20150326_movie.npz", allow_pickle=False) as file:
             steps("real (fsmi)", file["frames"], view)
         streams = sorted((folder / "asi").glob("*_gill_themis19_full.pgm.gz"))
         steps("real (gill)", read_stream(streams).values, view)
-    steps("simulated", made_up_frames(), view)
+    steps("simulated", synthetic_frames(), view)
 
 
 if __name__ == "__main__":

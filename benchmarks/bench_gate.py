@@ -1,8 +1,8 @@
-"""How often the gate errs on simulated nights, and how long it takes.
+"""Errors and speed of the frame quality gate on simulated nights.
 
     python -m benchmarks.bench_gate [--real FOLDER]
 
-Thresholds were chosen on other nights (seeds below 700) and on the real files that --real adds. All but those is
+Thresholds were chosen on other nights (seeds below 700) and on the real files that --real adds. All other data are
 simulated.
 """
 
@@ -23,12 +23,12 @@ START = np.datetime64("2015-01-01", "ns")
 SEEDS, SITES = range(700, 706), ("gill", "snkq", "fsmi")
 DURATION_S, CADENCE_S = 3600.0, 30.0
 SPOILED = NightOptions(dropped=0.02, duplicate=0.02, saturated=0.02)
-# A structure counts as seen if this share of its light stands above 20 degrees.
+# A structure counts as seen if this share of its light is above 20 degrees elevation.
 SEEN = 0.3
 
 
 def sky_of(night: SimulatedNight) -> np.ndarray:
-    """What the aurora is to this station: 'aurora', 'low' where it is near the horizon or beyond, 'glow' or 'none'."""
+    """Return the kind of aurora at a station: 'aurora', 'low' (near or below the horizon), 'glow' or 'none'."""
     sky = np.where(night.visible > SEEN, "aurora", "low")
     return np.where(night.kind == "quiet", "none", np.where(night.kind == "glow", "glow", sky))
 

@@ -1,14 +1,14 @@
-"""Speed of encoders next to the published loop, in one run; which batch is best.
+"""Speed of encoders compared with the published loop, in one run, and the best batch size.
 
     python -m benchmarks.bench_inference speed [--output FILE]     every backbone, shape and precision
     python -m benchmarks.bench_inference shipped [--output FILE]   the encoders that come with the package
     python -m benchmarks.bench_inference batches [--output FILE]   images at once and threads
 
-The published loop is torchvision's ResNet-18, three channels of 256 px, eager, in batches of 64, for use and without
-gradients. Ours is `Encoder.encode` from images with NaN to embeddings of unit length, in a process of its own that
-never imports torch: its peak memory counts Python, the libraries, the encoder and the images. Networks have random
-weights and images are simulated. Each figure is the best of several tries. Beside time on the clock stands that of the
-processor, added over its cores: other work on the machine, which lengthens the first, hardly changes it.
+The published loop is torchvision's ResNet-18, three channels of 256 px, eager, in batches of 64, in evaluation mode and
+without gradients. Ours is `Encoder.encode` from images with NaN to unit embeddings, in a separate process that never
+imports torch; its peak memory includes Python, the libraries, the encoder and the images. Networks have random weights
+and images are simulated. Each figure is the best of several tries. In addition to clock time, processor time is given,
+summed over cores, which depends little on other work on the machine.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ import argparse
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.edr import make_edr
-from benchmarks.sky import Frames, simulate
+from benchmarks.data_sets.edr import make_edr
+from benchmarks.data_sets.sky import Frames, simulate
+from benchmarks.timing import rates, resident_kb
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.runtime import Encoder
@@ -41,14 +40,14 @@ from pyspedas_similarity.imaging.recipes import FrameRecipe
 BACKBONES = {"compact": "random_compact", "resnet18": "random"}
 PIXELS = (32, 64, 128)
 COUNTS = {"compact": 512, "resnet18": 64}
-"""Images in one try: enough for a second or so."""
+"""Images in one try: enough for about a second."""
 PUBLISHED_BATCH, PUBLISHED_PIXELS = 64, 256
 TRIES = 3
 TORCH = ("torch", "torchvision", "lightly")
 
 
 class Output:
-    """Lines to the screen, and to a file where one is asked for."""
+    """Function that prints a line, and writes it to a file if there is one."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -62,22 +61,10 @@ class Output:
                 file.write(line + "\n")
 
 
-def fastest(work: Callable[[], object], images: int, tries: int = TRIES) -> tuple[float, float]:
-    """Images a second by the clock and by the processor, the best of some tries after one to warm up."""
-    work()
-    clock, processor = [], []
-    for _ in range(tries):
-        start, busy = time.perf_counter(), time.process_time()
-        work()
-        clock.append(images / (time.perf_counter() - start))
-        processor.append(images / (time.process_time() - busy))
-    return max(clock), max(processor)
-
-
 def published() -> tuple[float, float]:
-    """The published loop, on as many threads as torch takes by itself or on one, whichever is the better.
+    """Return the speed of the published loop, on the default number of threads or one, whichever is faster.
 
-    Several threads wait for each other in loops, which beside other work costs the clock and the processor dearly.
+    Several threads spin while they wait for each other, which is slow next to other work.
     """
     import torch
     from torchvision.models import resnet18
@@ -89,33 +76,33 @@ def published() -> tuple[float, float]:
     with torch.no_grad():
         for threads in (default, 1):
             torch.set_num_threads(threads)
-            found.append(fastest(lambda: network(batch), PUBLISHED_BATCH))
+            found.append(rates(lambda: network(batch), PUBLISHED_BATCH, TRIES))
     torch.set_num_threads(default)
     return tuple(map(max, zip(*found, strict=True)))
 
 
 @cache
 def two_nights() -> Frames:
-    """Simulated, of two stations."""
+    """Simulate two nights at two stations."""
     return simulate(2, 180.0, 3.0, 128)
 
 
 def frames(pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Simulated frames of one night, and of another."""
+    """Return simulated frames of one night, and of another."""
     sky = two_nights()
     images = sky.images(FrameRecipe(pixels=pixels))
     return images[sky.night == 0], images[sky.night == 1]
 
 
 def distributions(pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Simulated electron distributions of one event, and of another."""
+    """Return simulated electron distributions of one event, and of another."""
     data = make_edr(events=2, duration_s=3.6)
     images = data.draw(replace(data.recipe, pixels=pixels))
     return images[data.group == data.group[0]], images[data.group != data.group[0]]
 
 
 def against_torch(encoder: Encoder, backbone: str, images: np.ndarray) -> float:
-    """Largest difference between embeddings of ONNX Runtime and of torch."""
+    """Return the largest difference between embeddings of ONNX Runtime and of torch."""
     import torch
     from safetensors.numpy import load
 
@@ -137,16 +124,16 @@ def encoders(backbone: str, channels: int, pixels: int) -> Iterator[tuple[str, E
 
 
 def in_process(folder: Path, count: int, batch: int = 0, threads: int = 0, spin: bool = False) -> dict[str, float]:
-    """What `alone` measures, in a process of its own; 0 for the default."""
+    """Run `alone` in a separate process; 0 for default settings."""
     settings = json.dumps({"folder": str(folder), "count": count, "batch": batch, "threads": threads, "spin": spin})
-    # Not the number of threads that some shells are set to.
+    # Without the number of threads that some shells set.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
     command = [sys.executable, "-m", "benchmarks.bench_inference", "alone", settings]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
 def alone(folder: str, count: int, batch: int, threads: int, spin: bool) -> dict[str, float]:
-    """Images a second and peak memory of this process, which must not know torch."""
+    """Return images per second and peak memory of this process, which must not import torch."""
     if threads or spin:
         _settings(threads, spin)
     encoder = load_encoder(folder)
@@ -154,21 +141,15 @@ def alone(folder: str, count: int, batch: int, threads: int, spin: bool) -> dict
     images = np.random.default_rng(0).random((count, card.channels, card.pixels, card.pixels), np.float32)
     images[:, :, :2] = np.nan
     options = {"batch": batch} if batch else {}
-    clock, processor = fastest(lambda: encoder.encode(images, **options), count)
+    clock, processor = rates(lambda: encoder.encode(images, **options), count, TRIES)
     found = [name for name in TORCH if name in sys.modules]
     if found:
         raise SystemExit(f"imported {', '.join(found)}")
-    return {"clock": clock, "processor": processor, "peak": peak_memory()}
-
-
-def peak_memory() -> float:
-    """Largest resident memory of this process so far, MB. getrusage would give the parent's where that was larger."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
+    return {"clock": clock, "processor": processor, "peak": resident_kb() / 1024}
 
 
 def _settings(threads: int, spin: bool) -> None:
-    """Let sessions that are opened from here on have other settings than the package gives them."""
+    """Change the settings of sessions opened from now on."""
     import onnxruntime
 
     def open_session(onnx: bytes, source: str) -> onnxruntime.InferenceSession:
@@ -181,22 +162,22 @@ def _settings(threads: int, spin: bool) -> None:
 
 
 def speed(say: Output) -> None:
-    """The table of backbones, shapes and precisions."""
+    """Print the table of backbones and shapes."""
     base = _first_line(say, "backbone")
     for backbone, channels, pixels in itertools.product(BACKBONES, (1, 4), PIXELS):
         if channels == 4 and pixels > 64:
-            continue  # no recipe of distributions is as large
+            continue  # no recipe of distributions is that large
         for precision, encoder, agreement in encoders(backbone, channels, pixels):
             with tempfile.TemporaryDirectory() as folder:
                 found = in_process(save_encoder(encoder, Path(folder) / "encoder"), COUNTS[backbone])
             say(f"{backbone:14s} {channels:2d} {pixels:4d} {precision:8s} {_numbers(found, base)}  {agreement}")
 
 
-def _first_line(say: Output, what: str) -> tuple[float, float]:
-    """Print the head of a table and the published loop, and give its images a second."""
+def _first_line(say: Output, column: str) -> tuple[float, float]:
+    """Print the head of a table and the published loop, and return its images per second."""
     base = published()
     say(f"{os.cpu_count()} cores. Images a second by clock and processor, times the published loop, peak memory (MB).")
-    say(f"{what:14s} {'ch':>2s} {'px':>4s} {'':8s} {'clock':>7s} {'proc.':>7s} {'x':>6s} {'x':>6s} {'MB':>5s}")
+    say(f"{column:14s} {'ch':>2s} {'px':>4s} {'':8s} {'clock':>7s} {'proc.':>7s} {'x':>6s} {'x':>6s} {'MB':>5s}")
     say(f"{'published':14s} {3:2d} {PUBLISHED_PIXELS:4d} {'eager':8s} {base[0]:7.1f} {base[1]:7.1f} {1:6.1f} {1:6.1f}")
     return base
 
@@ -208,7 +189,7 @@ def _numbers(found: dict[str, float], base: tuple[float, float]) -> str:
 
 
 def shipped(say: Output) -> None:
-    """The table of the encoders that come with the package."""
+    """Print the table of the encoders that come with the package."""
     base = _first_line(say, "encoder")
     for name in available():
         card = load_encoder(FOLDER / name).card
@@ -217,7 +198,7 @@ def shipped(say: Output) -> None:
 
 
 def batches(say: Output) -> None:
-    """The table of images at once, and of threads."""
+    """Print the table of batch sizes and threads."""
     say(f"{os.cpu_count()} cores, one channel, float32. Images a second by clock and processor, peak memory (MB).")
     say(f"{'backbone':9s} {'px':>4s} {'batch':>6s} {'threads':>21s} {'clock':>7s} {'proc.':>7s} {'MB':>5s}")
     default = (0, False)

@@ -1,11 +1,11 @@
-"""How long a page takes to be written and to open in headless Chromium, and how large it is.
+"""Time to write a report page and to open it in headless Chromium, and its size.
 
     python -m benchmarks.bench_report [--matches 1000 ...] [--out FOLDER]
 
 Synthetic frames (64 x 64, a bright band every ten samples, noise between) are searched and reported by `find_similar`
-and `report`, with all pictures, plots and the map. 'opened' is from the navigation to the load event, 'drawn' from
-asking for the page until it was painted, the way through the driver included; 'sorted' and 'filtered' from the click to
-the frame that shows it. Each is the median of five openings, each in a new browser.
+and `report`, with all pictures, plots and the map. 'opened' is the time from navigation to the load event, 'drawn'
+that from the request of the page until it is painted, including the driver; 'sorted' and 'filtered' those from the
+click to the next painted frame. Each is the median of five, each in a new browser.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OPENED = "const t = performance.timing; return t.loadEventEnd - t.navigationSta
 
 
 def searched(matches: int) -> list[str]:
-    """A search that finds as many intervals."""
+    """Run a search that finds `matches` intervals."""
     rng = np.random.default_rng(0)
     n = STEP * (matches + 1)
     frames = rng.integers(0, 400, (n, SIDE, SIDE)).astype(np.uint16)
@@ -42,7 +42,7 @@ def searched(matches: int) -> list[str]:
 
 
 def opening(path: Path) -> dict[str, float]:
-    """Milliseconds of one opening in a new browser."""
+    """Return the times in milliseconds of opening the page in a new browser."""
     with tempfile.TemporaryDirectory() as folder, browser.chromium(Path(folder)) as driver:
         driver.set_script_timeout(60)
         began = time.perf_counter()
@@ -58,7 +58,7 @@ def opening(path: Path) -> dict[str, float]:
 
 
 def timed_script(action: str) -> str:
-    """A script that does something and tells how long it took until it was seen."""
+    """Return a script that runs an action and returns the time until it is painted."""
     return (
         "const done = arguments[0], start = performance.now(); "
         f"{action}; requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));"

@@ -1,20 +1,21 @@
-"""Does judging refine a search? Average precision after rounds of ten answers from the truth, on simulated data.
+"""Average precision of a search after rounds of ten judgments from the truth, on simulated data.
 
-    python -m benchmarks.bench_review [--seeds 40] [--events 60] [--nights 24]
+    python -m benchmarks.bench_review [--queries 40] [--events 60] [--nights 24]
 
-For each seed the events (nights) are parted in two halves at random. One half is searched and judged as `sim.review`
-does it: intervals above a threshold that is lowered until there are enough, the ten best that were not judged yet, one
-answer each, from the truth at the best sample. Yes becomes a like, no an unlike, by three rules:
+For each query the events (nights) are split into two halves at random. One half is searched and judged as in
+`sim.review`: intervals above a threshold that is lowered until there are enough, the ten best that were not judged
+before, one answer each, from the truth at the best sample. Yes becomes a like, no an unlike, by three rules:
 
-nearest   the rule of find_similar, and so of review: the nearest like, less what something unlike is nearer
-likes     the same, with the answers yes alone
-probe     logistic regression on likes and unlikes, as in classify; nearest as long as nothing was answered no
+nearest   the rule of find_similar and review: the nearest like, minus the excess of a nearer unlike
+likes     the same, with the answers yes only
+probe     logistic regression on likes and unlikes, as in classify; nearest until there is an answer no
 
-Measured is the average precision of all samples of the other half, which nobody judged: the same samples after every
-round, and by every rule. 'yes' is how many of the last ten answers were yes: where it falls to nothing, the searched
-half has no more to give.
+The average precision is that of all samples of the other half, which was not judged: the same samples after every round
+and for every rule. 'yes' is the number of answers yes among the last ten; when it approaches 0, the searched half has
+no more matches.
 
-Intervals are 95 %, of a bootstrap over the seeds' events; 'change' is of the same seeds and halves, against no answer.
+Intervals are 95 %, from a bootstrap over the events of the queries; 'change' is relative to no answer, with the same
+queries and halves.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.edr import WITHOUT_REGION, images_of
-from benchmarks.labeled import CADENCE_MS, FRAMES
-from benchmarks.run import encoders_of, recipe_of
-from benchmarks.sky import simulate
+from benchmarks.data_sets.edr import WITHOUT_REGION, images_of
+from benchmarks.data_sets.labeled import CADENCE_MS, FRAMES
+from benchmarks.data_sets.sky import simulate
+from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.search.events import best_events, outside
@@ -43,7 +44,7 @@ RULES = ("nearest", "likes", "probe")
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Samples of many series: arrays of one value for each."""
+    """Samples of many series, one array element each."""
 
     times: np.ndarray
     series: np.ndarray
@@ -53,7 +54,7 @@ class Samples:
 
 
 def electrons(events: int, recipe: Recipe) -> tuple[Samples, np.ndarray]:
-    """Crossings of reconnection sites, one in five without a diffusion region; asked for is the region of the seed."""
+    """Return crossings of reconnection sites, one in five without a diffusion region, labeled by region."""
     images, times, label, group = [], [], [], []
     for number in range(events):
         has_region = number % WITHOUT_REGION != WITHOUT_REGION - 1
@@ -68,7 +69,7 @@ def electrons(events: int, recipe: Recipe) -> tuple[Samples, np.ndarray]:
 
 
 def nights(count: int, recipe: Recipe) -> tuple[Samples, np.ndarray]:
-    """Two stations, every kind of aurora that is seen well; all other frames can be found, and are wrong."""
+    """Return nights at two stations, labeled by clearly seen kind of aurora; all other frames are distractors."""
     sky = simulate(count, 1560.0, 15.0, 128, FIRST_NIGHT)
     label = np.where(sky.seen, sky.kind, "not seen")
     series = sky.night * 10 + np.unique(sky.station, return_inverse=True)[1]
@@ -86,7 +87,7 @@ def scores_of(embeddings: np.ndarray, likes: list[int], unlikes: list[int], rule
 
 
 def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tuple], pool: np.ndarray, n: int) -> list:
-    """The best intervals of all searched series that were not judged: (score, series, span, row of the peak)."""
+    """Return the best intervals of all searched series not yet judged: (score, series, span, row of the peak)."""
     found = []
     for series in np.unique(data.series[pool]):
         rows = np.flatnonzero(data.series == series)
@@ -94,8 +95,8 @@ def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tu
         if not np.isfinite(part).any():
             continue
         exclude = 2 * coherence_lag(part) * cadence(times)
-        seeds = [Span(data.times[row], data.times[row]) for row in likes if data.series[row] == series]
-        part = np.where(outside(times, seeds, exclude), part, np.nan)
+        queries = [Span(data.times[row], data.times[row]) for row in likes if data.series[row] == series]
+        part = np.where(outside(times, queries, exclude), part, np.nan)
         if not np.isfinite(part).any():
             continue
         hits, _ = best_events(times, part, default_threshold(scores[rows]), exclude, n + len(judged))
@@ -107,17 +108,19 @@ def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tu
 
 
 def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
-    """Of a ranking of samples; those without a score come last."""
+    """Return the average precision of a ranking; samples without a score are last."""
     order = np.argsort(-np.where(np.isfinite(scores), scores, -np.inf), kind="stable")
     hits = right[order]
     places = np.arange(1, len(hits) + 1)
     return float((hits * hits.cumsum() / places).sum() / hits.sum()) if hits.any() else np.nan
 
 
-def one_review(data: Samples, embeddings: np.ndarray, seed: int, pool: np.ndarray, rule: str) -> dict[str, list[float]]:
-    """Average precision after each round, and how many answers were yes."""
-    right = data.askable & (data.label == data.label[seed])
-    likes, unlikes, judged, kept, yes = [seed], [], [], [], []
+def one_review(
+    data: Samples, embeddings: np.ndarray, query: int, pool: np.ndarray, rule: str
+) -> dict[str, list[float]]:
+    """Return the average precision after each round, and the number of answers yes."""
+    right = data.askable & (data.label == data.label[query])
+    likes, unlikes, judged, kept, yes = [query], [], [], [], []
     for _ in range(ROUNDS):
         kept.append(scores_of(embeddings, likes, unlikes, rule))
         page = offered(data, kept[-1], likes, judged, pool, ANSWERS)
@@ -133,10 +136,10 @@ def one_review(data: Samples, embeddings: np.ndarray, seed: int, pool: np.ndarra
 
 
 def drawn(data: Samples, count: int) -> list[tuple[int, np.ndarray]]:
-    """Seeds, of each group and label in turn, each with the half of the groups that is searched."""
+    """Return queries, of each group and label in turn, each with the half of the groups that is searched."""
     rng = np.random.default_rng(0)
     pairs = sorted({(str(data.label[row]), int(data.group[row])) for row in np.flatnonzero(data.askable)})
-    # What is asked for has to be in the other half as well.
+    # The label of the query must be in the other half as well.
     common = [pair for pair in pairs if sum(pair[0] == other[0] for other in pairs) >= 4]
     found = []
     for label, group in [common[i] for i in rng.permutation(len(common))][:count]:
@@ -149,7 +152,7 @@ def drawn(data: Samples, count: int) -> list[tuple[int, np.ndarray]]:
 
 
 def interval(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
-    """Of the mean over seeds, groups drawn together."""
+    """Return the interval of the mean over queries, resampled by group."""
     rng = np.random.default_rng(1)
     names, which = np.unique(group, return_inverse=True)
     weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), BOOTSTRAPS)
@@ -158,13 +161,16 @@ def interval(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def table(name: str, encoder: str, data: Samples, embeddings: np.ndarray, seeds: list[tuple[int, np.ndarray]]) -> None:
+def print_table(
+    name: str, encoder: str, data: Samples, embeddings: np.ndarray, queries: list[tuple[int, np.ndarray]]
+) -> None:
+    """Print the table of one data set and encoder."""
     print(f"\n{name}, encoder {encoder}: {len(data.times)} samples of {len(np.unique(data.series))} series, ", end="")
-    print(f"{len(seeds)} seeds of {len({int(data.group[seed]) for seed, _ in seeds})} events")
+    print(f"{len(queries)} queries of {len({int(data.group[query]) for query, _ in queries})} events")
     print("rule     answers  precision  95 %           change  95 %           yes")
-    group = np.array([data.group[seed] for seed, _ in seeds])
+    group = np.array([data.group[query] for query, _ in queries])
     for rule in RULES:
-        found = [one_review(data, embeddings, seed, pool, rule) for seed, pool in seeds]
+        found = [one_review(data, embeddings, query, pool, rule) for query, pool in queries]
         values = np.array([one["precision"] for one in found])
         for done in range(ROUNDS + 1):
             now, change = values[:, done], values[:, done] - values[:, 0]
@@ -179,7 +185,7 @@ def table(name: str, encoder: str, data: Samples, embeddings: np.ndarray, seeds:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--events", type=int, default=60)
     parser.add_argument("--nights", type=int, default=24)
     chosen = parser.parse_args()
@@ -194,7 +200,7 @@ def main() -> None:
                 continue
             data, images = make(recipe)
             embeddings = next(iter(encoders_of(encoder, images, recipe, 1))).encode(images)
-            table(name, encoder, data, embeddings, drawn(data, chosen.seeds))
+            print_table(name, encoder, data, embeddings, drawn(data, chosen.queries))
 
 
 if __name__ == "__main__":

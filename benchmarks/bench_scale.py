@@ -1,10 +1,10 @@
-"""How an archive grows: size and time at several numbers of rows, the law that fits them, and what it says of 10^9.
+"""Growth of an archive: size and time at several numbers of rows, a fitted power law, and its extrapolation to 10^9.
 
     python -m benchmarks.bench_scale --rows 100000 300000 1000000 3000000
 
 The vectors are synthetic (`walk` of bench_archive.py). One archive grows; at each size small files are joined, the
-index is built anew and all is measured. The law is n to a power, a straight line through the logarithms; how far the
-measured points lie off it is told. What is said of sizes beyond the measured ones is this law, not a measurement.
+index is built again and all is measured. The law is n to a power, a straight line through the logarithms; the largest
+deviation of a measured point is printed. Values beyond the measured sizes are this law, not a measurement.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from pyspedas_similarity.archive.rows import make_rows
 
 START, STEP, BATCH, K = np.datetime64("2015-01-01", "ns"), np.timedelta64(3, "s"), 20_000, 10
 SIZES = (10**8, 10**9)
-# Assumptions of the plan: what one machine serves, cameras, frames of ten hours of night.
+# Assumptions of the plan: rows on one machine, number of cameras, frames in ten hours of night.
 PARTITION, STATIONS, FRAMES_A_NIGHT = 10**8, 20, 12_000
-# What is measured, its unit, and whether it grows with the rows: a size per row does not.
+# Quantities with units, and whether they grow with the number of rows.
 MEASURES = {
     "adding, rows a second": True,
     "bytes a row, rows": False,
@@ -44,24 +44,24 @@ MEASURES = {
 }
 
 
-def grown(folder: Path, rows: list[int], dimension: int) -> dict[str, list[float]]:
-    """Measure one archive at each of these sizes."""
+def measure_growth(folder: Path, rows: list[int], dimension: int) -> dict[str, list[float]]:
+    """Measure one archive at each number of rows."""
     found: dict[str, list[float]] = {name: [] for name in MEASURES}
     truth = bench_archive.vectors("walk", max(rows), dimension)
     archive = Archive(folder)
     store = archive.begin(Identity("frame", "synthetic", "synthetic", dimension))
-    there = 0
+    filled = 0
     for size in rows:
-        measured = filled(store, truth, there, size) | tidied(folder, size) | searched(folder, truth[:size])
+        measured = fill(store, truth, filled, size) | tidy(folder, size) | search(folder, truth[:size])
         for name, value in measured.items():
             found[name].append(value)
-        there = size
-        print(f"{size:,} rows are measured", file=sys.stderr, flush=True)
+        filled = size
+        print(f"{size:,} rows measured", file=sys.stderr, flush=True)
     return found
 
 
-def filled(store: object, truth: np.ndarray, first: int, last: int) -> dict[str, float]:
-    """Append rows up to a size."""
+def fill(store: object, truth: np.ndarray, first: int, last: int) -> dict[str, float]:
+    """Append rows up to a number."""
     began = time.perf_counter()
     for begin in range(first, last, BATCH):
         rows = slice(begin, min(begin + BATCH, last))
@@ -70,8 +70,8 @@ def filled(store: object, truth: np.ndarray, first: int, last: int) -> dict[str,
     return {"adding, rows a second": (last - first) / (time.perf_counter() - began)}
 
 
-def tidied(folder: Path, size: int) -> dict[str, float]:
-    """Join files, give up old versions, build the index."""
+def tidy(folder: Path, size: int) -> dict[str, float]:
+    """Join files, delete old versions, build the index."""
     archive = Archive(folder)
     began = time.perf_counter()
     archive.compact(keep=1)
@@ -91,8 +91,8 @@ def tidied(folder: Path, size: int) -> dict[str, float]:
     }
 
 
-def searched(folder: Path, truth: np.ndarray) -> dict[str, float]:
-    """What searches cost, with the vectors on the disk and in memory."""
+def search(folder: Path, truth: np.ndarray) -> dict[str, float]:
+    """Measure searches with the vectors on disk and in memory."""
     queries = truth[np.random.default_rng(1).choice(len(truth), 50)]
     began = time.perf_counter()
     index = Archive(folder, memory=0).index()
@@ -116,14 +116,14 @@ def searched(folder: Path, truth: np.ndarray) -> dict[str, float]:
 
 
 def _bytes_of(index: object) -> int:
-    """Of all arrays that an index keeps while the vectors stay on the disk."""
+    """Return the bytes of all arrays that an index keeps in memory while the vectors are on disk."""
     heads = [value for value in vars(index._heads).values() if isinstance(value, np.ndarray)]
     series = [array for one in index.series for array in (one.start, one.end, one.quality)]
     return sum(array.nbytes for array in (*heads, *series, index._stored, index._position))
 
 
-def told(rows: list[int], found: dict[str, list[float]]) -> None:
-    """Print what was measured, the law and what it says."""
+def print_growth(rows: list[int], found: dict[str, list[float]]) -> None:
+    """Print the measurements, the fitted law and its extrapolation."""
     ahead = [f"{size:.0e}".replace("e+0", "e") for size in SIZES]
     print(
         f"\n{'':50s}"
@@ -141,14 +141,14 @@ def told(rows: list[int], found: dict[str, list[float]]) -> None:
             x, y = np.log(np.array(rows)[known]), np.log(values[known])
             power, height = np.polyfit(x, y, 1)
             off = np.exp(np.abs(y - power * x - height).max()) - 1
-            said = [np.exp(height + power * np.log(size)) for size in SIZES]
-            print(f"{line}   n^{power:.2f}    {off:7.0%}" + "".join(f"{value:12.3g}" for value in said))
+            predicted = [np.exp(height + power * np.log(size)) for size in SIZES]
+            print(f"{line}   n^{power:.2f}    {off:7.0%}" + "".join(f"{value:12.3g}" for value in predicted))
         else:
             print(f"{line}   too few points")
 
 
-def planned(found: dict[str, list[float]], price: float) -> None:
-    """Print what 10^9 rows take, in partitions that one machine serves, and what a night adds."""
+def print_plan(found: dict[str, list[float]], price: float) -> None:
+    """Print the resources for 10^9 rows in partitions, and for one more night."""
     size = found["bytes a row, rows"][-1] + found["bytes a row, index"][-1]
     night, commits = STATIONS * FRAMES_A_NIGHT, STATIONS * FRAMES_A_NIGHT / 4096
     adding = found["adding, rows a second"][-1]
@@ -172,16 +172,16 @@ def main() -> None:
     print(f"synthetic vectors of {chosen.dimension} numbers (walk), one thread for products, {os.cpu_count()} cores")
     folder = Path(tempfile.mkdtemp(prefix="bench-scale-"))
     try:
-        found = grown(folder / "archive", rows, chosen.dimension)
-        told(rows, found)
-        planned(found, chosen.price)
+        found = measure_growth(folder / "archive", rows, chosen.dimension)
+        print_growth(rows, found)
+        print_plan(found, chosen.price)
     finally:
         shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        if os.environ.get(name) != "1":  # has to be there before numpy is imported
+        if os.environ.get(name) != "1":  # must be set before numpy is imported
             os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
             os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_scale", *sys.argv[1:]])
     main()

@@ -1,9 +1,9 @@
-"""Pictures of all-sky frames, to be looked at.
+"""Pictures of all-sky frames.
 
     python -m benchmarks.gallery_allsky FOLDER                  simulated: kinds and conditions, keogram and score
     python -m benchmarks.gallery_allsky FOLDER --real DATA      the three real states before and after each step
 
-The simulated ones are those of docs/images. Real ones stay out of the repository.
+Simulated ones are those of docs/images. Real ones are not part of the repository.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ STEPS = {
 
 
 def kinds_and_conditions() -> dict[str, np.ndarray]:
-    """A simulated frame of each kind under a clear sky, and of each condition with an arc or a quiet sky."""
+    """Return a simulated frame of each kind under a clear sky, and of each condition without aurora."""
     shown = {}
-    for kind in [one for one in LENGTH_S if one != "quiet"]:
+    for kind in [name for name in LENGTH_S if name != "quiet"]:
         options = NightOptions((kind,), conditions=("clear",))
         night = allsky.simulate_nights(START, 90.0, 7, ("fsmi",), cadence_s=30.0, options=options)["fsmi"]
         shown[kind.replace("_", " ")] = night.frames[2]
@@ -55,7 +55,7 @@ def kinds_and_conditions() -> dict[str, np.ndarray]:
 
 
 def draw_sheet(path: Path, shown: Mapping[str, np.ndarray], columns: int, title: str) -> None:
-    """Frames side by side, stretched from percentile 1 to 99.7."""
+    """Draw frames side by side, scaled from percentile 1 to 99.7."""
     rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, 2.5 * rows), squeeze=False)
     for axis in axes.flat:
@@ -71,20 +71,20 @@ def draw_sheet(path: Path, shown: Mapping[str, np.ndarray], columns: int, title:
 
 
 def keogram_and_score(path: Path) -> None:
-    """A simulated night above Fort Smith: what docs/allsky.rst shows."""
+    """Draw a simulated night above Fort Smith, as in docs/allsky.rst."""
     names = allsky.load(["2020-01-02/06:00", "2020-01-02/06:12"], probe=["fsmi", "fsim"], seed=4)
     flag, activity = sim.frame_quality(names[0])
     usable = (pyspedas.get_data(flag).y == 0) & (pyspedas.get_data(activity).y >= 1)
-    seed = pyspedas.get_data(names[0], dt=True).times[np.flatnonzero(usable)[10]]
-    found = sim.find_similar(names, like=seed, k=3, active_only=True)
+    query = pyspedas.get_data(names[0], dt=True).times[np.flatnonzero(usable)[10]]
+    found = sim.find_similar(names, like=query, k=3, active_only=True)
     shown = [*sim.keogram(names[0], height_km=110), flag, activity, *found[:2]]
-    pyspedas.timebar(str(seed), color="red")
+    pyspedas.timebar(str(query), color="red")
     pyspedas.tplot_options("title", "simulated night above Fort Smith")
     pyspedas.tplot(shown, save_png=str(path.with_suffix("")), display=False, xsize=9, ysize=8)
 
 
 def real_states(folder: Path, data: Path) -> None:
-    """Each step for a frame of each of the three real states."""
+    """Draw each step for a frame of each of the three real states."""
     cdf = read_cdf(data / "asi/thg_l1_asf_gako_2011010617_v01.cdf")
     sky = read_skymap(data / "asi/themis_skymap_gako_20110305.sav").turned()
     clear = Variable(cdf.name, cdf.times, cdf.values, attributes={**cdf.attributes, "skymap": sky})
@@ -96,7 +96,7 @@ def real_states(folder: Path, data: Path) -> None:
 
 
 def steps(variable: Variable, row: int) -> dict[str, np.ndarray]:
-    """One frame after each step that its variable allows."""
+    """Return one frame after each step that its variable allows."""
     shown = {}
     frames, view = sources.north_up(variable)
     for title, recipe in STEPS.items():

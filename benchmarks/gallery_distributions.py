@@ -1,4 +1,4 @@
-"""Draw every simulated plasma state, and three of the real bow shock, in all planes.
+"""Pictures of every simulated plasma state, and of three states of the real bow shock, in all planes.
 
 python -m benchmarks.gallery_distributions FOLDER [--real DATA]
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyspedas_similarity.imaging.axes import at_times
+from benchmarks.data_sets.edr import distributions_of
 from pyspedas_similarity.imaging.distributions import distribution_images
 from pyspedas_similarity.imaging.plasma import Distributions, distributions
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS, INSTRUMENTS
-from pyspedas_similarity.simulate.fpi import SimulatedPass, simulate_event
+from pyspedas_similarity.simulate.fpi import simulate_event
 
 EVENTS = range(6)
 SHOCK = "mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"
@@ -27,29 +27,21 @@ IONS = DistributionRecipe(
 )  # fmt: skip
 
 
-def measured(one: SimulatedPass) -> Distributions:
-    """A simulated pass as the imager takes it."""
-    field = at_times(one.field[:, :3], one.field_times, one.times, np.timedelta64(1, "s"))
-    return distributions(
-        one.distribution, one.azimuth, one.polar, one.energy_ev, one.species, field=field, velocity=one.velocity
-    )
-
-
 def states(species: str) -> dict[str, Distributions]:
-    """The middle sample of the longest stay in each state, over some events."""
+    """Return the middle sample of the longest stay in each state, over some events."""
     longest: dict[str, tuple[int, Distributions]] = {}
     for seed in EVENTS:
-        one = simulate_event(seed=seed, species=species, duration_s=12.0)
-        borders = np.flatnonzero(one.region[1:] != one.region[:-1]) + 1
-        for run in np.split(np.arange(len(one.region)), borders):
-            state, middle = str(one.region[run[0]]), run[len(run) // 2]
+        event = simulate_event(seed=seed, species=species, duration_s=12.0)
+        borders = np.flatnonzero(event.region[1:] != event.region[:-1]) + 1
+        for run in np.split(np.arange(len(event.region)), borders):
+            state, middle = str(event.region[run[0]]), run[len(run) // 2]
             if len(run) > longest.get(state, (0, None))[0]:
-                longest[state] = len(run), measured(one).part(np.array([middle]))
+                longest[state] = len(run), distributions_of(event).part(np.array([middle]))
     return {state: part for state, (_, part) in sorted(longest.items())}
 
 
 def real_states(folder: Path) -> dict[str, Distributions]:
-    """Upstream, ramp and downstream of the bow shock."""
+    """Return samples upstream, in the ramp and downstream of the bow shock."""
     import cdflib
 
     with cdflib.CDF(folder / SHOCK) as cdf:
@@ -59,7 +51,7 @@ def real_states(folder: Path) -> dict[str, Distributions]:
 
 
 def draw(parts: dict[str, Distributions], recipe: DistributionRecipe, title: str, path: Path) -> None:
-    """One column for each state, one row for each plane."""
+    """Draw one column for each state, one row for each plane."""
     rows = [*recipe.planes, *(["agyrotropy"] if recipe.agyrotropy else [])]
     figure = Figure(figsize=(1.7 * len(parts) + 0.8, 1.75 * len(rows) + 0.8), layout="constrained")
     panels = figure.subplots(len(rows), len(parts), squeeze=False)

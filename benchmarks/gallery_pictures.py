@@ -1,8 +1,8 @@
-"""Draw every picture of `pyspedas_similarity.results.figures` from simulated data, to be looked at.
+"""Draw every kind of figure of the package from simulated data.
 
     python -m benchmarks.gallery_pictures FOLDER [--only NAME ...]
 
-The small ones are those of docs/images; numbers that the pages tell are printed. All of it is simulated.
+Small ones are those of docs/images; numbers in the documentation are printed. All data are simulated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NIGHT = ["2020-01-02/06:00:00", "2020-01-02/06:40:00"]
 
 
 def middle_of_first(name: str, kind: str, key: str = "region") -> np.datetime64:
-    """The middle of the first stay in a state, of which the simulation knows."""
+    """Return the middle of the first stay in a state, from the simulated truth."""
     state = np.array(pyspedas.get_data(name, metadata=True)["simulated"][key]) == kind
     first = int(np.argmax(state))
     after = np.flatnonzero(~state[first:])
@@ -38,7 +38,7 @@ def middle_of_first(name: str, kind: str, key: str = "region") -> np.datetime64:
 
 
 def ions(folder: Path) -> None:
-    """Jets in a pass along the magnetopause."""
+    """Draw jets in a pass along the magnetopause."""
     names = fpi.load(trange=PASS, seed=3)
     found = sim.find_similar(names[0], like=middle_of_first(names[0], "jet"), k=12, errors="raise")
     title = "Simulated ions: a jet and its matches"
@@ -58,7 +58,7 @@ def ions(folder: Path) -> None:
 
 
 def electrons(folder: Path) -> None:
-    """Crescents at a reconnection site, in the axes of the field."""
+    """Draw crescents at a reconnection site, in the axes of the field."""
     names = fpi.load_electrons(trange=SITE, seed=2)
     kinds = sorted(set(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"]))
     print("electron states:", ", ".join(kinds))
@@ -69,20 +69,20 @@ def electrons(folder: Path) -> None:
 
 
 def cameras(folder: Path) -> None:
-    """A streamer in a night above one camera."""
+    """Draw a streamer in a night above one camera."""
     names = allsky.load(NIGHT, probe=["fsmi"], seed=4)
     kinds = pyspedas.get_data(names[0], metadata=True)["simulated"]["kind"]
     kind = "streamer" if "streamer" in kinds else next(one for one in kinds if one != "quiet")
-    seed = middle_of_first(names[0], kind, "kind")
-    found = sim.find_similar(names[0], like=seed, k=7, errors="raise")
+    query = middle_of_first(names[0], kind, "kind")
+    found = sim.find_similar(names[0], like=query, k=7, errors="raise")
     sim.plot_matches(found, folder / "matches_frames.png", title=f"Simulated frames: {kind}", errors="raise")
     path = folder / "simulated_keogram_score.png"
-    sim.plot_keogram(found, path, height_km=110, title=f"Simulated night, seed: {kind}", dpi=85, errors="raise")
+    sim.plot_keogram(found, path, height_km=110, title=f"Simulated night, query: {kind}", dpi=85, errors="raise")
     sim.what_drove(found, path=folder / "drove_frames.png", errors="raise")
 
 
 def archive(folder: Path) -> None:
-    """Two passes in an archive."""
+    """Draw an archive of a pass."""
     with tempfile.TemporaryDirectory() as place:
         kept = sim.open_archive(place)
         names = fpi.load(trange=PASS, seed=3)
@@ -98,7 +98,7 @@ def archive(folder: Path) -> None:
 
 
 def runs(inside: np.ndarray) -> list[np.ndarray]:
-    """Rows of each stretch that is inside."""
+    """Return the rows of each stretch that is inside."""
     rows = np.flatnonzero(inside)
     return np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
 

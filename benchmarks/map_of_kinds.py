@@ -3,8 +3,8 @@
     python -m benchmarks.map_of_kinds [--encoder NAME|FOLDER ...] [--method umap|pca] [--out FOLDER]
 
 For each: the share of the 10 nearest samples of other nights or events that are of the same kind, in the embedding and
-in the map, and the trustworthiness of the map (Venna & Kaski 2001, by scikit-learn): 1 where the map puts nobody near
-who is not near in the embedding. All of it is simulated.
+in the map, and the trustworthiness of the map (Venna & Kaski 2001, by scikit-learn), which is 1 if all neighbors in the
+map are neighbors in the embedding. All data are simulated.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.manifold import trustworthiness
 
-from benchmarks.labeled import LabeledSet, electrons, nights
-from benchmarks.run import encoders_of, recipe_of
+from benchmarks.data_sets.labeled import LabeledSet, electrons, nights
+from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.plotting.embedding_map import EmbeddingMap, embedding_map
 
@@ -31,7 +31,7 @@ _MARKERS = "osD^vP*X<"
 
 
 def share_of_kind(places: np.ndarray, kind: np.ndarray, group: np.ndarray) -> float:
-    """Of the nearest of other groups, how many share the kind."""
+    """Return the share of the nearest samples of other groups that are of the same kind."""
     distance = ((places[:, None] - places) ** 2).sum(axis=2)
     distance[group[:, None] == group] = np.inf
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEAREST]
@@ -70,13 +70,13 @@ def plot_embedding_map(
     found : EmbeddingMap
     kind : numpy.ndarray of str, shape (n,)
     path : str or pathlib.Path, optional
-        Picture to write; its ending gives the format.
+        Image file to write; its suffix sets the format.
     title : str
 
     Raises
     ------
     ArgumentError
-        There is not one kind for each place.
+        If there is not one kind for each place.
     """
     from matplotlib.figure import Figure
 
@@ -89,7 +89,7 @@ def plot_embedding_map(
     names, counts = np.unique(kind, return_counts=True)
     for number, name in enumerate(names):
         color = _COLORS[number % len(_COLORS)]
-        # Every color comes with other markers the second time.
+        # A color that is used again has another marker.
         marker = _MARKERS[(number + number // len(_COLORS)) % len(_MARKERS)]
         at = found.places[kind == name]
         style = {"color": color, "marker": marker, "linewidths": 0, "alpha": 0.75}

@@ -3,11 +3,11 @@
     python -m benchmarks.paper_recipe --data FOLDER --out paper [--pixels 256] [--most N] [--only edr movie]
     python -m benchmarks retrieval --data FOLDER --encoders paper pixels hog
 
-It writes paper/DATASET/seedN, and the benchmark takes for each data set what was trained on it. SimSiam with ResNet-18
+It writes paper/DATASET/seedN; the benchmark uses for each data set the encoder trained on it. SimSiam with ResNet-18
 on three equal channels of 256 px, lightly's views with crops down to 0.3, both flips 0.7 and blur 0.7, SGD at
-0.05 * 64 / 256 with momentum 0.57 and weight decay 5e-4, batches of 64, ten epochs. As in the paper the images that are
-searched are also those that it is trained on, without labels. In full it takes days on a small machine: --pixels and
---most make it shorter, and the card lists every departure.
+0.05 * 64 / 256 with momentum 0.57 and weight decay 5e-4, batches of 64, ten epochs. As in the paper, it is trained
+on the images that are searched, without labels. In full it takes days on a small machine: --pixels and --most reduce
+that, and the card lists every departure.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.run import DATASETS, Plan, make
-from benchmarks.tasks import DataSet, LeftOut, spread
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, thin
+from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
 from pyspedas_similarity.encoder.foreign import import_onnx
 from pyspedas_similarity.encoder.monitor import collapse_report
 from pyspedas_similarity.encoder.resizing import resizing
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 PAPER_PIXELS = 256
-# Of ImageNet, what lightly's transform takes off and divides by.
+# Mean and standard deviation of ImageNet, as used by lightly's transform.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIPPED = (0.001, 0.999)
 WIDTHS = (512, 512, 128)
-"""Of the projection's layers and of the prediction's bottleneck: those of lightly's own example of SimSiam."""
+"""Widths of the projection's layers and of the prediction's bottleneck, from lightly's example of SimSiam."""
 
 
 @dataclass(frozen=True)
 class PaperPlan:
-    """What is published, but for `pixels`, `most` and `seed`."""
+    """Published settings, except `pixels`, `most` and `seed`."""
 
     pixels: int = PAPER_PIXELS
     most: int | None = None
@@ -62,7 +62,7 @@ class PaperPlan:
 
 
 def mosaic(channels: int) -> tuple[int, int]:
-    """Rows and columns of the picture of a sample: its channels side by side, as near to a square as they come."""
+    """Return rows and columns of channels in the picture of a sample, as close to a square as possible."""
     rows = int(np.sqrt(channels))
     while channels % rows:
         rows -= 1
@@ -70,14 +70,14 @@ def mosaic(channels: int) -> tuple[int, int]:
 
 
 def contrast(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values of each channel (channels, 1, 1) that become black and white: all but a thousandth at both ends."""
+    """Return black and white levels of each channel (channels, 1, 1): all but a thousandth at both ends."""
     values = fill(images)[0].swapaxes(0, 1).reshape(images.shape[1], -1)
     low, high = np.quantile(values, CLIPPED, axis=1)
     return low.reshape(-1, 1, 1).astype(np.float32), high.reshape(-1, 1, 1).astype(np.float32)
 
 
 def pictures(images: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """One gray picture a sample, (n, rows, columns) uint8, as an image file would hold it."""
+    """Return one gray picture per sample, (n, rows, columns) uint8, as in an image file."""
     n, channels, pixels, _ = images.shape
     rows, columns = mosaic(channels)
     scaled = np.clip((fill(images)[0] - low) / (high - low), 0, 1)
@@ -86,7 +86,7 @@ def pictures(images: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarra
 
 
 def views_of(plan: PaperPlan) -> SimSiamTransform:
-    """The published views; what is not published is lightly's default."""
+    """Return the published views, with lightly's defaults for unpublished settings."""
     from lightly.transforms import SimSiamTransform
 
     scale = plan.pixels / PAPER_PIXELS
@@ -96,12 +96,12 @@ def views_of(plan: PaperPlan) -> SimSiamTransform:
         hf_prob=plan.flips,
         vf_prob=plan.flips,
         gaussian_blur=plan.blur,
-        sigmas=(0.1 * scale, 2.0 * scale),  # of the default's share of the picture
+        sigmas=(0.1 * scale, 2.0 * scale),  # the default's share of the picture
     )
 
 
 def trained(drawn: np.ndarray, plan: PaperPlan) -> tuple[nn.Module, list[float]]:
-    """The backbone, and the mean loss of each epoch; `drawn` as `pictures` gives them."""
+    """Train on the result of `pictures`; return the backbone, and the mean loss of each epoch."""
     import torch
     from lightly.loss import NegativeCosineSimilarity
     from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
@@ -134,7 +134,7 @@ def trained(drawn: np.ndarray, plan: PaperPlan) -> tuple[nn.Module, list[float]]
 
 
 def whole(backbone: nn.Module, side: int, limits: tuple[np.ndarray, np.ndarray], pixels: int) -> nn.Module:
-    """From images of a recipe (n, channels, side, side) to features: what `pictures` and lightly's views do to them."""
+    """Return a network from images (n, channels, side, side) to features, with the steps of `pictures` and lightly."""
     import torch
 
     rows, columns = mosaic(len(limits[0]))
@@ -164,7 +164,7 @@ def whole(backbone: nn.Module, side: int, limits: tuple[np.ndarray, np.ndarray],
 
 
 def exported(network: nn.Module, recipe: Recipe) -> Encoder:
-    """The network as an encoder of the recipe's images."""
+    """Return the network as an encoder of images of the recipe."""
     import torch
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -183,7 +183,7 @@ def exported(network: nn.Module, recipe: Recipe) -> Encoder:
 
 
 def departures(plan: PaperPlan, n: int, channels: int) -> list[str]:
-    """What is otherwise than in the paper, or not known of it."""
+    """Return the differences from the paper, and what the paper does not give."""
     steps = plan.epochs * (min(n, plan.most or n) // plan.batch)
     found = [
         f"It made {steps} steps; the paper about 550, ten epochs of more than 3,500 images.",
@@ -201,8 +201,8 @@ def departures(plan: PaperPlan, n: int, channels: int) -> list[str]:
 
 
 def paper_encoder(images: np.ndarray, recipe: Recipe, plan: PaperPlan, data: str) -> Encoder:
-    """Train on images (n, channels, pixels, pixels) as the paper did, and say in the card what was otherwise."""
-    chosen = images if plan.most is None else images[spread(np.arange(len(images)), plan.most)]
+    """Train on images (n, channels, pixels, pixels) as in the paper, with a card that lists differences."""
+    chosen = images if plan.most is None else images[thin(np.arange(len(images)), plan.most)]
     limits = contrast(chosen)
     network, losses = trained(pictures(chosen, *limits), plan)
     encoder = exported(whole(network, recipe.shape[1], limits, plan.pixels), recipe)
@@ -227,9 +227,9 @@ def paper_encoder(images: np.ndarray, recipe: Recipe, plan: PaperPlan, data: str
 
 
 def write(data: DataSet, images: np.ndarray, plan: PaperPlan, folder: Path) -> None:
-    """Train with one seed and save, unless it is there."""
+    """Train with one seed and save, unless the folder exists."""
     if (folder / CARD).is_file():
-        print(f"{folder}: is there already", flush=True)
+        print(f"{folder}: exists already", flush=True)
         return
     began = time.perf_counter()
     encoder = paper_encoder(images, data.recipe, plan, data.title)
@@ -255,20 +255,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=PaperPlan.epochs)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--projected", action="store_true", help="also for the projected frames of nights")
-    parser.add_argument("--quick", action="store_true", help="the small simulated sets of bench --quick")
+    parser.add_argument("--quick", action="store_true", help="the small simulated sets of retrieval --quick")
     choice = parser.parse_args()
     import torch
 
     torch.set_num_threads(choice.threads)
     for name in choice.only:
         try:
-            for data in make(name, Plan(quick=choice.quick, data=choice.data)):
+            for data in make_data_sets(name, Plan(quick=choice.quick, data=choice.data)):
                 if data.name == name or choice.projected:
                     images = data.draw(data.recipe)
                     for seed in range(choice.seeds):
                         plan = PaperPlan(choice.pixels, choice.most, seed, choice.epochs)
                         write(data, images, plan, choice.out / data.name / f"seed{seed}")
-        except LeftOut as reason:
+        except DataUnavailable as reason:
             print(f"{name}: left out, {reason}")
 
 

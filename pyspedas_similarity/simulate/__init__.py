@@ -1,5 +1,5 @@
-"""Simulated instruments: `fpi` (particles at the magnetopause), `allsky` (a camera's night).
+"""Simulated instruments: `fpi` (particles at the magnetopause) and `allsky` (camera frames of a night).
 
-Each has a pure function that returns a frozen dataclass of arrays with the truth in it, and a pyspedas-style ``load``
-that stores what the real loader would store, under names that begin with ``simulated``.
+Each has pure functions that return a frozen dataclass of arrays, including the truth, and a ``load`` function like
+those of pyspedas that stores the same tplot variables as the real loader, with names that start with ``simulated``.
 """

@@ -1,4 +1,4 @@
-"""Simulated nights of THEMIS-like all-sky cameras at several stations that see the same aurora.
+"""Simulated nights of THEMIS-like all-sky cameras at several stations under the same aurora.
 
 Aurora lies on shells about 110 km high, in km east and north of the middle of the stations; each pixel of each camera
 sees the sum of the shells where its line of sight meets them. Clouds, Moon and twilight are separate at each station.
@@ -22,14 +22,14 @@ from .camera import Camera
 from .stations import NightOptions, SharedSky, Station
 from .timeline import sample_times
 
-# Where the one camera of `simulate_night` stands; no station is there.
-_ALONE = {"simulated": (65.0, -105.0)}
+# Place of the camera of `simulate_night`, without a real station.
+_SINGLE_CAMERA = {"simulated": (65.0, -105.0)}
 CLEAR = NightOptions(("quiet", "arc", "patches", "streamer"), conditions=("clear",), cameras="plain")
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedNight:
-    """Frames of one station, with the truth in them.
+    """Frames of one station, with the truth.
 
     Attributes
     ----------
@@ -37,15 +37,15 @@ class SimulatedNight:
     frames : numpy.ndarray of uint16, shape (n, size, size)
         Raw counts.
     kind : numpy.ndarray of str, shape (n,)
-        Of aurora; the same at all stations.
+        Kind of aurora; the same at all stations.
     condition : numpy.ndarray of str, shape (n,)
         clear, cloud, moon, twilight, dropped, duplicate or saturated.
     latitude, longitude : numpy.ndarray, shape (n,)
-        Middle of the structure, weighted by the square of its emission within 350 km east, west, north and south of
-        where it was drawn; NaN where quiet.
+        Center of the structure, weighted by the square of its emission within 350 km east, west, north and south of
+        its nominal position; NaN where quiet.
     visible : numpy.ndarray, shape (n,)
-        Share of the structure's light within those 350 km that stands above 20 degrees here, whatever the weather; 0
-        where quiet.
+        Share of the structure's light within those 350 km that is above 20 degrees elevation here, regardless of the
+        weather; 0 where quiet.
     view : View
         The true skymap.
     camera : Camera
@@ -75,7 +75,7 @@ def simulate_nights(
     size: int = 256,
     options: NightOptions | None = None,
 ) -> dict[str, SimulatedNight]:
-    """Simulate one night as several cameras see it.
+    """Simulate one night for several cameras.
 
     Parameters
     ----------
@@ -83,9 +83,9 @@ def simulate_nights(
         The same seed at another start is the same night at another time.
     duration_s : float
     seed : int
-        Of one seed and the same sites, a shorter night is the beginning of a longer one.
+        Seed. For the same seed and sites, a shorter night is the beginning of a longer one.
     sites : sequence of str, or mapping of str to (latitude, longitude)
-        THEMIS stations by their codes, or places of your own. Aurora is drawn between them: give neighbors.
+        Codes of THEMIS stations, or other places. Aurora is placed between them, so they should be neighbors.
     cadence_s : float
     size : int
         Pixels along each side, at least 16.
@@ -94,12 +94,12 @@ def simulate_nights(
     Returns
     -------
     dict of str to SimulatedNight
-        By site. Memory is that of the frames, 2 bytes a pixel, and some tens of MB.
+        Night by site. Memory is that of the frames, 2 bytes per pixel, plus some tens of MB.
 
     Raises
     ------
     ArgumentError
-        If one of these is not usable.
+        If an argument is invalid.
     """
     if size < 16:
         raise ArgumentError("size", f"found {size!r}", "Give at least 16 pixels.")
@@ -109,7 +109,7 @@ def simulate_nights(
     places = sites if isinstance(sites, Mapping) else station_places(sites)
     times = sample_times(start, duration_s, np.timedelta64(round(cadence_s * 1e9), "ns"))
     if not places:
-        raise ArgumentError("sites", "there is none", "Give at least one.")
+        raise ArgumentError("sites", "found none", "Give at least one station.")
     sky = SharedSky.draw(times, duration_s, seed, places, options)
     stations = [Station.draw(name, place, size, sky, options) for name, place in places.items()]
     frames = [np.empty((times.size, size, size), np.uint16) for _ in stations]
@@ -140,16 +140,16 @@ def simulate_night(start: np.datetime64, duration_s: float = 1800.0, seed: int =
 
     Parameters and errors are those of `simulate_nights`; 1800 s hold at least two separate episodes of each kind.
     """
-    return simulate_nights(start, duration_s, seed, _ALONE, size=size, options=CLEAR)["simulated"]
+    return simulate_nights(start, duration_s, seed, _SINGLE_CAMERA, size=size, options=CLEAR)["simulated"]
 
 
 def station_places(sites: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Latitude and longitude of THEMIS stations by their codes; ArgumentError where there is no such station."""
+    """Return latitude and longitude of THEMIS stations by code; raise ArgumentError for an unknown one."""
     # sources imports this module.
     names = [sites] if isinstance(sites, str) else list(sites)
     unknown = [name for name in names if name not in STATIONS]
     if unknown or not names:
-        raise ArgumentError("sites", f"found {unknown or names!r}", f"Give of {', '.join(STATIONS)}.")
+        raise ArgumentError("sites", f"found {unknown or names!r}", f"Use {', '.join(STATIONS)}.")
     return {name: STATIONS[name] for name in names}
 
 
@@ -159,12 +159,12 @@ def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str =
     Parameters
     ----------
     trange : pair of times
-        The night begins at the first: the same seed at another start is the same night at another time.
+        The night begins at the first. The same seed at another start is the same night at another time.
     probe : str or sequence of str
-        'simulated': one plain camera under a clear sky, with a keogram. Codes of THEMIS stations: cameras there that
-        see one simulated sky, each with its weather; no real frame is imitated.
+        'simulated': one plain camera under a clear sky, with a keogram. Codes of THEMIS stations: cameras at these
+        places under one simulated sky, each with its own weather; they do not reproduce real frames.
     suffix : str
-        Put after every name.
+        Appended to every name.
     seed : int
 
     Returns
@@ -176,7 +176,7 @@ def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str =
     Raises
     ------
     SimilarityError
-        If the range, station or seed cannot be used.
+        If the time range, station or seed is invalid.
     """
     start, end = to_interval(trange)
     duration_s = float((end - start) / np.timedelta64(1, "s"))

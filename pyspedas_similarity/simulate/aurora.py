@@ -1,8 +1,8 @@
 """Shapes of aurora as emission in kR over x (km east), y (km north) and t (seconds since the shape began).
 
 They are independent of cameras: any mapping of pixels to x and y can image them, from one station or from two.
-Coordinates begin near the middle of the shape. Shapes are drawn by the eye after frames of the THEMIS cameras; they
-follow no physics of the magnetosphere.
+The origin is near the middle of the shape. Shapes are modeled by eye on frames of the THEMIS cameras, not on physics
+of the magnetosphere.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .ground import Texture
 
 
 class Aurora(Protocol):
-    """Anything that emits."""
+    """A source of light."""
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Emission in kR, of the shape of `x_km` and `y_km`, never negative."""
+        """Return the emission in kR, in the array shape of `x_km` and `y_km`, never negative."""
         ...
 
 
@@ -30,7 +30,7 @@ def _sign(rng: np.random.Generator) -> float:
 
 
 def _step(value: np.ndarray) -> np.ndarray:
-    """From 0 to 1 around 0, logistic."""
+    """Return the logistic function, 0 to 1."""
     return 1 / (1 + np.exp(np.clip(-value, -40, 40)))
 
 
@@ -40,19 +40,19 @@ class Quiet:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Quiet:
-        """The one there is; nothing is drawn."""
+        """Return the only one; nothing is random."""
         return cls()
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Nothing, everywhere."""
+        """Return zeros."""
         return np.zeros_like(x_km)
 
 
 @dataclass(frozen=True)
 class Arc:
-    """An east-west arc, or two or three side by side, drifting north or south, folded a little along its length.
+    """One to three parallel east-west arcs, drifting north or south, slightly folded along their length.
 
-    ``offsets_km`` and ``widths_km`` (k arcs,) from `y_km`; ``levels_kr`` (k,); the southern flank is the sharper one.
+    ``offsets_km`` and ``widths_km`` (k arcs,) from `y_km`; ``levels_kr`` (k,); the southern flank is sharper.
     """
 
     y_km: float
@@ -68,7 +68,7 @@ class Arc:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Arc:
-        """Draw one with its first arc within about 60 degrees of the zenith."""
+        """Draw one whose first arc is within about 60 degrees of the zenith."""
         count = int(rng.integers(1, 4))
         return cls(
             y_km=rng.uniform(-60, 160),
@@ -84,7 +84,7 @@ class Arc:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Gaussian flanks across the folded line, each arc with its own width."""
+        """Return emission with Gaussian flanks across the folded line, each arc with its own width."""
         wave = 2 * np.pi / self.wavelength_km * (x_km - self.speed_km_s * t_s) + self.phase
         line = y_km - self.y_km - self.drift_km_s * t_s - self.tilt * x_km - self.fold_km * np.sin(wave)
         along = 1 + 0.25 * np.sin(0.6 * wave + 1.0)
@@ -98,7 +98,7 @@ class Arc:
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches with sharp, crooked edges that drift together and pulsate each in its own time, on a weak glow.
+    """Patches with sharp, irregular edges that drift together and pulsate independently, on a weak glow.
 
     Arrays of shape (k,): center, radius, brightness, period and phase of each; ``warp_km`` bends their edges.
     """
@@ -130,11 +130,11 @@ class Patches:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Flat tops with steep edges, each patch lit by its own clock."""
+        """Return emission with flat tops and steep edges, each patch with its own period and phase."""
         x, y = x_km - np.float32(self.drift_km_s[0] * t_s), y_km - np.float32(self.drift_km_s[1] * t_s)
         warp = np.float32(self.warp_km)
         x, y = x + warp * np.sin(y / 17 + self.warp_phase), y + warp * np.sin(x / 23 - self.warp_phase)
-        # A pulsating patch is on or off rather than a sine: the power makes the passage short.
+        # A pulsating patch is on or off rather than sinusoidal: tanh makes the transition short.
         on = (0.5 + 0.5 * np.tanh(2.5 * np.sin(2 * np.pi * t_s / self.period_s + self.phase))) * self.level_kr
         total = np.float32(0.4) * np.exp(-(x**2 + y**2) / np.float32(300.0**2))
         for k, level in enumerate(0.1 * self.level_kr + 0.9 * on):
@@ -145,7 +145,7 @@ class Patches:
 
 @dataclass(frozen=True)
 class Streamer:
-    """A north-south structure whose tip runs south from a poleward band while the whole drifts east or west."""
+    """A north-south structure whose tip moves south from a poleward band while all of it drifts east or west."""
 
     x_km: float
     drift_km_s: float
@@ -177,7 +177,7 @@ class Streamer:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Gaussian flanks across a bent line, between the tip and the poleward end."""
+        """Return emission with Gaussian flanks across a bent line, between the tip and the poleward end."""
         bend = self.bend_km * np.sin(2 * np.pi * y_km / self.wavelength_km + self.phase - 0.02 * t_s)
         across = (x_km - self.x_km - self.drift_km_s * t_s - bend) / self.width_km
         second = (across * self.width_km - self.second_km - 0.15 * y_km) / (0.7 * self.width_km)
@@ -189,10 +189,10 @@ class Streamer:
 
 @dataclass(frozen=True)
 class FoldedArc:
-    """An arc whose folds grow until they lean over, so that a meridian crosses it several times.
+    """An arc whose folds grow until they tilt over, so that a meridian crosses it several times.
 
-    ``folds_km``, ``wavelengths_km``, ``phases`` (k,): size of each fold, its length and where it begins; ``lean`` tilts
-    them, ``grow_s`` is the time in which they reach their size.
+    ``folds_km``, ``wavelengths_km``, ``phases`` (k,): amplitude, wavelength and phase of each fold; ``lean`` is
+    their tilt, ``grow_s`` their growth time.
     """
 
     width_km: float
@@ -221,7 +221,7 @@ class FoldedArc:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Gaussian flanks at the distance from the folded line, taken as its level over its gradient."""
+        """Return emission with Gaussian flanks at the distance from the folded line (level over gradient)."""
         y = y_km - self.drift_km_s * t_s
         grown = 0.5 + 0.5 * math.tanh(t_s / self.grow_s)
         along = x_km - self.speed_km_s * t_s + self.lean * grown * y
@@ -240,7 +240,7 @@ class FoldedArc:
 
 @dataclass(frozen=True)
 class Spiral:
-    """An arc that winds up around one point: every circle around it is turned, the inner ones more."""
+    """An arc wound up around a point: every circle around it is rotated, inner ones more."""
 
     radius_km: float
     width_km: float
@@ -264,14 +264,14 @@ class Spiral:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Gaussian flanks at the distance from the wound line, taken as its level over its gradient."""
+        """Return emission with Gaussian flanks at the distance from the wound line (level over gradient)."""
         x, y = x_km - self.drift_km_s[0] * t_s, y_km - self.drift_km_s[1] * t_s
         squared = (x**2 + y**2) / self.radius_km**2
         wound = 2 * np.pi * self.turns * (0.5 + 0.5 * math.tanh(t_s / self.wind_s)) * np.exp(-squared)
         angle = self.tilt - wound
         sine, cosine = np.sin(angle), np.cos(angle)
         along, across = x * cosine - y * sine, x * sine + y * cosine
-        # Along the radius r the angle changes by 2 wound r / radius^2; r times that, squared, makes the gradient.
+        # Along the radius r the angle changes by 2 wound r / radius^2; the square of r times that enters the gradient.
         change = 2 * wound * squared
         r_squared = squared * self.radius_km**2 + 1e-3
         gradient = 1 + (2 * along * across * change + along**2 * change**2) / r_squared
@@ -283,9 +283,10 @@ class Spiral:
 
 @dataclass(frozen=True, eq=False)
 class Breakup:
-    """An arc that brightens and bulges poleward: a very bright crooked front, and filaments that change within.
+    """An arc that brightens and bulges poleward: a very bright irregular front, with changing filaments behind it.
 
-    The front starts at `y_km` and runs north by `reach_km` at first `front_km_s`; the bulge widens by `widen_km_s`.
+    The front starts at `y_km` and moves north by `reach_km`, initially at `front_km_s`; the bulge widens at
+    `widen_km_s`.
     """
 
     texture: Texture
@@ -312,7 +313,7 @@ class Breakup:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Front, filaments behind it and a diffuse floor; all brighten within the first seconds."""
+        """Return emission of the front, filaments behind it and a diffuse floor; all brighten in the first seconds."""
         since = max(t_s, 0.0)
         noise = self.texture.at(x_km / 3.2 - 0.3 * since, y_km / 3.2 + 0.05 * since)
         noise += self.texture.at(x_km / 2.6 + 0.2 * since + 91.3, y_km / 2.6 - 0.1 * since)
@@ -323,16 +324,16 @@ class Breakup:
         inside = _step(behind / 6) * _step((y_km - self.y_km + 25) / 9)
         edge = np.exp(-((behind / np.where(behind > 0, 22, 8)) ** 2))
         filaments = np.exp(-((noise / 0.35) ** 2)) * np.exp(-np.maximum(behind, 0) / 140)
-        where = 0.25 + 0.75 * np.exp(-0.5 * across**2)
+        envelope = 0.25 + 0.75 * np.exp(-0.5 * across**2)
         level = self.level_kr * (0.15 + 0.85 * math.tanh(since / 25) * math.exp(-since / 300))
-        return (level * where * (edge * (0.8 + 0.2 * noise).clip(0.1) + inside * (0.1 + 0.4 * filaments))).astype(
+        return (level * envelope * (edge * (0.8 + 0.2 * noise).clip(0.1) + inside * (0.1 + 0.4 * filaments))).astype(
             x_km.dtype
         )
 
 
 @dataclass(frozen=True)
 class Omega:
-    """Omega bands: round torches on necks along the poleward edge of a diffuse band, all drifting to the east."""
+    """Omega bands: round torches with necks along the poleward edge of a diffuse band, drifting east."""
 
     y_km: float
     wavelength_km: float
@@ -361,17 +362,17 @@ class Omega:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """A bright edge and a weaker inside at the signed distance from band and torches, smoothly joined."""
+        """Return emission with a bright edge and a weaker interior, from the signed distance to band and torches."""
         length = self.wavelength_km
         along = (x_km - self.speed_km_s * t_s - self.phase_km) / length
-        # Torches lean a little and differ from one to the next.
+        # Torches are slightly tilted and differ from each other.
         number = np.floor(along + 0.5)
         y = y_km - self.y_km
         x = (along - number) * length - 0.25 * y + 9 * np.sin(y / 31 + number)
         size = 1 + 0.15 * np.sin(2.4 * number + self.phase_km)
         torch = np.hypot(x, 0.8 * y - self.height * length) - self.radius * length * size
         band = y + 10 * np.sin(5.1 * along)
-        # Smooth least of two distances (quadratic polynomial): the neck flows into the band.
+        # Smooth minimum of two distances (quadratic polynomial), which joins neck and band.
         mixed = np.clip(0.5 + 0.5 * (band - torch) / 45, 0, 1)
         distance = band + mixed * (torch - band) - 45 * mixed * (1 - mixed)
         edge = np.exp(-((distance / np.where(distance > 0, 0.6 * self.edge_km, self.edge_km)) ** 2))
@@ -381,7 +382,7 @@ class Omega:
 
 @dataclass(frozen=True, eq=False)
 class Glow:
-    """Diffuse aurora: a wide band without edges, faintly mottled, drifting."""
+    """Diffuse aurora: a wide, drifting band without edges, faintly mottled."""
 
     texture: Texture
     y_km: float
@@ -403,7 +404,7 @@ class Glow:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
-        """Gaussian across, mottled by noise of some tens of km."""
+        """Return emission with a Gaussian profile, mottled by noise of some tens of km."""
         x, y = x_km - self.drift_km_s[0] * t_s, y_km - self.drift_km_s[1] * t_s
         noise = self.texture.at(x / 7, y / 7)
         shape = np.exp(-(((y - self.y_km - 25 * noise) / self.width_km) ** 2))

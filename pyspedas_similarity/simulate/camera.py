@@ -1,4 +1,4 @@
-r"""A fisheye camera: which way its pixels look, and how light becomes counts.
+r"""A fisheye camera: directions of its pixels, and conversion of light to counts.
 
 Orientation of a frame before the camera's own rotation, as seen on a map, row 0 first::
 
@@ -26,30 +26,30 @@ LAYER_KM = 110.0
 
 @dataclass(frozen=True)
 class Camera:
-    """A fisheye camera: zenith angle grows evenly from the center to `edge_deg` at the rim.
+    """A fisheye camera whose zenith angle grows linearly from the center to `edge_deg` at the rim.
 
     Dark level, read noise and counts per electron are those of a raw THEMIS file (Gakona, 2011-01-06): 2300, 20 and
-    about 1.8, the last from the variance between frames above the read noise. `counts_per_kr` is chosen.
+    about 1.8, the last from the variance between frames above the read noise. `counts_per_kr` is assumed.
 
     Attributes
     ----------
     size : int
         Pixels along each side.
     radius : float
-        Of the disc, in sizes.
+        Radius of the disc, as a share of `size`.
     edge_deg : float
         Zenith angle at the rim.
     dark_counts, read_noise, counts_per_electron, counts_per_kr : float
     vignetting : float
         Share of the light lost at the rim.
     rotation_deg : float
-        Azimuth of the direction that is up in the frame.
+        Azimuth of the upward direction in the frame.
     offset : tuple of float
-        Of the zenith from the middle of the frame, pixels to the right and down.
+        Offset of the zenith from the middle of the frame, pixels to the right and down.
     trees_deg : float
         Elevation of the highest trees, 0 for a flat horizon.
     trees_seed : int
-        Decides their shape.
+        Seed of their shape.
     """
 
     size: int = 256
@@ -67,7 +67,7 @@ class Camera:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, size: int = 256) -> Camera:
-        """Draw how a camera stands at its station: turned, off the center, among trees."""
+        """Draw the camera of a station: rotated, off center, among trees."""
         return cls(
             size=size,
             rotation_deg=rng.choice([-1.0, 1.0]) * rng.uniform(2, 8),
@@ -77,11 +77,11 @@ class Camera:
         )
 
     def zenith_angle(self) -> np.ndarray:
-        """Zenith angle in degrees of every pixel, above `edge_deg` outside the disc, shape (size, size)."""
+        """Return the zenith angle in degrees of every pixel, above `edge_deg` outside the disc, shape (size, size)."""
         return np.hypot(*self._offsets()) * self.edge_deg
 
     def azimuth(self) -> np.ndarray:
-        """Degrees clockwise from north of every pixel, 0 to 360, shape (size, size)."""
+        """Return the azimuth of every pixel in degrees clockwise from north, 0 to 360, shape (size, size)."""
         return np.degrees(np.arctan2(*self._offsets())) % 360
 
     def view(self, latitude: float, longitude: float) -> View:
@@ -93,16 +93,16 @@ class Camera:
         )
 
     def pixel_of(self, azimuth: np.ndarray, elevation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column, with fractions, at which a direction in degrees is seen; also beyond the rim."""
+        """Return the fractional row and column of a direction in degrees; also beyond the rim."""
         r = (90 - elevation) / self.edge_deg * self.radius * self.size
         turned = np.radians(azimuth - self.rotation_deg)
         middle = (self.size - 1) / 2
         return middle + self.offset[1] - r * np.cos(turned), middle + self.offset[0] + r * np.sin(turned)
 
     def ground_position(self, height_km: float = LAYER_KM) -> tuple[np.ndarray, np.ndarray]:
-        """East and north distance in km at which each pixel meets a flat layer, each (size, size) float32.
+        """Return the east and north distance in km where each pixel meets a flat layer, each (size, size) float32.
 
-        Good for clouds; for aurora the Earth is not flat.
+        This is accurate enough for clouds; aurora needs a curved Earth.
         """
         east, north = self._offsets()
         distance = height_km * np.tan(np.radians(np.minimum(self.zenith_angle(), self.edge_deg)))
@@ -110,7 +110,7 @@ class Camera:
         return (east * scale).astype(np.float32), (north * scale).astype(np.float32)
 
     def transmission(self) -> np.ndarray:
-        """Share of the light that arrives: vignetting inside, rim and trees one pixel soft, nothing outside."""
+        """Return the share of light transmitted: vignetting inside, soft edges at rim and trees, 0 outside."""
         r = np.hypot(*self._offsets())
         horizon = np.minimum(1.0, (90 - self._trees()) / self.edge_deg)
         return (1 - self.vignetting * r**2) / (
@@ -118,7 +118,7 @@ class Camera:
         )
 
     def _trees(self) -> np.ndarray:
-        """Elevation in degrees up to which trees stand before each pixel: a slow rise and fall with pointed tops."""
+        """Return the elevation in degrees of the trees at the azimuth of each pixel: smooth, with pointed tops."""
         rng = np.random.default_rng(self.trees_seed)
         around = np.linspace(0, 360, 721)
         hills = np.sum([np.sin(np.radians(k * around) + rng.uniform(0, 2 * np.pi)) / k for k in (1, 2, 3)], axis=0)
@@ -127,7 +127,7 @@ class Camera:
         return self.trees_deg * np.interp(self.azimuth(), around, profile)
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
-        """East and north from the zenith in disc radii, each (size, size)."""
+        """Return the east and north offset from the zenith in disc radii, each (size, size)."""
         along = np.arange(self.size) - (self.size - 1) / 2
         right, up = np.meshgrid(along - self.offset[0], -(along - self.offset[1]))
         turn, scale = np.radians(self.rotation_deg), self.radius * self.size
@@ -138,10 +138,10 @@ class Camera:
 
 
 def expose(light: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Raw counts (uint16) of a frame of `light` in kR: shot noise of the electrons, read noise, dark level.
+    """Return raw counts (uint16) of a frame of `light` in kR, with shot noise, read noise and dark level.
 
-    Shot noise is drawn as a normal variate of the Poisson variance: where that differs from Poisson, at a few
-    electrons, the read noise of 11 electrons hides it, and it is ten times faster.
+    Shot noise is a normal variate with the Poisson variance, which is ten times faster: it differs from Poisson only at
+    a few electrons, below the read noise of 11 electrons.
     """
     signal = np.asarray(light, np.float32) * np.float32(camera.counts_per_kr)
     spread = np.sqrt(signal * np.float32(camera.counts_per_electron) + np.float32(camera.read_noise**2))

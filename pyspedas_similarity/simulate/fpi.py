@@ -1,14 +1,14 @@
 """Simulated MMS FPI electrons and ions, and the magnetic field: plasma first, then the instrument.
 
-The plasma is that of a crossing of a reconnection site (`magnetopause`) or of a long pass of ions (`ion_pass`). The
-instrument counts: every value is a whole number of counts times the phase space density of one count.
+The plasma is a crossing of a reconnection site (`magnetopause`) or a long pass of ions (`ion_pass`). Every value of the
+instrument is a whole number of counts times the phase space density of one count.
 
 Angles are look directions, as in the real files::
 
         look azimuth 0 (toward the Sun, +x)
           O  spacecraft  <----  particle with velocity (-v, 0, 0) enters the sector of azimuth 0
 
-so a particle moves along azimuth + 180 degrees and 180 degrees - polar.
+so a particle moves in the direction azimuth + 180 degrees, 180 degrees - polar.
 """
 
 from __future__ import annotations
@@ -24,19 +24,27 @@ from ..times import to_interval
 from ..tplot import Variable, write
 from .ion_pass import IonPass
 from .magnetopause import PROBES, Event
-from .plasma import ELECTRON_EV, ENERGY_AT_1_KM_S, PROTON_EV, Plasma, averaged, phase_space_density, true_moments
+from .plasma import (
+    ELECTRON_EV,
+    ENERGY_AT_1_KM_S,
+    PROTON_EV,
+    Plasma,
+    average_exposures,
+    phase_space_density,
+    true_moments,
+)
 from .timeline import random_streams, sample_times, seconds_since_first
 
-# Samples simulated at a time: temporaries stay near 3 MB each, whatever the length.
+# Samples simulated at a time, so that temporary arrays take about 3 MB each.
 CHUNK = 50
-# Where an event is put that is given no time.
+# Default start of an event.
 START = np.datetime64("2020-01-01T12:00:00", "ns")
-# The field is measured somewhat longer than the distributions, as in the archive.
+# The field covers a longer time than the distributions, as in real files.
 FIELD_MARGIN_S = 1.0
 FIELD_NOISE_NT = 0.02
 _FIELD_STEP = {"brst": np.timedelta64(7_812_500, "ns"), "fast": np.timedelta64(62_500_000, "ns")}  # 128 and 16 / s
 _FIELD_RATE = {"brst": "brst", "fast": "srvy"}
-# Of the real DIS file of 2020-11-19: the smallest value above zero at high energies is this over E^2 (E in eV).
+# From the real DIS file of 2020-11-19: the smallest positive value at high energies is this over E^2 (E in eV).
 _DIS_ONE_COUNT = 1.74e-18
 _MASS_RATIO = ELECTRON_EV / PROTON_EV
 
@@ -45,17 +53,17 @@ _MASS_RATIO = ELECTRON_EV / PROTON_EV
 class Instrument:
     """Properties of a particle instrument; the defaults are those of DIS in burst mode.
 
-    One count is f = 2 / (v^4 G dt), so that it goes as m^2 / (E^2 G dt), with the geometric factor G and the time dt at
+    One count is f = 2 / (v^4 G dt), proportional to m^2 / (E^2 G dt), with the geometric factor G and the time dt at
     one energy and direction. `one_count_at_1ev` of DIS is that of a real file (2020-11-19), 5.5e-27 s^3 cm^-6 at
-    17.8 keV, and so are `background_counts`: about 1 bin in 200 is filled where no plasma is. That file flags two
-    tables in turn that are one and the same. For DES no file was at hand: its one count follows from that of DIS by
-    the masses and a fifth of the time (30 against 150 ms), with geometric factors taken as equal. That is an
-    assumption, good for the order of magnitude (the instruments: Pollock et al. 2016,
-    doi 10.1007/s11214-016-0245-4). The background and photoelectrons of DES are chosen.
+    17.8 keV, and so are `background_counts`: about 1 bin in 200 is filled without plasma. That file alternates between
+    two tables that are identical. No DES file was available: its one count is that of DIS, scaled by the masses and a
+    fifth of the time (30 instead of 150 ms), with equal geometric factors. That is an assumption, accurate to the
+    order of magnitude (instruments: Pollock et al. 2016, doi 10.1007/s11214-016-0245-4). The background and
+    photoelectrons of DES are assumed.
 
-    ``tables`` of 32 energies each are interleaved on one logarithmic scale over `energy_range_ev`, in turn from sample
-    to sample. Photoelectrons of the spacecraft are isotropic, with a density and temperature of their own.
-    `exposures` points of time within a sample are averaged.
+    ``tables`` of 32 energies each are interleaved on one logarithmic scale over `energy_range_ev` and alternate from
+    sample to sample. Photoelectrons of the spacecraft are isotropic, with their own density and temperature. Each
+    sample is the mean of `exposures` times.
     """
 
     species: str = "ion"
@@ -71,15 +79,15 @@ class Instrument:
     exposures: int = 1
 
     def one_count(self, energy_ev: np.ndarray) -> np.ndarray:
-        """Phase space density of one count in s^3 cm^-6, of the shape of `energy_ev`."""
+        """Return the phase space density of one count in s^3 cm^-6, for each of `energy_ev`."""
         return self.one_count_at_1ev / energy_ev**2
 
     def energy_tables(self) -> np.ndarray:
-        """Centers of the energy steps in eV, shape (tables, 32)."""
+        """Return the centers of the energy steps in eV, shape (tables, 32)."""
         return np.geomspace(*self.energy_range_ev, 32 * self.tables).reshape(32, self.tables).T
 
     def photoelectrons(self, energy_ev: np.ndarray) -> np.ndarray:
-        """Phase space density of the spacecraft's photoelectrons in s^3 cm^-6, of the shape of `energy_ev`."""
+        """Return the phase space density of spacecraft photoelectrons in s^3 cm^-6, for each of `energy_ev`."""
         spread = 1e5 * np.sqrt(self.photoelectron_ev / (2 * ENERGY_AT_1_KM_S[self.species]))  # cm/s
         peak = self.photoelectron_density / ((2 * np.pi) ** 1.5 * spread**3)
         return peak * np.exp(-energy_ev / self.photoelectron_ev)
@@ -95,11 +103,11 @@ DES = Instrument(
     background_counts=0.002,
     photoelectron_density=2.0,
 )
-# Fast survey: sums over 4.5 s with one table, the background with them.
+# Fast survey: sums over 4.5 s with one table; the background grows accordingly.
 _FAST: dict[str, Any] = {"data_rate": "fast", "cadence_ms": 4500, "tables": 1, "exposures": 45, "spin_deg_s": 0.0}
 DIS_FAST = replace(DIS, **_FAST, one_count_at_1ev=DIS.one_count_at_1ev / 30, background_counts=0.15)
 DES_FAST = replace(DES, **_FAST, one_count_at_1ev=DES.one_count_at_1ev / 150, background_counts=0.3)
-INSTRUMENTS = {(one.species, one.data_rate): one for one in (DIS, DES, DIS_FAST, DES_FAST)}
+INSTRUMENTS = {(each.species, each.data_rate): each for each in (DIS, DES, DIS_FAST, DES_FAST)}
 
 
 @dataclass(frozen=True)
@@ -109,10 +117,10 @@ class SimulatedPass:
     Measured: ``times`` (n,) datetime64[ns]; ``distribution`` and its 1-sigma ``error`` (n, 32 azimuth, 16 polar,
     32 energy) float32 s^3 cm^-6; ``error_flags`` (n,) uint32; ``azimuth`` (n, 32) and ``polar`` (16,) look directions
     in degrees; ``energy_ev`` (n, 32); ``parity`` (n,) uint8; ``startdelphi_count`` (n,) uint16, the spin phase in
-    1/16 degree; ``field_times`` (m,) and ``field`` (m, 4) nT, the last its strength. The axes serve as DBCS, DMPA and
-    GSE.
+    1/16 degree; ``field_times`` (m,) and ``field`` (m, 4) nT, the last component its strength. The axes serve as
+    DBCS, DMPA and GSE.
 
-    Truth, moments of the plasma and not of the counts: ``density`` (n,) cm^-3; ``velocity`` (n, 3) km/s;
+    Truth, moments of the plasma, not of the counts: ``density`` (n,) cm^-3; ``velocity`` (n, 3) km/s;
     ``temperature`` (n, 3, 3) eV; ``region`` (n,) str.
     """
 
@@ -149,7 +157,7 @@ class SimulatedPass:
 
     @property
     def temperature_ev(self) -> np.ndarray:
-        """A third of the trace, (n,) eV."""
+        """Scalar temperature, a third of the trace, (n,) eV."""
         return np.trace(self.temperature, axis1=1, axis2=2) / 3
 
     @property
@@ -167,23 +175,24 @@ def simulate_event(
     instrument: Instrument | None = None,
     edr: bool = True,
 ) -> SimulatedPass:
-    """Simulate a crossing of a reconnection site, seen by one of four spacecraft.
+    """Simulate a crossing of a reconnection site by one of four spacecraft.
 
-    The middle of the crossing lies near the middle of the interval, so that a short one sees the diffusion region and
-    its neighbors and a long one the adjacent magnetosheath and magnetosphere as well.
+    The middle of the crossing is near the middle of the interval, so that a short one contains the diffusion region and
+    its surroundings, and a long one the adjacent magnetosheath and magnetosphere as well.
 
     Parameters
     ----------
     seed : int
-        Of the event. Other probes and species of one seed see the same plasma, with counting noise of their own.
+        Seed of the event. Other probes and species of the same seed have the same plasma, with independent counting
+        noise.
     species : {'electron', 'ion'}
     start : numpy.datetime64
     duration_s : float
     probe : {'1', '2', '3', '4'}
     instrument : Instrument, optional
-        Default: `DES` or `DIS`, in burst. One that is given decides the species.
+        Default: `DES` or `DIS` in burst mode. If given, its species is used.
     edr : bool
-        Without one, outflow lies in the middle.
+        Include a diffusion region. Otherwise outflow is in the middle.
 
     Returns
     -------
@@ -192,7 +201,7 @@ def simulate_event(
     Raises
     ------
     ArgumentError
-        If an argument is not usable.
+        If an argument is invalid.
     """
     probe = _probe(probe)
     if instrument is None:
@@ -214,9 +223,9 @@ def simulate_pass(
     ----------
     start : numpy.datetime64
     duration_s : float
-        300 s hold at least four separate jets.
+        300 s contain at least four separate jets.
     seed : int
-        Of one seed, a shorter pass is the beginning of a longer one.
+        Seed. For the same seed, a shorter pass is the beginning of a longer one.
     instrument : Instrument
 
     Returns
@@ -226,7 +235,7 @@ def simulate_pass(
     Raises
     ------
     ArgumentError
-        If `duration_s` or `seed` is not usable.
+        If `duration_s` or `seed` is invalid.
     """
     course, draws, counting = random_streams(seed, 3)
     times = sample_times(start, duration_s, np.timedelta64(instrument.cadence_ms, "ms"))
@@ -242,7 +251,7 @@ def _observe(
     seed: int,
     probe: str,
 ) -> SimulatedPass:
-    """Measure a scene; `first_s` is its own time at the first of `times`."""
+    """Measure a scene; `first_s` is the time of the scene at the first of `times`."""
     middles_s = first_s + seconds_since_first(times)
     azimuth, polar, spin = look_directions(seconds_since_first(times), instrument.spin_deg_s, counting)
     parity = (np.arange(times.size) % 2).astype(np.uint8)
@@ -279,18 +288,18 @@ def _observe(
 
 
 def _exposed(scene: Event | IonPass, times_s: np.ndarray, instrument: Instrument) -> Plasma:
-    """The plasma of each sample, averaged over its exposures."""
+    """Return the plasma of each sample, averaged over its exposures."""
     count, cadence_s = instrument.exposures, instrument.cadence_ms / 1000
-    within_s = (np.arange(count) + 0.5) / count * cadence_s if count > 1 else np.zeros(1)
-    every_s = (times_s[:, None] + within_s).ravel()
-    plasma = scene.plasma(instrument.species, every_s)
-    return plasma if count == 1 else averaged(plasma, count)
+    offsets_s = (np.arange(count) + 0.5) / count * cadence_s if count > 1 else np.zeros(1)
+    exposure_times_s = (times_s[:, None] + offsets_s).ravel()
+    plasma = scene.plasma(instrument.species, exposure_times_s)
+    return plasma if count == 1 else average_exposures(plasma, count)
 
 
 def _measured_field(
     scene: Event | IonPass, times: np.ndarray, first_s: float, instrument: Instrument, counting: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times (m,) and field (m, 4) nT float32 with its strength, from a second before to a second after `times`."""
+    """Return times (m,) and field (m, 4) nT float32 with its strength, from 1 s before to 1 s after `times`."""
     step = _FIELD_STEP[instrument.data_rate]
     margin = np.timedelta64(round(FIELD_MARGIN_S * 1e9), "ns")
     last = np.timedelta64(instrument.cadence_ms, "ms")
@@ -303,11 +312,11 @@ def _measured_field(
 def look_directions(
     times_s: np.ndarray, spin_deg_s: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Look azimuth (n, 32) and polar angle (16,) in degrees, float32, and the spin phase (n,) uint16 in 1/16 degree.
+    """Return look azimuth (n, 32) and polar angle (16,) in degrees, float32, and spin phase (n,) uint16 in 1/16 degree.
 
-    The sectors are fixed to the turning spacecraft and sorted from the Sun: the first lies between 0 and 11.25
-    degrees and moves on by the spin, in steps of the Sun-pulse clock of 5760 counts a turn, 155 of them ahead of the
-    spin phase, as in the real file.
+    Sectors rotate with the spacecraft and are sorted from the Sun: the first is between 0 and 11.25 degrees and moves
+    with the spin, in steps of the Sun-pulse clock of 5760 counts per turn, 155 counts ahead of the spin phase, as in
+    the real file.
     """
     turned = np.floor((rng.uniform(0, 360) + spin_deg_s * times_s) * 16)
     azimuth = (turned / 16 % 11.25)[:, None] + 11.25 * np.arange(32)
@@ -336,8 +345,8 @@ def measure(
     Returns
     -------
     distribution, error : numpy.ndarray of float32, shape (n, 32, 16, 32)
-        Poisson counts N times the one-count level, and the root of N times it, in s^3 cm^-6. The error is 0 where
-        nothing was counted, as in the real file.
+        Poisson counts N times the one-count level, and the square root of N times it, in s^3 cm^-6. The error is 0
+        for no counts, as in the real file.
     """
     shape = (len(azimuth), azimuth.shape[1], polar.size, energy_ev.shape[1])
     distribution, error = np.empty(shape, np.float32), np.empty(shape, np.float32)
@@ -358,7 +367,7 @@ def measure(
 def omni_energy_flux(
     distribution: np.ndarray, polar: np.ndarray, energy_ev: np.ndarray, species: str = "ion"
 ) -> np.ndarray:
-    """Energy flux averaged over all directions, v^4 f / 2, in keV/(cm^2 s sr keV), shape (n, 32)."""
+    """Return the energy flux averaged over all directions, v^4 f / 2, in keV/(cm^2 s sr keV), shape (n, 32)."""
     solid_angle = np.sin(np.radians(polar))
     mean = np.einsum("tape,p->te", distribution, solid_angle) / (solid_angle.sum() * distribution.shape[1])
     speed_squared = energy_ev.astype(np.float64) / ENERGY_AT_1_KM_S[species] * 1e10  # (cm/s)^2
@@ -374,18 +383,18 @@ def load(
     species: str = "ion",
     scene: str | None = None,
 ) -> list[str]:
-    """Simulate FPI and FGM and store them as tplot variables, as the loaders store real ones.
+    """Simulate FPI and FGM data and store them as tplot variables, like the loaders of real data.
 
     Parameters
     ----------
     trange : pair of times
-        The same seed at another start is the same plasma at another time. An event has its middle near that of the
+        The same seed at another start is the same plasma at another time. The middle of an event is near that of the
         range.
     probe : str, int, or several
-        '1' to '4'; the long pass is seen by '1' only.
+        '1' to '4'; only '1' for the long pass.
     data_rate : {'brst', 'fast'}
     suffix : str
-        Put after every name.
+        Appended to every name.
     seed : int
     species : {'ion', 'electron'}
     scene : {'pass', 'event', 'control'}, optional
@@ -395,29 +404,29 @@ def load(
     Returns
     -------
     list of str
-        Distributions first, one for each probe; then of each their errors and error flags, density, bulk velocity,
+        Distributions first, one for each probe; then for each probe errors and error flags, density, bulk velocity,
         temperatures (the truth, not computed from counts), omnidirectional energy spectrum and magnetic field.
 
     Raises
     ------
     SimilarityError
-        If an argument cannot be used.
+        If an argument is invalid.
     """
-    probes = [_probe(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
+    probes = [_probe(each) for each in ([probe] if isinstance(probe, (str, int)) else probe)]
     instrument, start, end = _instrument(species, data_rate), *to_interval(trange)
     duration_s = float((end - start) / np.timedelta64(1, "s"))
     scene = scene or ("pass" if species == "ion" else "event")
     if scene not in ("pass", "event", "control"):
         raise ArgumentError("scene", f"found {scene!r}", "Give 'pass', 'event' or 'control'.")
     if scene == "pass" and (species != "ion" or set(probes) != {"1"}):
-        raise ArgumentError("scene 'pass'", f"found {species}s, probe {probe!r}", "It has ions and probe '1' only.")
+        raise ArgumentError("scene 'pass'", f"found {species}s, probe {probe!r}", "It has only ions and probe '1'.")
     names = []
-    for one in probes:
+    for name in probes:
         if scene == "pass":
-            seen = simulate_pass(start, duration_s, seed, instrument)
+            simulated = simulate_pass(start, duration_s, seed, instrument)
         else:
-            seen = simulate_event(seed, species, start, duration_s, one, instrument, scene == "event")
-        names.append(store(seen, suffix))
+            simulated = simulate_event(seed, species, start, duration_s, name, instrument, scene == "event")
+        names.append(store(simulated, suffix))
     return [stored[0] for stored in names] + [name for stored in names for name in stored[1:]]
 
 
@@ -439,48 +448,48 @@ def _instrument(species: str, data_rate: str) -> Instrument:
     return INSTRUMENTS[species, data_rate]
 
 
-def store(seen: SimulatedPass, suffix: str = "") -> list[str]:
-    """Store a simulated pass as tplot variables under the names of the real ones, `simulated1` in the place of `mms1`.
+def store(data: SimulatedPass, suffix: str = "") -> list[str]:
+    """Store a simulated pass as tplot variables with the names of real ones, but `simulated1` instead of `mms1`.
 
     Returns
     -------
     list of str
-        As of `load`.
+        See `load`.
     """
-    sensor, rate = f"d{seen.species[0]}s", seen.data_rate
-    about = {"seed": seen.seed, "region": seen.region.tolist()}
-    title = f"simulated{seen.probe} {sensor.upper()}"
+    sensor, rate = f"d{data.species[0]}s", data.data_rate
+    about = {"seed": data.seed, "region": data.region.tolist()}
+    title = f"simulated{data.probe} {sensor.upper()}"
 
-    def keep(name: str, values: np.ndarray, units: str, coordinates: dict, options: dict) -> str:
+    def write_variable(name: str, values: np.ndarray, units: str, coordinates: dict, options: dict) -> str:
         attributes = {"data_att": {"units": units}, "simulated": about}
-        full = f"simulated{seen.probe}_{sensor}_{name}_{rate}{suffix}"
-        if name == "errorflags":  # the loader of MMS puts what they belong to after the suffix
+        full = f"simulated{data.probe}_{sensor}_{name}_{rate}{suffix}"
+        if name == "errorflags":  # as the MMS loader, which appends this to the suffix
             full += "_dist"
         return write(
-            Variable(full, seen.times, values, coordinates, attributes), {"ytitle": f"{title} {name}"} | options
+            Variable(full, data.times, values, coordinates, attributes), {"ytitle": f"{title} {name}"} | options
         )
 
-    look = {"v1": seen.azimuth if rate == "brst" else seen.azimuth[0], "v2": seen.polar, "v3": seen.energy_ev}
+    look = {"v1": data.azimuth if rate == "brst" else data.azimuth[0], "v2": data.polar, "v3": data.energy_ev}
     spectrogram = {"ytitle": f"{title} energy", "ysubtitle": "[eV]", "ztitle": "[keV/(cm^2 s sr keV)]"}
     spectrogram |= {"spec": True, "ylog": True, "zlog": True}
     flow = {"ytitle": f"{title} velocity", "legend_names": ["Vx DBCS", "Vy DBCS", "Vz DBCS"]}
     return [
-        keep("dist", seen.distribution, "s^3/cm^6", look, {"ytitle": f"{title} distribution"}),
-        keep("disterr", seen.error, "s^3/cm^6", look, {}),
-        keep("errorflags", seen.error_flags, "", {}, {}),
-        keep("numberdensity", seen.density, "cm^-3", {}, {"ytitle": f"{title} density"}),
-        keep("bulkv_dbcs", seen.velocity, "km/s", {}, flow),
-        keep("temppara", seen.temperature_parallel, "eV", {}, {}),
-        keep("tempperp", seen.temperature_perpendicular, "eV", {}, {}),
-        keep("energyspectr_omni", seen.omni, "keV/(cm^2 s sr keV)", {"v": seen.energy_ev}, spectrogram),
-        _store_field(seen, suffix),
+        write_variable("dist", data.distribution, "s^3/cm^6", look, {"ytitle": f"{title} distribution"}),
+        write_variable("disterr", data.error, "s^3/cm^6", look, {}),
+        write_variable("errorflags", data.error_flags, "", {}, {}),
+        write_variable("numberdensity", data.density, "cm^-3", {}, {"ytitle": f"{title} density"}),
+        write_variable("bulkv_dbcs", data.velocity, "km/s", {}, flow),
+        write_variable("temppara", data.temperature_parallel, "eV", {}, {}),
+        write_variable("tempperp", data.temperature_perpendicular, "eV", {}, {}),
+        write_variable("energyspectr_omni", data.omni, "keV/(cm^2 s sr keV)", {"v": data.energy_ev}, spectrogram),
+        _store_field(data, suffix),
     ]
 
 
-def _store_field(seen: SimulatedPass, suffix: str) -> str:
-    name = f"simulated{seen.probe}_fgm_b_dmpa_{_FIELD_RATE[seen.data_rate]}_l2{suffix}"
+def _store_field(data: SimulatedPass, suffix: str) -> str:
+    name = f"simulated{data.probe}_fgm_b_dmpa_{_FIELD_RATE[data.data_rate]}_l2{suffix}"
     variable = Variable(
-        name, seen.field_times, seen.field, {}, {"data_att": {"units": "nT"}, "simulated": {"seed": seen.seed}}
+        name, data.field_times, data.field, {}, {"data_att": {"units": "nT"}, "simulated": {"seed": data.seed}}
     )
-    options = {"ytitle": f"simulated{seen.probe} FGM", "legend_names": ["Bx DMPA", "By DMPA", "Bz DMPA", "B total"]}
+    options = {"ytitle": f"simulated{data.probe} FGM", "legend_names": ["Bx DMPA", "By DMPA", "Bz DMPA", "B total"]}
     return write(variable, options)

@@ -1,6 +1,6 @@
-"""Distances on the ground from a reference point (azimuthal equidistant), and a texture of fractal noise.
+"""Distances from a reference point (azimuthal equidistant projection), and fractal noise.
 
-Aurora and clouds are drawn in kilometers to the east and to the north, for any camera.
+Aurora and clouds are in kilometers east and north, independent of the camera.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ _TEXELS = 256
 
 
 def to_km(latitude: np.ndarray, longitude: np.ndarray, reference: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Kilometers east and north of a point, by great circle distance and bearing: the inverse of `sky.from_offsets`.
+    """Return kilometers east and north of a point, by great circle distance and bearing.
+
+    Inverse of `camera_geometry.from_offsets`.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ class Texture:
     ----------
     rng : numpy.random.Generator
     slope : float
-        Amplitude falls as the wavenumber to the power of ``-slope``: larger is smoother.
+        Amplitude is proportional to the wavenumber to the power of ``-slope``: larger is smoother.
     """
 
     def __init__(self, rng: np.random.Generator, slope: float) -> None:
@@ -51,11 +53,11 @@ class Texture:
         wavenumber = np.hypot(along[:, None], along)
         wavenumber[0, 0] = np.inf
         field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((_TEXELS, _TEXELS))) * wavenumber**-slope).real
-        # One row and column more, so that the neighbors of the last texel need no second wrap.
+        # One more row and column, so that the neighbors of the last texel need no second wrap.
         self._values = np.pad((field / field.std()).astype(np.float32), ((0, 1), (0, 1)), mode="wrap").ravel()
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Value at x and y in texels, float32, linear between texels."""
+        """Return values at x and y in texels, float32, by linear interpolation."""
         column, row = np.floor(x), np.floor(y)
         across, down = x - column, y - row
         first = (row.astype(np.int32) & (_TEXELS - 1)) * (_TEXELS + 1) + (column.astype(np.int32) & (_TEXELS - 1))

@@ -1,7 +1,7 @@
-"""Ions of a long pass along the magnetopause: region after region, every crossing through a jet.
+"""Ions of a long pass along the magnetopause, with a jet in every boundary crossing.
 
-Unlike `magnetopause`, which follows one crossing of a reconnection site on electron scales, this goes to and fro for
-minutes, with ions alone.
+`magnetopause` is one crossing of a reconnection site on electron scales; this is a series of crossings over minutes,
+for ions only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from .plasma import Maxwellian, Plasma, frames_along, thermal_speed
 from .timeline import Episode, draw_episodes, kind_at, presence
 
-# Shortest and longest stay in each region, in seconds. At their longest, four jets still fit into 300 s.
+# Shortest and longest stay in each region, in seconds. With the longest, four jets still fit into 300 s.
 STAY_S = {"magnetosheath": (12, 28), "boundary_layer": (4, 8), "magnetosphere": (12, 28), "jet": (3, 8)}
 RAMP_S = 0.8
 FIELD_NT = 40.0
@@ -34,7 +34,7 @@ class Drifting:
 
 @dataclass(frozen=True)
 class IonPass:
-    """Episodes, the populations of each, and the waves (rates and phases (4, 1), per second) that move them all."""
+    """Episodes with their populations, and waves (rates per second and phases (4, 1)) that modulate all of them."""
 
     episodes: tuple[Episode, ...]
     populations: tuple[tuple[Drifting, ...], ...]
@@ -43,19 +43,19 @@ class IonPass:
 
     @classmethod
     def draw(cls, duration_s: float, course: np.random.Generator, draws: np.random.Generator) -> IonPass:
-        """Draw the order of regions from `course` and what is in them from `draws`."""
+        """Draw the order of regions from `course` and their populations from `draws`."""
         episodes = draw_episodes(crossings(course), STAY_S, duration_s, course)
         rates, phases = draws.uniform(0.3, 2.0, (4, 1)), draws.uniform(0, 2 * np.pi, (4, 1))
-        return cls(episodes, tuple(tuple(REGIONS[one.kind](draws)) for one in episodes), rates, phases)
+        return cls(episodes, tuple(tuple(REGIONS[episode.kind](draws)) for episode in episodes), rates, phases)
 
     def region(self, times_s: np.ndarray) -> np.ndarray:
-        """Region (n,) str at times in seconds from the start."""
+        """Return the region (n,) str at times in seconds from the start."""
         return kind_at(self.episodes, presence(self.episodes, times_s, RAMP_S))
 
     def plasma(self, species: str, times_s: np.ndarray) -> Plasma:
-        """Populations of all episodes, mixed by their shares; ArgumentError for others than ions."""
+        """Return the populations of all episodes, weighted by presence; raise ArgumentError for electrons."""
         if species != "ion":
-            raise ArgumentError("instrument", f"found one for {species}s", "The long pass has ions only.")
+            raise ArgumentError("instrument", f"found one for {species}s", "Use one for ions: the pass has no others.")
         waves = np.sin(self.rates * times_s + self.phases)  # one for density, three for velocity
         shapes, density, velocity, frames = [], [], [], []
         for populations, part in zip(self.populations, presence(self.episodes, times_s, RAMP_S), strict=True):
@@ -70,9 +70,9 @@ class IonPass:
         return Plasma(tuple(shapes), np.array(density), np.array(velocity), spread, "ion")
 
     def field(self, times_s: np.ndarray) -> np.ndarray:
-        """Magnetic field (n, 3) nT of constant strength along the mean of the axes of the populations that are there.
+        """Return the magnetic field (n, 3) nT, of constant strength along the mean axis of the populations.
 
-        Where two populations with different axes meet, each is gyrotropic about its own.
+        Where populations with different axes overlap, each is gyrotropic about its own axis.
         """
         axes = np.array([np.mean([one.axis for one in populations], axis=0) for populations in self.populations])
         direction = presence(self.episodes, times_s, RAMP_S).T @ axes
@@ -80,7 +80,7 @@ class IonPass:
 
 
 def crossings(rng: np.random.Generator) -> Iterator[str]:
-    """Regions in the order met: to and fro across the boundary, every crossing through a jet in its layer."""
+    """Yield regions in order: back and forth across the boundary, with a jet in the layer at every crossing."""
     sides = ("magnetosheath", "magnetosphere")
     side = int(rng.integers(2))
     while True:
@@ -118,7 +118,7 @@ def _boundary_layer(rng: np.random.Generator) -> list[Drifting]:
 
 
 def _jet(rng: np.random.Generator) -> list[Drifting]:
-    """Two ion beams that pass through each other along the field, carried northward or southward by the outflow."""
+    """Return two counter-streaming ion beams along the field, moving northward or southward with the outflow."""
     outflow = rng.uniform(300, 480) * _direction(rng, (0, 0, rng.choice([-1.0, 1.0])), 0.2)
     field = _direction(rng, (0.4, 0.0, 1.0), 0.3)
     density = rng.uniform(6, 16)

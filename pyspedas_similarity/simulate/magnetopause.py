@@ -1,7 +1,7 @@
-r"""One crossing of a reconnection site at the magnetopause: parameters, the order of states, plasma and field.
+r"""Crossing of a reconnection site at the magnetopause: parameters, sequence of states, plasma and field.
 
-The boundary is a plane that moves along its normal N past four spacecraft; what one of them sees, the others see
-earlier or later. Axes of the boundary, after the common habit (Sonnerup & Cahill 1967)::
+The boundary is a plane that moves along its normal N past four spacecraft, which see the same with different delays.
+Axes of the boundary, as usual (Sonnerup & Cahill 1967)::
 
        L  (reconnecting field; outflow along +L or -L)      sheath side:        B_L < 0, dense, cool
        |                                                    magnetosphere side: B_L > 0, thin, hot
@@ -10,15 +10,15 @@ earlier or later. Axes of the boundary, after the common habit (Sonnerup & Cahil
      M  (guide field; electrons of the diffusion region drift across B and N)
 
 L, M, N have any orientation in the frame of the instruments, which serves as DBCS, DMPA and GSE. States, from
-the sheath inwards, those in brackets not in every event::
+the sheath inwards, those in parentheses not in every event::
 
     magnetosheath (boundary_layer) (separatrix) (flat_top) edr
         outflow (lens) (separatrix) (boundary_layer) magnetosphere
 
-Nothing here is a simulation of reconnection. Crescents are drawn after Burch et al. 2016 (doi 10.1126/science.aaf2939),
-beams of separatrices and D-shaped ions of jets after the review of Paschmann et al. 2013
-(doi 10.1007/s11214-012-9957-2); flat-tops, lenses and loss cones have the simplest forms that deserve the names. They
-follow each other with numbers drawn from stated ranges, so that what follows from them is true of the simulation.
+This is not a simulation of reconnection. Crescents are modeled on Burch et al. 2016 (doi 10.1126/science.aaf2939),
+beams of separatrices and D-shaped ions of jets on the review of Paschmann et al. 2013
+(doi 10.1007/s11214-012-9957-2); flat-tops, lenses and loss cones have the simplest possible forms. Parameters are drawn
+from stated ranges, so results hold for this simulation only.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ STATES = (
 PROBES = ("1", "2", "3", "4")
 # Corners of a regular tetrahedron with edges of length 1, about its center.
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(8)
-# Shares below this are left out: that population is not there.
+# Smaller shares count as 0.
 _LEAST_SHARE = 1e-4
 
 
-def _between(low: float, high: float, unit: str) -> Any:
+def _range(low: float, high: float, unit: str) -> Any:
     return field(metadata={"low": low, "high": high, "unit": unit})
 
 
@@ -68,75 +68,75 @@ def _between(low: float, high: float, unit: str) -> Any:
 class EventParameters:
     """Random parameters of an event, uniform within the ranges in `RANGES`.
 
-    Shares are of the density of their state; densities of states between sheath and magnetosphere are shares of the
-    sheath's. Temperatures of electrons unless ``ion`` is in the name.
+    Shares are relative to the density of the state; densities of states between sheath and magnetosphere are relative
+    to that of the sheath. Temperatures are those of electrons unless the name contains ``ion``.
     """
 
-    boundary_speed: float = _between(20, 80, "km/s")
-    separation: float = _between(4, 10, "km")
-    ramp: float = _between(0.015, 0.06, "s")
-    edr_offset: float = _between(-0.1, 0.1, "of the duration")
-    wave_amplitude: float = _between(0.02, 0.08, "")
-    sheath_field: float = _between(15, 40, "nT")
-    magnetosphere_field: float = _between(40, 70, "nT")
-    guide_field: float = _between(0.05, 0.35, "of the magnetosphere's")
-    normal_field: float = _between(-3, 3, "nT")
-    edr_field: float = _between(0.1, 0.4, "of the magnetosphere's")
-    sheath_density: float = _between(10, 30, "cm^-3")
-    magnetosphere_density: float = _between(0.5, 1.5, "cm^-3")
-    sheath_flow: float = _between(60, 220, "km/s")
-    sheath_flow_angle: float = _between(-90, 90, "deg from M toward L")
-    sheath_temperature: float = _between(25, 50, "eV")
-    sheath_anisotropy: float = _between(0.9, 1.25, "T_perp / T_par")
-    magnetosphere_temperature: float = _between(300, 900, "eV")
-    loss_cone_angle: float = _between(25, 45, "deg")
-    loss_cone_depth: float = _between(0.7, 0.95, "")
-    cold_share: float = _between(0.1, 0.4, "")
-    cold_temperature: float = _between(20, 60, "eV")
-    boundary_layer_share: float = _between(0.4, 0.8, "of the sheath's density")
-    boundary_layer_heating: float = _between(1.3, 2.2, "T_par / sheath")
-    separatrix_share: float = _between(0.2, 0.5, "of the sheath's density")
-    beam_share: float = _between(0.35, 0.6, "")
-    beam_balance: float = _between(0.35, 0.65, "along B, of both beams")
-    beam_speed: float = _between(4500, 8000, "km/s")
-    beam_temperature: float = _between(15, 40, "eV")
-    flat_top_share: float = _between(0.3, 0.6, "of the sheath's density")
-    flat_top_speed: float = _between(5000, 8500, "km/s")
-    flat_top_aspect: float = _between(0.55, 0.9, "perp / par")
-    edr_share: float = _between(0.3, 0.6, "of the sheath's density")
-    edr_parallel_temperature: float = _between(45, 100, "eV")
-    edr_perpendicular_temperature: float = _between(20, 36, "eV")
-    edr_drift: float = _between(100, 600, "km/s")
-    crescent_share: float = _between(0.15, 0.35, "")
-    crescent_speed: float = _between(6500, 10000, "km/s")
-    crescent_width: float = _between(600, 1300, "km/s")
-    crescent_parallel: float = _between(1500, 3000, "km/s")
-    crescent_opening: float = _between(0.8, 3.0, "")
-    crescent_turn: float = _between(-25, 25, "deg from the drift")
-    outflow_share: float = _between(0.35, 0.7, "of the sheath's density")
-    outflow_speed: float = _between(250, 500, "km/s")
-    outflow_parallel_temperature: float = _between(60, 130, "eV")
-    outflow_anisotropy: float = _between(0.6, 1.0, "T_perp / T_par")
-    lens_share: float = _between(0.1, 0.25, "of the sheath's density")
-    lens_radius: float = _between(9000, 13000, "km/s")
-    lens_offset: float = _between(0.5, 0.75, "of the radius")
-    sheath_ion_temperature: float = _between(150, 400, "eV")
-    magnetosphere_ion_temperature: float = _between(1500, 3500, "eV")
-    hot_ion_share: float = _between(0.05, 0.2, "between sheath and magnetosphere")
-    jet_ion_temperature: float = _between(250, 600, "eV")
-    jet_ion_cut: float = _between(-0.6, 0.2, "of the thermal speed")
+    boundary_speed: float = _range(20, 80, "km/s")
+    separation: float = _range(4, 10, "km")
+    ramp: float = _range(0.015, 0.06, "s")
+    edr_offset: float = _range(-0.1, 0.1, "of the duration")
+    wave_amplitude: float = _range(0.02, 0.08, "")
+    sheath_field: float = _range(15, 40, "nT")
+    magnetosphere_field: float = _range(40, 70, "nT")
+    guide_field: float = _range(0.05, 0.35, "of the magnetosphere's")
+    normal_field: float = _range(-3, 3, "nT")
+    edr_field: float = _range(0.1, 0.4, "of the magnetosphere's")
+    sheath_density: float = _range(10, 30, "cm^-3")
+    magnetosphere_density: float = _range(0.5, 1.5, "cm^-3")
+    sheath_flow: float = _range(60, 220, "km/s")
+    sheath_flow_angle: float = _range(-90, 90, "deg from M toward L")
+    sheath_temperature: float = _range(25, 50, "eV")
+    sheath_anisotropy: float = _range(0.9, 1.25, "T_perp / T_par")
+    magnetosphere_temperature: float = _range(300, 900, "eV")
+    loss_cone_angle: float = _range(25, 45, "deg")
+    loss_cone_depth: float = _range(0.7, 0.95, "")
+    cold_share: float = _range(0.1, 0.4, "")
+    cold_temperature: float = _range(20, 60, "eV")
+    boundary_layer_share: float = _range(0.4, 0.8, "of the sheath's density")
+    boundary_layer_heating: float = _range(1.3, 2.2, "T_par / sheath")
+    separatrix_share: float = _range(0.2, 0.5, "of the sheath's density")
+    beam_share: float = _range(0.35, 0.6, "")
+    beam_balance: float = _range(0.35, 0.65, "along B, of both beams")
+    beam_speed: float = _range(4500, 8000, "km/s")
+    beam_temperature: float = _range(15, 40, "eV")
+    flat_top_share: float = _range(0.3, 0.6, "of the sheath's density")
+    flat_top_speed: float = _range(5000, 8500, "km/s")
+    flat_top_aspect: float = _range(0.55, 0.9, "perp / par")
+    edr_share: float = _range(0.3, 0.6, "of the sheath's density")
+    edr_parallel_temperature: float = _range(45, 100, "eV")
+    edr_perpendicular_temperature: float = _range(20, 36, "eV")
+    edr_drift: float = _range(100, 600, "km/s")
+    crescent_share: float = _range(0.15, 0.35, "")
+    crescent_speed: float = _range(6500, 10000, "km/s")
+    crescent_width: float = _range(600, 1300, "km/s")
+    crescent_parallel: float = _range(1500, 3000, "km/s")
+    crescent_opening: float = _range(0.8, 3.0, "")
+    crescent_turn: float = _range(-25, 25, "deg from the drift")
+    outflow_share: float = _range(0.35, 0.7, "of the sheath's density")
+    outflow_speed: float = _range(250, 500, "km/s")
+    outflow_parallel_temperature: float = _range(60, 130, "eV")
+    outflow_anisotropy: float = _range(0.6, 1.0, "T_perp / T_par")
+    lens_share: float = _range(0.1, 0.25, "of the sheath's density")
+    lens_radius: float = _range(9000, 13000, "km/s")
+    lens_offset: float = _range(0.5, 0.75, "of the radius")
+    sheath_ion_temperature: float = _range(150, 400, "eV")
+    magnetosphere_ion_temperature: float = _range(1500, 3500, "eV")
+    hot_ion_share: float = _range(0.05, 0.2, "between sheath and magnetosphere")
+    jet_ion_temperature: float = _range(250, 600, "eV")
+    jet_ion_cut: float = _range(-0.6, 0.2, "of the thermal speed")
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> EventParameters:
-        """Draw each evenly within its range."""
-        return cls(*(float(rng.uniform(one.metadata["low"], one.metadata["high"])) for one in fields(cls)))
+        """Draw each parameter uniformly within its range."""
+        return cls(*(float(rng.uniform(each.metadata["low"], each.metadata["high"])) for each in fields(cls)))
 
 
 RANGES: Mapping[str, tuple[float, float, str]] = {
-    one.name: (one.metadata["low"], one.metadata["high"], one.metadata["unit"]) for one in fields(EventParameters)
+    each.name: (each.metadata["low"], each.metadata["high"], each.metadata["unit"]) for each in fields(EventParameters)
 }
 
-# Of each state: shortest and longest stay in s; the chance that it is met where it stands in brackets above.
+# Shortest and longest stay in each state in s; the probability of each state in parentheses above.
 STAY_S = {
     "boundary_layer": (0.6, 2.0),
     "separatrix": (0.3, 1.0),
@@ -146,7 +146,7 @@ STAY_S = {
     "lens": (0.4, 1.0),
 }
 CHANCE = 0.75
-# B_L of each state: below 0 in units of the sheath's field, above 0 in units of the magnetosphere's, on either side.
+# B_L of each state on either side, in units of the sheath's field if negative and the magnetosphere's if positive.
 _FIELD_L = {"boundary_layer": (-0.9, 0.9), "separatrix": (-0.7, 0.75), "flat_top": (-0.45, 0.45), "outflow": (0.3, 0.3)}
 _FIELD_L |= {"magnetosheath": (-1.0, -1.0), "lens": (0.6, 0.6), "magnetosphere": (1.0, 1.0)}
 
@@ -155,7 +155,7 @@ _FIELD_L |= {"magnetosheath": (-1.0, -1.0), "lens": (0.6, 0.6), "magnetosphere":
 class Component:
     """A population of a state: shape and density in cm^-3.
 
-    Its drift in km/s: `flow` along L, M, N, `along` b and `across`, along perp1; `turn_deg` turns it about b.
+    Drift in km/s: `flow` along L, M, N, `along` b, and `across` along perp1; `turn_deg` is its rotation about b.
     """
 
     shape: Shape
@@ -168,11 +168,11 @@ class Component:
 
 @dataclass(frozen=True)
 class Event:
-    """A drawn event: everything about the plasma, nothing about instruments.
+    """A random event: plasma and field, independent of instruments.
 
     ``axes`` (3, 3): L, M, N as rows, in the frame of the instruments; ``positions`` (4, 3) km of the spacecraft;
     ``senses``: +1 or -1 for outflow along L, for the drift of electrons along N x b, and +1 for a boundary that moves
-    outwards, so that the spacecraft come from the sheath; ``episodes``: seconds from the middle of the crossing;
+    outwards, so that the spacecraft start in the sheath; ``episodes``: seconds from the middle of the crossing;
     ``waves`` (5, 2): rate and phase of density, three components of velocity, and field.
     """
 
@@ -195,16 +195,16 @@ class Event:
         return cls(seed, parameters, axes, parameters.separation * _CORNERS @ tetrahedron, senses, episodes, waves)
 
     def delay_s(self, probe: str) -> float:
-        """Seconds after the center of the tetrahedron at which the boundary comes to a spacecraft."""
+        """Return the delay in seconds of the boundary at a spacecraft, relative to the center of the tetrahedron."""
         along_normal = float(self.positions[PROBES.index(probe)] @ self.axes[2])
         return along_normal / (self.senses[2] * self.parameters.boundary_speed)
 
     def region(self, times_s: np.ndarray) -> np.ndarray:
-        """State (n,) str at times in seconds from the middle."""
+        """Return the state (n,) str at times in seconds from the middle."""
         return kind_at(self.episodes, self._shares(times_s))
 
     def field(self, times_s: np.ndarray) -> np.ndarray:
-        """Magnetic field (n, 3) nT in the frame of the instruments."""
+        """Return the magnetic field (n, 3) nT in the frame of the instruments."""
         p = self.parameters
         levels = [self._field_l(i) for i in range(len(self.episodes))]
         along_l = self._shares(times_s).T @ np.array(levels)
@@ -214,23 +214,23 @@ class Event:
         return np.stack([along_l + wave, along_m, along_n], axis=-1) @ self.axes
 
     def plasma(self, species: str, times_s: np.ndarray) -> Plasma:
-        """Populations of all states, mixed by their shares."""
+        """Return the populations of all states, weighted by presence."""
         states = _electrons if species == "electron" else _ions
         frames = frames_along(b := self.field(times_s), self.senses[1] * np.cross(self.axes[2], b))
         swing = 1 + self.parameters.wave_amplitude * self._wave(0, times_s)
         motion = 100 * self.parameters.wave_amplitude * np.stack([self._wave(i, times_s) for i in (1, 2, 3)], axis=-1)
-        shapes, density, velocity, turned = [], [], [], []
+        shapes, density, velocity, rotated = [], [], [], []
         for i, part in enumerate(self._shares(times_s)):
-            for one in states(self, self.episodes[i].kind, self._is_sheath_side(i)):
-                shapes.append(one.shape)
-                density.append(one.density * part * swing)
-                flow = one.flow @ self.axes + motion
-                velocity.append(flow + one.along * frames[:, 0] + one.across * frames[:, 1])
-                turned.append(_turned(frames, one.turn_deg))
-        return Plasma(tuple(shapes), np.array(density), np.array(velocity), np.array(turned), species)
+            for component in states(self, self.episodes[i].kind, self._is_sheath_side(i)):
+                shapes.append(component.shape)
+                density.append(component.density * part * swing)
+                flow = component.flow @ self.axes + motion
+                velocity.append(flow + component.along * frames[:, 0] + component.across * frames[:, 1])
+                rotated.append(_rotated(frames, component.turn_deg))
+        return Plasma(tuple(shapes), np.array(density), np.array(velocity), np.array(rotated), species)
 
     def density(self, state: str, sheath_side: bool) -> float:
-        """Density of a state in cm^-3; on the magnetosphere's side half of what it is on the sheath's."""
+        """Return the density of a state in cm^-3; boundary layer and separatrix are half as dense on the inner side."""
         p = self.parameters
         if state in ("magnetosheath", "magnetosphere"):
             return p.sheath_density if state == "magnetosheath" else p.magnetosphere_density
@@ -269,17 +269,17 @@ def _rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def _episodes(edr: bool, inward: int, rng: np.random.Generator) -> tuple[Episode, ...]:
-    """States with their starts, the middle of the diffusion region (or of the outflow, without one) at 0 s."""
-    order, met = ["boundary_layer", "separatrix", "flat_top", "edr", "outflow", "lens", "separatrix"], []
+    """Draw states with their starts; the middle of the diffusion region, or else of the outflow, is at 0 s."""
+    order, present = ["boundary_layer", "separatrix", "flat_top", "edr", "outflow", "lens", "separatrix"], []
     for state in [*order, "boundary_layer"]:
-        is_met, stay = rng.random() < CHANCE, float(rng.uniform(*STAY_S[state]))
-        if edr if state == "edr" else is_met or state == "outflow":
-            met.append((state, stay))
-    met = met if inward > 0 else met[::-1]
-    names = [state for state, _ in met]
-    ends = np.cumsum([stay for _, stay in met])
+        is_present, stay = rng.random() < CHANCE, float(rng.uniform(*STAY_S[state]))
+        if edr if state == "edr" else is_present or state == "outflow":
+            present.append((state, stay))
+    present = present if inward > 0 else present[::-1]
+    names = [state for state, _ in present]
+    ends = np.cumsum([stay for _, stay in present])
     middle = names.index("edr" if edr else "outflow")
-    starts = ends - [stay for _, stay in met]
+    starts = ends - [stay for _, stay in present]
     zero = (starts[middle] + ends[middle]) / 2
     sides = ("magnetosheath", "magnetosphere")[:: 1 if inward > 0 else -1]
     first = Episode(sides[0], -np.inf)
@@ -287,14 +287,14 @@ def _episodes(edr: bool, inward: int, rng: np.random.Generator) -> tuple[Episode
     return (first, *inner, Episode(sides[1], float(ends[-1] - zero)))
 
 
-def _turned(frames: np.ndarray, angle_deg: float) -> np.ndarray:
-    """Frames (n, 3, 3) turned about b."""
+def _rotated(frames: np.ndarray, angle_deg: float) -> np.ndarray:
+    """Return frames (n, 3, 3) rotated about b."""
     cosine, sine = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
     return np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]]) @ frames
 
 
 def _flow(event: Event, sheath: float, jet: float) -> np.ndarray:
-    """Flow along L, M, N: a share of the sheath's, a share of the jet's, and the motion of the boundary."""
+    """Return the flow along L, M, N: a share of the sheath's, a share of the jet's, and the motion of the boundary."""
     p = event.parameters
     angle = np.radians(p.sheath_flow_angle)
     along_l = sheath * p.sheath_flow * np.sin(angle) + jet * event.senses[0] * p.outflow_speed
@@ -302,7 +302,7 @@ def _flow(event: Event, sheath: float, jet: float) -> np.ndarray:
 
 
 def _electrons(event: Event, state: str, sheath_side: bool) -> Iterator[Component]:
-    """Populations of electrons in a state."""
+    """Yield the populations of electrons in a state."""
     p, n = event.parameters, event.density(state, sheath_side)
 
     def warm(parallel: float, perpendicular: float) -> Maxwellian:
@@ -339,7 +339,7 @@ def _electrons(event: Event, state: str, sheath_side: bool) -> Iterator[Componen
 
 
 def _diffusion_region(p: EventParameters, n: float, flow: np.ndarray) -> Iterator[Component]:
-    """An elongated core that drifts along perp1, and a crescent on that side."""
+    """Yield an elongated core that drifts along perp1, and a crescent on that side."""
     core = Maxwellian(
         thermal_speed(p.edr_parallel_temperature, "electron"),
         thermal_speed(p.edr_perpendicular_temperature, "electron"),
@@ -350,7 +350,7 @@ def _diffusion_region(p: EventParameters, n: float, flow: np.ndarray) -> Iterato
 
 
 def _ions(event: Event, state: str, sheath_side: bool) -> Iterator[Component]:
-    """Populations of ions in a state: from the sheath, from the magnetosphere, and the D of the jet."""
+    """Yield the populations of ions in a state: from the sheath (D-shaped in the jet) and from the magnetosphere."""
     p, n = event.parameters, event.density(state, sheath_side)
     hot = {"magnetosheath": 0.0, "magnetosphere": 1.0}.get(state, p.hot_ion_share)
     sheath, jet = {"magnetosheath": (1.0, 0.0), "boundary_layer": (0.6, 0.1), "separatrix": (0.6, 0.2)}.get(

@@ -1,6 +1,6 @@
-"""Plasma as a sum of populations: shapes of velocity distributions, their moments, and what a sector sees of them.
+"""Plasma as a sum of populations: shapes of velocity distributions, moments, and phase space density in bins.
 
-A shape lives in a frame of its own, velocities counted from its origin::
+Each shape is defined in its own frame, with velocities relative to its origin::
 
         perp1 (toward which a crescent lies)
           |    w
@@ -18,30 +18,30 @@ from typing import Protocol
 
 import numpy as np
 
-# Energy in eV of a particle at 1 km/s, m / 2e in CODATA 2018 values.
+# Energy in eV of a particle at 1 km/s, m / 2e with CODATA 2018 values.
 PROTON_EV = 5.219852e-3
 ELECTRON_EV = 2.842815e-6
 ENERGY_AT_1_KM_S = {"ion": PROTON_EV, "electron": ELECTRON_EV}
-_NODES = 80  # of the quadrature along each axis; twice as many change no moment by more than 1e-4
+_NODES = 80  # of the quadrature along each axis; with twice as many no moment changes by more than 1e-4
 
 
 class Shape(Protocol):
-    """A distribution without density: ``value`` is relative, of the shape of its arguments, never negative.
+    """Velocity distribution up to a factor.
 
-    ``reach`` (along b, across b) in km/s: beyond it nothing counts. ``uses_perp1``: whether it is not gyrotropic.
+    ``reach`` (along b, across b): largest velocity in km/s that matters. ``uses_perp1``: True if not gyrotropic.
     """
 
     reach: tuple[float, float]
     uses_perp1: bool
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """Relative phase space density; `perp1` may be None where it is not used."""
+        """Return the relative phase space density, never negative; `perp1` may be None if it is not used."""
         ...
 
 
 @dataclass(frozen=True)
 class Maxwellian:
-    """Two temperatures given as the standard deviations of velocity along and across b, km/s."""
+    """A bi-Maxwellian; the widths are standard deviations of velocity along and across b, km/s."""
 
     parallel: float
     perpendicular: float
@@ -53,7 +53,7 @@ class Maxwellian:
         return 6 * self.parallel, 6 * self.perpendicular
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """exp(-w_par^2 / 2 s_par^2 - w_perp^2 / 2 s_perp^2)."""
+        """Return exp(-w_par^2 / 2 s_par^2 - w_perp^2 / 2 s_perp^2)."""
         across = np.float32(-0.5 / self.perpendicular**2)
         exponent = squared * across
         if self.parallel != self.perpendicular:
@@ -63,7 +63,7 @@ class Maxwellian:
 
 @dataclass(frozen=True)
 class CutMaxwellian:
-    """A Maxwellian with nothing below `cut` along b, or against it where `sense` is -1: the D of reconnection jets.
+    """A Maxwellian without velocities below `cut` along b (or against b if `sense` is -1), as in reconnection jets.
 
     The edge is `softness` wide; all in km/s.
     """
@@ -80,7 +80,7 @@ class CutMaxwellian:
         return 6 * self.spread, 6 * self.spread
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """The Maxwellian times a soft step."""
+        """Return the Maxwellian times a smooth step."""
         return np.exp(squared * np.float32(-0.5 / self.spread**2)) * _step(
             (self.sense * parallel - self.cut) / self.softness
         )
@@ -88,7 +88,7 @@ class CutMaxwellian:
 
 @dataclass(frozen=True)
 class FlatTop:
-    """Flat inside an ellipsoid of half axes `parallel` and `perpendicular` (km/s), steep outside: 1/(1 + x^10)."""
+    """Flat inside an ellipsoid with half axes `parallel` and `perpendicular` (km/s), steep outside: 1/(1 + x^10)."""
 
     parallel: float
     perpendicular: float
@@ -96,11 +96,11 @@ class FlatTop:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """Eight half axes: the rest has a share of 3e-5 of the pressure."""
+        """Eight half axes; the rest has a share of 3e-5 of the pressure."""
         return 8 * self.parallel, 8 * self.perpendicular
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """1 / (1 + x^10), x the radius in units of the half axes."""
+        """Return 1 / (1 + x^10), x the radius in units of the half axes."""
         across = np.float32(1 / self.perpendicular**2)
         radius = squared * across + parallel**2 * (np.float32(1 / self.parallel**2) - across)
         return 1 / (1 + radius * (radius * radius) ** 2)
@@ -108,7 +108,7 @@ class FlatTop:
 
 @dataclass(frozen=True)
 class LossCone:
-    """An isotropic Maxwellian from which the share `depth` is missing within `angle_deg` of b, on both sides."""
+    """An isotropic Maxwellian without the share `depth` within `angle_deg` of b, on both sides."""
 
     spread: float
     angle_deg: float
@@ -121,7 +121,7 @@ class LossCone:
         return 6 * self.spread, 6 * self.spread
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """The Maxwellian times 1 - depth exp(-(sin pitch angle / sin cone)^4)."""
+        """Return the Maxwellian times 1 - depth exp(-(sin pitch angle / sin cone)^4)."""
         inside = (1 - parallel**2 / np.maximum(squared, 1e-6)) * np.float32(1 / np.sin(np.radians(self.angle_deg)) ** 2)
         left = 1 - np.float32(self.depth) * np.exp(-(inside**2))
         return np.exp(squared * np.float32(-0.5 / self.spread**2)) * left
@@ -131,7 +131,7 @@ class LossCone:
 class Lens:
     """Intersection of two spheres: radius `radius`, centers at `offset` on either side along b, edges `softness`, km/s.
 
-    It is thin along b (radius - offset) and wide across (the root of radius^2 - offset^2).
+    It is thin along b (radius - offset) and wide across b (square root of radius^2 - offset^2).
     """
 
     radius: float
@@ -141,20 +141,20 @@ class Lens:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """The spheres and eight widths of their edges."""
+        """Extent of the spheres plus eight widths of their edges."""
         return (self.radius - self.offset + 8 * self.softness, self.radius + 8 * self.softness)
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """The sphere whose edge is nearer decides: a soft step at the larger of the two distances."""
+        """Return a smooth step at the larger of the distances from the two centers."""
         farther = squared + 2 * np.float32(self.offset) * np.abs(parallel) + np.float32(self.offset**2)
         return _step((self.radius - np.sqrt(farther)) / self.softness)
 
 
 @dataclass(frozen=True)
 class Crescent:
-    """An arc across b at the speed `speed` on the side of perp1; widths along b and of the arc in km/s.
+    """An arc of speed `speed` across b, on the side of perp1; widths along b and of the arc in km/s.
 
-    In gyrophase it goes as exp(-opening (1 - cos phase)^2): broad in front, next to nothing behind; half the density
+    Its dependence on gyrophase is exp(-opening (1 - cos phase)^2): broad in front, almost 0 behind; half the density
     at 80 degrees on either side for an opening of 1, at 59 degrees for 3.
     """
 
@@ -170,7 +170,7 @@ class Crescent:
         return 6 * self.parallel, self.speed + 6 * self.width
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
-        """Gaussian along b and in perpendicular speed, broad in gyrophase."""
+        """Return Gaussians along b and in perpendicular speed, times the dependence on gyrophase."""
         along = parallel**2
         across = np.sqrt(np.maximum(squared - along, 1.0))
         exponent = (across - np.float32(self.speed)) ** 2 * np.float32(-0.5 / self.width**2)
@@ -180,13 +180,13 @@ class Crescent:
 
 
 def _step(x: np.ndarray) -> np.ndarray:
-    """From 0 far below 0 to 1 far above it."""
+    """Return a smooth step from 0 to 1 around 0."""
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
 @dataclass(frozen=True)
 class ShapeMoments:
-    """Return integral (km/s)^3, mean velocity (3,) km/s and covariance (3, 3) (km/s)^2 of a shape in its own frame."""
+    """Integral (km/s)^3, mean velocity (3,) km/s and covariance (3, 3) (km/s)^2 of a shape in its own frame."""
 
     integral: float
     mean: np.ndarray
@@ -200,7 +200,7 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=256)
 def shape_moments(shape: Shape) -> ShapeMoments:
-    """Integrate a shape over its reach, by Gauss and Legendre along and across b and evenly in gyrophase."""
+    """Integrate a shape over its reach, by Gauss-Legendre quadrature along and across b and uniformly in gyrophase."""
     nodes, weights = _quadrature()
     parallel = shape.reach[0] * nodes[:, None, None]
     across = shape.reach[1] * (nodes[None, :, None] + 1) / 2
@@ -215,7 +215,7 @@ def shape_moments(shape: Shape) -> ShapeMoments:
 
 
 def frames_along(axis: np.ndarray, toward: np.ndarray) -> np.ndarray:
-    """Frames (..., 3, 3): b along `axis`, perp1 the part of `toward` across it, both (..., 3), perp2 = b x perp1."""
+    """Return frames (..., 3, 3): b along `axis`, perp1 the part of `toward` across it, both (..., 3), and b x perp1."""
     b = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
     perp1 = toward - (toward * b).sum(axis=-1, keepdims=True) * b
     perp1 = perp1 / np.linalg.norm(perp1, axis=-1, keepdims=True)
@@ -223,7 +223,7 @@ def frames_along(axis: np.ndarray, toward: np.ndarray) -> np.ndarray:
 
 
 def thermal_speed(temperature_ev: float, species: str) -> float:
-    """Standard deviation of one component of velocity, km/s, at a temperature in eV."""
+    """Return the standard deviation of one component of velocity, km/s, at a temperature in eV."""
     return float(np.sqrt(temperature_ev / (2 * ENERGY_AT_1_KM_S[species])))
 
 
@@ -242,8 +242,8 @@ class Plasma:
     species: str
 
 
-def averaged(plasma: Plasma, count: int) -> Plasma:
-    """Return the mean plasma over `count` consecutive times, as seen by an instrument with that exposure."""
+def average_exposures(plasma: Plasma, count: int) -> Plasma:
+    """Return the mean plasma over every `count` consecutive times."""
     k, n = plasma.density.shape[0], plasma.density.shape[1] // count
 
     def spread(values: np.ndarray) -> np.ndarray:
@@ -257,7 +257,7 @@ def averaged(plasma: Plasma, count: int) -> Plasma:
 
 
 def true_moments(plasma: Plasma) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Density (n,) cm^-3, bulk velocity (n, 3) km/s and temperature tensor (n, 3, 3) eV, of the model itself."""
+    """Return density (n,) cm^-3, bulk velocity (n, 3) km/s and temperature tensor (n, 3, 3) eV of the model."""
     mean = np.array([shape_moments(shape).mean for shape in plasma.shapes])
     covariance = np.array([shape_moments(shape).covariance for shape in plasma.shapes])
     each = plasma.velocity + np.einsum("kj,knji->kni", mean, plasma.frames)
@@ -274,13 +274,13 @@ def true_moments(plasma: Plasma) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def phase_space_density(
     plasma: Plasma, rows: slice, azimuth: np.ndarray, polar: np.ndarray, energy_ev: np.ndarray
 ) -> np.ndarray:
-    """Phase space density at the center of every bin.
+    """Return the phase space density at the center of every bin.
 
     Parameters
     ----------
     plasma : Plasma
     rows : slice
-        The m of its times that are meant.
+        Times of the plasma, m of them.
     azimuth, polar, energy_ev : numpy.ndarray, shapes (m, 32), (16,), (m, 32)
         Look directions in degrees, energies in eV.
 
@@ -291,7 +291,7 @@ def phase_space_density(
     """
     phi, theta = np.radians(azimuth)[:, :, None], np.radians(polar)
     look = np.stack(np.broadcast_arrays(np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)), -1)
-    moving = -look  # a particle that comes from where the sector looks moves the other way
+    moving = -look  # particles move opposite to the look direction
     speed = np.sqrt(energy_ev / ENERGY_AT_1_KM_S[plasma.species]).astype(np.float32)[:, None, None, :]
     total = np.zeros((*moving.shape[:3], energy_ev.shape[1]), np.float32)
     for k, shape in enumerate(plasma.shapes):
@@ -307,10 +307,10 @@ def phase_space_density(
 
 
 def _relative(shape: Shape, drift: np.ndarray, frame: np.ndarray, moving: np.ndarray, speed: np.ndarray) -> np.ndarray:
-    """One shape at `speed` (m, 1, 1, 32) km/s along `moving` (m, 32, 16, 3), float32 (m, 32, 16, 32)."""
+    """Return values of a shape at `speed` (m, 1, 1, 32) km/s along `moving` (m, 32, 16, 3), float32 (m, 32, 16, 32)."""
 
     def along(axis: np.ndarray) -> np.ndarray:
-        """Component of velocity from the drift along `axis` (m, 3)."""
+        """Return the velocity relative to the drift along `axis` (m, 3)."""
         of_speed = np.einsum("mapi,mi->map", moving, axis)[..., None].astype(np.float32)
         return speed * of_speed - (drift * axis).sum(axis=1).astype(np.float32)[:, None, None, None]
 

@@ -16,7 +16,7 @@ from .ground import to_km
 from .sky_light import Cloud, Moon, Stars, Twilight, airglow, cloud_position, direction_vector
 from .timeline import Episode, draw_episodes, kind_at, presence, random_streams, seconds_since_first
 
-# Shortest and longest episode in seconds. At their longest, two rounds of the first four kinds fit into 1800 s.
+# Shortest and longest episode in seconds. With the longest, two rounds of the first four kinds fit into 1800 s.
 LENGTH_S = {
     "quiet": (80, 180),
     "arc": (120, 240),
@@ -30,11 +30,11 @@ LENGTH_S = {
 }
 CONDITION_S = {"clear": (300, 900), "cloud": (180, 450), "moon": (200, 500), "twilight": (150, 300)}
 RAMP_S = 8.0
-# Stars, and the camera of a site, are those of all nights: drawn again for each, they would identify the night.
+# Seed of stars and cameras, the same for all nights: drawn anew for each, they would identify the night.
 _STARS = 20150326
-# A station sees a place if it stands this high.
+# Least elevation at which a station sees a position.
 VISIBLE_DEG = 20.0
-# Grid on which the truth about place and light is taken: narrower than the narrowest shape's full width.
+# Grid for the true position and light: finer than the full width of the narrowest shape.
 _GRID_KM, _GRID_REACH_KM = 12.0, 350.0
 
 
@@ -45,15 +45,15 @@ class NightOptions:
     Attributes
     ----------
     kinds : tuple of str
-        Of aurora, in drawn order again and again: names of `LENGTH_S`. A name given twice comes twice as often.
+        Kinds of aurora, names of `LENGTH_S`, repeated in random order. A name given twice is twice as frequent.
     conditions : tuple of str
         Conditions of the sky above a station: names of `CONDITION_S`.
     heights_km, height_weights : tuple of float
-        Shells of emission and the share of the light of each.
+        Heights of the shells of emission, and the share of light of each.
     cameras : {'drawn', 'plain'}
-        Drawn: each turned, off the center and among trees; plain: the defaults of `Camera`.
+        'drawn': rotated, off center and among trees; 'plain': the defaults of `Camera`.
     dropped, duplicate, saturated : float
-        Share of frames that are all zero, that repeat the one before, or that are flooded with light.
+        Share of frames that are all zero, that repeat the previous one, or that are overexposed.
     """
 
     kinds: tuple[str, ...] = tuple(LENGTH_S)
@@ -69,7 +69,7 @@ class NightOptions:
         for name, known in (("kinds", LENGTH_S), ("conditions", CONDITION_S)):
             given = getattr(self, name)
             if isinstance(given, str) or not given or not set(given) <= set(known):
-                raise ArgumentError(name, f"found {given!r}", f"Give some of {', '.join(known)}.")
+                raise ArgumentError(name, f"found {given!r}", f"Use {', '.join(known)}.")
         if self.cameras not in ("drawn", "plain"):
             raise ArgumentError("cameras", f"found {self.cameras!r}", "Give 'drawn' or 'plain'.")
         if not self.heights_km or len(self.heights_km) != len(self.height_weights) or min(self.heights_km) <= 0:
@@ -82,7 +82,7 @@ class NightOptions:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Latitude and longitude of the structure (n,), and the share of its light that each station sees (stations, n)."""
+    """Latitude and longitude of the structure (n,), and the share of its light visible at stations (stations, n)."""
 
     latitude: np.ndarray
     longitude: np.ndarray
@@ -93,7 +93,8 @@ class Truth:
 class SharedSky:
     """Shared state of all stations: times, timeline and positions of aurora, stars and Moon.
 
-    ``share`` and ``since_s`` (episodes, n); ``center_km`` (episodes, 2) from `reference`.
+    ``share`` and ``since_s`` (seconds from the start) of episodes (episodes, n); ``center_km`` (episodes, 2) from
+    `reference`.
     """
 
     times_s: np.ndarray
@@ -118,15 +119,15 @@ class SharedSky:
         places: Mapping[str, tuple[float, float]],
         options: NightOptions,
     ) -> SharedSky:
-        """Draw timeline, shapes, where they stand, and the sky behind them."""
-        course, draws, sky, where = random_streams(seed, 4)
+        """Draw the timeline, shapes with their positions, stars and Moon."""
+        course, draws, sky, positions = random_streams(seed, 4)
         times_s = seconds_since_first(times)
-        episodes = draw_episodes(rounds(options.kinds, course), LENGTH_S, duration_s, course)
+        episodes = draw_episodes(shuffled_rounds(options.kinds, course), LENGTH_S, duration_s, course)
         share = presence(episodes, times_s, RAMP_S)
         reference = _middle(list(places.values()))
         stations = np.stack(to_km(*np.array(list(places.values())).T, reference), axis=-1)
-        # Anywhere between the stations, more often in their midst than above one of them.
-        weights = where.dirichlet(np.full(len(stations), 4.0), len(episodes))
+        # Anywhere between the stations, more often between them than above one of them.
+        weights = positions.dirichlet(np.full(len(stations), 4.0), len(episodes))
         return cls(
             times_s=times_s,
             times=times,
@@ -143,7 +144,7 @@ class SharedSky:
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, i: int) -> np.ndarray:
-        """Sum in kR of the aurora that is there at sample `i`, each by its share and at its own time."""
+        """Return the sum in kR of all aurora at sample `i`, weighted by share."""
         total = np.zeros_like(x_km)
         for k in np.flatnonzero(self.share[:, i] > 1e-3):
             x, y = (values - np.float32(center) for values, center in zip((x_km, y_km), self.center_km[k], strict=True))
@@ -151,7 +152,7 @@ class SharedSky:
         return total
 
     def truth(self, places: list[tuple[float, float]]) -> Truth:
-        """Return the position of the strongest structure at each sample, and the share of its light at each place."""
+        """Return the position of the strongest structure at each sample, and the visible share of its light."""
         along = np.arange(-_GRID_REACH_KM, _GRID_REACH_KM + 1, _GRID_KM, np.float32)
         x, y = (values.ravel() for values in np.meshgrid(along, along))
         found = np.full((2, self.times.size), np.nan)
@@ -172,17 +173,17 @@ _WEATHER = {"clear": lambda rng: None, "moon": lambda rng: None, "cloud": Cloud.
 
 @dataclass(frozen=True, eq=False)
 class Weather:
-    """The timeline of conditions above one station.
+    """Conditions of the sky above one station over time.
 
     Attributes
     ----------
     condition : numpy.ndarray of str, shape (n,)
-        With the faults of the camera.
+        Conditions, including camera faults.
     moonlight : numpy.ndarray, shape (n,)
-        Share of the Moon's light that is there.
+        Share of the Moon's light.
     share, since_s : numpy.ndarray, shape (episodes, n)
     layers : list
-        One an episode: what it puts before the sky.
+        Cloud or twilight of each episode, or None.
     """
 
     condition: np.ndarray
@@ -195,9 +196,9 @@ class Weather:
     def draw(
         cls, sky: SharedSky, place: tuple[float, float], options: NightOptions, rngs: list[np.random.Generator]
     ) -> Weather:
-        """Draw the timeline, its layers and the faults, each from one of three generators."""
+        """Draw timeline, layers and camera faults, each from one of three generators."""
         course, draws, faults = rngs
-        episodes = draw_episodes(rounds(options.conditions, course), CONDITION_S, sky.duration_s, course)
+        episodes = draw_episodes(shuffled_rounds(options.conditions, course), CONDITION_S, sky.duration_s, course)
         layers = [_WEATHER[episode.kind](draws) for episode in episodes]
         shines = [
             episode.kind == "moon" or (isinstance(layer, Cloud) and layer.moonlit)
@@ -215,7 +216,7 @@ class Weather:
             layers=layers,
         )
 
-    def before(
+    def attenuate(
         self, light: np.ndarray, i: int, toward: np.ndarray, cloud_km: tuple[np.ndarray, np.ndarray]
     ) -> np.ndarray:
         """Return the light below the clouds (p,) at sample `i`, with twilight and clouds, kR."""
@@ -230,7 +231,7 @@ class Weather:
 
 @dataclass(frozen=True, eq=False)
 class Station:
-    """A camera at its place under its own weather; arrays of pixels hold only those that see some light.
+    """A camera with its place and weather; arrays of pixels contain only those that receive light.
 
     Attributes
     ----------
@@ -240,14 +241,14 @@ class Station:
     camera : Camera
     weather : Weather
     pixels : numpy.ndarray, shape (p,)
-        Places in the flat frame.
+        Indices into the flat frame.
     transmission, airglow : numpy.ndarray, shape (p,)
     toward : numpy.ndarray, shape (3, p)
         Unit vectors east, north, up.
     position_km : tuple of two numpy.ndarray, shape (heights, p)
-        East and north from the middle of the stations.
+        East and north distance from the middle of the stations.
     cloud_km : tuple of two numpy.ndarray, shape (p,)
-        East and north from here, in the layer of clouds.
+        East and north distance from the station, in the cloud layer.
     weights : numpy.ndarray, shape (heights,)
     """
 
@@ -265,13 +266,13 @@ class Station:
 
     @classmethod
     def draw(cls, site: str, place: tuple[float, float], size: int, sky: SharedSky, options: NightOptions) -> Station:
-        """Draw weather from the seed and the name of the site, the camera from its name alone."""
+        """Draw the weather from seed and name of the site, and the camera from the name only."""
         own, *weather = _site_streams(sky.seed, site, 4)
         (built,) = _site_streams(_STARS, site, 1)
         camera = Camera.draw(built, size) if options.cameras == "drawn" else Camera(size=size)
-        seen = camera.transmission().ravel()
-        pixels = np.flatnonzero(seen > 1e-3)
-        # The soft rim reaches a little beyond the disc: there light comes from the rim.
+        transmission = camera.transmission().ravel()
+        pixels = np.flatnonzero(transmission > 1e-3)
+        # The soft rim extends slightly beyond the disc; there, use the light at the rim.
         elevation = np.maximum(90 - camera.zenith_angle(), 90 - camera.edge_deg).ravel()[pixels]
         azimuth = camera.azimuth().ravel()[pixels]
         shells = [to_km(*emission_position(azimuth, elevation, *place, h), sky.reference) for h in options.heights_km]
@@ -282,7 +283,7 @@ class Station:
             camera=camera,
             weather=Weather.draw(sky, place, options, weather),
             pixels=pixels,
-            transmission=seen[pixels].astype(np.float32),
+            transmission=transmission[pixels].astype(np.float32),
             airglow=airglow(toward, own),
             toward=toward,
             position_km=tuple(np.array([shell[axis] for shell in shells], np.float32) for axis in (0, 1)),
@@ -291,10 +292,10 @@ class Station:
         )
 
     def frame(self, i: int, sky: SharedSky) -> np.ndarray:
-        """Counts at sample `i`, uint16, shape (size, size); the noise of each sample is its own."""
+        """Return counts at sample `i`, uint16, shape (size, size), with independent noise for each sample."""
         if self.weather.condition[i] == "dropped":
             return np.zeros((self.camera.size,) * 2, np.uint16)
-        light = self.weather.before(self._above(i, sky), i, self.toward, self.cloud_km)
+        light = self.weather.attenuate(self._above(i, sky), i, self.toward, self.cloud_km)
         if self.weather.condition[i] == "saturated":
             light = light + np.float32(1000.0)
         whole = np.zeros(self.camera.size**2, np.float32)
@@ -303,7 +304,7 @@ class Station:
         return expose(whole.reshape(self.camera.size, -1), self.camera, noise)
 
     def _above(self, i: int, sky: SharedSky) -> np.ndarray:
-        """Light from above the clouds in kR, shape (p,)."""
+        """Return the light above the clouds in kR, shape (p,)."""
         t_s = float(sky.times_s[i])
         light = self.airglow + sky.stars.light(self.camera, t_s, *self.place)[self.pixels]
         light += self.weights @ sky.emission(*self.position_km, i)
@@ -312,8 +313,8 @@ class Station:
         return light
 
 
-def rounds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
-    """All kinds in a drawn order, again and again; no round begins with what ended the one before, if it can."""
+def shuffled_rounds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+    """Yield all kinds in random order, repeatedly; if possible, no round starts with the previous kind."""
     last = ""
     while True:
         order = [str(kind) for kind in rng.permutation(list(kinds))]
@@ -328,21 +329,21 @@ def _since(episodes: tuple[Episode, ...], times_s: np.ndarray) -> np.ndarray:
 
 
 def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
-    """The middle of places on the sphere."""
+    """Return the middle of places on the sphere."""
     x, y, z = direction_vector(*np.array(places)[:, ::-1].T).mean(axis=1, dtype=float)
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(x, y)))
 
 
 def _site_streams(seed: int, site: str, count: int, *more: int) -> list[np.random.Generator]:
-    """Generators of a station's own, whatever other stations there are."""
+    """Return generators of a station, independent of which other stations there are."""
     sequence = np.random.SeedSequence([int(seed), zlib.crc32(site.encode()), *more])
     return [np.random.default_rng(child) for child in sequence.spawn(count)]
 
 
 def _with_faults(condition: np.ndarray, options: NightOptions, rng: np.random.Generator) -> np.ndarray:
-    """The conditions, and which frames are dropped, repeated or flooded; the first frame has none to repeat."""
-    lot = rng.random(condition.size)
+    """Return the conditions with dropped, repeated or overexposed frames; the first frame is never a repeat."""
+    draw = rng.random(condition.size)
     edges = np.cumsum([options.dropped, options.duplicate, options.saturated])
-    faulty = np.where(lot < edges[0], "dropped", np.where(lot < edges[1], "duplicate", "saturated"))
-    faulty = np.where(lot < edges[2], faulty, condition)
-    return np.where((faulty == "duplicate") & (np.arange(lot.size) == 0), condition, faulty)
+    faulty = np.where(draw < edges[0], "dropped", np.where(draw < edges[1], "duplicate", "saturated"))
+    faulty = np.where(draw < edges[2], faulty, condition)
+    return np.where((faulty == "duplicate") & (np.arange(draw.size) == 0), condition, faulty)

@@ -1,4 +1,4 @@
-"""The order of events in a simulation: sample times, episodes one after another, and the soft passage between them."""
+"""Timeline of a simulation: sample times, and episodes with smooth transitions."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ..errors import ArgumentError
 
 @dataclass(frozen=True)
 class Episode:
-    """One kind of thing, seen from `start_s` (seconds after the first sample) until the next episode starts."""
+    """Interval of one kind, from `start_s` (seconds after the first sample) to the start of the next episode."""
 
     kind: str
     start_s: float
 
 
 def random_streams(seed: int, count: int) -> list[np.random.Generator]:
-    """Make `count` independent generators from one seed, so that drawing more from one leaves the others alone.
+    """Return `count` independent generators from one seed.
 
     Raises
     ------
     ArgumentError
-        If `seed` is not a whole number from 0 up.
+        If `seed` is not an integer of at least 0.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError("seed", f"found {seed!r}", "Give a whole number from 0 up.")
+        raise ArgumentError("seed", f"found {seed!r}", "Give an integer of at least 0.")
     return [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(count)]
 
 
 def sample_times(start: np.datetime64, duration_s: float, cadence: np.timedelta64) -> np.ndarray:
-    """Times from `start` on, exact in nanoseconds, all before ``start + duration_s``.
+    """Return sample times from `start` to before ``start + duration_s``, exact to the nanosecond.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def sample_times(start: np.datetime64, duration_s: float, cadence: np.timedelta6
 
 
 def seconds_since_first(times: np.ndarray) -> np.ndarray:
-    """Seconds from the first of `times`, float64, shape (n,)."""
+    """Return seconds since the first of `times`, float64, shape (n,)."""
     return (times - times[0]) / np.timedelta64(1, "s")
 
 
@@ -66,7 +66,7 @@ def draw_episodes(
     Parameters
     ----------
     kinds : iterator of str
-        What follows what, without end.
+        Infinite sequence of kinds.
     length_s : mapping of str to (float, float)
         Shortest and longest length of each kind, in seconds.
     duration_s : float
@@ -75,7 +75,7 @@ def draw_episodes(
     Returns
     -------
     tuple of Episode
-        With one that begins after the end: the beginning of a long simulation is then the short one.
+        Including one that starts after the end, so that a short simulation is the beginning of a long one.
     """
     episodes, start_s = [], 0.0
     while start_s <= duration_s + 200.0:
@@ -93,12 +93,12 @@ def presence(episodes: tuple[Episode, ...], times_s: np.ndarray, ramp_s: float) 
     episodes : tuple of Episode, k of them
     times_s : numpy.ndarray, shape (n,)
     ramp_s : float
-        Scale of the hyperbolic tangent by which one episode passes into the next.
+        Scale of the hyperbolic tangent of the transition between episodes.
 
     Returns
     -------
     numpy.ndarray of float64, shape (k, n)
-        Shares from 0 to 1 whose sum over the episodes is 1 at every time.
+        Shares from 0 to 1; their sum over episodes is 1 at every time.
     """
     starts = np.array([episode.start_s for episode in episodes])
     begun = 0.5 * (1.0 + np.tanh((times_s - starts[:, None]) / ramp_s))
@@ -107,5 +107,5 @@ def presence(episodes: tuple[Episode, ...], times_s: np.ndarray, ramp_s: float) 
 
 
 def kind_at(episodes: tuple[Episode, ...], share: np.ndarray) -> np.ndarray:
-    """Kind of the strongest episode at each time; `share` is (k, n), the answer str of shape (n,)."""
+    """Return the kind (n,) of the strongest episode at each time, from shares (k, n)."""
     return np.array([episode.kind for episode in episodes])[share.argmax(axis=0)]

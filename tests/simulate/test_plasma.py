@@ -12,7 +12,7 @@ from pyspedas_similarity.simulate.plasma import (
     LossCone,
     Maxwellian,
     Plasma,
-    averaged,
+    average_exposures,
     frames_along,
     shape_moments,
     thermal_speed,
@@ -122,7 +122,7 @@ def test_averaging_two_beams_gives_their_moments_together():
     frames = np.broadcast_to(np.eye(3), (1, 2, 3, 3))
     velocity = np.array([[[100.0, 0, 0], [-100.0, 0, 0]]])
     beams = Plasma((Maxwellian(50.0, 50.0),), np.array([[3.0, 1.0]]), velocity, frames, "ion")
-    density, mean, temperature = true_moments(averaged(beams, 2))
+    density, mean, temperature = true_moments(average_exposures(beams, 2))
     np.testing.assert_allclose(density, [2.0])
     np.testing.assert_allclose(mean, [[50.0, 0, 0]], atol=1e-9)
     # variance 50^2 + (0.75 * 50^2 + 0.25 * 150^2)

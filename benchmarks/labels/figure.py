@@ -1,4 +1,4 @@
-"""Accuracy against labels per class as a picture."""
+"""Figure of accuracy against labels per class."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# After Okabe & Ito (2008), distinguishable by all kinds of color vision; markers and dashes differ as well.
+# Okabe & Ito (2008): distinguishable with all kinds of color vision, in addition to markers and dashes.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933")
 _MARKERS = "osD^vP*X"
-_NOTHING, _TUNED, _BESIDE = "from nothing", ", tuned", 0.06
-"""The network from nothing is black and dashed, a fine-tuned encoder has the color of the one it comes from and dots;
-lines are shifted by so many octaves, to be visible."""
+_NOTHING, _TUNED, _SHIFT = "from nothing", ", tuned", 0.06
+"""The network trained from nothing is black and dashed; a fine-tuned encoder is dotted, in the color of the original.
+Lines are shifted by `_SHIFT` octaves, so that all are visible."""
 
 
 def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
-    """Draw how accuracy grows with labels, one panel for each data set.
+    """Plot accuracy against labels per class, one panel for each data set.
 
     Parameters
     ----------
     table : astropy.table.Table
-        What `bench.few_labels.run` gives: a line for each ``dataset``, ``line`` and number of ``labels``.
+        Result of `benchmarks.labels.run.run`: a row for each ``dataset``, ``line`` and number of ``labels``.
     path : str or pathlib.Path, optional
-        Picture to write; its ending gives the format.
+        Image file to write; its suffix sets the format.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def _draw(panel: Axes, rows: Table, lines: list[str]) -> None:
         plain = name.removesuffix(_TUNED)
         place = encoders.index(plain) if plain in encoders else 0
         color = "black" if name == _NOTHING else _COLORS[place % len(_COLORS)]
-        labels = np.array(chosen["labels"]) * 2.0 ** (_BESIDE * (number - (len(lines) - 1) / 2))
+        labels = np.array(chosen["labels"]) * 2.0 ** (_SHIFT * (number - (len(lines) - 1) / 2))
         dashes = "--" if name == _NOTHING else "-" if name == plain else ":"
         style = {"color": color, "linestyle": dashes, "marker": _MARKERS[number % len(_MARKERS)]}
         style |= {} if name == plain else {"markerfacecolor": "white"}

@@ -1,4 +1,4 @@
-"""How well queries find their right answers, and how sure that is."""
+"""Measures of retrieval, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .tasks import Rule, Task
+from benchmarks.data_sets.tasks import Rule, Task
 
 DEPTHS, RECALL_DEPTHS, SIX = (1, 5, 10), (10, 100), 6
 MEASURES = ("p@1", "p@5", "p@10", "ap", "r@10", "r@100", "rank", "gain@10", "two@6", "two@6e")
-"""Precision at 1, 5 and 10, average precision, recall at 10 and 100, median rank of the first right answer, precision
-at 10 over that of answers at random, and the share of queries with right answers of two groups among the first six:
-samples, or events, of each of which only the nearest sample counts."""
+"""Precision at 1, 5 and 10; average precision; recall at 10 and 100; median rank of the first right answer; precision
+at 10 divided by that of random answers; share of queries with right answers of two groups among the first six samples,
+and among the first six groups, each with its nearest sample only."""
 
 ACROSS_GROUPS = ("two@6", "two@6e")
-"""Those that say something only where right answers lie in other groups than the query."""
+"""Measures that apply only if right answers lie in other groups than the query."""
 
 BOOTSTRAPS = 1000
 _BLOCK = 128
@@ -24,7 +24,7 @@ _BLOCK = 128
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the bounds of its 95 % interval; the bounds are NaN where there is only one group to draw from."""
+    """A value and the bounds of its 95 % interval; the bounds are NaN if there is only one group."""
 
     value: float
     low: float
@@ -34,23 +34,23 @@ class Estimate:
 def measure_queries(
     embeddings: np.ndarray, group: np.ndarray, task: Task, leak_control: bool = True
 ) -> dict[str, np.ndarray]:
-    """Measures of every query.
+    """Return the measures of every query.
 
     Parameters
     ----------
     embeddings : numpy.ndarray, shape (n, dimension)
-        Of unit length; a row of NaN is never found, and as a query finds nothing.
+        Unit vectors; a row of NaN is never found, and finds nothing as a query.
     group : numpy.ndarray, shape (n,)
     task : Task
     leak_control : bool
-        Without it, `task.leaky` says what may be found.
+        If False, `task.leaky` gives the candidates.
 
     Returns
     -------
     dict of str to numpy.ndarray, shape (m,)
-        ``rank`` counts from 1, and is one more than there are candidates where nothing right is found. ``base`` is the
-        share of right answers among the candidates, and ``candidates`` their number. All are NaN for a query that has
-        no right answer.
+        ``rank`` counts from 1, and is the number of candidates plus 1 if no right answer is found. ``base`` is the
+        share of right answers among the candidates, and ``candidates`` their number. All are NaN for a query without
+        a right answer.
     """
     allowed = task.allowed if leak_control else task.leaky
     embeddings, group = embeddings.astype(np.float64), np.unique(group, return_inverse=True)[1]
@@ -67,14 +67,14 @@ def _measure_block(
     order, found = ranking(embeddings, rows, candidates)
     hits = np.take_along_axis(right, order, axis=1) & found
     n_right, n_candidates = right.sum(axis=1), candidates.sum(axis=1)
-    so_far = hits.cumsum(axis=1)
-    places = np.arange(1, hits.shape[1] + 1)
-    some = np.maximum(n_right, 1)
+    cumulative = hits.cumsum(axis=1)
+    ranks = np.arange(1, hits.shape[1] + 1)
+    divisor = np.maximum(n_right, 1)
     measures = {f"p@{k}": hits[:, :k].sum(axis=1) / k for k in DEPTHS}
-    measures["ap"] = (hits * so_far / places).sum(axis=1) / some
-    measures |= {f"r@{k}": hits[:, :k].sum(axis=1) / some for k in RECALL_DEPTHS}
+    measures["ap"] = (hits * cumulative / ranks).sum(axis=1) / divisor
+    measures |= {f"r@{k}": hits[:, :k].sum(axis=1) / divisor for k in RECALL_DEPTHS}
     measures["rank"] = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1.0, n_candidates + 1.0)
-    measures["two@6"] = _of_two_groups(hits[:, :SIX], group[order[:, :SIX]])
+    measures["two@6"] = _from_two_groups(hits[:, :SIX], group[order[:, :SIX]])
     measures["two@6e"] = (_nearest_of_groups(order, hits, found, group).sum(axis=1) >= 2).astype(float)
     measures["base"] = n_right / np.maximum(n_candidates, 1)
     measures["candidates"] = n_candidates.astype(float)
@@ -82,7 +82,7 @@ def _measure_block(
 
 
 def ranking(embeddings: np.ndarray, rows: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates by their cosine with each query, the best first; of equal ones the earlier row first.
+    """Rank candidates by their cosine with each query, best first; equal ones in the order of rows.
 
     Parameters
     ----------
@@ -93,27 +93,27 @@ def ranking(embeddings: np.ndarray, rows: np.ndarray, candidates: np.ndarray) ->
     Returns
     -------
     order : numpy.ndarray of int, shape (k, n)
-        All rows.
+        All rows, ranked.
     found : numpy.ndarray of bool, shape (k, n)
-        Whether the row at that place is a candidate with an embedding.
+        True if the row at this rank is a candidate with an embedding.
     """
-    known = np.isfinite(embeddings).all(axis=1)
-    filled = np.where(known[:, None], embeddings, 0)
-    possible = candidates & known & known[rows][:, None]
+    finite = np.isfinite(embeddings).all(axis=1)
+    filled = np.where(finite[:, None], embeddings, 0)
+    possible = candidates & finite & finite[rows][:, None]
     scores = np.where(possible, filled[rows] @ filled.T, -np.inf)
     order = np.argsort(-scores, axis=1, kind="stable")
     return order, np.take_along_axis(possible, order, axis=1)
 
 
-def _of_two_groups(hits: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Whether the hits are of two groups at least."""
+def _from_two_groups(hits: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return 1 for queries with hits of at least two groups, else 0."""
     lowest = np.where(hits, group, np.iinfo(group.dtype).max).min(axis=1)
     highest = np.where(hits, group, -1).max(axis=1)
     return (highest > lowest).astype(float)
 
 
 def _nearest_of_groups(order: np.ndarray, hits: np.ndarray, found: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Whether the nearest samples of the six nearest groups are right: bool (k, 6), False where there are fewer."""
+    """Return True where the nearest sample of each of the six nearest groups is right: (k, 6), padded with False."""
     nearest = np.zeros((len(order), SIX), bool)
     for line, (rows, right, known) in enumerate(zip(order, hits, found, strict=True)):
         _, first = np.unique(group[rows[known]], return_index=True)
@@ -125,22 +125,22 @@ def _nearest_of_groups(order: np.ndarray, hits: np.ndarray, found: np.ndarray, g
 def lead(
     scores: list[Mapping[str, np.ndarray]], others: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: int = 0
 ) -> Estimate:
-    """How far the mean average precision of one encoder is above another's, query by query.
+    """Return the paired difference in mean average precision between two encoders.
 
     Parameters
     ----------
     scores, others : list of dict
-        What `measure_queries` gave for each seed of either, for the same queries.
+        Results of `measure_queries` for each seed of the two encoders, for the same queries.
     group : numpy.ndarray, shape (m,)
-        Of the queries.
+        Group of each query.
     seed : int
-        Of the draws.
+        Seed of the bootstrap.
 
     Returns
     -------
     Estimate
-        The interval is of a bootstrap over groups, in which both encoders meet the same groups: what makes a group
-        hard is hard for both, and falls out of the difference.
+        The interval is from a bootstrap over groups, with the same groups for both encoders: the difficulty of a
+        group affects both and cancels in the difference.
     """
     difference = np.mean([one["ap"] for one in scores], axis=0) - np.mean([one["ap"] for one in others], axis=0)
     names, which = np.unique(group, return_inverse=True)
@@ -150,26 +150,26 @@ def lead(
 
 
 def summarize(scores: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
-    """Means over queries (of ranks the median), and over seeds, with a bootstrap over groups and seeds.
+    """Return means over queries (the median of ranks) and seeds, with a bootstrap over groups and seeds.
 
     Parameters
     ----------
     scores : list of dict
-        What `measure_queries` gave for each seed of an encoder; queries with NaN have to be left out.
+        Results of `measure_queries` for each seed of an encoder, without queries that have NaN.
     group : numpy.ndarray, shape (m,)
-        Of the queries: all of a group are drawn together (cluster bootstrap, percentile interval), since neighbors in
-        time are no independent witnesses.
+        Group of each query. All queries of a group are resampled together (cluster bootstrap, percentile interval),
+        since neighbors in time are not independent.
     seed : int
-        Of the draws.
+        Seed of the bootstrap.
 
     Returns
     -------
     dict of str to Estimate
-        Of `MEASURES`, and ``base`` and ``candidates``.
+        Estimates of `MEASURES`, ``base`` and ``candidates``.
     """
     names, which = np.unique(group, return_inverse=True)
     rng = np.random.default_rng(seed)
-    # The first line is everything, each once: the value itself.
+    # The first row has each group once: the value itself.
     weights = np.vstack([np.ones(len(names)), _draws(len(names), rng)])
     seeds = np.vstack([np.ones(len(scores)), _draws(len(scores), rng)]) / len(scores)
 
@@ -186,12 +186,12 @@ def summarize(scores: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: i
 
 
 def _draws(count: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of `count` is drawn, in every bootstrap sample."""
+    """Return how often each of `count` items occurs in every bootstrap sample."""
     return rng.multinomial(count, np.full(count, 1 / count), BOOTSTRAPS).astype(float)
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Lower medians of `values` (m,) under each line of `weights` (b, m)."""
+    """Return lower medians of `values` (m,) with each row of `weights` (b, m)."""
     order = np.argsort(values, kind="stable")
     below = weights[:, order].cumsum(axis=1)
     return values[order][(below >= below[:, -1:] / 2).argmax(axis=1)]

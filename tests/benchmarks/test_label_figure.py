@@ -1,11 +1,11 @@
-"""The picture of label curves: every number of the table is drawn where it belongs."""
+"""Figure of the label benchmark: every number of the table is drawn in its place."""
 
 from __future__ import annotations
 
 import numpy as np
 from astropy.table import Table
 
-from benchmarks.label_curves import plot_label_curves
+from benchmarks.labels.figure import plot_label_curves
 
 ACCURACIES = {"pixels": (0.3, 0.5), "mine": (0.4, 0.6), "mine, tuned": (0.4, 0.8), "from nothing": (0.2, 0.7)}
 
@@ -35,7 +35,7 @@ def test_each_line_has_its_values_and_interval(tmp_path):
     for line, values in ACCURACIES.items():
         curve, _, (ends,) = drawn[line].lines
         np.testing.assert_allclose(curve.get_ydata(), values)
-        np.testing.assert_allclose(curve.get_xdata(), [1, 30], rtol=0.12)  # beside each other
+        np.testing.assert_allclose(curve.get_xdata(), [1, 30], rtol=0.12)  # shifted, to be visible
         np.testing.assert_allclose(ends.get_segments()[0][:, 1], [values[0] - 0.1, values[0] + 0.2])
     assert drawn["from nothing"].lines[0].get_linestyle() == "--"
     chance = [line for line in panel.get_lines() if line.get_label() == "chance"]

@@ -1,4 +1,4 @@
-"""The table of the label curve on the screen."""
+"""Printed table of the label benchmark."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .labeled import LabeledSet
+from benchmarks.data_sets.labeled import LabeledSet
 
 if TYPE_CHECKING:
-    from .run import Plan
+    from benchmarks.retrieval.plan import Plan
 
 _WIDTH = 118
 
 
 def heading(plan: Plan) -> str:
-    """What the columns are."""
+    """Return the description of the columns."""
     form = "quick form: small sets, few draws" if plan.quick else "full form"
     text = (
-        f"Accuracy against labels per class, {form}. Labels come from half of the groups (events, passes, nights), the "
-        "test is in the other half; accuracy is the mean over classes. In parentheses 95 % intervals by bootstrap over "
-        "groups and draws of labels. 'less pixels' and 'less nothing': difference to the probe on pixels and to the "
-        "network from nothing, at the most labels, in pairs: same labels, groups and draws. A line is a linear probe "
-        "on an encoder's embeddings, as classify fits it; 'tuned' the same after fine-tuning its backbone; 'from "
-        "nothing' a compact network that knows the labels alone. s: seconds of processor time of a training with the "
-        "most labels; they depend on the machine."
+        f"Accuracy against labels per class, {form}. Labels come from half of the groups (events, passes, nights), "
+        "the test uses the other half; accuracy is the mean over classes. Parentheses: 95 % intervals from a "
+        "bootstrap over groups and draws of labels. 'less pixels' and 'less nothing': difference to the linear "
+        "classifier on pixels and to the network from nothing, at the largest number of labels, paired by labels, "
+        "groups and draws. A line is a linear classifier on the embeddings of an encoder, as in classify; 'tuned': "
+        "the same after fine-tuning its backbone; 'from nothing': a compact network with random weights, trained on "
+        "the labels alone. s: processor time in seconds of a training with the most labels; it depends on the "
+        "machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
 
 
 def print_set(data: LabeledSet, rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Print what is asked and a line for each encoder and network."""
+    """Print the description of a data set, and a line for each encoder and network."""
     origin = "SIMULATED" if data.simulated else "real data"
     say(f"{data.name} [{origin}] {data.title}")
     classes, counts = np.unique(data.label, return_counts=True)
     named = ", ".join(f"{each} {count}" for each, count in zip(classes, counts, strict=True))
-    _wrapped(f"By {data.truth}. Samples: {named}.", say)
+    _wrapped(f"Labels: {data.truth}. Samples: {named}.", say)
     first = rows[0]
     fewest = {row["labels"]: row["fewest"] for row in rows if row["fewest"] < row["labels"]}
-    lacking = "".join(f" At {most} labels a class may have but {least}." for most, least in fewest.items())
+    lacking = "".join(f" At {most} labels, a class may have only {least}." for most, least in fewest.items())
     _wrapped(
         f"{first['groups']} groups, {first['draws']} draws of labels; chance is {1 / first['classes']:.2f}.{lacking}",
         say,

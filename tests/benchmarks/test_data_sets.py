@@ -5,9 +5,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from benchmarks import sky, windows
-from benchmarks.edr import edr_task
-from benchmarks.tasks import LeftOut, spread
+from benchmarks.data_sets import sky, windows
+from benchmarks.data_sets.edr import edr_task
+from benchmarks.data_sets.tasks import DataUnavailable, thin
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
 
@@ -141,13 +141,13 @@ def test_frames_between_the_stretches_have_no_label_and_two_minutes_are_left_out
 
 
 def test_many_queries_are_thinned_evenly():
-    assert spread(np.arange(5), 10).tolist() == [0, 1, 2, 3, 4]
-    assert spread(np.arange(100), 3).tolist() == [0, 50, 99]
+    assert thin(np.arange(5), 10).tolist() == [0, 1, 2, 3, 4]
+    assert thin(np.arange(100), 3).tolist() == [0, 50, 99]
 
 
 def test_a_missing_file_leaves_its_data_set_out(tmp_path):
     for make in (windows.make_reduced, windows.make_regions, sky.make_movie):
-        with pytest.raises(LeftOut, match="there is no file"):
+        with pytest.raises(DataUnavailable, match="there is no file"):
             make(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_without_h5py_the_regions_are_left_out(tmp_path, monkeypatch):
     path.parent.mkdir()
     path.touch()
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-    with pytest.raises(LeftOut, match="pip install h5py"):
+    with pytest.raises(DataUnavailable, match="pip install h5py"):
         windows.make_regions(tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_real_reduced_windows_are_of_five_crossings_and_the_copy_is_one(real_dat
 def test_real_regions_come_from_few_passes(real_data):
     folder = real_data(windows.REGIONS_FILE).parents[1]
     if importlib.util.find_spec("h5py") is None:
-        with pytest.raises(LeftOut, match="h5py"):
+        with pytest.raises(DataUnavailable, match="h5py"):
             windows.make_regions(folder)
         return
     data = windows.make_regions(folder)

@@ -1,12 +1,15 @@
-"""The command on tiny sets, the encoders it takes and the table it writes."""
+"""Retrieval benchmark: the command on tiny data sets, its encoders and its table."""
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
-from benchmarks import run as bench
 from benchmarks.__main__ import main
-from benchmarks.tasks import DataSet, Task, neither, others, same
+from benchmarks.data_sets.tasks import DataSet, Task, negate, not_self, same_value
+from benchmarks.retrieval import encoders, run
+from benchmarks.retrieval.measures import measure_queries
+from benchmarks.retrieval.plan import Plan
+from benchmarks.shipped_encoders import windows
 from pyspedas_similarity.encoder.fitted import fit_pca
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.weights import save_encoder
@@ -22,35 +25,25 @@ RECIPE = WindowRecipe(length_s=60, stride_s=60, pixels=16)
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setattr(bench, "QUICK", TINY)
+    monkeypatch.setattr("benchmarks.retrieval.plan.QUICK", TINY)
 
 
 @pytest.fixture
 def stripes():
-    """Three kinds of stripes in four groups, told apart by their direction."""
+    """Three kinds of stripes in four groups, with different directions."""
     rng = np.random.default_rng(0)
     kind, group = np.arange(120) % 3, np.arange(120) // 30
     down, right = np.mgrid[:16, :16]
     waves = np.stack([np.sin(down), np.sin(right), np.sin(down + right)])[kind]
     images = (waves + 0.1 * rng.standard_normal(waves.shape)).astype(np.float32)[:, None]
-    task = Task("stripes", "t", "l", np.arange(120), same(kind), neither(same(group)), others(120), True)
+    task = Task("stripes", "t", "l", np.arange(120), same_value(kind), negate(same_value(group)), not_self(120), True)
     return DataSet("stripes", "stripes", True, RECIPE, lambda recipe: images, group, (task,))
 
 
 def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
-    arguments = [
-        "retrieval",
-        "--quick",
-        "--only",
-        "edr",
-        "nights",
-        "projected",
-        "movie",
-        "--encoders",
-        "pixels",
-        "spectrum",
-    ]
-    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    data_sets = ["--only", "edr", "nights", "projected", "movie"]
+    encoders = ["--encoders", "pixels", "spectrum"]
+    assert main(["retrieval", "--quick", *data_sets, *encoders, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     text = (tmp_path / "bench.txt").read_text()
     assert all(line in printed for line in text.splitlines())
@@ -69,8 +62,8 @@ def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
     np.testing.assert_allclose(plain["ap"], table["ap"])
 
 
-def test_an_encoder_that_tells_kinds_apart_scores_one(stripes):
-    rows = bench.run_dataset(stripes, bench.Plan(encoders=("pixels",)), print)
+def test_an_encoder_that_separates_kinds_scores_one(stripes):
+    rows = run.run_data_set(stripes, Plan(encoders=("pixels",)), print)
     assert [row["leak_control"] for row in rows] == [True, False]
     assert rows[0]["ap"] == 1 and rows[0]["rank"] == 1 and rows[0]["gain@10"] == pytest.approx(3)
     assert rows[0]["two@6"] > 0.5 and rows[0]["dimension"] == 256 and rows[0]["ms_per_image"] > 0
@@ -83,22 +76,22 @@ def test_encoders_with_seeds_are_run_once_for_each(stripes, monkeypatch):
         asked.append((name, seed))
         return fixed_encoder("pixels", kind)
 
-    monkeypatch.setattr(bench, "fit_random", untrained)  # exporting a network takes long
-    assert len(bench.embed("random", images, RECIPE, seeds=3).embeddings) == 3
+    monkeypatch.setattr(encoders, "fit_random", untrained)  # exporting a network takes long
+    assert len(encoders.embed("random", images, RECIPE, seeds=3).embeddings) == 3
     assert asked == [("random", 0), ("random", 1), ("random", 2)]
-    fitted = bench.embed("pca", images, RECIPE, seeds=2)
+    fitted = encoders.embed("pca", images, RECIPE, seeds=2)
     assert len(fitted.embeddings) == 2 and fitted.kilobytes > 1
-    assert len(bench.embed("pixels", images, RECIPE, seeds=2).embeddings) == 1
+    assert len(encoders.embed("pixels", images, RECIPE, seeds=2).embeddings) == 1
 
 
-def test_saved_encoders_are_taken_from_folders_with_their_seeds(stripes, tmp_path):
+def test_saved_encoders_are_loaded_from_folders_with_their_seeds(stripes, tmp_path):
     images = stripes.draw(RECIPE)
     for seed in range(2):
         save_encoder(fit_pca(images[seed::2], "window"), tmp_path / "mine" / f"seed{seed}")
     save_encoder(fixed_encoder("pixels", "frame"), tmp_path / "other")
-    plan = bench.Plan(encoders=(str(tmp_path / "mine"), str(tmp_path / "mine" / "seed1"), str(tmp_path / "other")))
-    rows = bench.run_dataset(stripes, plan, print)
-    # The one made for frames has nothing to say of windows.
+    plan = Plan(encoders=(str(tmp_path / "mine"), str(tmp_path / "mine" / "seed1"), str(tmp_path / "other")))
+    rows = run.run_data_set(stripes, plan, print)
+    # The encoder of frames does not apply to windows.
     assert [(row["encoder"], row["seeds"]) for row in rows if row["leak_control"]] == [("mine", 2), ("seed1", 1)]
 
 
@@ -110,8 +103,8 @@ def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_pat
     save_encoder(own, tmp_path / "general" / "window")
     save_encoder(fixed_encoder("pixels", "frame"), tmp_path / "general" / "frame")
     save_encoder(other, tmp_path / "none" / "elsewhere" / "seed0")
-    plan = bench.Plan(encoders=tuple(str(tmp_path / name) for name in ("trained", "general", "none")))
-    rows = [row for row in bench.run_dataset(stripes, plan, print) if row["leak_control"]]
+    plan = Plan(encoders=tuple(str(tmp_path / name) for name in ("trained", "general", "none")))
+    rows = [row for row in run.run_data_set(stripes, plan, print) if row["leak_control"]]
     # Nothing in the last is for this data set, and that is no error.
     assert [(row["encoder"], row["seeds"], row["dimension"]) for row in rows] == [
         ("trained", 2, 2),
@@ -119,10 +112,10 @@ def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_pat
     ]
 
 
-def test_an_encoder_that_cannot_be_run_is_named_and_passed_over(stripes):
+def test_an_encoder_that_fails_is_reported_and_omitted(stripes):
     said = []
     few = DataSet("few", "", True, RECIPE, lambda recipe: stripes.draw(recipe)[:10], stripes.group[:10], ())
-    assert bench.run_dataset(few, bench.Plan(encoders=("pca",)), said.append) == []
+    assert run.run_data_set(few, Plan(encoders=("pca",)), said.append) == []
     assert len(said) == 1 and said[0].startswith("few: pca left out, images")
 
 
@@ -137,10 +130,10 @@ def test_an_encoder_that_cannot_be_run_is_named_and_passed_over(stripes):
 )
 def test_wrong_choices_are_refused(wrong, says):
     with pytest.raises(ArgumentError, match=says):
-        bench.Plan(**wrong)
+        Plan(**wrong)
 
 
-def test_a_folder_that_is_not_there_or_cannot_be_written_is_refused(tmp_path, capsys):
+def test_a_missing_or_unwritable_folder_is_refused(tmp_path, capsys):
     assert main(["retrieval", "--data", str(tmp_path / "no")]) == 2
     (tmp_path / "file").touch()
     assert main(["retrieval", "--out", str(tmp_path / "file")]) == 2
@@ -152,9 +145,9 @@ def test_without_any_data_set_nothing_is_found(tmp_path, capsys):
     assert "give its folder with --data" in capsys.readouterr().out
 
 
-def test_the_lead_is_over_the_best_encoder_that_is_made_from_its_name(stripes, tmp_path):
+def test_lead_is_over_the_best_encoder_without_training(stripes, tmp_path):
     save_encoder(fit_pca(stripes.draw(RECIPE), "window"), tmp_path / "mine")
-    rows = bench.run_dataset(stripes, bench.Plan(encoders=("spectrum", "pixels", str(tmp_path / "mine"))), print)
+    rows = run.run_data_set(stripes, Plan(encoders=("spectrum", "pixels", str(tmp_path / "mine"))), print)
     by_name = {row["encoder"]: row for row in rows if row["leak_control"]}
     assert by_name["spectrum"]["ap"] < by_name["pixels"]["ap"] == 1
     assert by_name["mine"]["best_baseline"] == "pixels" and by_name["pixels"]["best_baseline"] == ""
@@ -162,23 +155,21 @@ def test_the_lead_is_over_the_best_encoder_that_is_made_from_its_name(stripes, t
     assert by_name["mine"]["lead_low"] <= by_name["mine"]["lead"] <= by_name["mine"]["lead_high"]
 
 
-def test_the_shipped_encoder_is_trained_anew_where_it_was_trained(stripes, monkeypatch):
+def test_shipped_encoder_is_cross_validated_on_its_training_data(stripes, monkeypatch):
     asked = []
 
-    def unseen(data, library, fit, leak_control):
-        asked.append((library, leak_control))
-        return {
-            "stripes": bench.measure_queries(np.eye(3)[np.arange(120) % 3], data.group, data.tasks[0], leak_control)
-        }
+    def held_out(data, images, fit, leak_control):
+        asked.append((images, leak_control))
+        return {"stripes": measure_queries(np.eye(3)[np.arange(120) % 3], data.group, data.tasks[0], leak_control)}
 
     as_shipped = fixed_encoder("pixels", "window")
-    monkeypatch.setattr(bench, "unseen_scores", unseen)
-    monkeypatch.setattr(bench.windows, "TRAINED_ON", ("stripes",))
-    monkeypatch.setattr(bench.windows, "library", lambda data, seed: seed)
-    monkeypatch.setattr(bench, "shipped_for", lambda kind, recipe_hash, shape: as_shipped)
-    rows = bench.run_dataset(stripes, bench.Plan(encoders=("shipped",), seeds=2), print)
+    monkeypatch.setattr(run, "cross_validated_scores", held_out)
+    monkeypatch.setattr(windows, "TRAINED_ON", ("stripes",))
+    monkeypatch.setattr(windows, "training_images", lambda data, seed: seed)
+    monkeypatch.setattr(encoders, "shipped_for", lambda kind, recipe_hash, shape: as_shipped)
+    rows = run.run_data_set(stripes, Plan(encoders=("shipped",), seeds=2), print)
     assert asked == [(0, True), (0, False), (1, True), (1, False)]
     assert [(row["seeds"], row["how"]) for row in rows] == [(2, "trained anew without each group")] * 2
     assert rows[0]["dimension"] == 256 and rows[0]["ap"] == pytest.approx(1)
-    monkeypatch.setattr(bench.windows, "TRAINED_ON", ())
-    assert bench.run_dataset(stripes, bench.Plan(encoders=("shipped",)), print)[0]["how"] == ""
+    monkeypatch.setattr(windows, "TRAINED_ON", ())
+    assert run.run_data_set(stripes, Plan(encoders=("shipped",)), print)[0]["how"] == ""

@@ -8,38 +8,37 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task, data_file, negate, not_self, same_value, within
 from pyspedas_similarity.imaging.recipes import Recipe, WindowRecipe
 from pyspedas_similarity.imaging.windows import window_images
 from pyspedas_similarity.instruments.npz_files import read_npz
-
-from .tasks import DataSet, LeftOut, Task, file_in, neither, others, same, within
 
 REDUCED_FILE = "mms/mms_des_reduced_events_01_10.npz"
 REGIONS_FILE = "spectra/mms_region_windows_training.h5"
 
 LENGTH, STRIDE, CADENCE_S = 64, 16, 0.03
-"""Of reduced distributions, in samples: a window is 1.92 s."""
+"""Windows of reduced distributions, in samples; one is 1.92 s long."""
 
 REDUCED_RECIPE = WindowRecipe(
     length_s=LENGTH * CADENCE_S, stride_s=STRIDE * CADENCE_S, axis_range=(-70000.0, 70000.0), axis_scale="linear"
 )
 
 COPIES = {"ev10_mms4"}
-"""Keys of the file that hold the data of another one: this is ev09_mms4 once more."""
+"""Keys of the file with the data of another key: this one is a copy of ev09_mms4."""
 
 SAME_CROSSING_S = 10.0
-"""Events nearer in time are one group: 6 to 8 overlap, and between 3 to 5 and before 9 lie seconds."""
+"""Events closer in time are one group: 6 to 8 overlap; 3 to 5, and 8 and 9, are seconds apart."""
 
 REGION_BINS, REGION_SAMPLES, REGION_CADENCE_S = 32, 40, 4.5
-# The file tells no energies. Only that they are equally spaced on a logarithmic scale counts for the images.
+# The file has no energies. Images depend only on their equal spacing on a logarithmic scale.
 _REGION_ENERGY_EV = np.geomspace(10.0, 30000.0, REGION_BINS)
 REGION_RECIPE = WindowRecipe(length_s=REGION_SAMPLES * REGION_CADENCE_S, stride_s=REGION_SAMPLES * REGION_CADENCE_S)
 
 LARGEST_STEP = 3.0
-"""In Earth radii: windows whose positions follow each other more closely are of one pass."""
+"""Earth radii; windows with a smaller step in position belong to one pass."""
 
 FEWEST_TOGETHER = 5
-"""Fewer windows of a region in a pass are left out: at the end of the file each region has a single one more."""
+"""Smaller numbers of windows of a region in a pass are excluded: the file ends with a single one of each region."""
 
 
 REGIONS = ("solar wind", "foreshock", "magnetosheath", "magnetosphere", "plasma sheet", "lobe")
@@ -48,14 +47,14 @@ REGIONS = ("solar wind", "foreshock", "magnetosheath", "magnetosphere", "plasma 
 
 @dataclass(frozen=True)
 class RegionWindows:
-    """Ion spectrograms: ``flux`` (n, 40, 32), numbers into `REGIONS` and of the pass, both (n,)."""
+    """Ion spectrograms: ``flux`` (n, 40, 32), indices into `REGIONS` and numbers of passes, both (n,)."""
 
     flux: np.ndarray
     label: np.ndarray
     pass_number: np.ndarray
 
     def images(self, recipe: Recipe) -> np.ndarray:
-        """Images of all windows."""
+        """Return images of all windows."""
         steps = np.timedelta64(round(REGION_CADENCE_S * 1e9), "ns") * np.arange(self.flux.shape[1])
         return window_images(self.flux, np.datetime64("2000-01-01", "ns") + steps, _REGION_ENERGY_EV, recipe)
 
@@ -64,7 +63,7 @@ class RegionWindows:
 class ReducedWindows:
     """Windows of f(t, v): ``values`` (n, 64, 141), ``times`` (n, 64) datetime64[ns], ``velocity_km_s`` (141,).
 
-    ``spacecraft``, ``event`` and ``group`` (n,): numbers; a group is events that overlap or follow each other closely.
+    ``spacecraft``, ``event`` and ``group`` (n,): numbers; a group is a set of events that overlap or are close in time.
     """
 
     values: np.ndarray
@@ -76,19 +75,19 @@ class ReducedWindows:
 
     @property
     def middle(self) -> np.ndarray:
-        """Time of each window's middle, (n,)."""
+        """Middle time of each window, (n,)."""
         return self.times[:, 0] + (self.times[:, -1] - self.times[:, 0]) // 2
 
 
 def make_reduced(data: Path) -> DataSet:
-    """Windows of ten tail events as four spacecraft saw them.
+    """Return windows of ten tail events on four spacecraft.
 
     Raises
     ------
-    LeftOut
-        Where the file is not there.
+    DataUnavailable
+        If the file is missing.
     """
-    path = file_in(data, REDUCED_FILE)
+    path = data_file(data, REDUCED_FILE)
     windows = cut_windows(read_npz(path))
 
     def draw(recipe: Recipe) -> np.ndarray:
@@ -111,7 +110,7 @@ def cut_windows(file: dict[str, np.ndarray]) -> ReducedWindows:
     values, times, spacecraft, event = [], [], [], []
     for key in keys:
         density = file[f"{key}_orig_f"]
-        # Only differences count, so that it does not matter that these nanoseconds count leap seconds.
+        # Only differences matter, so leap seconds in these times do not.
         when = np.datetime64("2000-01-01T12", "ns") + file[f"{key}_orig_tt2000"].astype("timedelta64[ns]")
         starts = range(0, len(density) - LENGTH + 1, STRIDE)
         values += [density[start : start + LENGTH] for start in starts]
@@ -129,7 +128,7 @@ def cut_windows(file: dict[str, np.ndarray]) -> ReducedWindows:
 
 
 def _crossings(times: np.ndarray) -> np.ndarray:
-    """Number of the crossing of each window (n,), from `times` (n, length)."""
+    """Return the number of the crossing of each window (n,), from `times` (n, length)."""
     order = np.argsort(times[:, 0], kind="stable")
     ends = np.maximum.accumulate(times[order, -1])
     breaks = times[order, 0][1:] - ends[:-1] > np.timedelta64(round(SAME_CROSSING_S * 1e9), "ns")
@@ -139,17 +138,17 @@ def _crossings(times: np.ndarray) -> np.ndarray:
 
 
 def reduced_tasks(windows: ReducedWindows) -> tuple[Task, Task]:
-    """The siblings' windows at the same time, and those of the same crossing."""
+    """Return the tasks to find other spacecraft at the same time, and in the same crossing."""
     half = np.timedelta64(round(LENGTH * CADENCE_S * 1e9 / 2), "ns")
-    rules = {"allowed": neither(same(windows.spacecraft)), "leaky": others(len(windows.event))}
-    everything = np.arange(len(windows.event))
+    rules = {"allowed": negate(same_value(windows.spacecraft)), "leaky": not_self(len(windows.event))}
+    all_rows = np.arange(len(windows.event))
     return (
         Task(
             "siblings",
             "a window finds those of the three other spacecraft within half a window in time; its own spacecraft "
             "left out",
             "clocks: the spacecraft were within tens of kilometers of each other and saw the same plasma",
-            queries=everything,
+            queries=all_rows,
             relevant=within(windows.middle, half),
             **rules,
         ),
@@ -157,20 +156,20 @@ def reduced_tasks(windows: ReducedWindows) -> tuple[Task, Task]:
             "crossing",
             "a window finds those of the three other spacecraft of the same crossing",
             "clocks: events that overlap or follow each other within 10 s are one crossing",
-            queries=everything,
-            relevant=same(windows.group),
+            queries=all_rows,
+            relevant=same_value(windows.group),
             **rules,
         ),
     )
 
 
 def make_regions(data: Path) -> DataSet:
-    """Windows of ion spectrograms of six regions.
+    """Return windows of ion spectrograms of six regions.
 
     Raises
     ------
-    LeftOut
-        Where the file is not there, or nothing that reads it.
+    DataUnavailable
+        If the file or h5py is missing.
     """
     windows = read_regions(data)
     return DataSet(
@@ -185,45 +184,45 @@ def make_regions(data: Path) -> DataSet:
 
 
 def read_regions(data: Path) -> RegionWindows:
-    """The windows of six regions, less those that are alone of their region in a pass.
+    """Read the windows of six regions, without single windows of a region in a pass.
 
     Raises
     ------
-    LeftOut
-        Where the file is not there, or nothing that reads it.
+    DataUnavailable
+        If the file or h5py is missing.
     """
-    path = file_in(data, REGIONS_FILE)
+    path = data_file(data, REGIONS_FILE)
     try:
-        h5py = importlib.import_module("h5py")  # of no other use to this package, so it does not depend on it
+        h5py = importlib.import_module("h5py")  # not a dependency of the package
     except ImportError as error:
-        raise LeftOut("its file is HDF5, and h5py is not installed (pip install h5py)") from error
+        raise DataUnavailable("its file is HDF5, and h5py is not installed (pip install h5py)") from error
     with h5py.File(path) as file:
         flux, label, place = (file[name][:] for name in ("flux", "labels", "parameters"))
     pass_number = passes(place[:, 0, 2], place[:, -1, 2])
-    _, which, together = np.unique(np.stack([pass_number, label]), axis=1, return_inverse=True, return_counts=True)
-    kept = together[which.ravel()] >= FEWEST_TOGETHER
+    _, index, counts = np.unique(np.stack([pass_number, label]), axis=1, return_inverse=True, return_counts=True)
+    kept = counts[index.ravel()] >= FEWEST_TOGETHER
     return RegionWindows(flux[kept], label[kept], pass_number[kept])
 
 
 def passes(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Number of the pass of each window, from the positions (n,) at its first and last sample in Earth radii.
+    """Return the number of the pass of each window, from positions (n,) at its first and last sample in Earth radii.
 
-    The windows are stored in the order of time within a pass: the third of the file's parameters goes on from the end
-    of one window to the start of the next. Where it jumps, or is not known, another pass begins.
+    Windows are stored in order of time within a pass: the third parameter in the file continues from the end of one
+    window to the start of the next. Where it jumps or is missing, another pass begins.
     """
     near = np.abs(first[1:] - last[:-1]) < LARGEST_STEP  # false for NaN
     return np.append(0, (~near).cumsum())
 
 
 def region_task(label: np.ndarray, pass_number: np.ndarray) -> Task:
-    """Windows of the same region in other passes; both arrays (n,)."""
+    """Return the task to find windows of the same region in other passes; both arrays (n,)."""
     return Task(
         "regions",
         "a window finds those of the same region; its own pass left out",
-        "region labels of the file, inferred from fields, temperatures and positions by those who made it",
+        "region labels of the file, inferred from fields, temperatures and positions by its authors",
         queries=np.arange(len(label)),
-        relevant=same(label),
-        allowed=neither(same(pass_number)),
-        leaky=others(len(label)),
+        relevant=same_value(label),
+        allowed=negate(same_value(pass_number)),
+        leaky=not_self(len(label)),
         across_groups=True,
     )

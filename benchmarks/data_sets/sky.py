@@ -1,4 +1,4 @@
-"""All-sky frames: simulated nights of two stations, and a real substorm over one."""
+"""All-sky frames: simulated nights at two stations, and a real substorm at one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data_sets.tasks import (
+    DataSet,
+    Rule,
+    Task,
+    all_of,
+    data_file,
+    flagged,
+    negate,
+    not_self,
+    same_value,
+    thin,
+    within,
+)
 from pyspedas_similarity.imaging.background import running_background
 from pyspedas_similarity.imaging.camera_geometry import View
 from pyspedas_similarity.imaging.frames import frame_images
@@ -15,20 +28,18 @@ from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.npz_files import read_npz
 from pyspedas_similarity.simulate.allsky import simulate_nights, station_places
 
-from .tasks import DataSet, Rule, Task, both, file_in, marked, neither, others, same, spread, within
-
 STATIONS = ("fsmi", "fsim")
-"""Fort Smith and Fort Simpson, 540 km apart: neighbors of the real network."""
+"""Fort Smith and Fort Simpson, 540 km apart: neighbors in the real network."""
 
 FIRST_SEED = 500
 SEEN = 0.3
-"""A structure counts as seen where at least this share of its light stands higher than 20 degrees, in a clear sky."""
+"""A structure counts as seen if at least this share of its light is above 20 degrees elevation, in a clear sky."""
 
 _TRUTH = "the simulator's truth; seen: 0.3 of the light above 20 degrees, in a clear sky"
 
 SKY = FrameRecipe(projection="sky", least_elevation=10.0)
 MAP = FrameRecipe(projection="geographic", least_elevation=10.0)
-"""Projections, beside the default recipe that has none."""
+"""Projections, in addition to the default recipe without one."""
 
 SAME_TIME = np.timedelta64(6, "s")
 TOO_NEAR, NEAR = np.timedelta64(30, "s"), np.timedelta64(180, "s")
@@ -46,23 +57,23 @@ EPISODES = (
     ("diffuse", "06:25:45", "06:27:15"),
     ("streamer", "06:28:00", "06:29:57"),
 )
-"""Kinds seen by eye in the real frames, without a second opinion, times inclusive. What lies between is left out: there
-one kind turns into another.
+"""Kinds labeled by eye in the real frames by one person, times inclusive. Times in between are excluded, as one kind
+changes into another.
 
-arc: one bright band across the upper edge of the sky, nothing bright below. It lasts less than two minutes: nothing
-right is left for it, and it can only be a wrong answer. breakup: a bright folded bulge fills half of the sky from the
-upper edge, the rest is dark. streamer: one bright elongated form, first at the left and then down the middle of the
-sky (06:23 to 06:25), again at the left from 06:28 on; toward the compass rose's north and south. diffuse: light all
+arc: one bright band across the upper edge of the sky, nothing bright below. It lasts less than two minutes, so that it
+has no right answers and can only be a wrong answer. breakup: a bright folded bulge fills half of the sky from the upper
+edge, the rest is dark. streamer: one bright elongated form, first at the left and then down the middle of the sky
+(06:23 to 06:25), again at the left from 06:28 on; along the north-south axis of the compass rose. diffuse: light all
 over the sky without any bright form.
 """
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames of stations and nights with their truth: every array (n, ...).
+    """Frames of stations and nights with the truth; every array is (n, ...).
 
-    ``frames`` (n, size, size); ``view`` (n,) numbers into `views`; ``seen``: see `SEEN`; ``empty``: a clear sky
-    without aurora; ``episode``: a number of its own for every stretch of one kind in a night.
+    ``frames`` (n, size, size); ``view`` (n,) indices into `views`; ``seen``: see `SEEN`; ``empty``: a clear sky
+    without aurora; ``episode``: a unique number for every stretch of one kind in a night.
     """
 
     frames: np.ndarray
@@ -77,7 +88,7 @@ class Frames:
     empty: np.ndarray
 
     def images(self, recipe: FrameRecipe) -> np.ndarray:
-        """Images of all frames."""
+        """Return images of all frames."""
         images = np.empty((len(self.frames), *recipe.shape), np.float32)
         for number, view in enumerate(self.views):
             rows = np.flatnonzero(self.view == number)
@@ -86,38 +97,39 @@ class Frames:
 
 
 def camera_images(frames: np.ndarray, times: np.ndarray, recipe: FrameRecipe, view: View | None = None) -> np.ndarray:
-    """Images of successive frames of one camera, north up."""
+    """Return images of successive frames of one camera, north up."""
     level = running_background(frames, times, recipe, view).at(times) if recipe.background_s else None
     return frame_images(frames, recipe, view, level)
 
 
 def simulate(nights: int, duration_s: float, cadence_s: float, size: int, first_seed: int = FIRST_SEED) -> Frames:
-    """Nights of `STATIONS`, one after another; of one night the two stations have the same kinds and episodes."""
+    """Simulate nights at `STATIONS`; the two stations have the same kinds and episodes in each night."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in Frames.__dataclass_fields__ if name != "views"}
     views = []
     for night in range(nights):
         start = _START + night * np.timedelta64(1, "D")
         sky = simulate_nights(start, duration_s, first_seed + night, STATIONS, cadence_s, size)
-        for station, one in sky.items():
-            n = len(one.times)
-            begins = np.append(True, one.kind[1:] != one.kind[:-1])
-            parts["frames"].append(one.frames)
+        for station, frames in sky.items():
+            n = len(frames.times)
+            begins = np.append(True, frames.kind[1:] != frames.kind[:-1])
+            is_clear, is_quiet = frames.condition == "clear", frames.kind == "quiet"
+            parts["frames"].append(frames.frames)
             parts["view"].append(np.full(n, len(views)))
-            parts["times"].append(one.times)
+            parts["times"].append(frames.times)
             parts["night"].append(np.full(n, night))
             parts["station"].append(np.full(n, station))
-            parts["kind"].append(one.kind)
+            parts["kind"].append(frames.kind)
             parts["episode"].append(1000 * night + begins.cumsum())
-            parts["seen"].append((one.kind != "quiet") & (one.condition == "clear") & (one.visible >= SEEN))
-            parts["empty"].append((one.kind == "quiet") & (one.condition == "clear"))
-            views.append(one.view)
+            parts["seen"].append(~is_quiet & is_clear & (frames.visible >= SEEN))
+            parts["empty"].append(is_quiet & is_clear)
+            views.append(frames.view)
     return Frames(views=views, **{name: np.concatenate(values) for name, values in parts.items()})
 
 
 def make_nights(
     nights: int = 10, duration_s: float = 1560.0, cadence_s: float = 3.0, size: int = 128
 ) -> Iterator[DataSet]:
-    """Simulated nights, frames as they are. Ten nights of 26 minutes are 5,200 frames a station."""
+    """Yield simulated nights without projection; ten nights of 26 minutes are 5,200 frames per station."""
     sky = simulate(nights, duration_s, cadence_s, size)
     yield _nights(sky, (*station_tasks(sky), *single_station_tasks(sky)))
 
@@ -125,7 +137,7 @@ def make_nights(
 def make_projected(
     nights: int = 10, duration_s: float = 1560.0, cadence_s: float = 3.0, size: int = 128
 ) -> Iterator[DataSet]:
-    """The same nights projected: the questions that two stations have in common, and near times."""
+    """Yield the same nights projected, with the tasks across stations and near times."""
     sky = simulate(nights, duration_s, cadence_s, size)
     plain = _nights(sky, (*station_tasks(sky), near_times(sky)))
     on_map = replace(MAP, center=_middle())
@@ -150,82 +162,82 @@ def _nights(sky: Frames, tasks: tuple[Task, ...]) -> DataSet:
 
 
 def _middle() -> tuple[float, float]:
-    """Latitude and longitude half way between the stations, near enough for the center of a map."""
+    """Return the mean latitude and longitude of the stations, accurate enough for the center of a map."""
     return tuple(np.mean(list(station_places(STATIONS).values()), axis=0).tolist())
 
 
 def station_tasks(sky: Frames) -> Iterator[Task]:
-    """The same sky from the neighboring station, at the same time and in the same episode, and the control."""
+    """Yield the tasks across stations, at the same time and in the same episode, and their control."""
     at_both = sky.seen & seen_elsewhere(sky)
     for name, title, relevant in (
         ("station", "finds those of the other station within 6 s", within(sky.times, SAME_TIME)),
-        ("episode", "finds those of the other station in the same episode", same(sky.episode)),
+        ("episode", "finds those of the other station in the same episode", same_value(sky.episode)),
     ):
         yield Task(
             name,
             f"a frame with structure seen by both stations {title}, among all of its nights; own station left out",
             _TRUTH,
-            queries=spread(np.flatnonzero(at_both), _MOST_QUERIES),
+            queries=thin(np.flatnonzero(at_both), _MOST_QUERIES),
             relevant=relevant,
-            allowed=neither(same(sky.station)),
-            leaky=others(len(sky.times)),
+            allowed=negate(same_value(sky.station)),
+            leaky=not_self(len(sky.times)),
         )
-    yield empty_task(sky, neither(same(sky.station)), "the other station's")
+    yield empty_task(sky, negate(same_value(sky.station)), "the other station's")
 
 
 def empty_task(sky: Frames, where: Rule, whose: str) -> Task:
-    """A control: how far the night is known by its background alone, airglow and stars, and at one station its camera.
+    """Return a control task: recognize a night by its background (airglow, stars, and the camera at one station).
 
-    What it finds above chance, the questions above get for nothing, as far as other nights are concerned.
+    To the extent that it succeeds, other nights are no distractors in the tasks about the same night.
     """
     return Task(
         f"empty-{whose.split()[1]}",
-        f"a control: an empty clear sky finds {whose} of the same night. Above chance, the background gives the night "
-        "away, and other nights are no full distractors in the questions beside it",
+        f"a control: an empty clear sky finds {whose} of the same night. Above chance, the background identifies the "
+        "night, and other nights are not full distractors in the tasks about the same night",
         _TRUTH,
-        queries=spread(np.flatnonzero(sky.empty), _MOST_QUERIES),
-        relevant=same(sky.night),
-        allowed=both(where, marked(sky.empty)),
-        leaky=both(others(len(sky.times)), marked(sky.empty)),
+        queries=thin(np.flatnonzero(sky.empty), _MOST_QUERIES),
+        relevant=same_value(sky.night),
+        allowed=all_of(where, flagged(sky.empty)),
+        leaky=all_of(not_self(len(sky.times)), flagged(sky.empty)),
     )
 
 
 def near_times(sky: Frames) -> Task:
-    """The same structure at the same station, some time before or after."""
-    here = same(sky.station)
+    """Return the task to find the same structure at the same station, some time before or after."""
+    own_station = same_value(sky.station)
     return Task(
         "times",
         "a frame finds those of its station and episode less than 180 s away; 30 s left out",
         _TRUTH,
-        queries=spread(np.flatnonzero(sky.seen), _MOST_QUERIES),
-        relevant=both(same(sky.episode), within(sky.times, NEAR)),
-        allowed=both(here, neither(within(sky.times, TOO_NEAR))),
-        leaky=both(here, others(len(sky.times))),
+        queries=thin(np.flatnonzero(sky.seen), _MOST_QUERIES),
+        relevant=all_of(same_value(sky.episode), within(sky.times, NEAR)),
+        allowed=all_of(own_station, negate(within(sky.times, TOO_NEAR))),
+        leaky=all_of(own_station, not_self(len(sky.times))),
     )
 
 
 def single_station_tasks(sky: Frames) -> Iterator[Task]:
-    """Near times, the same kind in other nights, and the control."""
-    here, alone = same(sky.station), others(len(sky.times))
-    queries = spread(np.flatnonzero(sky.seen), _MOST_QUERIES)
+    """Yield the tasks of near times, of the same kind in other nights, and the control."""
+    own_station, other_frame = same_value(sky.station), not_self(len(sky.times))
+    queries = thin(np.flatnonzero(sky.seen), _MOST_QUERIES)
     yield near_times(sky)
-    # A frame of the kind that cannot be seen well is neither right nor wrong.
-    hidden = both(same(sky.kind), marked(~sky.seen))
+    # A frame of the same kind that is not seen well is neither right nor wrong.
+    hidden = all_of(same_value(sky.kind), flagged(~sky.seen))
     yield Task(
         "kind",
         "a frame finds those of its kind in other nights of its station; own night left out",
         _TRUTH,
         queries=queries,
-        relevant=both(same(sky.kind), marked(sky.seen)),
-        allowed=both(here, neither(same(sky.night)), neither(hidden)),
-        leaky=both(here, alone, neither(hidden)),
+        relevant=all_of(same_value(sky.kind), flagged(sky.seen)),
+        allowed=all_of(own_station, negate(same_value(sky.night)), negate(hidden)),
+        leaky=all_of(own_station, other_frame, negate(hidden)),
         across_groups=True,
     )
-    yield empty_task(sky, both(here, neither(within(sky.times, TOO_NEAR))), "its own station's")
+    yield empty_task(sky, all_of(own_station, negate(within(sky.times, TOO_NEAR))), "its own station's")
 
 
 def seen_elsewhere(sky: Frames) -> np.ndarray:
-    """Whether the other station sees the structure at the same time, bool (n,)."""
+    """Return True where the other station sees the structure at the same time: (n,) bool."""
     moments = {(time, station): seen for time, station, seen in zip(sky.times, sky.station, sky.seen, strict=True)}
     other = dict(zip(STATIONS, STATIONS[::-1], strict=True))
     return np.array(
@@ -234,14 +246,14 @@ def seen_elsewhere(sky: Frames) -> np.ndarray:
 
 
 def make_movie(data: Path) -> DataSet:
-    """The substorm over Fort Smith on 2015-03-26, the frames that belong to one of `EPISODES`.
+    """Return frames of the substorm over Fort Smith on 2015-03-26 that belong to one of `EPISODES`.
 
     Raises
     ------
-    LeftOut
-        Where the file is not there.
+    DataUnavailable
+        If the file is missing.
     """
-    path = file_in(data, MOVIE_FILE)
+    path = data_file(data, MOVIE_FILE)
     movie = read_npz(path)
     frames, times = movie["frames"], movie["times"].astype("datetime64[ns]")
     episode = episodes_at(times)
@@ -259,7 +271,7 @@ def make_movie(data: Path) -> DataSet:
 
 
 def episodes_at(times: np.ndarray) -> np.ndarray:
-    """Number of the episode at each of `times` (n,), -1 between them."""
+    """Return the number of the episode at each of `times` (n,), -1 in between."""
     number = np.full(len(times), -1)
     for i, (_, start, end) in enumerate(EPISODES):
         start, end = (np.datetime64(f"2015-03-26T{clock}") for clock in (start, end))
@@ -268,15 +280,15 @@ def episodes_at(times: np.ndarray) -> np.ndarray:
 
 
 def movie_task(times: np.ndarray, episode: np.ndarray) -> Task:
-    """The same kind more than two minutes away."""
+    """Return the task to find frames of the same kind more than two minutes away."""
     kind = np.array([kind for kind, _, _ in EPISODES])[episode]
     return Task(
         "movie",
         "a frame finds those of its kind; 2 minutes around it left out",
-        "kinds seen by eye, not confirmed by others (times and reasons: benchmarks/sky.py); one night: "
-        "the interval is over its stretches and says nothing of other nights",
+        "kinds labeled by eye by one person (times and reasons: benchmarks/data_sets/sky.py); one night: the interval "
+        "is over its stretches and does not apply to other nights",
         queries=np.arange(len(times)),
-        relevant=same(kind),
-        allowed=neither(within(times, LEFT_OUT)),
-        leaky=others(len(times)),
+        relevant=same_value(kind),
+        allowed=negate(within(times, LEFT_OUT)),
+        leaky=not_self(len(times)),
     )

@@ -1,4 +1,4 @@
-"""The label curve: who may be asked, what is right by an oracle, and the command on tiny sets."""
+"""Label benchmark: splits, accuracy against an oracle, and the command on tiny sets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from benchmarks import few_labels as bench
 from benchmarks.__main__ import main
-from benchmarks.labeled import LabeledSet, askable, electrons, thinned
-from benchmarks.run import Plan
-from benchmarks.tasks import LeftOut
+from benchmarks.data_sets.labeled import LabeledSet, electrons, has_enough_groups, thin_by_label
+from benchmarks.data_sets.tasks import DataUnavailable
+from benchmarks.labels import run as bench
+from benchmarks.retrieval.plan import Plan
 from pyspedas_similarity.encoder.supervised import LabelPlan
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.imaging.recipes import WindowRecipe
@@ -36,84 +36,85 @@ def stripes() -> LabeledSet:
     return labeled()
 
 
-def test_no_group_is_on_both_sides_and_fewer_labels_are_among_more(stripes):
-    drawn = bench.draws(stripes, COUNTS, 5)
-    for one in drawn:
-        tested = set(stripes.group[one.tested])
-        for count, rows in one.rows.items():
+def test_no_group_is_on_both_sides_and_fewer_labels_are_a_subset_of_more(stripes):
+    splits = bench.make_splits(stripes, COUNTS, 5)
+    for one in splits:
+        tested = set(stripes.group[one.test])
+        for count, rows in one.labeled.items():
             assert not tested & set(stripes.group[rows]) and len(set(rows)) == len(rows)
             assert (np.unique(stripes.label[rows], return_counts=True)[1] == count).all()
-        assert set(one.rows[1]) < set(one.rows[3]) < set(one.rows[10])
-        # In turn: three labels of a class come from three groups.
+        assert set(one.labeled[1]) < set(one.labeled[3]) < set(one.labeled[10])
+        # In turn, so that three labels of a class come from three groups.
         for name in np.unique(stripes.label):
-            rows = one.rows[3][stripes.label[one.rows[3]] == name]
+            rows = one.labeled[3][stripes.label[one.labeled[3]] == name]
             assert len(set(stripes.group[rows])) == 3
-    assert len({tuple(one.tested) for one in drawn}) > 1
+    assert len({tuple(one.test) for one in splits}) > 1
 
 
-def test_embeddings_that_part_the_classes_are_always_right(stripes):
-    drawn = bench.draws(stripes, COUNTS, 3)
+def test_embeddings_that_separate_the_classes_are_always_right(stripes):
+    splits = bench.make_splits(stripes, COUNTS, 3)
     number = np.unique(stripes.label, return_inverse=True)[1]
-    found = bench.curve(bench.by_probe([np.eye(3, dtype=np.float32)[number]], stripes, drawn).right, stripes, drawn)
+    outcome = bench.by_classifier([np.eye(3, dtype=np.float32)[number]], stripes, splits)
+    found = bench.accuracy_curve(outcome.correct, stripes, splits)
     assert set(found) == set(COUNTS)
     for accuracies in found.values():
         assert np.nanmin(accuracies) == 1
 
 
-def test_labels_without_meaning_are_told_by_chance():
+def test_random_labels_are_predicted_at_chance_level():
     stripes = labeled(n=600, groups=20)
     shuffled = np.random.default_rng(1).permutation(stripes.label)
     blind = LabeledSet(**(vars(stripes) | {"label": shuffled}))
-    drawn = bench.draws(blind, (10,), 6)
+    splits = bench.make_splits(blind, (10,), 6)
     vectors = np.random.default_rng(2).standard_normal((600, 8)).astype(np.float32)
-    accuracies = bench.curve(bench.by_probe([vectors], blind, drawn).right, blind, drawn)[10]
+    accuracies = bench.accuracy_curve(bench.by_classifier([vectors], blind, splits).correct, blind, splits)[10]
     low, high = np.nanpercentile(accuracies[1:], (2.5, 97.5))
     assert low < 1 / 3 < high and high - low < 0.2
 
 
-def test_accuracy_is_the_mean_over_classes_and_draws(stripes):
-    drawn = bench.draws(stripes, (1,), 2)
-    right = [stripes.label[drawn[0].tested] == "level", np.ones(len(drawn[1].tested), bool)]
-    found = bench.curve({1: right}, stripes, drawn)[1]
+def test_accuracy_is_the_mean_over_classes_and_splits(stripes):
+    splits = bench.make_splits(stripes, (1,), 2)
+    right = [stripes.label[splits[0].test] == "level", np.ones(len(splits[1].test), bool)]
+    found = bench.accuracy_curve({1: right}, stripes, splits)[1]
     assert found[0] == pytest.approx((1 / 3 + 1) / 2)
-    # Drawn again, it is of one draw, of the other, or of both.
+    # A bootstrap sample has one split, the other, or both.
     assert np.nanmin(found) == pytest.approx(1 / 3) and np.nanmax(found) == 1
 
 
 def test_the_interval_of_a_difference_is_of_pairs(stripes):
-    drawn = bench.draws(stripes, (1,), 4)
+    splits = bench.make_splits(stripes, (1,), 4)
     rng = np.random.default_rng(3)
-    once = [rng.random(len(one.tested)) < 0.6 for one in drawn]
-    same = bench.curve({1: once}, stripes, drawn)[1] - bench.curve({1: once}, stripes, drawn)[1]
+    once = [rng.random(len(one.test)) < 0.6 for one in splits]
+    same = bench.accuracy_curve({1: once}, stripes, splits)[1] - bench.accuracy_curve({1: once}, stripes, splits)[1]
     assert np.nanmin(same) == np.nanmax(same) == 0
 
 
-def test_a_sample_without_an_embedding_is_told_wrong(stripes):
-    drawn = bench.draws(stripes, (3,), 1)
+def test_a_sample_without_an_embedding_counts_as_wrong(stripes):
+    splits = bench.make_splits(stripes, (3,), 1)
     number = np.unique(stripes.label, return_inverse=True)[1]
     vectors = np.eye(3, dtype=np.float32)[number]
-    lost = drawn[0].tested[:7]
+    lost = splits[0].test[:7]
     vectors[lost] = np.nan
-    right = bench.by_probe([vectors], stripes, drawn).right[3][0]
+    right = bench.by_classifier([vectors], stripes, splits).correct[3][0]
     assert not right[:7].any() and right[7:].all()
 
 
-def test_classes_of_one_group_cannot_be_asked(stripes):
+def test_classes_of_one_group_are_excluded(stripes):
     group, label = np.array([0, 0, 1, 1, 2]), np.array(["a", "b", "a", "c", "c"])
-    np.testing.assert_array_equal(askable(label, group), [True, False, True, True, True])
+    np.testing.assert_array_equal(has_enough_groups(label, group), [True, False, True, True, True])
     alone = LabeledSet(**(vars(stripes) | {"group": np.zeros(240, int)}))
-    with pytest.raises(LeftOut, match="both sides"):
-        bench.draws(alone, (1,), 1)
+    with pytest.raises(DataUnavailable, match="both sides"):
+        bench.make_splits(alone, (1,), 1)
 
 
 def test_thinning_takes_evenly_of_each_class_and_group():
     label, group = np.repeat(["a", "b"], 50), np.tile(np.arange(2), 50)
-    rows = thinned(label, group, 5)
+    rows = thin_by_label(label, group, 5)
     pairs = [(label[row], group[row]) for row in rows]
     assert len(rows) == 20 and {pairs.count(pair) for pair in set(pairs)} == {5}
 
 
-def test_every_line_is_measured_and_told_apart(stripes, monkeypatch):
+def test_every_line_of_the_table_is_measured(stripes, monkeypatch):
     monkeypatch.setattr(bench, "FROM_NOTHING", SHORT)
     said: list[str] = []
     rows = bench.run_set(stripes, Plan(quick=True, encoders=("oriented",)), said.append)
@@ -136,7 +137,7 @@ def test_simulated_electrons_are_of_the_events_of_their_seeds():
     assert (np.unique(np.char.add(data.label, data.group.astype(str)), return_counts=True)[1] <= 2).all()
 
 
-def test_the_command_prints_saves_and_draws(tmp_path, capsys, monkeypatch):
+def test_the_command_prints_saves_and_plots(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "QUICK", {"edr": {"events": 6, "duration_s": 6.0, "most": 2}})
     monkeypatch.setattr(bench, "FROM_NOTHING", SHORT)
     arguments = ["labels", "--quick", "--only", "regions", "edr", "--encoders", "spectrum"]

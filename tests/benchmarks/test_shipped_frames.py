@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.shipping import frames
-from benchmarks.sky import STATIONS, camera_images
+from benchmarks.data_sets.sky import STATIONS, camera_images
+from benchmarks.shipped_encoders import frames
 from pyspedas_similarity.simulate.allsky import simulate_nights
 
 SAMPLES = 20
@@ -13,7 +13,7 @@ SAMPLES = 20
 
 @pytest.fixture(scope="module")
 def quick():
-    return frames.library(quick=True)
+    return frames.training_images(quick=True)
 
 
 def test_partners_are_later_frames_of_the_camera_and_the_neighbor_at_the_same_time(quick):
@@ -43,7 +43,7 @@ def test_no_partner_where_time_ends_or_the_neighbor_is_too_far():
     times = np.datetime64("2020-01-01", "ns") + np.array([0, 45, 100, 0, 0]) * np.timedelta64(1, "s")
     station = np.array(["gill", "gill", "gill", "tpas", "gako"])
     night = np.array([1, 1, 1, 1, 2])
-    found = frames.partners(times, station, night)
+    found = frames.positive_rows(times, station, night)
     np.testing.assert_array_equal(found, [[1, 2, 3], [2, -1, -1], [-1, -1, -1], [-1, -1, 0], [-1, -1, -1]])
 
 

@@ -1,4 +1,4 @@
-"""All-sky frames: simulated nights of neighboring stations."""
+"""Encoder of all-sky frames, trained on simulated nights of neighboring stations."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data_sets.sky import camera_images
+from benchmarks.shipped_encoders.paired_images import SEED_STEP, PairedImages
 from pyspedas_similarity.encoder.canonical import CanonicalPlan
 from pyspedas_similarity.encoder.positives import neighboring_station, next_in_time
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.simulate.allsky import SimulatedNight, simulate_nights, station_places
-
-from ..sky import camera_images
-from .images import SEED_STEP, TrainingImages
 
 NAME, KIND = "sky", "frame"
 
@@ -23,10 +22,10 @@ RECIPE = FrameRecipe(pixels=64, contrast_pixels=2.0)
 INSTEAD_OF = (FrameRecipe(),)
 
 FRAME_PIXELS = 128
-"""Of the simulated frames."""
+"""Width of the simulated frames."""
 
 FIRST_SEED = 3000
-"""Of the nights; those of the benchmark begin at 500, those that plan and share were chosen by at 2000."""
+"""Seed of the first night; those of the benchmark start at 500, those for choosing `PLAN` and `SHARE` at 2000."""
 
 PAIRS = (
     ("gill", "tpas"),
@@ -38,7 +37,7 @@ PAIRS = (
     ("fykn", "inuv"),
     ("kuuj", "snkq"),
 )
-"""Neighbors, each pair in turn. None is of the benchmark: the camera of a station is the same in every night."""
+"""Neighboring stations, each pair in turn. None is in the benchmark: a station has the same camera every night."""
 
 NIGHTS, DURATION_S, CADENCE_S = 48, 900.0, 15.0
 
@@ -59,49 +58,49 @@ KNOWN_FAILURES = [
 _START = np.datetime64("2020-01-01T06:00:00", "ns")
 
 
-def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> TrainingImages:
-    """Images of simulated nights; a later frame of a station and its neighbor's at the same time are partners.
+def training_images(quick: bool = False, data: Path | None = None, seed: int = 0) -> PairedImages:
+    """Return images of simulated nights; positives are later frames of the station and those of the neighboring one.
 
     Parameters
     ----------
     quick : bool
         Two short nights, to try the command.
     data : Path, optional
-        Not used: the real frames at hand are too few to train on, and judge by.
+        Not used: there are too few real frames for both training and tests.
     seed : int
-        Other nights for every seed.
+        Seed of the nights.
     """
     nights, duration_s = (2, 300.0) if quick else (NIGHTS, DURATION_S)
     first = FIRST_SEED + seed * SEED_STEP
-    seen = list(_stations(first, nights, duration_s))
-    counts = [len(night.times) for night in seen]
-    times = np.concatenate([night.times for night in seen])
-    groups = np.repeat([night.seed for night in seen], counts)
-    station = np.repeat([night.site for night in seen], counts)
-    images = np.concatenate([_images(night) for night in seen])
-    return TrainingImages(
+    simulated = list(_stations(first, nights, duration_s))
+    counts = [len(night.times) for night in simulated]
+    times = np.concatenate([night.times for night in simulated])
+    groups = np.repeat([night.seed for night in simulated], counts)
+    station = np.repeat([night.site for night in simulated], counts)
+    images = np.concatenate([_images(night) for night in simulated])
+    return PairedImages(
         images,
-        partners(times, station, groups),
+        positive_rows(times, station, groups),
         groups,
         [f"simulated all-sky frames, nights {first} to {first + nights - 1}, two stations each"],
     )
 
 
-def partners(times: np.ndarray, station: np.ndarray, night: np.ndarray) -> np.ndarray:
-    """Rows (n, 3): of the station 30 to 90 s later and 90 to 150 s later, and of the neighbor at the same time.
+def positive_rows(times: np.ndarray, station: np.ndarray, night: np.ndarray) -> np.ndarray:
+    """Return rows (n, 3): of the station 30 to 90 s and 90 to 150 s later, and of the neighbor at the same time.
 
-    Partners say nothing of the kind of aurora: it may have changed on the way.
+    The kind of aurora is not considered: it may have changed in between.
     """
     camera = np.char.add(station, night.astype(str))
     later = [next_in_time(times, camera, least + SPAN, least) for least in (SOON, LATER)]
     places = station_places(np.unique(station).tolist())
-    there = neighboring_station(times, station, places, SAME_TIME, NEIGHBORS_KM)
-    return np.hstack([*later, there.max(axis=1, keepdims=True)])
+    neighbor = neighboring_station(times, station, places, SAME_TIME, NEIGHBORS_KM)
+    return np.hstack([*later, neighbor.max(axis=1, keepdims=True)])
 
 
 def _stations(first: int, nights: int, duration_s: float) -> Iterator[SimulatedNight]:
     for number in range(nights):
-        # A day for each night: no station has a neighbor of another night at its time.
+        # One night per day, so that no station has a neighbor of another night at the same time.
         start = _START + number * np.timedelta64(1, "D")
         pair = PAIRS[number % len(PAIRS)]
         yield from simulate_nights(start, duration_s, first + number, pair, CADENCE_S, FRAME_PIXELS).values()

@@ -1,20 +1,19 @@
-"""Simulated electron diffusion regions: one is to find those of other events."""
+"""Simulated electron diffusion regions: queries in one event, right answers in other events."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.data_sets.tasks import DataSet, Task, flagged, negate, not_self, same_value, thin
 from pyspedas_similarity.imaging.axes import at_times
 from pyspedas_similarity.imaging.distributions import distribution_images
-from pyspedas_similarity.imaging.plasma import distributions
+from pyspedas_similarity.imaging.plasma import Distributions, distributions
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.simulate.fpi import SimulatedPass, simulate_event
 
-from .tasks import DataSet, Task, marked, neither, others, same, spread
-
 FIRST_SEED = 200
-"""Events of lower seeds chose and reported on the recipe, see benchmarks/bench_edr.py."""
+"""Lower seeds were used to choose and report on the recipe, see benchmarks/bench_edr.py."""
 
 WITHOUT_REGION = 5
 """Every so many events has no diffusion region."""
@@ -24,12 +23,12 @@ _MOST_QUERIES = 600
 
 
 def make_edr(events: int = 15, duration_s: float = 12.0, first_seed: int = FIRST_SEED) -> DataSet:
-    """Crossings of reconnection sites by one spacecraft.
+    """Return crossings of reconnection sites by one spacecraft.
 
     Parameters
     ----------
     events : int
-        15 of 12 s are 6,000 distributions.
+        Number of events; 15 events of 12 s are 6,000 distributions.
     duration_s : float
     first_seed : int
     """
@@ -40,7 +39,7 @@ def make_edr(events: int = 15, duration_s: float = 12.0, first_seed: int = FIRST
         return simulate_event(seed, "electron", duration_s=duration_s, edr=has_region)
 
     def draw(recipe: Recipe) -> np.ndarray:
-        # Simulated anew: the distributions of all events would be a gigabyte.
+        # Simulated again: the distributions of all events would be a gigabyte.
         return np.concatenate([images_of(crossing(seed), recipe) for seed in seeds])
 
     regions = [crossing(seed).region for seed in seeds]
@@ -57,23 +56,28 @@ def make_edr(events: int = 15, duration_s: float = 12.0, first_seed: int = FIRST
 
 
 def edr_task(event: np.ndarray, is_edr: np.ndarray) -> Task:
-    """From a sample inside a diffusion region to those of other events; both arrays (n,)."""
+    """Return the task to find samples in diffusion regions of other events; both arrays (n,)."""
     return Task(
         "edr",
         "a sample in a diffusion region finds those of other events; its own event left out",
         "the simulator's truth of where the diffusion region is",
-        queries=spread(np.flatnonzero(is_edr), _MOST_QUERIES),
-        relevant=marked(is_edr),
-        allowed=neither(same(event)),
-        leaky=others(len(event)),
+        queries=thin(np.flatnonzero(is_edr), _MOST_QUERIES),
+        relevant=flagged(is_edr),
+        allowed=negate(same_value(event)),
+        leaky=not_self(len(event)),
         across_groups=True,
     )
 
 
 def images_of(crossing: SimulatedPass, recipe: Recipe) -> np.ndarray:
-    """Images of one crossing, with the field as it was measured."""
+    """Return the images of one crossing, with the field as measured."""
+    return distribution_images(distributions_of(crossing), recipe)
+
+
+def distributions_of(crossing: SimulatedPass) -> Distributions:
+    """Return the distributions of one crossing, with the field as measured."""
     field = at_times(crossing.field[:, :3], crossing.field_times, crossing.times, _FIELD_GAP)
-    measured = distributions(
+    return distributions(
         crossing.distribution,
         crossing.azimuth,
         crossing.polar,
@@ -83,4 +87,3 @@ def images_of(crossing: SimulatedPass, recipe: Recipe) -> np.ndarray:
         velocity=crossing.velocity,
         error=crossing.error,
     )
-    return distribution_images(measured, recipe)

@@ -1,4 +1,4 @@
-"""The table of a benchmark: on the screen, as text, as CSV and as ECSV."""
+"""Table of the retrieval benchmark: printed, and as text, CSV and ECSV."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.data_sets.tasks import DataSet, Task
+from benchmarks.retrieval.measures import MEASURES
 from pyspedas_similarity.errors import ArgumentError
-
-from .measures import MEASURES
-from .tasks import DataSet, Task
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from .run import Plan
+    from benchmarks.retrieval.plan import Plan
 
 STEM = "bench"
 HEADLINE = "ap"
-"""The measure that is shown without leak control as well."""
+"""Measure that is also shown without leak control."""
 
 _WIDTH = 118
 _COUNTS = {"rank", "gain@10"}
 
 
-def begin(folder: Path, stem: str = STEM) -> None:
-    """Make the folder, before hours of work are lost for want of it.
+def prepare_folder(folder: Path, stem: str = STEM) -> None:
+    """Make the folder and check that it can be written, before hours of work depend on it.
 
     Raises
     ------
@@ -46,34 +45,34 @@ def begin(folder: Path, stem: str = STEM) -> None:
 
 
 def heading(plan: Plan) -> str:
-    """What the columns are."""
+    """Return the description of the columns."""
     form = "quick form: small simulated sets" if plan.quick else "full form"
     text = (
-        f"Retrieval benchmark, {form}. In parentheses 95 % intervals by bootstrap over groups (events, nights, passes, "
-        "stretches of time) and seeds; a group's queries are drawn together. p@k: precision among the first k. ap: "
-        "average precision. r@k: recall. median rank: of the first right answer. gain@10: p@10 over the share of right "
-        "candidates. two@6: share of queries with right answers of two groups among the first six samples; two@6e: "
-        "among the first six groups, of each of which the nearest sample counts. ap, leaky: without the leak control. "
-        "over best: ap less that of the best encoder that is made from its name, query by query; the interval is of "
-        "the difference. kB: files of the encoder, 0 for a formula. Times depend on the machine."
+        f"Retrieval benchmark, {form}. Parentheses: 95 % intervals from a bootstrap over groups (events, nights, "
+        "passes, stretches of time) and seeds; the queries of a group are resampled together. p@k: precision among "
+        "the first k. ap: average precision. r@k: recall. median rank: rank of the first right answer. gain@10: p@10 "
+        "divided by the share of right candidates. two@6: share of queries with right answers from two groups among "
+        "the first six samples; two@6e: among the first six groups, each with its nearest sample only. ap, leaky: "
+        "without the leak control. over best: difference in ap to the best encoder without training, paired by query. "
+        "kB: size of the encoder's files, 0 for a formula. Times depend on the machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
 
 
 def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Print what is asked and the lines of one task, encoders under each other."""
+    """Print the description of one task, and a line for each encoder."""
     controlled = [row for row in rows if row["leak_control"]]
     if not controlled:
-        say(f"{data.name}/{task.name}: no query has a right answer here\n")
+        say(f"{data.name}/{task.name}: no query has a right answer\n")
         return
     leaky = {row["encoder"]: row for row in rows if not row["leak_control"]}
     first = controlled[0]
     origin = "SIMULATED" if data.simulated else "real data"
     title = task.name if task.name == data.name else f"{data.name}/{task.name}"
     say(f"{title} [{origin}] {data.title}")
-    say(textwrap.fill(f"{task.title}. Right by: {task.labels}.", _WIDTH, initial_indent="  ", subsequent_indent="  "))
+    say(textwrap.fill(f"{task.title}. Labels: {task.labels}.", _WIDTH, initial_indent="  ", subsequent_indent="  "))
     say(
-        f"  {first['queries']} queries of {first['groups']} groups, {first['candidates']:.0f} candidates in the mean, "
+        f"  {first['queries']} queries of {first['groups']} groups, {first['candidates']:.0f} candidates on average, "
         f"{first['base']:.4f} of them right"
     )
     shown = [key for key in MEASURES if np.isfinite(first[key])]
@@ -86,11 +85,16 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
         costs = f"{row['ms_per_image']:9.2f}{row['dimension']:6d}{row['kilobytes']:8.0f}{row['seeds']:6d}"
         how = f"  {row['how']}" if row["how"] else ""
         say(f"  {row['encoder']:18s}{cells}{without:18s}{_over(row):36s}{costs}{how}")
+    if task.list_groups:
+        say("  ap of each group:")
+        for row in controlled:
+            indent = " " * 20
+            say(textwrap.fill(f"  {row['encoder']:18s}{row['ap_by_group']}", _WIDTH, subsequent_indent=indent))
     say("")
 
 
 def _over(row: dict[str, Any]) -> str:
-    """How far the row is above the best baseline, and which that is."""
+    """Return the lead of the row over the best baseline, and the name of that."""
     if not row["best_baseline"]:
         return ""
     bounds = "" if np.isnan(row["lead_low"]) else f" ({row['lead_low']:+.3f} to {row['lead_high']:+.3f})"
@@ -113,7 +117,7 @@ def _number(value: float, key: str) -> str:
 
 
 def write(rows: Sequence[dict[str, Any]], lines: Sequence[str], plan: Plan, folder: Path, stem: str = STEM) -> Table:
-    """Write the text, and the table as CSV and ECSV, and give the table."""
+    """Write the text, and the table as CSV and ECSV; return the table."""
     from astropy.table import Table
 
     (folder / f"{stem}.txt").write_text("\n".join(lines) + "\n")

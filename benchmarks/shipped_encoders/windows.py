@@ -1,4 +1,4 @@
-"""Windows of spectrograms and reduced distributions: real ones of MMS, unlabeled, and simulated ones."""
+"""Encoder of windows of spectrograms and reduced distributions, trained on unlabeled MMS data and simulated data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data_sets.tasks import DataUnavailable
+from benchmarks.data_sets.windows import CADENCE_S, LENGTH, REDUCED_FILE, cut_windows, make_reduced, make_regions
+from benchmarks.shipped_encoders.paired_images import SEED_STEP, PairedImages, concatenate
 from pyspedas_similarity.encoder.canonical import CanonicalPlan
 from pyspedas_similarity.encoder.positives import same_time
 from pyspedas_similarity.errors import ArgumentError
@@ -15,22 +18,18 @@ from pyspedas_similarity.imaging.windows import window_images
 from pyspedas_similarity.instruments.npz_files import read_npz
 from pyspedas_similarity.simulate.fpi import DES, SimulatedPass, simulate_event
 
-from ..tasks import LeftOut
-from ..windows import CADENCE_S, LENGTH, REDUCED_FILE, cut_windows, make_reduced, make_regions
-from .images import SEED_STEP, TrainingImages, joined
-
 NAME, KIND, RECIPE, INSTEAD_OF = "windows", "window", None, ()
 
 PLAN = CanonicalPlan(components=64)
 FIXED, SHARE = "oriented", 0.75
-"""Chosen on the real windows, each left out in turn: no others are at hand."""
+"""Chosen on the real windows, leaving each group out in turn: no others are available."""
 
 TRAINED_ON = ("reduced", "regions")
-"""Data sets of the benchmark: there it is trained anew without each group (`folds`)."""
+"""Data sets of the benchmark for which it is trained again without each group (`retrieval.cross_validation`)."""
 
 FIRST_SEED = 2000
 EVENTS = 8
-"""Simulated, 12 s each, as four spacecraft see them."""
+"""Number of simulated events, 12 s each, on four spacecraft."""
 
 ELECTRON_RECIPE = WindowRecipe(length_s=LENGTH * CADENCE_S, stride_s=LENGTH * CADENCE_S)
 
@@ -41,38 +40,38 @@ KNOWN_FAILURES = [
 ]
 
 
-def library(quick: bool = False, data: Path | None = None, seed: int = 0) -> TrainingImages:
-    """Windows of all kinds; siblings at the same time are partners, or the next windows of a pass.
+def training_images(quick: bool = False, data: Path | None = None, seed: int = 0) -> PairedImages:
+    """Return windows of all kinds; positives are other spacecraft at the same time, or the next windows of a pass.
 
     Parameters
     ----------
     quick : bool
-        A few simulated windows alone.
+        A few simulated windows only.
     data : Path, optional
-        Folder of the real files; needed but for `quick`.
+        Folder of the real files; required unless `quick`.
     seed : int
-        Other simulated events for every seed.
+        Seed of the simulated events.
 
     Raises
     ------
     ArgumentError
-        The folder of the real files is missing, or a file in it.
+        If the folder of the real files is missing, or a file in it.
     """
     if quick:
         return electrons(1, seed)
     if data is None:
         raise ArgumentError("--data", "it is missing", "Give the folder of the real files.")
     try:
-        return joined(reduced(data), regions(data), electrons(EVENTS, seed))
-    except LeftOut as reason:
+        return concatenate(reduced(data), regions(data), electrons(EVENTS, seed))
+    except DataUnavailable as reason:
         raise ArgumentError(f"--data {data}", str(reason), "Give the folder of the real files.") from reason
 
 
-def reduced(data: Path) -> TrainingImages:
-    """Windows of reduced electron distributions, the siblings' at the same time as partners."""
+def reduced(data: Path) -> PairedImages:
+    """Return windows of reduced electron distributions; positives are other spacecraft at the same time."""
     dataset = make_reduced(data)
     windows = cut_windows(read_npz(data / REDUCED_FILE))
-    return TrainingImages(
+    return PairedImages(
         dataset.draw(dataset.recipe),
         same_time(windows.middle, windows.spacecraft, np.timedelta64(240, "ms")),
         np.char.add("reduced ", dataset.group.astype(str)),
@@ -80,10 +79,10 @@ def reduced(data: Path) -> TrainingImages:
     )
 
 
-def regions(data: Path) -> TrainingImages:
-    """Windows of ion spectrograms, the next two of the same pass as partners; the labels are not looked at."""
+def regions(data: Path) -> PairedImages:
+    """Return windows of ion spectrograms; positives are the next two of the same pass. The labels are not used."""
     dataset = make_regions(data)
-    return TrainingImages(
+    return PairedImages(
         dataset.draw(dataset.recipe),
         _following(dataset.group),
         np.char.add("regions ", dataset.group.astype(str)),
@@ -91,8 +90,8 @@ def regions(data: Path) -> TrainingImages:
     )
 
 
-def electrons(events: int, seed: int = 0) -> TrainingImages:
-    """Simulated crossings of a reconnection site, energy by time, the siblings' at the same time as partners."""
+def electrons(events: int, seed: int = 0) -> PairedImages:
+    """Return spectrograms of simulated reconnection sites; positives are other spacecraft at the same time."""
     instrument = replace(DES, cadence_ms=60)
     parts, first = [], FIRST_SEED + seed * SEED_STEP
     for number in range(first, first + events):
@@ -101,28 +100,29 @@ def electrons(events: int, seed: int = 0) -> TrainingImages:
         middle = np.concatenate([times[:, 16] for _, times, _ in cut])
         source = np.repeat(np.arange(4), [len(times) for _, times, _ in cut])
         parts.append(
-            TrainingImages(
+            PairedImages(
                 np.concatenate([window_images(*each, ELECTRON_RECIPE) for each in cut]),
                 same_time(middle, source, np.timedelta64(240, "ms")),
                 np.full(len(middle), f"simulated event {number}"),
                 [],
             )
         )
-    return replace(joined(*parts), data=[f"simulated electron spectrograms, events {first} to {first + events - 1}"])
+    name = f"simulated electron spectrograms, events {first} to {first + events - 1}"
+    return replace(concatenate(*parts), data=[name])
 
 
-def _cut(seen: SimulatedPass, length: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows of energy flux (n, length, 32), their times (n, length) and energies (n, length, 32)."""
-    starts = np.arange(0, len(seen.times) - length + 1, stride)
+def _cut(crossing: SimulatedPass, length: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return windows of energy flux (n, length, 32), their times (n, length) and energies (n, length, 32)."""
+    starts = np.arange(0, len(crossing.times) - length + 1, stride)
     rows = starts[:, None] + np.arange(length)
-    return seen.omni[rows], seen.times[rows], seen.energy_ev[rows]
+    return crossing.omni[rows], crossing.times[rows], crossing.energy_ev[rows]
 
 
 def _following(group: np.ndarray) -> np.ndarray:
-    """The next and the next but one of the same group, in the order of rows: (n, 2), -1 for none."""
+    """Return the next two rows of the same group: (n, 2), -1 for none."""
     row = np.arange(len(group))
     columns = []
     for step in (1, 2):
-        then = np.minimum(row + step, len(row) - 1)
-        columns.append(np.where((group[then] == group) & (row + step < len(row)), then, -1))
+        later = np.minimum(row + step, len(row) - 1)
+        columns.append(np.where((group[later] == group) & (row + step < len(row)), later, -1))
     return np.stack(columns, axis=1)

@@ -1,4 +1,4 @@
-"""Data sets whose samples have labels: of a few the others are to be told."""
+"""Data sets with a label for every sample, for the label benchmark."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data_sets.edr import WITHOUT_REGION, images_of
+from benchmarks.data_sets.sky import simulate
+from benchmarks.data_sets.tasks import thin
+from benchmarks.data_sets.windows import REGION_RECIPE, REGIONS, read_regions
 from pyspedas_similarity.imaging.recipes import FrameRecipe, Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.simulate.fpi import DES, SimulatedPass, simulate_event
 
-from .edr import WITHOUT_REGION, images_of
-from .sky import simulate
-from .tasks import spread
-from .windows import REGION_RECIPE, REGIONS, read_regions
-
 FIRST_EVENT, FIRST_NIGHT = 600, 700
-"""Seeds of simulated events and nights: none of the benchmark of retrieval, nor of what was chosen or trained by."""
+"""First seeds of events and nights, not used by the retrieval benchmark, nor for training or choosing settings."""
 
 CADENCE_MS = 120
-"""Of simulated distributions: neighbors at the 30 ms of DES are nearly equal."""
+"""Cadence of simulated distributions: at the 30 ms of DES neighbors are nearly equal."""
 
 FRAMES = FrameRecipe(pixels=64, contrast_pixels=2.0)
-"""The default recipe at half its size, as the encoder of frames is trained on: a quarter of the time."""
+"""The default recipe at half its size, as for the shipped encoder of frames: a quarter of the time."""
 
 TOGETHER = 10
-"""Windows of a pass one after another that are held out together; the passes are too few to be."""
+"""Number of successive windows of a pass that are held out together; there are too few passes to hold out one."""
 
 FEWEST_GROUPS = 2
-"""Of a class: one to take labels from, one to test in."""
+"""Fewest groups of a class: one for labels, one for the test."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +40,17 @@ class LabeledSet:
     ----------
     name, title : str
     truth : str
-        Where the labels come from.
+        Source of the labels.
     simulated : bool
     recipe : Recipe
-        For encoders that bring none of their own.
+        Recipe for encoders that do not have their own.
     draw : callable
-        From a recipe to the images of all samples, (n, channels, pixels, pixels) float32.
+        Function of a recipe that returns the images of all samples, (n, channels, pixels, pixels) float32.
     label : numpy.ndarray of str, shape (n,)
     group : numpy.ndarray, shape (n,)
-        Event, pass or night: labels come from some, the test is in others.
+        Event, pass or night; some are for labels, others for the test.
     stretch : numpy.ndarray, shape (n,)
-        What is held out together, of the labels, to say when a network has been trained enough.
+        Labeled samples that are held out together to decide when to stop training a network.
     """
 
     name: str
@@ -66,23 +65,23 @@ class LabeledSet:
 
 
 def region_windows(data: Path) -> LabeledSet:
-    """Real ion spectrograms; the regions that were seen in two passes or more.
+    """Return real ion spectrograms of the regions that occur in two or more passes.
 
     Raises
     ------
-    LeftOut
-        Where the file is not there, or nothing that reads it.
+    DataUnavailable
+        If the file or h5py is missing.
     """
     windows = read_regions(data)
     label = np.array(REGIONS)[windows.label]
-    rows = np.flatnonzero(askable(label, windows.pass_number))
+    rows = np.flatnonzero(has_enough_groups(label, windows.pass_number))
     kept = replace(windows, **{name: getattr(windows, name)[rows] for name in ("flux", "label", "pass_number")})
-    # Rows of a pass are in the order of time.
+    # Rows of a pass are in order of time.
     place = np.concatenate([np.arange(count) for count in np.unique(kept.pass_number, return_counts=True)[1]])
     return LabeledSet(
         "regions",
         "MMS ion spectrograms of 3 minutes: of which region",
-        "region labels of the file, inferred from fields, temperatures and positions by those who made it",
+        "region labels of the file, inferred from fields, temperatures and positions by its authors",
         simulated=False,
         recipe=REGION_RECIPE,
         draw=kept.images,
@@ -93,14 +92,14 @@ def region_windows(data: Path) -> LabeledSet:
 
 
 def electrons(events: int = 24, duration_s: float = 12.0, most: int = 6) -> LabeledSet:
-    """Simulated electron distributions at reconnection sites, by what the spacecraft is in.
+    """Return simulated electron distributions at reconnection sites, with the region of the spacecraft.
 
     Parameters
     ----------
     events : int
     duration_s : float
     most : int
-        Distributions of a region in an event, evenly spread.
+        Largest number of distributions of a region in an event, evenly spaced.
     """
     seeds = range(FIRST_EVENT, FIRST_EVENT + events)
 
@@ -110,13 +109,13 @@ def electrons(events: int = 24, duration_s: float = 12.0, most: int = 6) -> Labe
         return simulate_event(seed, duration_s=duration_s, instrument=instrument, edr=has_region)
 
     def draw(recipe: Recipe) -> np.ndarray:
-        # Simulated anew: the distributions of all events would be much memory.
+        # Simulated again: the distributions of all events would take much memory.
         return np.concatenate([images_of(crossing(seed), recipe) for seed in seeds])[rows]
 
     regions = [crossing(seed).region for seed in seeds]
     group, label = np.repeat(seeds, [len(each) for each in regions]), np.concatenate(regions)
-    rows = thinned(label, group, most)
-    rows = rows[askable(label[rows], group[rows])]
+    rows = thin_by_label(label, group, most)
+    rows = rows[has_enough_groups(label[rows], group[rows])]
     return LabeledSet(
         "edr",
         "simulated MMS electron distributions at reconnection sites: in which region",
@@ -133,7 +132,7 @@ def electrons(events: int = 24, duration_s: float = 12.0, most: int = 6) -> Labe
 def nights(
     nights: int = 16, duration_s: float = 1560.0, cadence_s: float = 15.0, size: int = 128, most: int = 12
 ) -> LabeledSet:
-    """Simulated all-sky frames by the kind of aurora: those in which it is seen well, and empty clear skies.
+    """Return simulated all-sky frames with the kind of aurora: clearly seen aurora, and empty clear skies.
 
     Parameters
     ----------
@@ -142,12 +141,12 @@ def nights(
     size : int
         Pixels along a side of a frame.
     most : int
-        Frames of a kind in a night, evenly spread; both stations together.
+        Largest number of frames of a kind in a night, evenly spaced, of both stations together.
     """
     sky = simulate(nights, duration_s, cadence_s, size, FIRST_NIGHT)
     clear = np.flatnonzero(sky.seen | sky.empty)
-    rows = clear[thinned(sky.kind[clear], sky.night[clear], most)]
-    rows = rows[askable(sky.kind[rows], sky.night[rows])]
+    rows = clear[thin_by_label(sky.kind[clear], sky.night[clear], most)]
+    rows = rows[has_enough_groups(sky.kind[rows], sky.night[rows])]
     names = ("frames", "view", "times", "night", "station", "kind", "episode", "seen", "empty")
     kept = replace(sky, **{name: getattr(sky, name)[rows] for name in names})
     return LabeledSet(
@@ -163,13 +162,13 @@ def nights(
     )
 
 
-def thinned(label: np.ndarray, group: np.ndarray, most: int) -> np.ndarray:
-    """At most so many rows of each label in each group, evenly spread; ascending."""
+def thin_by_label(label: np.ndarray, group: np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` rows of each label in each group, evenly spaced, in ascending order."""
     pairs = np.unique(np.stack([label.astype(str), group.astype(str)]), axis=1, return_inverse=True)[1].ravel()
-    return np.sort(np.concatenate([spread(np.flatnonzero(pairs == each), most) for each in np.unique(pairs)]))
+    return np.sort(np.concatenate([thin(np.flatnonzero(pairs == each), most) for each in np.unique(pairs)]))
 
 
-def askable(label: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Which samples are of a label that `FEWEST_GROUPS` groups have: (n,) bool."""
+def has_enough_groups(label: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return True for samples whose label occurs in `FEWEST_GROUPS` groups or more: (n,) bool."""
     names = [each for each in np.unique(label) if len(np.unique(group[label == each])) >= FEWEST_GROUPS]
     return np.isin(label, names)

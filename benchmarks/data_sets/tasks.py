@@ -1,0 +1,127 @@
+"""Tasks of the retrieval benchmark: queries, candidates and right answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pyspedas_similarity.imaging.recipes import Recipe
+
+Rule = Callable[[np.ndarray], np.ndarray]
+"""A relation between queries and samples: from rows of queries (k,) to bool (k, n)."""
+
+
+class DataUnavailable(Exception):
+    """A data set is not available; the message gives the reason in one line."""
+
+
+def data_file(data: Path, name: str) -> Path:
+    """Return the path of a real file; raise DataUnavailable if the folder does not have it."""
+    path = data / name
+    if not path.is_file():
+        raise DataUnavailable(f"there is no file {name} in the data folder")
+    return path
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Queries of a data set, with their candidates and right answers.
+
+    Attributes
+    ----------
+    name : str
+        Short name, printed in the table.
+    title : str
+        Description in one line.
+    labels : str
+        Source of the labels, and why it can be trusted.
+    queries : numpy.ndarray of int, shape (m,)
+        Rows of the data set.
+    relevant : callable
+        `Rule`: right answers, candidates or not.
+    allowed : callable
+        `Rule`: candidates. The leak control: samples that would be right for a trivial reason are excluded.
+    leaky : callable
+        `Rule`: candidates without the leak control, to show its effect.
+    across_groups : bool
+        True if right answers lie in other groups than the query, so that it is worth counting whether the first six
+        contain two of them.
+    list_groups : bool
+        True if the table lists every group, in addition to the mean.
+    """
+
+    name: str
+    title: str
+    labels: str
+    queries: np.ndarray
+    relevant: Rule
+    allowed: Rule
+    leaky: Rule
+    across_groups: bool = False
+    list_groups: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Samples, their images and tasks.
+
+    Attributes
+    ----------
+    name, title : str
+    simulated : bool
+    recipe : Recipe
+        Recipe for encoders that do not have their own.
+    draw : callable
+        Function of a recipe that returns the images of all samples, (n, channels, pixels, pixels) float32.
+    group : numpy.ndarray, shape (n,)
+        Event, night or stretch of time of each sample; the bootstrap resamples groups.
+    tasks : tuple of Task
+    """
+
+    name: str
+    title: str
+    simulated: bool
+    recipe: Recipe
+    draw: Callable[[Recipe], np.ndarray]
+    group: np.ndarray
+    tasks: tuple[Task, ...] = field(default=())
+
+
+def same_value(values: np.ndarray) -> Rule:
+    """Return the rule that query and sample have the same value in `values` (n,)."""
+    return lambda rows: values[rows][:, None] == values
+
+
+def within(times: np.ndarray, limit: np.timedelta64) -> Rule:
+    """Return the rule that query and sample are at most `limit` apart in time."""
+    return lambda rows: np.abs(times[rows][:, None] - times) <= limit
+
+
+def not_self(n: int) -> Rule:
+    """Return the rule that a sample is not the query itself."""
+    return lambda rows: np.arange(n) != rows[:, None]
+
+
+def all_of(*rules: Rule) -> Rule:
+    """Return the rule that all rules hold."""
+    return lambda rows: np.logical_and.reduce([rule(rows) for rule in rules])
+
+
+def negate(rule: Rule) -> Rule:
+    """Return the rule that another does not hold."""
+    return lambda rows: ~rule(rows)
+
+
+def flagged(flags: np.ndarray) -> Rule:
+    """Return the rule that a sample is flagged in `flags` (n,) bool, for any query."""
+    return lambda rows: np.broadcast_to(flags, (len(rows), len(flags)))
+
+
+def thin(rows: np.ndarray, limit: int) -> np.ndarray:
+    """Return at most `limit` of the rows, evenly spaced."""
+    if len(rows) <= limit:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]

@@ -1,0 +1,1 @@
+"""Label benchmark: accuracy against labels per class."""

@@ -1,0 +1,1 @@
+"""Retrieval benchmark: data sets x encoders x measures."""

@@ -1,0 +1,217 @@
+"""Run of the retrieval benchmark: every encoder on every task, in one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task
+from benchmarks.retrieval import table
+from benchmarks.retrieval.cross_validation import cross_validated_scores
+from benchmarks.retrieval.encoders import Embedded, embed, recipe_of, source_for
+from benchmarks.retrieval.measures import ACROSS_GROUPS, MEASURES, Estimate, lead, measure_queries, summarize
+from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
+from benchmarks.shipped_encoders import train_from, windows
+from pyspedas_similarity.encoder.fitted import NAMED
+from pyspedas_similarity.encoder.shipped import AUTOMATIC
+from pyspedas_similarity.errors import SimilarityError
+from pyspedas_similarity.imaging.recipes import Recipe
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measures of an encoder on a data set.
+
+    Attributes
+    ----------
+    scores : dict of (str, bool) to list of dict
+        Result of `measures.measure_queries` for each seed, by task and leak control.
+    about : dict
+        Columns of the table that are the same for all tasks.
+    """
+
+    scores: dict[tuple[str, bool], list[dict[str, np.ndarray]]]
+    about: dict[str, Any]
+
+
+def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
+    """Run every encoder on every task, print the table and write it.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : Path
+        Folder for ``bench.ecsv``, ``bench.csv`` and ``bench.txt``; it is made if it does not exist.
+    say : callable
+        Function that prints a line.
+
+    Returns
+    -------
+    astropy.table.Table
+        A row for each task and encoder, with and without leak control; empty if no data set was available.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder cannot be written.
+    """
+    table.prepare_folder(folder)
+    rows: list[dict[str, Any]] = []
+    lines: list[str] = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        say(line)
+
+    report(table.heading(plan))
+    for name in plan.only or DATASETS:
+        began = time.perf_counter()
+        try:
+            for data in make_data_sets(name, plan):
+                found = run_data_set(data, plan, report)
+                rows += found
+                for task in data.tasks:
+                    table.print_task(data, task, [row for row in found if row["task"] == task.name], report)
+        except DataUnavailable as reason:
+            report(f"{name}: left out, {reason}\n")
+        say(f"  [{name}: {time.perf_counter() - began:.0f} s]\n")
+    return table.write(rows, lines, plan, folder)
+
+
+def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return the rows of the table for all encoders on the tasks of one data set."""
+    found: dict[str, Measured] = {}
+    drawn: dict[str, np.ndarray] = {}
+
+    def draw(recipe: Recipe) -> np.ndarray:
+        if recipe.hash not in drawn:
+            drawn.clear()  # keep the images of one recipe only, to save memory
+            drawn[recipe.hash] = data.draw(recipe)
+        return drawn[recipe.hash]
+
+    for name in plan.names:
+        try:
+            if name == AUTOMATIC and data.name in windows.TRAINED_ON:
+                found[name] = measure_cross_validated(data, plan)
+                continue
+            source = source_for(name, data.name, data.recipe.kind)
+            recipe = recipe_of(source, data.recipe)
+            if recipe is not None:
+                found[name] = measure(embed(source, draw(recipe), recipe, plan.seeds), data)
+        except SimilarityError as error:
+            say(f"{data.name}: {name} left out, {error}")
+    return [row for task in data.tasks for row in rows_of(data, task, found)]
+
+
+def measure(embedded: Embedded, data: DataSet) -> Measured:
+    """Return the measures of every task of a data set, with and without leak control."""
+    scores = {
+        (task.name, control): [measure_queries(each, data.group, task, control) for each in embedded.embeddings]
+        for task in data.tasks
+        for control in (True, False)
+    }
+    about = {
+        "dimension": embedded.embeddings[0].shape[1],
+        "kilobytes": embedded.kilobytes,
+        "ms_per_image": embedded.ms_per_image,
+        "recipe": embedded.recipe,
+        "hash": embedded.hash,
+        "how": "",
+    }
+    return Measured(scores, about)
+
+
+def measure_cross_validated(data: DataSet, plan: Plan) -> Measured:
+    """Return the measures of the shipped encoder on data that it was trained on, trained again without each group.
+
+    File size and time for an image are those of the encoder as shipped.
+    """
+    as_shipped = embed(AUTOMATIC, data.draw(data.recipe), data.recipe, 1)
+    scores: dict[tuple[str, bool], list[dict[str, np.ndarray]]] = {}
+    for seed in range(plan.seeds):
+        images = windows.training_images(data=plan.data, seed=seed)
+        for control in (True, False):
+            found = cross_validated_scores(data, images, partial(train_from, windows), control)
+            for task, values in found.items():
+                scores.setdefault((task, control), []).append(values)
+    about = measure(as_shipped, replace(data, tasks=())).about
+    return Measured(scores, about | {"how": "trained anew without each group"})
+
+
+def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all encoders on one task, with and without leak control."""
+    best = {control: _best_baseline(task, found, control) for control in (True, False)}
+    for name, measured in found.items():
+        for control in (True, False):
+            scores = measured.scores[task.name, control]
+            answerable = np.isfinite(scores[0]["ap"])
+            if not answerable.any():
+                continue
+            group = data.group[task.queries[answerable]]
+            scores = [_select(each, answerable) for each in scores]
+            about = {
+                "dataset": data.name,
+                "task": task.name,
+                "encoder": Path(name).name,
+                "simulated": data.simulated,
+                "seeds": len(scores),
+                "leak_control": control,
+                "queries": int(answerable.sum()),
+                "groups": len(np.unique(group)),
+            }
+            baseline = best[control] if name not in NAMED else ""
+            theirs = found[baseline].scores[task.name, control] if baseline else []
+            theirs = [_select(each, answerable) for each in theirs]
+            yield (
+                about
+                | measured.about
+                | _columns(summarize(scores, group), task)
+                | _lead_columns(scores, baseline, theirs, group)
+                | {"ap_by_group": _ap_by_group(scores, group)}
+            )
+
+
+def _best_baseline(task: Task, found: Mapping[str, Measured], control: bool) -> str:
+    """Return the encoder of `NAMED` with the highest mean average precision, or '' if none was run."""
+    means = {
+        name: np.nanmean([each["ap"] for each in measured.scores[task.name, control]])
+        for name, measured in found.items()
+        if name in NAMED and np.isfinite(measured.scores[task.name, control][0]["ap"]).any()
+    }
+    return max(means, key=means.__getitem__, default="")
+
+
+def _select(scores: Mapping[str, np.ndarray], kept: np.ndarray) -> dict[str, np.ndarray]:
+    return {key: values[kept] for key, values in scores.items()}
+
+
+def _columns(found: dict[str, Estimate], task: Task) -> dict[str, float]:
+    columns = {"candidates": found["candidates"].value, "base": found["base"].value}
+    for key in MEASURES:
+        applies = key not in ACROSS_GROUPS or task.across_groups
+        estimate = found[key] if applies else Estimate(np.nan, np.nan, np.nan)
+        columns |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+    return columns
+
+
+def _lead_columns(
+    scores: list[dict[str, np.ndarray]], baseline: str, theirs: list[dict[str, np.ndarray]], group: np.ndarray
+) -> dict[str, Any]:
+    estimate = lead(scores, theirs, group) if baseline else Estimate(np.nan, np.nan, np.nan)
+    columns = {"lead": estimate.value, "lead_low": estimate.low, "lead_high": estimate.high}
+    return {"best_baseline": baseline} | columns
+
+
+def _ap_by_group(scores: list[dict[str, np.ndarray]], group: np.ndarray) -> str:
+    """Return the mean average precision of the queries of each group, as text."""
+    precision = np.mean([each["ap"] for each in scores], axis=0)
+    return ", ".join(f"{name} {precision[group == name].mean():.2f}" for name in dict.fromkeys(group.tolist()))
