@@ -106,7 +106,7 @@ def test_a_network_runs_in_onnx_runtime():
 
 def test_a_network_must_fit_its_card_and_be_finite():
     good = network(np.array([[1, 2]], np.float32))
-    with pytest.raises(EncoderError, match="the card says"):
+    with pytest.raises(EncoderError, match="the card states"):
         network_transform(good, Card("net", "frame", "simsiam", dimension=3, channels=1, pixels=4))
     with pytest.raises(EncoderError, match="not finite"):
         network_transform(network(np.array([[1, np.nan]], np.float32)), CARD)
