@@ -55,6 +55,22 @@ class Span:
         """True for one time, False for an interval."""
         return bool(self.start == self.end)
 
+    @property
+    def middle(self) -> np.datetime64:
+        """The middle of the span."""
+        return self.start + (self.end - self.start) // 2
+
+    def contains(self, times: np.ndarray) -> np.ndarray:
+        """Return which times lie in the span: bool, of the shape of `times`."""
+        return (times >= self.start) & (times <= self.end)
+
+
+def bounds(spans: Iterable[Span]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the starts and the ends of spans, datetime64[ns], shape (n,) each."""
+    spans = list(spans)
+    starts, ends = ([getattr(one, key) for one in spans] for key in ("start", "end"))
+    return np.array(starts, "datetime64[ns]"), np.array(ends, "datetime64[ns]")
+
 
 def to_datetime64(value: Any) -> np.datetime64:
     """Read one time, in any accepted form, as UTC.
@@ -237,6 +253,28 @@ def cadence(times: np.ndarray) -> np.timedelta64:
     if len(times) < 2:
         return np.timedelta64(0, "ns")
     return np.timedelta64(int(np.median(np.diff(times).astype("int64"))), "ns")
+
+
+def nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the row of the sample nearest to each of some times, -1 where none is within one cadence.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
+    wanted : numpy.ndarray of datetime64[ns], shape (m,)
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (m,)
+        The earlier one of two samples at the same distance.
+    """
+    if not len(times):
+        return np.full(len(wanted), -1)
+    after = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    near = np.where(np.abs(times[before] - wanted) <= np.abs(times[after] - wanted), before, after)
+    near = np.searchsorted(times, times[near])  # the first of samples with the same time
+    return np.where(np.abs(times[near] - wanted) <= cadence(times), near, -1)
 
 
 def sample_ends(times: np.ndarray) -> np.ndarray:

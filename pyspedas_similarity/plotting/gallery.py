@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-_MOST, _PER_LINE, _GAMMA = 7, 8, 0.4
+_PER_LINE, _GAMMA = 8, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,8 @@ def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: st
     return figure
 
 
-def told(drawn: int, there: int) -> str:
-    """The line below a gallery."""
+def gallery_note(drawn: int, there: int) -> str:
+    """Return the line below a gallery."""
     which = f"the {drawn} best of {there} matches" if drawn < there else f"all {there} matches" if there > 1 else ""
     return f"above each: similarity and time (UTC) of the best sample{'; ' if which else ''}{which}"
 

@@ -11,12 +11,13 @@ import numpy as np
 from ..errors import ArgumentError
 from ..library.archived import ArchivedSeries, ArchiveLibrary
 from ..plotting.archive_map import Colors, MapMarks
-from ..times import cadence, to_times
+from ..times import nearest_rows, to_times
 
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-    from .search_result import SearchedSeries, SearchResult
+    from .search_result import SearchResult
+    from .searched_series import SearchedSeries
 
 COLORS = ("time", "source", "site", "score")
 
@@ -168,9 +169,5 @@ def _middle_rows(series: Iterable[ArchivedSeries], start: np.datetime64, end: np
 
 def _nearest_row(series: ArchivedSeries, time: np.datetime64) -> Sequence[int]:
     """Return the row of the sample nearest to a time, if within a cadence."""
-    place = int(np.searchsorted(series.times, time))
-    near = [one for one in (place - 1, place) if 0 <= one < len(series.times)]
-    best = min(near, key=lambda one: abs(series.times[one] - time), default=None)
-    step = cadence(series.times) if len(series.times) > 1 else np.timedelta64(0, "ns")
-    found = best is not None and abs(series.times[best] - time) <= step
-    return [series.indexed.first + best] if found else []
+    rows = nearest_rows(series.times, np.array([time]))
+    return (series.indexed.first + rows[rows >= 0]).tolist()

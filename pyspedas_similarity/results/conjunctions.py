@@ -14,7 +14,7 @@ from ..errors import ArgumentError, VariableError
 from ..imaging.camera_geometry import direction_of
 from ..imaging.stations import STATIONS
 from ..search.overlap import Stretches, pairs
-from ..times import cadence, to_astropy, to_timedelta64
+from ..times import Span, bounds, cadence, to_astropy, to_timedelta64
 from .formats.flat import no_intervals
 from .tables import CARRIED, result_table, stretches_of
 
@@ -93,7 +93,7 @@ def conjunctions(
         keep = np.array([one is not None for one in seen], bool)
         rows = {key: one[keep] for key, one in rows.items()}
         view = [one for one in seen if one is not None]
-        start, end = (np.array([getattr(one, key) for one in view], "datetime64[ns]") for key in ("start", "end"))
+        start, end = bounds(view)
     return _conjunction_table(tables, rows, Stretches(start, end), view)
 
 
@@ -144,11 +144,9 @@ class _Footprint:
 
 
 @dataclass(frozen=True)
-class _View:
+class _View(Span):
     """Time in which a footprint is visible, and its highest direction."""
 
-    start: np.datetime64
-    end: np.datetime64
     elevation: float
     azimuth: float
 

@@ -15,10 +15,10 @@ from ..imaging.keogram import keogram
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
 from ..instruments import frames
 from ..instruments.sample_images import select
-from ..library.plan import Plan, recipe_of_record
+from ..library.plan import recipe_of_record
 from ..library.samples import prepare
 from ..plotting.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
-from ..plotting.gallery import Shown, gallery_figure, told
+from ..plotting.gallery import Shown, gallery_figure, gallery_note
 from ..plotting.keogram_score import Strip, keogram_figure
 from ..plotting.marks import Marks, drawable
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
@@ -27,10 +27,11 @@ from ..plotting.overview import overview
 from ..plotting.style import Style, plain, save
 from ..search.scoring import similarity
 from ..search.settings import check_count
-from ..times import Span, cadence, to_interval, to_timedelta64
+from ..times import Span, bounds, nearest_rows, to_interval, to_timedelta64
 from ..tplot import Panel, Variable
 from . import tplot_output
 from .reload import (
+    TOLERANCE,
     Reloaded,
     ReloadOptions,
     checked_encoder,
@@ -38,16 +39,18 @@ from .reload import (
     other_variable,
     query_series,
     reload_series,
+    variable_of,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .search_result import QueryRecord, SearchedSeries, SearchResult
+    from .search_result import SearchResult
+    from .searched_series import QueryRecord, SearchedSeries
 
 QUERIES_DRAWN, CAMERAS_DRAWN = 3, 4
-# Samples whose median replaces a hidden patch, and the tolerance of a score computed again.
-_MEDIAN_OF, _TOLERANCE = 64, 1e-3
+# Samples whose median replaces a hidden patch.
+_MEDIAN_OF = 64
 
 
 def matches_figure(
@@ -63,20 +66,22 @@ def matches_figure(
     check_count("limit", limit)
     _require_events(result, "draw")
     drawn = range(min(limit, len(result)))
-    several = len({*result.source, *(one.variable for one in result.queries)}) > 1
+    peak, source, score = result.peak, result.source, result.score
+    owners = [result.series_of(row) for row in drawn]
     reloaded = {}
-    for series in dict.fromkeys([result.series_of(row) for row in drawn]):
-        times = [result.peak[row] for row in drawn if result.series_of(row) is series]
-        reloaded[id(series)] = reload_series(result, series, np.array(times, "datetime64[ns]"), options)
+    for series in dict.fromkeys(owners):
+        times = peak[[row for row in drawn if owners[row] is series]]
+        reloaded[id(series)] = reload_series(result, series, times, options)
+    several = len({*source, *(one.variable for one in result.queries)}) > 1
     columns = [_query_column(result, one, reloaded, options, several) for one in result.queries[:QUERIES_DRAWN]]
     for row in drawn:
-        made, time = reloaded[id(result.series_of(row))], result.peak[row]
-        place = [result.source[row]] if several else []
+        made, time = reloaded[id(owners[row])], peak[row]
+        place = [source[row]] if several else []
         found = next((one for one in made.samples if abs(one - time) <= np.timedelta64(1, "ms")), time)
-        heading = (f"{row + 1}: {result.score[row]:.3f}", *_date_and_time(found), *place)
+        heading = (f"{row + 1}: {score[row]:.3f}", *_date_and_time(found), *place)
         columns.append((_Sample.of(made, found), heading, False))
-    title = "Query and matches" if several else f"Query and matches in {result.source[0]}"
-    figure = gallery_figure(_shown(columns, show_encoded), style, title, told(len(drawn), len(result)))
+    title = "Query and matches" if several else f"Query and matches in {source[0]}"
+    figure = gallery_figure(_shown(columns, show_encoded), style, title, gallery_note(len(drawn), len(result)))
     return _saved(figure, path, style)
 
 
@@ -131,7 +136,7 @@ def epochs_of_events(
     times = result.peak
     if queries:
         spans = [one.span for one in result.queries if one.span is not None]
-        times = np.concatenate([times, np.array([_middle(span) for span in spans], "datetime64[ns]")])
+        times = np.concatenate([times, np.array([span.middle for span in spans], "datetime64[ns]")])
     if not len(times):
         raise ArgumentError("found", "there is no event to superpose", "Lower the threshold of the search.")
     variables = [tplot.read(name) for name in tplot.expand(names)]
@@ -158,8 +163,7 @@ def keogram_score_figure(
         raise ArgumentError("found", "it has no scores", "Give what find_similar returned.")
     strips = []
     for one in scored[:CAMERAS_DRAWN]:
-        held = result.held.get(one.name) if options.originals is None else None
-        variable = held if held is not None else tplot.read(options.loaded_name(one.source))
+        variable = variable_of(result, one.name, options.loaded_name(one.source), options)
         frames.check(variable)
         part = _part(variable, one.times[0], one.times[-1])
         made = keogram(*frames.north_up(part), *cut)
@@ -201,19 +205,22 @@ def occlusion_of_event(
         raise VariableError(series.source, made.missing or made.no_embeddings, "Load what was searched.")
     found = min(made.images, key=lambda one: abs(one - time))
     likes, unlikes = (
-        [_query_embeddings(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
+        [_query_images(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
     )
+    encode = made.plan.encoder.encode
+    like_embeddings, unlike_embeddings = ([encode(images) for images, _ in group] for group in (likes, unlikes))
     usual = _median_image(result, series, made, made.images[found], options) if fill == "median" else None
 
     def score_of(images: np.ndarray) -> np.ndarray:
-        return similarity(made.plan.encoder.encode(images), likes, unlikes)
+        return similarity(encode(images), like_embeddings, unlike_embeddings)
 
     occluded = occlude(made.images[found], score_of, patch, usual)
     score = float(result.score[row])
-    if np.isfinite(score) and abs(occluded.score - score) > _TOLERANCE:
+    if np.isfinite(score) and abs(occluded.score - score) > TOLERANCE:
         text = f"the loaded data give the score {occluded.score:.4f}, and {score:.4f} was found"
         raise VariableError(series.source, text, "Load what was searched, with its field and velocity.")
-    query_image, query_time = _query_image(result, made, series.queries[0], options)
+    query_images, query_times = likes[0]
+    query_image, query_time = query_images[len(query_images) // 2], query_times[len(query_times) // 2]
     headings = (plain(f"query, {_text(query_time)}"), plain(f"match {row + 1}, {_text(time)}"))
     pictures = (encoded_image(query_image, made.recipe), encoded_image(made.images[found], made.recipe))
     figure = occlusion_figure(occluded, *pictures, style, headings)
@@ -280,44 +287,24 @@ def _shown(columns: Sequence[tuple[_Sample, tuple[str, ...], bool]], show_encode
     return shown
 
 
-def _query_embeddings(result: SearchResult, made: Reloaded, query: QueryRecord, options: ReloadOptions) -> np.ndarray:
-    plan, samples, rows = _query_samples(result, made, query, options)
-    return plan.encoder.encode(images_of_rows(samples, plan.recipe, rows))
-
-
-def _query_image(
+def _query_images(
     result: SearchResult, made: Reloaded, query: QueryRecord, options: ReloadOptions
-) -> tuple[np.ndarray, np.datetime64]:
-    """Return the image and the time of the middle sample of a query."""
-    plan, samples, rows = _query_samples(result, made, query, options)
-    row = rows[len(rows) // 2]
-    return images_of_rows(samples, plan.recipe, np.array([row]))[0], samples.times[row]
-
-
-def _query_samples(
-    result: SearchResult, made: Reloaded, query: QueryRecord, options: ReloadOptions
-) -> tuple[Plan, Variable, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and the times of the samples of a query."""
     series = query_series(result, query.variable)
-    held = result.held.get(query.variable) if options.originals is None and series is not None else None
     name = options.loaded_name(series.source if series is not None else query.variable)
-    plan, samples = prepared_with(made.plan, held if held is not None else tplot.read(name))
-    rows = np.flatnonzero((samples.times >= query.span.start) & (samples.times <= query.span.end))
+    samples = prepare(variable_of(result, query.variable, name, options), made.plan)
+    rows = np.flatnonzero(query.span.contains(samples.times))
     if not len(rows):
         raise VariableError(samples.name, f"no sample at {query.span}", "Load what was searched.")
-    return plan, samples, rows
-
-
-def prepared_with(plan: Plan, variable: Variable) -> tuple[Plan, Variable]:
-    """Prepare another variable with the plan of a search."""
-    return plan, prepare(variable, plan)
+    return images_of_rows(samples, made.plan.recipe, rows), samples.times[rows]
 
 
 def _median_image(
     result: SearchResult, series: SearchedSeries, made: Reloaded, image: np.ndarray, options: ReloadOptions
 ) -> np.ndarray:
     """Return the median of images spread over the variable, for frames on the brightness scale of one image."""
-    held = result.held.get(series.name) if options.originals is None else None
-    _, samples = prepared_with(made.plan, held if held is not None else tplot.read(options.loaded_name(series.source)))
+    samples = prepare(variable_of(result, series.name, options.loaded_name(series.source), options), made.plan)
     rows = np.unique(np.linspace(0, len(samples.times) - 1, _MEDIAN_OF).round().astype(int))
     some = images_of_rows(samples, made.recipe, rows)
     known = np.isfinite(some).any(axis=0)
@@ -330,17 +317,13 @@ def _median_image(
 
 
 def _middle_row(times: np.ndarray, span: Span, name: str) -> int:
-    inside = np.flatnonzero((times >= span.start) & (times <= span.end))
+    inside = np.flatnonzero(span.contains(times))
     if len(inside):
         return int(inside[len(inside) // 2])
-    near = int(np.argmin(np.abs(times - _middle(span)))) if len(times) else -1
-    if near < 0 or abs(times[near] - _middle(span)) > cadence(times):
+    near = int(nearest_rows(times, np.array([span.middle]))[0])
+    if near < 0:
         raise VariableError(name, f"no sample at {span}", "Load what was searched.")
     return near
-
-
-def _middle(span: Span) -> np.datetime64:
-    return span.start + (span.end - span.start) // 2
 
 
 def _require_events(result: SearchResult, purpose: str) -> None:
@@ -372,9 +355,8 @@ def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.d
 
 
 def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
-    events, spans = result.events_of(series), series.own_spans()
-    starts, ends = (np.array([getattr(one, key) for one in spans], "datetime64[ns]") for key in ("start", "end"))
-    return Marks(events.start, events.end, starts, ends, float(series.record.get("threshold", np.nan)))
+    events, threshold = result.events_of(series), float(series.record.get("threshold", np.nan))
+    return Marks(events.start, events.end, *bounds(series.own_spans()), threshold)
 
 
 def _shaded(
@@ -384,10 +366,9 @@ def _shaded(
     ends: tuple[np.datetime64, np.datetime64],
     style: Style,
 ) -> tuple[tuple[np.ndarray, np.ndarray, str, float], ...]:
-    first, last = (np.array([getattr(one, key) for one in queries], "datetime64[ns]") for key in ("start", "end"))
     return (
         (*drawable(starts, stops, *ends), style.match, 0.3),
-        (*drawable(first, last, *ends), style.query, 0.5),
+        (*drawable(*bounds(queries), *ends), style.query, 0.5),
     )
 
 

@@ -16,8 +16,9 @@ from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
 from ..search.events import outside
 from ..search.overlap import Stretches, inside, merged, pairs, shared
-from ..times import Span, sample_ends, to_astropy, to_datetime64, to_spans, to_timedelta64, to_times
+from ..times import bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
+from .searched_series import SearchedSeries
 from .tables import CARRIED, events_of_names, loaded, result_table, stretches_of
 
 if TYPE_CHECKING:
@@ -159,8 +160,7 @@ class _Events:
 
     @classmethod
     def read(cls, table: QTable, tolerance: np.timedelta64) -> _Events:
-        given = Stretches(to_times(table["start"]), to_times(table["end"]))
-        stretches, group = merged(given)
+        stretches, group = merged(stretches_of(table))
         labels = [[] for _ in range(len(stretches))]
         for label, one in zip(table["label"], group, strict=True):
             if label and label not in labels[one]:
@@ -191,9 +191,7 @@ def _searched(found: Any, searched: Any) -> list[Stretches]:
     names = loaded(searched)
     if names:
         return [_scored(name) for name in names]
-    spans = to_spans(searched)
-    start, end = (np.array([getattr(span, key) for span in spans], "datetime64[ns]") for key in ("start", "end"))
-    return [merged(Stretches(start, end), touching=True)[0]]
+    return [merged(Stretches(*bounds(to_spans(searched))), touching=True)[0]]
 
 
 def _scored(name: str) -> Stretches:
@@ -207,14 +205,8 @@ def _scored(name: str) -> Stretches:
 
 def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Stretches:
     """Return the time of the samples that could be reported."""
-    name = record.get("name", record.get("source", ""))
-    spans = [
-        Span(to_datetime64(query["start"]), to_datetime64(query["end"]))
-        for query in record.get("queries", [])
-        if "start" in query and query["variable"] == name
-    ]
     exclude = to_timedelta64(record.get("exclude_s", 0))
-    keep = np.isfinite(scores) & outside(times, spans, exclude)
+    keep = np.isfinite(scores) & outside(times, SearchedSeries(record).own_spans(), exclude)
     return merged(Stretches(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 

@@ -13,7 +13,8 @@ from ..errors import VariableError
 from ..provenance import ATTRIBUTE
 from ..tplot import Variable
 from . import tplot_output
-from .search_result import SearchedSeries, SearchResult
+from .search_result import SearchResult
+from .searched_series import SearchedSeries
 from .tables import result_table
 
 
@@ -51,7 +52,7 @@ def _from_variables(variables: list[Variable]) -> SearchResult:
             raise VariableError(one.name, found, "Give what find_similar returned.")
     searched = []
     for one in bars:
-        own = _without_events(records[one.name])
+        own = tplot_output.without_events(records[one.name])
         carrier = next((s for s in scores if records[s.name] == own), None) or _scores_of(one, own)
         searched.append(_searched(own, carrier, one.store))
         scores = [s for s in scores if carrier is None or s.name != carrier.name]
@@ -78,10 +79,6 @@ def _scores_of(bars: Variable, record: Mapping[str, Any]) -> Variable | None:
         if candidate.values.ndim == 1 and candidate.attributes.get(ATTRIBUTE) == record:
             return candidate
     return None
-
-
-def _without_events(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key != "intervals"}
 
 
 def _checked(record: Any, subject: str) -> Mapping[str, Any]:

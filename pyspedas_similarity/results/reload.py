@@ -7,7 +7,7 @@ refused: the data were changed since.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +25,15 @@ from ..library.options import EncodingOptions
 from ..library.plan import Plan, is_available_by_name, make_plan, recipe_of_record
 from ..library.samples import Request, prepare, prepared_parts, prepared_variables
 from ..search.scoring import similarity
-from ..times import Span, cadence
+from ..times import Span, nearest_rows
 from ..tplot import Variable
 
 if TYPE_CHECKING:
-    from .search_result import SearchedSeries, SearchResult
+    from .search_result import SearchResult
+    from .searched_series import SearchedSeries
 
-# Scores of one sample differ by less than this: eight-bit encoders round differently in other batches.
-_TOLERANCE = 1e-3
+# Scores of one sample differ by less than this: products round by the size of the batch.
+TOLERANCE = 1e-3
 _NO_TIMES = np.array([], "datetime64[ns]")
 
 
@@ -116,10 +117,9 @@ class Reloaded:
 
     def nearest(self, span: Span) -> np.datetime64 | None:
         """Return the time of the sample nearest to the middle of a span, if it is in the span."""
-        middle = span.start + (span.end - span.start) // 2
         known = {*self.samples, *self.thumbnails}
-        found = min(known, key=lambda time: abs(time - middle), default=None)
-        return found if found is not None and span.start <= found <= span.end else None
+        found = min(known, key=lambda time: abs(time - span.middle), default=None)
+        return found if found is not None and span.contains(found) else None
 
 
 def reload_series(
@@ -163,10 +163,8 @@ def _parts(
 ) -> Iterator[tuple[Plan, Variable]]:
     given, name = options.input_of(series), options.loaded_name(series.source)
     encoding = _encoding_options(result, series, options, given)
-    if series.name in result.held and options.originals is None:
-        made.variable = result.held[series.name]
-    elif name in tplot.loaded_names():
-        made.variable = tplot.read(name)
+    if _is_held(result, series.name, options) or name in tplot.loaded_names():
+        made.variable = variable_of(result, series.name, name, options)
     if made.variable is not None:
         plan, (samples,) = prepared_variables([made.variable], _drawable(made.variable, encoding))
         yield plan, samples
@@ -182,6 +180,15 @@ def _parts(
             yield plan, samples
     if not found:
         raise VariableError(series.source, f"{given['instrument']} has no data of it now", "Check the local files.")
+
+
+def variable_of(result: SearchResult, series_name: str, loaded_name: str, options: ReloadOptions) -> Variable:
+    """Return the variable that a result holds of a series, or else the loaded one; VariableError if there is none."""
+    return result.held[series_name] if _is_held(result, series_name, options) else tplot.read(loaded_name)
+
+
+def _is_held(result: SearchResult, series_name: str, options: ReloadOptions) -> bool:
+    return series_name in result.held and options.originals is None
 
 
 def _encoding_options(
@@ -216,11 +223,7 @@ def _take_samples(
     spans = series.own_spans(unlike=True)
     for plan, part in parts:
         made.plan = plan
-        draw, keep = _nearest_rows(part.times, drawn), np.isin(part.times, embedded)
-        for span in spans:
-            inside = np.flatnonzero((part.times >= span.start) & (part.times <= span.end))
-            keep[inside] = True
-            draw[inside[len(inside) // 2 : len(inside) // 2 + 1]] = True
+        draw, keep = _with_queries(part.times, _is_nearest(part.times, drawn), np.isin(part.times, embedded), spans)
         rows = np.flatnonzero(draw | keep)
         if not len(rows):
             continue
@@ -243,17 +246,22 @@ def _hashes(series: SearchedSeries) -> tuple[str, str]:
     return series.record["encoder"]["hash"], series.record["recipe"]["hash"]
 
 
-def _nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _is_nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return the samples nearest to wanted times, if within a cadence: bool."""
-    found = np.zeros(len(times), bool)
-    if len(times) and len(wanted):
-        place = np.clip(np.searchsorted(times, wanted), 1, max(len(times) - 1, 1))
-        near = np.where(
-            np.abs(times[place - 1] - wanted) <= np.abs(times[place % len(times)] - wanted), place - 1, place
-        )
-        near = np.clip(near, 0, len(times) - 1)
-        found[near[np.abs(times[near] - wanted) <= cadence(times)]] = True
+    found, rows = np.zeros(len(times), bool), nearest_rows(times, wanted)
+    found[rows[rows >= 0]] = True
     return found
+
+
+def _with_queries(
+    times: np.ndarray, draw: np.ndarray, keep: np.ndarray, spans: Sequence[Span]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add the middle sample of each query to the samples that are drawn, and all its samples to those embedded."""
+    for span in spans:
+        inside = np.flatnonzero(span.contains(times))
+        keep[inside] = True
+        draw[inside[len(inside) // 2 : len(inside) // 2 + 1]] = True
+    return draw, keep
 
 
 def images_of_rows(samples: Variable, recipe: Recipe, rows: np.ndarray) -> np.ndarray:
@@ -270,13 +278,13 @@ def _check_scores(result: SearchResult, series: SearchedSeries, made: Reloaded) 
     spans, n_queries = series.own_spans(unlike=True), len(series.queries)
     if made.embeddings is None or len(spans) < n_queries + len(series.unlike):
         return  # the scores cannot be computed again: a query is in another variable, or an array
-    queries = [made.embeddings[(made.times >= one.start) & (made.times <= one.end)] for one in spans]
+    queries = [made.embeddings[one.contains(made.times)] for one in spans]
     if not all(np.isfinite(one).any() for one in queries):
         raise _other_data(series)
     scores = similarity(made.embeddings, queries[:n_queries], queries[n_queries:])
     events = result.events_of(series)
     _, mine, theirs = np.intersect1d(made.times, events.peak, return_indices=True)
-    if len(mine) and not np.allclose(scores[mine], events.score[theirs], atol=_TOLERANCE):
+    if len(mine) and not np.allclose(scores[mine], events.score[theirs], atol=TOLERANCE):
         raise _other_data(series)
 
 
@@ -293,10 +301,7 @@ def _take_archived(made: Reloaded, series: SearchedSeries, drawn: np.ndarray, em
         for one in index.series:
             if one.source == series.source and series.place in ("", one.site):
                 near, draw = np.isin(one.start, embedded), np.isin(one.start, drawn)
-                for span in series.own_spans(unlike=True):
-                    inside = np.flatnonzero((one.start >= span.start) & (one.start <= span.end))
-                    near[inside] = True
-                    draw[inside[len(inside) // 2 : len(inside) // 2 + 1]] = True
+                draw, near = _with_queries(one.start, draw, near, series.own_spans(unlike=True))
                 rows = np.flatnonzero(near)
                 made.times, made.embeddings = one.start[rows], index.embeddings(one.first + rows)
                 made.no_embeddings = ""

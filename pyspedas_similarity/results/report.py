@@ -21,11 +21,13 @@ from ..plotting.report_page.plots import histogram, score_plot
 from ..plotting.report_page.thumbnails import pictures_of
 from ..plotting.report_page.wording import count, methods_text, tidy
 from ..provenance import versions as package_versions
+from ..times import Span
 from . import tplot_output
 from .reload import Reloaded, ReloadOptions, reload_series
 
 if TYPE_CHECKING:
-    from .search_result import QueryRecord, SearchedSeries, SearchResult
+    from .search_result import SearchResult
+    from .searched_series import QueryRecord, SearchedSeries
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +85,8 @@ def write_page(result: SearchResult, path: str | Path, page: PageOptions, option
 
 
 def _content(result: SearchResult, series: SearchedSeries) -> Result:
-    events = result.events_of(series)
-    own = result.rows_of(series)
-    found = tplot_output.event_record({}, events, {})["intervals"]
-    table = result.events
-    found |= {key: table[key][own].tolist() for key in tplot_output.CALIBRATED if key in table.colnames}
+    events, calibration = result.events_of(series), result.calibration_of(series)
+    found = tplot_output.event_record({}, events, calibration)["intervals"]
     return Result(series.record, found, series.times, series.scores, name=series.name)
 
 
@@ -124,7 +123,7 @@ def _report(
     lacking = [one.source for one in contents if not one.searched]
     if lacking or not contents:
         notes["plots"] = (f"The scores of {', '.join(lacking) or 'the search'} are not loaded.",)
-    drawn, notes["map"] = _map(contents, table, reloaded, page.map_by)
+    drawn, notes["map"] = _map(result, contents, table, reloaded, page.map_by)
     plots = [plot for one, made in scored for plot in (score_plot(one, made.variable), histogram(one))]
     return Report(
         title=page.title or _title(result),
@@ -192,22 +191,23 @@ def _query_card(query: QueryRecord, made: Reloaded | None) -> Card:
 
 
 def _map(
-    contents: list[Result], table: Table, reloaded: list[Reloaded], method: str
+    result: SearchResult, contents: list[Result], table: Table, reloaded: list[Reloaded], method: str
 ) -> tuple[Map | None, tuple[str, ...]]:
     """Return the map of all series together, and the reasons why there is none."""
     if method == "none":
         return None, ("It was left out on request.",)
     notes = tuple(dict.fromkeys(one.no_embeddings for one in reloaded if one.no_embeddings))
-    mapped = [pair for pair in zip(contents, reloaded, strict=True) if pair[1].embeddings is not None]
-    hashes = {content.record["encoder"]["hash"] for content, _ in mapped}
+    of_series = zip(result.searched, contents, reloaded, strict=True)
+    mapped = [(series.own_spans(), content, made) for series, content, made in of_series if made.embeddings is not None]
+    hashes = {content.record["encoder"]["hash"] for _, content, _ in mapped}
     if not mapped or len(hashes) > 1:
         return None, notes or ("There is nothing to draw.",)
-    embeddings = np.concatenate([made.embeddings for _, made in mapped])
+    embeddings = np.concatenate([made.embeddings for _, _, made in mapped])
     known = np.isfinite(embeddings).all(axis=1)
     if known.sum() < FEWEST:
         return None, (*notes, "There are too few samples for a map.")
     places = embedding_map(embeddings, method)
-    marks = [mark for content, made in mapped for mark in _map_marks(content, made.times, table)]
+    marks = [mark for spans, content, made in mapped for mark in _map_marks(content, spans, made.times, table)]
     kept = [mark for mark, has_place in zip(marks, known, strict=True) if has_place]
     drawn = Map(places.places[known], *(list(part) for part in zip(*kept, strict=True)), places.method)
     if len(table) > EVENTS_ON_MAP:
@@ -215,7 +215,9 @@ def _map(
     return drawn, notes
 
 
-def _map_marks(content: Result, times: np.ndarray, table: Table) -> Iterator[tuple[str, str, int]]:
+def _map_marks(
+    content: Result, queries: Sequence[Span], times: np.ndarray, table: Table
+) -> Iterator[tuple[str, str, int]]:
     """Yield kind, text and row of each sample on the map."""
     peaks, scored = table.column("peak"), table.column("score")
     rows = {
@@ -223,21 +225,15 @@ def _map_marks(content: Result, times: np.ndarray, table: Table) -> Iterator[tup
         for number, (peak, score, owner) in enumerate(zip(peaks, scored, table.owners, strict=True))
         if owner is content
     }
-    spans = _query_spans(content)
     scores = dict(zip(content.times, content.scores, strict=True)) if content.times is not None else {}
     for time in times:
         text = f"{content.source}, {str(time)[:23]} UTC"
         number, known = rows.get(str(time), (-1, None))
         score = float(known) if known is not None else scores.get(time, np.nan)
         text += f", score {score:.4f}" if np.isfinite(score) else ""
-        if any(start <= time <= end for start, end in spans):
+        if any(one.contains(time) for one in queries):
             yield "query", f"Query: {text}", number
         elif number >= 0:
             yield "match", f"Match {number + 1}: {text}", number
         else:
             yield "other", text, -1
-
-
-def _query_spans(content: Result) -> Sequence[tuple[np.datetime64, np.datetime64]]:
-    own = [one for one in content.record.get("queries", ()) if one["variable"] == content.name and "start" in one]
-    return [(np.datetime64(one["start"], "ns"), np.datetime64(one["end"], "ns")) for one in own]

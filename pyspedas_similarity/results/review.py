@@ -20,7 +20,8 @@ from .judged_lists import META, VERSION, Judged, read_list, text_of
 from .reading import read_result
 from .reload import Reloaded, ReloadOptions, reload_series
 from .report import sample_pictures
-from .search_result import QueryRecord, SearchedSeries, SearchResult
+from .search_result import SearchResult
+from .searched_series import QueryRecord, SearchedSeries
 
 if TYPE_CHECKING:
     from astropy.table import Table

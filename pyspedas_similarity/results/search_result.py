@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,15 @@ from ..conventions import result_names
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError
 from ..plotting.style import Style
-from ..provenance import ATTRIBUTE
+from ..provenance import ATTRIBUTE, CALIBRATED
 from ..search.events import Events
 from ..search.search_series import SeriesMatches
-from ..times import Span, to_datetime64, to_times
+from ..times import to_datetime64, to_times
 from ..tplot import Variable
 from . import exports, figures, joins, tplot_output
 from .reload import ReloadOptions
 from .report import PICTURES, PageOptions, write_page
+from .searched_series import QueryRecord, SearchedSeries
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -34,89 +34,6 @@ if TYPE_CHECKING:
     from ..plotting.occlusion import Occlusion
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class QueryRecord:
-    """A query as a result keeps it.
-
-    Attributes
-    ----------
-    variable : str
-        Name of the series that holds it; empty for an array.
-    span : Span or None
-        Times of its first and last sample; None for an array.
-    n_samples : int
-    label : str
-        The query in words.
-    """
-
-    variable: str
-    span: Span | None
-    n_samples: int
-    label: str
-
-    @classmethod
-    def read(cls, record: Mapping[str, Any]) -> QueryRecord:
-        """Read the record of a query."""
-        span = None
-        if "start" in record:
-            span = Span(np.datetime64(record["start"], "ns"), np.datetime64(record["end"], "ns"))
-        return cls(str(record["variable"]), span, int(record["n_samples"]), str(record["label"]))
-
-
-@dataclass(frozen=True, eq=False)
-class SearchedSeries:
-    """One series that was searched.
-
-    Attributes
-    ----------
-    record : mapping
-        Provenance and settings, in plain values.
-    times : numpy.ndarray of datetime64[ns], shape (n,), or None
-        None where the scores are not available, as in a table read from a file.
-    scores : numpy.ndarray, shape (n,), or None
-        NaN where a sample was not searched or has no embedding.
-    variable : str
-        Name of the tplot variable with the scores; empty where they are in none.
-    store : {'pyspedas', 'pytplot'}
-    """
-
-    record: Mapping[str, Any]
-    times: np.ndarray | None = None
-    scores: np.ndarray | None = None
-    variable: str = ""
-    store: str = "pyspedas"
-
-    @property
-    def source(self) -> str:
-        """Name of the variable that was searched."""
-        return str(self.record["source"])
-
-    @property
-    def name(self) -> str:
-        """Name under which queries refer to the series: the source, or source and site."""
-        return str(self.record.get("name") or self.source)
-
-    @property
-    def place(self) -> str:
-        """Probe or site, or an empty string."""
-        return next((str(one) for one in (self.record.get("station") or {}).values() if one), "")
-
-    @property
-    def queries(self) -> list[QueryRecord]:
-        """The queries of the search."""
-        return [QueryRecord.read(one) for one in self.record.get("queries", ())]
-
-    @property
-    def unlike(self) -> list[QueryRecord]:
-        """The examples of what was not looked for."""
-        return [QueryRecord.read(one) for one in self.record.get("unlike", ())]
-
-    def own_spans(self, unlike: bool = False) -> list[Span]:
-        """Return the times of the queries that lie in this series; with `unlike` of those examples, too."""
-        found = [*self.queries, *(self.unlike if unlike else [])]
-        return [one.span for one in found if one.span is not None and one.variable == self.name]
 
 
 class SearchResult:
@@ -254,8 +171,9 @@ class SearchResult:
         ArgumentError
             If the table has lost its provenance.
         """
-        same = [one for one in self.searched if one.source == self.source[row]]
-        here = [one for one in same if self.place(row) in {"", one.place}]
+        source, place = self.source[row], self.place(row)
+        same = [one for one in self.searched if one.source == source]
+        here = [one for one in same if place in ("", one.place)]
         for one in here or same:
             return one
         remedy = "Give what find_similar or search returned."
@@ -273,6 +191,11 @@ class SearchResult:
         own = self.rows_of(series)
         counts = np.array(self._table["n_samples"], np.int64)[own] if own.any() else np.zeros(0, np.int64)
         return Events(self.start[own], self.end[own], self.peak[own], self.score[own], counts)
+
+    def calibration_of(self, series: SearchedSeries) -> dict[str, list[float]]:
+        """Return ``p_value`` and ``share_higher`` of the events of a series, where they are known."""
+        own = self.rows_of(series)
+        return {key: self._table[key][own].tolist() for key in CALIBRATED if key in self._table.colnames}
 
     def row_of(self, event: Any) -> int:
         """Return the row of an event, given by that number or by a time in it.
@@ -320,14 +243,9 @@ class SearchResult:
         for one, (series, bars) in zip(scored, titles, strict=True):
             _log_replaced(series, one.record)
             made = [tplot_output.similarity_series(one, series, one.scores, one.record)]
-            own = self.rows_of(one)
-            if own.any():
-                calibration = {
-                    key: self._table[key][own].tolist()
-                    for key in tplot_output.CALIBRATED
-                    if key in self._table.colnames
-                }
-                made.append(tplot_output.event_bars(one, bars, self.events_of(one), one.record, calibration))
+            events, calibration = self.events_of(one), self.calibration_of(one)
+            if len(events):
+                made.append(tplot_output.event_bars(one, bars, events, one.record, calibration))
             names += [tplot.write(product.variable, product.options) for product in made]
         return names
 

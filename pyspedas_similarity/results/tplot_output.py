@@ -182,6 +182,11 @@ def event_record(
     return {**provenance, "intervals": record}
 
 
+def without_events(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without the events that `event_record` added."""
+    return {key: value for key, value in record.items() if key != "intervals"}
+
+
 def carried_record(variable: Variable) -> Mapping[str, Any]:
     """Return the record of bars, with its events.
 
@@ -212,7 +217,7 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
         key: np.concatenate([np.zeros(0), *(np.asarray(record["intervals"][key]) for record in records)])
         for key in ("score", "n_samples")
     }
-    table = QTable(meta={"similarity": [{k: v for k, v in r.items() if k != "intervals"} for r in records]})
+    table = QTable(meta={"similarity": [without_events(record) for record in records]})
     for key in _TIMES:
         stamps = [np.asarray(record["intervals"][f"{key}_ns"], np.int64) for record in records]
         table[key] = to_astropy(np.concatenate([np.zeros(0, np.int64), *stamps]).astype("datetime64[ns]"))

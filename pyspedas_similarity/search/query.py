@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import QueryError, TimeError
 from ..library.series import Library, Series
-from ..times import Span, cadence, to_datetime64, to_spans
+from ..times import Span, nearest_rows, to_datetime64, to_spans
 from ..tplot import loaded_names
 
 
@@ -109,6 +109,11 @@ def parse_examples(like: Any, argument: str = "like") -> list[Example]:
     return [Example(span) for span in to_spans(like)]
 
 
+def parse_query(like: Any, unlike: Any = None) -> tuple[list[Example], list[Example]]:
+    """Parse `like` and `unlike` of a search; QueryError if one of them is no example."""
+    return parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
+
+
 def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
     """Find the samples of examples in a library; nothing is embedded yet.
 
@@ -166,10 +171,7 @@ def _is_named(like: Any) -> bool:
 
 def _rows_at(span: Span, times: np.ndarray) -> np.ndarray:
     """Return the rows in an interval, or the row nearest to a time if it is within one cadence."""
-    if not len(times):
-        return np.zeros(0, np.int64)
     if not span.is_instant:
-        return np.flatnonzero((times >= span.start) & (times <= span.end))
-    distance = np.abs(times - span.start)
-    nearest = int(np.argmin(distance))
-    return np.array([nearest] if distance[nearest] <= cadence(times) else [], np.int64)
+        return np.flatnonzero(span.contains(times))
+    rows = nearest_rows(times, np.array([span.start]))
+    return rows[rows >= 0]

@@ -103,7 +103,15 @@ def sky():
     record = {
         "source": "sky",
         "exclude_s": 5.0,
-        "queries": [{"label": f"sky {times[50]}", "variable": "sky", "start": str(times[50]), "end": str(times[50])}],
+        "queries": [
+            {
+                "label": f"sky {times[50]}",
+                "variable": "sky",
+                "n_samples": 1,
+                "start": str(times[50]),
+                "end": str(times[50]),
+            }
+        ],
     }
     tplot.write(Variable("sky_similarity", times, scores, {}, {"similarity": record}))
     return "sky_similarity"

@@ -1,0 +1,94 @@
+"""Series that were searched, and queries, as a result keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..times import Span
+
+
+@dataclass(frozen=True)
+class QueryRecord:
+    """A query as a result keeps it.
+
+    Attributes
+    ----------
+    variable : str
+        Name of the series that holds it; empty for an array.
+    span : Span or None
+        Times of its first and last sample; None for an array.
+    n_samples : int
+    label : str
+        The query in words.
+    """
+
+    variable: str
+    span: Span | None
+    n_samples: int
+    label: str
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> QueryRecord:
+        """Read the record of a query."""
+        span = None
+        if "start" in record:
+            span = Span(np.datetime64(record["start"], "ns"), np.datetime64(record["end"], "ns"))
+        return cls(str(record["variable"]), span, int(record["n_samples"]), str(record["label"]))
+
+
+@dataclass(frozen=True, eq=False)
+class SearchedSeries:
+    """One series that was searched.
+
+    Attributes
+    ----------
+    record : mapping
+        Provenance and settings, in plain values.
+    times : numpy.ndarray of datetime64[ns], shape (n,), or None
+        None where the scores are not available, as in a table read from a file.
+    scores : numpy.ndarray, shape (n,), or None
+        NaN where a sample was not searched or has no embedding.
+    variable : str
+        Name of the tplot variable with the scores; empty where they are in none.
+    store : {'pyspedas', 'pytplot'}
+    """
+
+    record: Mapping[str, Any]
+    times: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    variable: str = ""
+    store: str = "pyspedas"
+
+    @property
+    def source(self) -> str:
+        """Name of the variable that was searched."""
+        return str(self.record["source"])
+
+    @property
+    def name(self) -> str:
+        """Name under which queries refer to the series: the source, or source and site."""
+        return str(self.record.get("name") or self.source)
+
+    @property
+    def place(self) -> str:
+        """Probe or site, or an empty string."""
+        return next((str(one) for one in (self.record.get("station") or {}).values() if one), "")
+
+    @property
+    def queries(self) -> list[QueryRecord]:
+        """The queries of the search."""
+        return [QueryRecord.read(one) for one in self.record.get("queries", ())]
+
+    @property
+    def unlike(self) -> list[QueryRecord]:
+        """The examples of what was not looked for."""
+        return [QueryRecord.read(one) for one in self.record.get("unlike", ())]
+
+    def own_spans(self, unlike: bool = False) -> list[Span]:
+        """Return the times of the queries that lie in this series; with `unlike` of those examples, too."""
+        found = [*self.queries, *(self.unlike if unlike else [])]
+        return [one.span for one in found if one.span is not None and one.variable == self.name]
