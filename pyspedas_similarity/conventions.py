@@ -102,6 +102,20 @@ def result_names(
     return titles
 
 
+def check_result_names(names: Any, newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool) -> None:
+    """Check the names of results before anything is loaded; `names` are loaded variables, or None.
+
+    Raises
+    ------
+    SimilarityError
+        As `result_names`; without `names`, if `newname` is not names that all differ.
+    """
+    if newname is not None:
+        check_newname(newname)
+    if names is not None:
+        result_names(tplot.expand(names), newname, suffix, endings, overwrite)
+
+
 def _with_errors(signature: inspect.Signature, default: str) -> inspect.Signature:
     """Return a signature with the keyword `errors` last, before any ``**keywords``."""
     parameters = list(signature.parameters.values())

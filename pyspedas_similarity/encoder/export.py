@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..errors import EncoderError
 from .backbone import BACKBONES, build_backbone, require_training
-from .cards import NETWORK, WEIGHTS, Card
+from .cards import NETWORK, WEIGHTS, Card, with_checksums
 from .runtime import Encoder, network_transform
 
 EXPORT_TOLERANCE = 1e-4
@@ -40,10 +39,9 @@ def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> 
     from safetensors.numpy import save
 
     onnx = export(backbone, weights, card.channels, card.pixels)
-    saved = save(dict(weights))
-    sums = {"weights_sha256": hashlib.sha256(saved).hexdigest(), "onnx_sha256": hashlib.sha256(onnx).hexdigest()}
-    card = replace(card, dimension=BACKBONES[backbone], **sums)
-    return Encoder(card, network_transform(onnx, card), {WEIGHTS: saved, NETWORK: onnx})
+    files = {WEIGHTS: save(dict(weights)), NETWORK: onnx}
+    card = with_checksums(replace(card, dimension=BACKBONES[backbone]), files)
+    return Encoder(card, network_transform(onnx, card), files)
 
 
 def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:

@@ -46,7 +46,7 @@ _BATCH = 4096
 _MOST_BATCHES = 64
 # What workers staged is joined by one commit: at most so many rows, and not less often than that.
 _COMMIT_ROWS, _COMMIT_S = 2**16, 30.0
-_MOST_TOLD = 10
+_MOST_LOGGED = 10
 
 
 @dataclass(frozen=True)
@@ -301,7 +301,7 @@ class _Filling:
                 self._adopt()  # what came before stays, as it does without workers
                 raise
         self._adopt()
-        self._tell(warnings, lost)
+        self._log(warnings, lost)
 
     def _adopt(self) -> None:
         held, self._held = self._held, []
@@ -312,16 +312,16 @@ class _Filling:
             self._files += len(held)
             self._batches += appended.added > 0
 
-    def _tell(self, warnings: list[str], lost: dict[str, str]) -> None:
+    def _log(self, warnings: list[str], lost: dict[str, str]) -> None:
         """Log the warnings of workers and the files that could not be loaded; LoadError if nothing was loaded."""
         if lost and not (self._added or self._skipped or self._left_out):
-            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_TOLD])
+            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_LOGGED])
             raise LoadError(str(self.archive.path), f"nothing could be loaded: {named}", "Look whether workers see it.")
-        told = list(dict.fromkeys([*warnings, *(f"{label}: {why}" for label, why in lost.items())]))
-        for one in told[:_MOST_TOLD]:
+        messages = list(dict.fromkeys([*warnings, *(f"{label}: {why}" for label, why in lost.items())]))
+        for one in messages[:_MOST_LOGGED]:
             logger.warning("%s", one)
-        if len(told) > _MOST_TOLD:
-            logger.warning("Workers logged %d more warnings.", len(told) - _MOST_TOLD)
+        if len(messages) > _MOST_LOGGED:
+            logger.warning("Workers logged %d more warnings.", len(messages) - _MOST_LOGGED)
 
     def tidy(self) -> None:
         """Join small files where there are many."""

@@ -1,4 +1,4 @@
-"""The verbs that are about all-sky frames alone: load them, judge them, cut keograms out of them."""
+"""Public functions for all-sky frames: loading, flags of quality, keograms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that learn from labels: a classifier of a few, and fine-tuning where there are more."""
+"""Public functions that learn from labels: a classifier of a few, and fine-tuning where there are more."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import nothing_found, pyspedas_convention, result_names
+from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
 from ..library.loaded import library_of, open_loaded
 from ..library.options import EncodingOptions
-from ..library.plan import Plan, check_encoder_argument
+from ..library.plan import Plan, resolve_encoder
 from ..library.samples import Request, prepared_segments, prepared_variables
 from ..library.series import Library, LoadedSeries
 from ..results import tplot_output
@@ -26,6 +26,7 @@ from ..search.linear_classifier import Probe, fit_probe
 from ..search.query import Example, Query, find_queries, parse_examples
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
+from .training import plan_of
 
 if TYPE_CHECKING:
     from ..encoder.supervised import LabelPlan
@@ -100,12 +101,11 @@ def classify(
         raise ArgumentError("threshold", f"found {threshold!r}", "Give a probability above 0, at most 1.")
     joined = to_timedelta64(gap, "gap")
     request = Request(names, trange, instrument, probe, load_keywords or {})
-    check_encoder_argument(encoder)
+    encoder = resolve_encoder(encoder)
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, usable_only=usable_only)
     endings = ("_probability", *(f"_{name}" for name in classes))
-    if names is not None:
-        result_names(tplot.expand(names), newname, suffix, endings, overwrite)
+    check_result_names(names, newname, suffix, endings, overwrite)
     library = open_loaded(request, options)
     if library is None:
         return nothing_found(f"there are no data of {instrument} in {trange}")
@@ -173,19 +173,14 @@ def fine_tune(
 
     Notes
     -----
-    A verb of its own and no keyword of `classify`, since what comes back is an encoder, as from `train`: it is saved,
-    has a card with the original encoder and the number of labels, and serves any search. How many labels it
-    takes until it pays is measured in docs/benchmarks.
+    A function of its own and no keyword of `classify`, since it returns an encoder, as `train` does: it can be saved,
+    has a card with the original encoder and the number of labels, and serves any search. The number of labels from
+    which it pays is measured in docs/benchmarks.
     """
     from ..encoder import finetune, supervised
 
     classes = _classes(examples)
-    if plan is not None and options:
-        raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
-    try:
-        plan = plan or supervised.LabelPlan(**options)
-    except TypeError as error:
-        raise ArgumentError("options", str(error), "See pyspedas_similarity.encoder.supervised.LabelPlan.") from error
+    plan = plan_of(supervised.LabelPlan, plan, options)
     if encoder is None:
         raise ArgumentError("encoder", "none is given", "Give a trained encoder: shipped, saved, or from train.")
     gap = to_timedelta64(event_gap, "event_gap")

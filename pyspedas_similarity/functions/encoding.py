@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import tplot
-from ..conventions import nothing_found, pyspedas_convention, result_names
+from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
 from ..library.loaded import open_loaded
 from ..library.options import EncodingOptions
-from ..library.plan import check_encoder_argument
+from ..library.plan import resolve_encoder
 from ..library.samples import Request
 from ..results import tplot_output
 
@@ -58,10 +58,9 @@ load_keywords
         With ``errors='raise'``, for bad input.
     """
     request = Request(names, trange, instrument, probe, load_keywords or {})
-    check_encoder_argument(encoder)
+    encoder = resolve_encoder(encoder)
     options = EncodingOptions(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, True)
-    if names is not None:
-        result_names(tplot.expand(names), newname, suffix, ("_embedding",), overwrite)
+    check_result_names(names, newname, suffix, ("_embedding",), overwrite)
     library = open_loaded(request, options)
     if library is None:
         return nothing_found(f"there are no data of {instrument} in {trange}")

@@ -19,10 +19,10 @@ from ..errors import ArgumentError
 from ..library.archived import ArchiveLibrary, open_archived
 from ..library.options import EncodingOptions
 from ..results import tplot_output
-from ..search.events import Events, join_hits
-from ..search.query import Query, find_queries, parse_examples, query_records
+from ..search.events import Events, join_hits, outside
+from ..search.query import Query, find_queries, parse_query, query_records
 from ..search.scoring import centers_of, coherence_lag, less_unlike
-from ..search.settings import check_count
+from ..search.settings import check_count, check_exclude, check_threshold
 from ..times import cadence, one_and_a_half, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ def find_nearest(
         With ``errors='raise'``, for bad input.
     """
     check_count("k", k)
-    automatic = isinstance(exclude, str) and exclude == "auto"
-    wanted = None if automatic else to_timedelta64(exclude, "exclude")
-    examples, unlikes = parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
+    wanted = check_exclude(exclude)
+    examples, unlikes = parse_query(like, unlike)
     kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
     if kept is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
@@ -160,11 +159,11 @@ def novelty(
     SimilarityError
         With ``errors='raise'``, for bad input, or where it would take hours; the message states what to do.
     """
+    apart = to_timedelta64(exclude, "exclude")
     kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
     if kept is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
     titles = result_names([one.name for one in kept.series], newname, suffix, ("_novelty",), overwrite)
-    apart = to_timedelta64(exclude, "exclude")
     chosen = _Chosen.of(kept)
     values = 1 - _nearest_apart(chosen, apart).astype(np.float64)
     about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(chosen)}
@@ -213,8 +212,7 @@ def clusters(
     a group may be a single event; `duplicates` and `novelty` take times into account, this does not.
     """
     check_count("fewest", fewest)
-    if threshold is not None and not -1 <= threshold <= 1:
-        raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+    check_threshold(threshold)
     kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
     if kept is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
@@ -260,8 +258,8 @@ def duplicates(
     SimilarityError
         For bad input.
     """
-    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=False))
     apart = to_timedelta64(exclude, "exclude")
+    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=False))
     first = second = np.zeros(0, np.int64)
     score, chosen = np.zeros(0), None
     if kept is not None:
@@ -354,12 +352,11 @@ def _joined(kept: ArchiveLibrary, rows: np.ndarray, scores: np.ndarray, gap: np.
     """Rows as intervals of each series."""
     found = []
     for series in kept.series:
-        first, times = series.indexed.first, series.times
-        inside = np.flatnonzero((rows >= first) & (rows < first + len(times)))
+        inside = np.flatnonzero(series.holds(rows))
         inside = inside[np.argsort(rows[inside])]
-        at = rows[inside] - first
-        least = max(gap, one_and_a_half(times)) if len(at) else gap
-        found.append(join_hits(times[at], series.indexed.end[at], scores[inside], least))
+        at = rows[inside] - series.indexed.first
+        least = max(gap, one_and_a_half(series.times)) if len(at) else gap
+        found.append(join_hits(series.times[at], series.indexed.end[at], scores[inside], least))
     return found
 
 
@@ -376,13 +373,9 @@ def _outside_queries(
     """Return which rows are further than the gap from every query of their own series: bool."""
     free = np.ones(len(rows), bool)
     for series in kept.series:
-        first = series.indexed.first
-        inside = (rows >= first) & (rows < first + len(series.times))
-        times = series.times[rows[inside] - first]
-        for query in queries:
-            if query.variable == series.name:
-                near = (times >= query.span.start - gap) & (times <= query.span.end + gap)
-                free[np.flatnonzero(inside)[near]] = False
+        inside = series.holds(rows)
+        spans = [query.span for query in queries if query.variable == series.name]
+        free[inside] = outside(series.times[rows[inside] - series.indexed.first], spans, gap)
     return free
 
 

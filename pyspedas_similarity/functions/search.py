@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import tplot
 from ..archive.archive import Archive
-from ..conventions import check_newname, nothing_found, pyspedas_convention, result_names
+from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError
 from ..imaging.recipes import Recipe
 from ..library.archived import open_archived
 from ..library.loaded import open_loaded
 from ..library.options import EncodingOptions
-from ..library.plan import check_encoder_argument
+from ..library.plan import resolve_encoder
 from ..library.samples import Request
 from ..library.series import Library, LoadedSeries
 from ..results.search_result import SearchResult
-from ..search.query import find_queries, parse_examples
+from ..search.query import find_queries, parse_query
 from ..search.search_series import search_library
 from ..search.settings import SearchSettings
 from ..times import to_interval
@@ -81,7 +80,9 @@ usable_only, active_only, progress, load_keywords, errors
     >>> found.events, found.plot_matches()  # doctest: +SKIP
     """
     if isinstance(data, (Archive, Path)):
-        data, archive = None, _once(archive, data)
+        if archive is not None:
+            raise ArgumentError("archive", "given twice", "Give it once.")
+        data, archive = None, data
     source = _Source(data, archive, trange, instrument, probe, load_keywords or {})
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
@@ -215,14 +216,8 @@ def find_similar(
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
     settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only)
-
-    if newname is not None:
-        check_newname(newname)
-
-    def check_output(series: list[str]) -> None:
-        result_names(series, newname, suffix, SearchResult.ENDINGS, overwrite)
-
-    found = _run(source, (like, unlike), settings, options, check_output)
+    naming = (newname, suffix, SearchResult.ENDINGS, overwrite)
+    found = _run(source, (like, unlike), settings, options, naming)
     stored = found.to_tplot(newname, suffix=suffix, overwrite=overwrite)
     if len(found):
         return stored
@@ -241,16 +236,18 @@ class _Source:
     probe: Any
     load_keywords: Mapping[str, Any]
 
-    def check(self, check_output: Callable[[list[str]], None] | None) -> None:
+    def check(self) -> None:
         """Check names and time range; nothing is loaded."""
-        if self.archive is not None:
-            if self.load_keywords:
-                found = "given with an archive, from which nothing is loaded"
-                raise ArgumentError(", ".join(self.load_keywords), found, "Leave it out.")
-            return
-        self.request()
-        if self.names is not None and check_output is not None:
-            check_output(tplot.expand(self.names))
+        if self.archive is None:
+            self.request()
+        elif self.load_keywords:
+            found = "given with an archive, from which nothing is loaded"
+            raise ArgumentError(", ".join(self.load_keywords), found, "Leave it out.")
+
+    @property
+    def variables(self) -> Any:
+        """Names of loaded variables; None where the names are in an archive, or are not known yet."""
+        return self.names if self.archive is None else None
 
     def request(self) -> Request:
         return Request(self.names, self.trange, self.instrument, self.probe, self.load_keywords)
@@ -260,14 +257,14 @@ class _Source:
             return open_archived(self.archive, self.names, self.trange, self.probe, options)
         return open_loaded(self.request(), options)
 
-    @property
-    def record(self) -> dict[str, Any]:
-        """Arguments that name the data, in plain values, so that they can be loaded again."""
+    def record(self, companions: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return arguments that name the data, in plain values that attributes can hold, to load them again."""
         if self.archive is not None:
             return {}
         trange = None if self.trange is None else [str(time) for time in to_interval(self.trange)]
-        given = {"instrument": self.instrument, "trange": trange, "probe": self.probe}
-        return {"input": {key: value for key, value in (given | _plain(self.load_keywords)).items()}}
+        keywords = {key: one for key, one in self.load_keywords.items() if isinstance(one, (str, int, float, bool))}
+        given = {"instrument": self.instrument, "trange": trange, "probe": self.probe, "load_keywords": keywords}
+        return {"input": given | {key: name for key, name in companions.items() if name is not None}}
 
     def __str__(self) -> str:
         if self.archive is not None:
@@ -280,36 +277,29 @@ def _run(
     like: tuple[Any, Any],
     settings: SearchSettings,
     options: EncodingOptions,
-    check_output: Callable[[list[str]], None] | None = None,
+    naming: tuple[Any, ...] | None = None,
 ) -> SearchResult:
-    """Check everything that needs no data, open the library, search; `like` is what is and is not looked for."""
-    examples, unlike = parse_examples(like[0]), [] if like[1] is None else parse_examples(like[1], "unlike")
-    check_encoder_argument(options.encoder)
-    source.check(check_output)
+    """Check everything that needs no data, open the library, search.
+
+    `like` is what is and is not looked for; `naming` the arguments after the first of `result_names`, where the result
+    will be stored.
+    """
+    examples, unlike = parse_query(*like)
+    options = replace(options, encoder=resolve_encoder(options.encoder))
+    source.check()
+    if naming is not None:
+        check_result_names(source.variables, *naming)
     library = source.open(options)
     if library is None:
         return SearchResult.empty(str(source))
-    if check_output is not None:
-        check_output([one.name for one in library.series])
+    if naming is not None:
+        result_names([one.name for one in library.series], *naming)
     queries, others = find_queries(examples, library), find_queries(unlike, library)
     n_samples = sum(len(one.rows) for one in queries)
     logger.info("query: %d event%s of %d samples", len(queries), "s" * (len(queries) != 1), n_samples)
     matches = search_library(library, queries, others, settings)
-    record = source.record
-    if record:
-        record["input"] |= {key: name for key, name in options.companions.items() if name is not None}
+    record = source.record(options.companions)
     plan = next((one.plan for one in library.series if isinstance(one, LoadedSeries)), None)
     stores = [one.store for one in library.series]
     matches = [replace(one, record={**one.record, **record}) for one in matches]
     return SearchResult.of_matches(matches, stores, library.held, plan and plan.encoder)
-
-
-def _once(archive: Any, data: Any) -> Any:
-    if archive is not None:
-        raise ArgumentError("archive", "given twice", "Give it once.")
-    return data
-
-
-def _plain(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keywords of a loader that attributes can hold."""
-    return {"load_keywords": {key: one for key, one in keywords.items() if isinstance(one, (str, int, float, bool))}}

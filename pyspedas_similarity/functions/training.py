@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..encoder.training import TrainingPlan
 
 __all__ = ["load_encoder", "save_encoder", "train"]
+
+_Plan = TypeVar("_Plan")
 
 # A fifth of these parts of the time covered is held out in training.
 _PARTS = 10
@@ -126,18 +128,26 @@ def train(
 
 
 def _training_plan(plan: TrainingPlan | CanonicalPlan | None, options: dict[str, Any]) -> TrainingPlan | CanonicalPlan:
-    """The plan that was given, or one of single options."""
+    """Return the plan that was given, or one of single options."""
     from ..encoder import canonical, training
 
+    if plan is None and options.get("method") == canonical.METHOD:
+        return plan_of(canonical.CanonicalPlan, None, {key: one for key, one in options.items() if key != "method"})
+    return plan_of(training.TrainingPlan, plan, options)
+
+
+def plan_of(kind: type[_Plan], plan: _Plan | None, options: Mapping[str, Any]) -> _Plan:
+    """Return a plan that was given, or one of the kind, made of single options.
+
+    Raises
+    ------
+    ArgumentError
+        If both are given, or the kind has no such option.
+    """
     if plan is not None and options:
         raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
-    if plan is not None:
-        return plan
-    kind = training.TrainingPlan
-    if options.get("method") == canonical.METHOD:
-        kind, options = canonical.CanonicalPlan, {key: value for key, value in options.items() if key != "method"}
     try:
-        return kind(**options)
+        return kind(**options) if plan is None else plan
     except TypeError as error:
         raise ArgumentError("options", str(error), f"See {kind.__module__}.{kind.__name__}.") from error
 

@@ -59,6 +59,10 @@ class ArchivedSeries(Series):
             return slice(self.indexed.first, self.indexed.first)
         return slice(self.indexed.first + int(inside[0]), self.indexed.first + int(inside[-1]) + 1)
 
+    def holds(self, rows: np.ndarray) -> np.ndarray:
+        """Return which rows of the index are of this series: bool."""
+        return (rows >= self.indexed.first) & (rows < self.indexed.first + len(self.times))
+
     def embeddings(self, rows: np.ndarray) -> np.ndarray:
         """Return the embeddings of some samples."""
         return self.index.embeddings(self.indexed.first + rows)
@@ -85,7 +89,7 @@ class ArchivedSeries(Series):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ArchiveLibrary(Library):
     """The part of an archive that is searched.
 
@@ -98,8 +102,8 @@ class ArchiveLibrary(Library):
         Rows of the index that are searched; None for all.
     """
 
-    archive: Archive = None  # type: ignore[assignment]
-    index: Index = None  # type: ignore[assignment]
+    archive: Archive
+    index: Index
     choice: Choice | None = None
 
 
@@ -138,7 +142,8 @@ def open_archived(
         for (one, searched), title in zip(found, titles, strict=True)
     )
     choice = _choice(index, series, spans, options)
-    return ArchiveLibrary(series, series, _other_series(archive, index, options), None, {}, archive, index, choice)
+    open_other = _other_series(archive, index, options)
+    return ArchiveLibrary(series, series, open_other, archive=archive, index=index, choice=choice)
 
 
 def as_archive(archive: Any) -> Archive:

@@ -17,7 +17,7 @@ from .embedding import Embedded, embed
 from .options import EncodingOptions
 from .plan import Plan
 from .samples import Request, parts_in_range, prepare, prepared_segments, prepared_variables, progress_bar
-from .series import Library, LoadedSeries, StreamedSeries
+from .series import Library, LoadedSeries
 
 
 def open_loaded(request: Request, options: EncodingOptions) -> Library | None:
@@ -61,7 +61,7 @@ def streamed_library(segments: Iterator[Segment], options: EncodingOptions) -> L
         bar.close()
     if plan is None:
         return None
-    series = tuple(StreamedSeries(firsts[name], plan, Embedded.joined(found)) for name, found in parts.items())
+    series = tuple(LoadedSeries(firsts[name], plan, Embedded.joined(found)) for name, found in parts.items())
     parts_in_range([replace(one.samples, times=one.times) for one in series], None)
     return _library(series, series, next(iter(firsts.values())), plan, {})
 

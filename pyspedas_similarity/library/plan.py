@@ -183,9 +183,16 @@ def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
     raise EncoderError("encoder", f"{str(encoder)[:80]!r} is neither a name nor a folder", remedy)
 
 
-def check_encoder_argument(encoder: Any) -> None:
-    """Raise EncoderError if an encoder given by the caller is not one that `make_plan` accepts."""
-    _trained_encoder(encoder)
+def resolve_encoder(encoder: Any) -> Any:
+    """Return the encoder of an argument, loaded and checked once; what depends on the images is returned as given.
+
+    Raises
+    ------
+    EncoderError
+        If it is not one that `make_plan` accepts.
+    """
+    trained = _trained_encoder(encoder)
+    return encoder if trained is None else trained
 
 
 def is_available_by_name(name: Any) -> bool:

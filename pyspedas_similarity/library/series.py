@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,29 +79,34 @@ class Series(ABC):
 
 
 class LoadedSeries(Series):
-    """Embeddings of prepared samples in memory, computed when first needed.
+    """Embeddings of prepared samples, computed when first needed.
 
     Parameters
     ----------
     samples : Variable
-        Prepared.
+        Prepared; with `embedded` the first one is enough, which has name, tables and metadata.
     plan : Plan
+    embedded : Embedded, optional
+        Embeddings of all samples, where these were loaded segment by segment and not kept.
     """
 
-    def __init__(self, samples: Variable, plan: Plan) -> None:
-        self.samples, self.plan = samples, plan
-        self.name, self.times, self.store = samples.name, samples.times, samples.store
+    def __init__(self, samples: Variable, plan: Plan, embedded: Embedded | None = None) -> None:
+        self.samples, self.plan, self._embedded = samples, plan, embedded
+        self.name, self.store = samples.name, samples.store
+        self.times = samples.times if embedded is None else embedded.times
         self.usable_only = plan.options.requires_usable(samples)
 
-    @cached_property
+    @property
     def embedded(self) -> Embedded:
         """Embeddings of all samples."""
-        return embed(self.samples, self.plan)
+        if self._embedded is None:
+            self._embedded = embed(self.samples, self.plan)
+        return self._embedded
 
     def embeddings(self, rows: np.ndarray) -> np.ndarray:
         """Return the embeddings of some samples; only these are computed unless all are known."""
-        if "embedded" in self.__dict__:
-            return self.embedded.embeddings[rows]
+        if self._embedded is not None:
+            return self._embedded.embeddings[rows]
         wanted = np.zeros(len(self.times), bool)
         wanted[rows] = True
         blocks = [(block.start, made) for block, made in embed_some(self.samples, self.plan, wanted)]
@@ -129,7 +133,7 @@ class LoadedSeries(Series):
         """Return flags and activity of some frames where unusable ones may not be queries; else None."""
         if not self.usable_only:
             return None
-        if "embedded" in self.__dict__:
+        if self._embedded is not None:
             return self.quality and self.quality.at(rows)
         part = sample_images.select(self.samples, rows)
         judged = self.plan.recipe.kind == "frame" and frames.can_be_judged(part)
@@ -139,23 +143,6 @@ class LoadedSeries(Series):
     def provenance(self) -> dict[str, Any]:
         """Record of encoder, recipe and source, in plain values."""
         return self.plan.provenance(self.samples)
-
-
-class StreamedSeries(LoadedSeries):
-    """Embeddings of samples that were loaded segment by segment and not kept.
-
-    Parameters
-    ----------
-    first_sample : Variable
-        Prepared; carries name, tables and metadata.
-    plan : Plan
-    embedded : Embedded
-    """
-
-    def __init__(self, first_sample: Variable, plan: Plan, embedded: Embedded) -> None:
-        super().__init__(first_sample, plan)
-        self.times = embedded.times
-        self.__dict__["embedded"] = embedded
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,7 +94,7 @@ def drawn_rows(library: ArchiveLibrary, wanted: np.ndarray, limit: int) -> Drawn
     rows = np.union1d(rows, wanted)
     number, times = np.full(len(rows), -1), np.empty(len(rows), "datetime64[ns]")
     for place, one in enumerate(library.series):
-        inside = (rows >= one.indexed.first) & (rows < one.indexed.first + len(one.times))
+        inside = one.holds(rows)
         number[inside], times[inside] = place, one.times[rows[inside] - one.indexed.first]
     return DrawnRows(rows, number, times, available)
 

@@ -1,4 +1,4 @@
-"""The verb that holds matches in space against matches on the ground, by time and by footprint."""
+"""Conjunctions of matches in space and on the ground, by time and by footprint."""
 
 from __future__ import annotations
 

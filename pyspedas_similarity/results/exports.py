@@ -1,4 +1,4 @@
-"""The verbs that take results along: files and objects of other programs."""
+"""Results as files and objects of other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that hold matches against lists of events: known, new, missed, and how much better than chance."""
+"""Comparison of matches with lists of events: known, new, missed, and the enrichment over chance."""
 
 from __future__ import annotations
 

@@ -36,10 +36,24 @@ class Product:
     options: Mapping[str, object]
 
 
+def _product(
+    source: Source,
+    name: str,
+    values: np.ndarray,
+    units: str,
+    provenance: Mapping[str, Any],
+    options: Mapping[str, object],
+    coordinates: Mapping[str, np.ndarray] | None = None,
+    **data_att: str,
+) -> Product:
+    """Make a variable with one value, or row of values, for each sample of the source."""
+    attributes = {"data_att": {"units": units, "coord_sys": "", **data_att}, ATTRIBUTE: dict(provenance)}
+    variable = Variable(name, source.times, values, dict(coordinates or {}), attributes, source.store)
+    return Product(variable, options)
+
+
 def similarity_series(source: Source, name: str, scores: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """One score per sample of the source, float64, NaN where there is none."""
-    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
-    variable = Variable(name, source.times, scores, {}, attributes, source.store)
     low = float(np.nanmin(scores)) if np.isfinite(scores).any() else -1.0
     options = {
         "ytitle": "similarity",
@@ -48,17 +62,15 @@ def similarity_series(source: Source, name: str, scores: np.ndarray, provenance:
         "legend_names": [source.name],
         "color": "black",
     }
-    return Product(variable, options)
+    return _product(source, name, scores, "1", provenance, options)
 
 
 def probability_series(
     source: Source, name: str, probabilities: np.ndarray, classes: Sequence[str], provenance: Mapping[str, Any]
 ) -> Product:
     """The probability of each class, float64 (time, class), NaN where there is none."""
-    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
-    variable = Variable(name, source.times, probabilities, {}, attributes, source.store)
     options = {"ytitle": "probability", "ysubtitle": "[1]", "yrange": [-0.02, 1.02], "legend_names": list(classes)}
-    return Product(variable, options)
+    return _product(source, name, probabilities, "1", provenance, options)
 
 
 def event_bars(
@@ -93,11 +105,9 @@ def event_bars(
 
 def embedding_series(source: Source, name: str, embeddings: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """The embeddings, float32 (time, dimension), as a spectrogram over the dimensions."""
-    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     dimensions = np.arange(embeddings.shape[1])
-    variable = Variable(name, source.times, embeddings, {"v": dimensions}, attributes, source.store)
     options = {"spec": True, "ytitle": "embedding", "ysubtitle": "dimension", "ztitle": source.name, "zlog": False}
-    return Product(variable, options)
+    return _product(source, name, embeddings, "1", provenance, options, {"v": dimensions})
 
 
 def scalar_series(
@@ -105,29 +115,25 @@ def scalar_series(
 ) -> Product:
     """A scalar that the images leave out, 'density' or 'temperature', float64 (time)."""
     unit = {"density": "cm^-3", "temperature": "eV"}[quantity]
-    attributes = {"data_att": {"units": unit, "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": quantity, "ysubtitle": f"[{unit}]", "ylog": True, "legend_names": [source.name]}
-    return Product(Variable(name, source.times, values.astype(np.float64), {}, attributes, source.store), options)
+    return _product(source, name, values.astype(np.float64), unit, provenance, options)
 
 
 def novelty_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Return the novelty of each sample, float64 (time): from 0, equal to another sample, to 2."""
-    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": "novelty", "ysubtitle": "1 - cosine", "legend_names": [source.name]}
-    return Product(Variable(name, source.times, values, {}, attributes, source.store), options)
+    return _product(source, name, values, "1", provenance, options)
 
 
 def cluster_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Number of the group of each sample, float64 (time), NaN for none."""
-    attributes = {"data_att": {"units": "", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": "group", "symbols": True, "marker_size": 2, "legend_names": [source.name]}
-    return Product(Variable(name, source.times, values, {}, attributes, source.store), options)
+    return _product(source, name, values, "", provenance, options)
 
 
 def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
-    attributes = {"data_att": {"units": "", "coord_sys": "", "flags": meaning}, ATTRIBUTE: dict(provenance)}
     options = {
         "ytitle": "flag",
         "ysubtitle": "0 usable",
@@ -137,15 +143,13 @@ def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mappi
         "color": "black",
         "legend_names": [source.name],
     }
-    return Product(Variable(name, source.times, gate.flag, {}, attributes, source.store), options)
+    return _product(source, name, gate.flag, "", provenance, options, flags=meaning)
 
 
 def activity_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The activity of each frame, float64 (time): from 1 on something happens."""
-    attributes = {"data_att": {"units": "1", "coord_sys": ""}, ATTRIBUTE: dict(provenance)}
     options = {"ytitle": "activity", "ysubtitle": "1 and more: active", "ylog": True, "legend_names": [source.name]}
-    variable = Variable(name, source.times, gate.activity.astype(np.float64), {}, attributes, source.store)
-    return Product(variable, options)
+    return _product(source, name, gate.activity.astype(np.float64), "1", provenance, options)
 
 
 def keogram_series(source: Variable, name: str, made: Keogram, title: str) -> Product:

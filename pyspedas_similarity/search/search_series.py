@@ -88,12 +88,13 @@ def _matches(
     ranked: np.ndarray,
 ) -> SeriesMatches:
     step = cadence(series.times)
-    exclude = settings.exclude if settings.exclude is not None else 2 * coherence_lag(scores) * step
+    lag = coherence_lag(scores) if settings.exclude is None or settings.fdr is not None else 0
+    exclude = settings.exclude if settings.exclude is not None else 2 * lag * step
     candidates = _candidates(series, scores, queries, exclude, settings)
     threshold = settings.threshold if settings.threshold is not None else default_threshold(scores)
     background = None
     if settings.fdr is not None:
-        background = fit_background(candidates, max(2 * coherence_lag(scores), int(exclude // step)))
+        background = fit_background(candidates, max(2 * lag, int(exclude // step)))
         threshold = background.threshold(settings.fdr)
     if settings.k is not None and settings.threshold is None and background is None:
         events, threshold = best_events(series.times, candidates, threshold, exclude, settings.k)

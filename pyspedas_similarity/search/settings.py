@@ -46,20 +46,30 @@ class SearchSettings:
         """
         if k is not None:
             check_count("k", k)
-        if threshold is not None and not (_is_number(threshold) and -1 <= threshold <= 1):
-            raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+        check_threshold(threshold)
         if fdr is not None and not (_is_number(fdr) and 0 < fdr < 1):
             raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
         if fdr is not None and threshold is not None:
             raise ArgumentError("fdr", "given with a threshold", "Give one of them.")
-        automatic = isinstance(exclude, str) and exclude == "auto"
-        return cls(k, threshold, None if automatic else to_timedelta64(exclude, "exclude"), fdr, active_only)
+        return cls(k, threshold, check_exclude(exclude), fdr, active_only)
 
 
 def check_count(name: str, value: Any) -> None:
     """Raise ArgumentError unless a value is a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ArgumentError(name, f"found {value!r:.60}", "Give a whole number, 1 or more.")
+
+
+def check_threshold(threshold: Any) -> None:
+    """Raise ArgumentError unless a threshold is a cosine or None."""
+    if threshold is not None and not (_is_number(threshold) and -1 <= threshold <= 1):
+        raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+
+
+def check_exclude(exclude: Any) -> np.timedelta64 | None:
+    """Return `exclude` as a duration, None for 'auto'; ArgumentError if it is neither."""
+    automatic = isinstance(exclude, str) and exclude == "auto"
+    return None if automatic else to_timedelta64(exclude, "exclude")
 
 
 def _is_number(value: Any) -> bool:
