@@ -124,7 +124,9 @@ def test_modules_of_extras_are_imported_inside_functions():
 
 
 def test_tests_install_what_training_needs():
-    entry = next(e for e in PYPROJECT["project"]["optional-dependencies"]["tests"] if e.startswith("pyspedas-similarity"))
+    entry = next(
+        e for e in PYPROJECT["project"]["optional-dependencies"]["tests"] if e.startswith("pyspedas-similarity")
+    )
     assert "train" in entry.partition("[")[2].rstrip("]").split(",")
 
 

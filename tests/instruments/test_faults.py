@@ -83,6 +83,7 @@ def test_a_download_that_is_kept_is_noticed(tmp_path, monkeypatch):
 
 @posix
 def test_hostile_weights_and_records_run_nothing(tmp_path):
+    pytest.importorskip("torch")
     found = faults.weights(1, 1, tmp_path)
     assert found["as it should be"], found
     assert found["hostile files"] > 70 and found["things that were run"] == 0
@@ -90,6 +91,7 @@ def test_hostile_weights_and_records_run_nothing(tmp_path):
 
 @posix
 def test_nothing_that_loads_unpickles(tmp_path, simulated_only):
+    pytest.importorskip("torch")
     found = faults.unpickle(1, 1, tmp_path)
     assert found["as it should be"], found
     assert found["ways of loading"] > 15 and found["readers that were listened to"] == 1
