@@ -212,8 +212,8 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
         sizes = [module.data_quants[name].attrs["plot_options"]["extras"].get("panel_size") or 1 for name in lent]
         figure = Figure(figsize=figsize, layout="constrained")
         axes = figure.subplots(len(lent), 1, sharex=True, gridspec_kw={"height_ratios": sizes}, squeeze=False)[:, 0]
-        # Strings, since pyspedas before 2.2.1 fails with numbers. It cuts them to microseconds and makes them unix seconds
-        # in double precision, exact to a quarter of a microsecond: the samples at both ends are to be inside.
+        # Strings, since pyspedas before 2.2.1 fails with numbers. It truncates them to microseconds and makes them
+        # doubles of unix seconds, which resolve a quarter of a microsecond: the samples at both ends are to be inside.
         start, end = (time.astype("datetime64[ns]") for time in trange)
         ends = [str(start - _MARGIN), str(end + _MARGIN)]
         # Given a figure and its axes pyspedas makes none by pyplot; of one variable it asks for the axis alone.
