@@ -1,4 +1,4 @@
-"""The page of model cards, made of the cards that the shipped encoders carry."""
+"""The page of model cards, made from the cards of the shipped encoders."""
 
 from pathlib import Path
 from typing import Any
@@ -9,25 +9,26 @@ from pyspedas_similarity.encoder.shipped import FOLDER, available
 HEAD = """Model cards
 ===========
 
-The trained encoders that come with the package, as their ``card.json`` tells: what each was trained on, how well it
-finds what is alike, and where it is known to fail. This page is made of those files when the documentation is built.
+Look up what each encoder of the package was trained on, how well it finds similar samples, and where it is known to
+fail. The page is made from the ``card.json`` of each encoder when the documentation is built.
 
-Each number is followed by its 95 % interval, from drawing whole events, nights or passes again; ``-`` where a task has
-no such number. *AP*: average precision; *first*, *first ten*: share of right answers among the first and the first ten;
-*groups*: how many independent events, nights or passes there were. :doc:`benchmarks/retrieval` tells what each task
-asks, and how simple methods do on it. An encoder of your own has the same card: :doc:`howto/train`.
+Each number is followed by its 95 % interval, from a bootstrap over whole events, nights or passes; ``-`` where a task
+has no such number. *AP*: average precision; *first*, *first ten*: share of right results among the first and the first
+ten; *groups*: number of independent events, nights or passes. :doc:`benchmarks/retrieval` describes the tasks and gives
+the results of simple methods. An encoder that you train has the same card: :doc:`howto/train`.
+
 """
 
 
 def write_page(path: Path) -> None:
-    """Write the page, unless it is there already as it would be."""
+    """Write the page, unless it is up to date."""
     text = page()
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 
 
 def page() -> str:
-    """The page, one section for each encoder."""
+    """Return the page, one section for each encoder."""
     cards = [Card.from_json((FOLDER / name / CARD).read_text(encoding="utf-8"), name) for name in available()]
     return "\n".join([HEAD, *(_section(card) for card in cards)])
 
@@ -38,15 +39,15 @@ def _section(card: Card) -> str:
         "Recipe": f"``{card.recipe_hash}``" if card.recipe_hash else "any of that shape",
         "Gives": f"{card.dimension} numbers",
         "Method": card.method,
-        "Trained on": "; ".join(card.training.get("data", ["not told"])),
-        "Samples": f"{card.training.get('n_samples', 'not told')}",
-        "License": card.license or "not told",
+        "Trained on": "; ".join(card.training.get("data", ["not stated"])),
+        "Samples": f"{card.training.get('n_samples', 'not stated')}",
+        "License": card.license or "not stated",
         "Weights": f"sha256 ``{card.weights_sha256[:16]}...``",
         "Hash": f"``{card.hash}``",
     }
     lines = [card.name, "-" * len(card.name), "", _plain(card.description), ""]
     lines += [f":{key}: {value}" for key, value in facts.items()]
-    lines += ["", "**Where it fails**", "", *(f"* {_plain(one)}" for one in card.known_failures), ""]
+    lines += ["", "**Known failures**", "", *(f"* {_plain(one)}" for one in card.known_failures), ""]
     return "\n".join([*lines, *_table(card.metrics), ""])
 
 
@@ -67,5 +68,5 @@ def _interval(measured: list[float] | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text of a card as a reader sees it: nothing of it is markup."""
+    """Text of a card with markup escaped."""
     return text.replace("\\", "\\\\").replace("*", "\\*").replace("`", "\\`").replace("_", "\\_")

@@ -2,23 +2,22 @@
 From one diffusion region to the others
 =======================================
 
-An electron distribution with a crescent is a mark of the electron diffusion region (Burch et al. 2016,
-`doi:10.1126/science.aaf2939 <https://doi.org/10.1126/science.aaf2939>`_). You know one; you want the others, on all
-spacecraft, and then a page to show to colleagues.
+Find all electron diffusion regions that resemble a known one, on several spacecraft, and write a page with the result.
+A crescent in the electron distribution is a signature of the electron diffusion region (Burch et al. 2016,
+`doi:10.1126/science.aaf2939 <https://doi.org/10.1126/science.aaf2939>`_).
 
-**Everything here is simulated**, so that it runs without any file and the truth is known. What changes with real data
-is said at the end.
+**All data are simulated**, so the script needs no files and the truth is known. The last section describes the same
+search with measured data.
 """
 
 # %%
 # Load
 # ----
-# Eight crossings of a reconnection site, ten minutes apart, each seen by two spacecraft. Two of them have no diffusion
-# region: they are the control. The simulator stores what the loaders of MMS FPI and FGM would store, under names that
-# begin with ``simulated``.
+# Simulate eight crossings of a reconnection site, ten minutes apart, each seen by two spacecraft. Two of the crossings
+# have no diffusion region; they are the control. The simulator stores the same variables as the loaders of MMS FPI and
+# FGM, under names that begin with ``simulated``.
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -26,15 +25,9 @@ import numpy as np
 import pyspedas
 
 import pyspedas_similarity as sim
-from pyspedas_similarity import tplot
-from pyspedas_similarity.instruments.companions import find_companions, with_companions
-from pyspedas_similarity.instruments.registry import INSTRUMENTS
-from pyspedas_similarity.instruments.sample_images import images, select
 from pyspedas_similarity.simulate import fpi
 
-folder = Path(
-    os.environ.get("CASE_STUDY_FOLDER", ".")
-)  # where the page of this search goes
+folder = Path(os.environ.get("CASE_STUDY_FOLDER", "."))  # where the page is written
 scenes = ["event", "event", "event", "control", "event", "event", "control", "event"]
 
 passes = []
@@ -49,14 +42,14 @@ for number, scene in enumerate(scenes):
     )
     passes.append(
         loaded[:2]
-    )  # the distributions of both spacecraft; what belongs to them is loaded too
+    )  # the distributions of both spacecraft; field and moments are loaded too
 names = [name for pair in passes for name in pair]
 
 # %%
 # The truth
 # ---------
-# The simulator knows in which region every sample was taken. It is used to choose a query, as an expert would with the
-# time of a published event, and to judge the result; the search does not see it.
+# The metadata of the simulated variables contain the region of every sample. They are used here to choose a query, for
+# which you would take the time of a published event, and to check the result. The search does not use them.
 
 
 def diffusion_region(name: str) -> list[np.datetime64]:
@@ -77,9 +70,9 @@ print(f"query: {query} in {names[0]}")
 # %%
 # Search
 # ------
-# Every 30 ms of all sixteen series is compared with the query. ``exclude`` leaves out what is near the query in its own
-# series. A threshold has to come from somewhere: here from the controls. It lies half way between the best score that
-# anything reaches there, and 1, the score of the query itself.
+# All samples of the sixteen series, one every 30 ms, are compared with the query. ``exclude`` removes the samples near
+# the query in its own series. The threshold is chosen with the controls: it is half way between the highest score in a
+# control and 1, the score of the query itself.
 
 control = [
     name
@@ -87,10 +80,10 @@ control = [
     if scene == "control"
     for name in pair
 ]
-sim.find_similar(control, like=(names[0], query), suffix="_control", k=1)
-best_control = max(
-    np.nanmax(pyspedas.get_data(f"{name}_similarity_control").y) for name in control
+nearest_control = sim.find_similar(
+    control, like=(names[0], query), suffix="_control", k=1
 )
+best_control = sim.intervals(nearest_control)["score"][0]  # the best comes first
 threshold = (1 + best_control) / 2
 print(
     f"best score without a diffusion region: {best_control:.3f}; threshold: {threshold:.3f}"
@@ -104,9 +97,8 @@ print(table["start", "score", "n_samples", "probe"])
 # %%
 # Known, new, missed
 # ------------------
-# The matches are compared with the list of true diffusion regions. Passages of the two spacecraft that overlap in
-# time are one event. The surroundings of the query in its own series were not searched; the second spacecraft saw the
-# same event.
+# Compare the matches with the list of true diffusion regions. Passages of the two spacecraft that overlap in time are
+# one event. The samples around the query in its own series were not searched; the second spacecraft saw the same event.
 
 searched = [f"{name}_similarity" for name in names]  # also where nothing was found
 joined = sim.join_events(found, truth, searched=searched)
@@ -120,9 +112,10 @@ print(
 )
 
 # %%
-# Look at it
-# ----------
-# The score and the intervals are tplot variables. Here with what the second spacecraft saw of the fifth crossing.
+# Plot the result
+# ---------------
+# The score and the intervals are tplot variables. This plot shows them with the electrons and the magnetic field of the
+# second spacecraft at the fifth crossing.
 
 chosen = passes[4][1]
 probe, suffix = chosen[:10], chosen[-2:]
@@ -150,83 +143,25 @@ pyspedas.timespan(str(pyspedas.get_data(chosen, dt=True).times[0]), 8, "seconds"
 pyspedas.tplot(list(shown), xsize=9, ysize=7, display=False)
 
 # %%
-# A score is no evidence by itself: look at the distributions. This is phase space density in the plane across the
-# magnetic field, in the frame of the electrons, before anything else is done to it: the query, the best sample of each
-# other crossing, and the best of each control, with its score. ``perp1`` is along **b** x (**v** x **b**); what lies
-# below 30 eV, where photoelectrons are, is left out.
+# A score is no evidence by itself, so look at the distributions. :func:`~pyspedas_similarity.plot_matches` draws phase
+# space density as measured, in field-aligned planes: the query and the seven best matches, each with its score and
+# time. ``perp1`` is along **b** x (**v** x **b**). ``plt.figure`` gives the figure to pyplot, which displays it.
 
-plane = replace(
-    INSTRUMENTS["mms_des"].recipe,
-    planes=("perp1-perp2",),
-    agyrotropy=False,
-    pixels=96,
-    speed_unit="km/s",
-    speed_max=14000.0,
-    density_unit="absolute",
-    floor=1e-29,
-    ceiling=1e-25,
-    blur=0.0,
-)
+matches = plt.figure(sim.plot_matches(found))
+matches.show()
 
+# %%
+# The same figure for the controls: the best sample of each series without a diffusion region.
 
-def cut(name: str, time: np.datetime64) -> np.ndarray:
-    """Logarithm of phase space density at a time, s^3 cm^-6."""
-    series = tplot.read(name)
-    sample = select(series, np.abs(series.times - time).argmin()[None])
-    scaled = next(
-        images(with_companions(sample, find_companions(series, {}), plane), plane)
-    )[0, 0]
-    return np.log10(plane.floor) + scaled * np.log10(plane.ceiling / plane.floor)
-
-
-def best(pair: list[str], ending: str = "") -> tuple[float, str, np.datetime64]:
-    """Score, series and time of the best sample of a crossing."""
-    scored = [
-        (name, pyspedas.get_data(f"{name}_similarity{ending}", dt=True))
-        for name in pair
-    ]
-    name, series = max(scored, key=lambda one: np.nanmax(one[1].y))
-    return float(np.nanmax(series.y)), name, series.times[np.nanargmax(series.y)]
-
-
-panels = [("query", names[0], query)]
-for number, (scene, pair) in enumerate(zip(scenes, passes, strict=True)):
-    score, name, time = best(pair, "_control" if scene == "control" else "")
-    if number > 0:
-        panels.append(
-            (
-                f"{number + 1}{', control' if scene == 'control' else ''}: {score:.3f}",
-                name,
-                time,
-            )
-        )
-
-figure, axes = plt.subplots(
-    2, 4, figsize=(9, 5.2), sharex=True, sharey=True, layout="constrained"
-)
-edge = plane.speed_max / 1e3
-for axis, (title, name, time) in zip(axes.flat, panels, strict=True):
-    drawn = axis.imshow(
-        cut(name, time),
-        origin="lower",
-        extent=(-edge, edge, -edge, edge),
-        vmin=-29,
-        vmax=-25,
-    )
-    axis.set_title(f"{title}\n{str(time)[11:23]}", fontsize="small")
-    axis.set_xticks([-10, 0, 10])
-    axis.set_yticks([-10, 0, 10])
-figure.supxlabel("v perp1 (10³ km/s)", fontsize="medium")
-figure.supylabel("v perp2 (10³ km/s)", fontsize="medium")
-figure.colorbar(drawn, ax=axes, label="log₁₀ f (s³ cm⁻⁶)", shrink=0.8)
-figure.show()
+controls = plt.figure(sim.plot_matches(nearest_control, title="Query and controls"))
+controls.show()
 
 # %%
 # A page for colleagues
 # ---------------------
-# One HTML file that needs nothing else: words for a methods section, the table, gallery, plots, a map of the
-# embeddings, provenance and what to cite. `The page of this search <../diffusion_region.html>`_ was written by this
-# line.
+# Write one HTML file that needs no other file: text for a methods section, the table of matches, a gallery, plots, a
+# map of the embeddings, the provenance and citations. These lines wrote `the page of this search
+# <../diffusion_region.html>`_.
 
 everything = [*found, *(name for name in searched if name not in found)]
 page = sim.report(
@@ -239,10 +174,10 @@ page = sim.report(
 print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 
 # %%
-# With real data
-# --------------
-# Nothing changes but where the data come from. With a time range in place of names, distributions, field and velocity
-# are loaded through pyspedas, burst segment by burst segment, so that the range may be long:
+# With measured data
+# ------------------
+# Only loading is different. Give an instrument and a time range in place of names: distributions, field and velocity
+# are then loaded through pyspedas, one burst segment after another, so the range may be long.
 #
 # .. code-block:: python
 #
@@ -256,8 +191,8 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    joined = sim.join_events(found, "published_encounters.csv", tolerance=5)
 #    sim.report(found, "edr.html")
 #
-# Or load the variables yourself, with the magnetic field and the bulk velocity, which the images need: they turn the
-# planes into the field's axes and take the flow out.
+# Or load the variables yourself. Load the magnetic field and the bulk velocity too: the images are made in
+# field-aligned axes and in the frame of the flow.
 #
 # .. code-block:: python
 #
@@ -267,8 +202,9 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    pyspedas.projects.mms.fgm(**options)
 #    found = sim.find_similar("mms2_des_dist_brst", like="2015-10-16/13:07:02.2")
 #
-# What to expect of it: these simulated crescents are drawn by a formula, with clean neighbors and without secondary
-# electrons or penetrating particles. All eleven are found here; :doc:`/benchmarks/retrieval` has the numbers of a
-# harder test. The encoder was trained on other simulated events and never tried on measured ones: choose the threshold
-# anew, on an interval that you know to hold none, and judge the matches by eye (:doc:`/report`). Of real magnetopause
-# crossings fewer than one in a hundred meets a diffusion region, not six of eight.
+# Expect less from measured data. The simulated crescents follow a formula, their surroundings are simple, and there are
+# no secondary electrons and no penetrating particles. All eleven are found here; :doc:`/benchmarks/retrieval` has the
+# results of a harder test. The encoder was trained on other simulated events and was never tested on measured ones. So
+# choose a new threshold, on an interval that contains no diffusion region, and check the matches by eye
+# (:doc:`/report`). Fewer than one in a hundred real magnetopause crossings meets a diffusion region; here it is six of
+# eight.

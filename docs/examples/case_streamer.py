@@ -2,18 +2,18 @@
 An auroral streamer at two stations
 ===================================
 
-A north-south streamer passes over an all-sky camera. When did that camera see another, and what did the neighboring
-station see?
+Find other frames that resemble a north-south auroral streamer, at the same all-sky camera and at its neighbor.
 
-**Everything here is simulated**, so that it runs without any file and the truth is known. What changes with real data
-is said at the end.
+**All data are simulated**, so the script needs no files and the truth is known. The last section describes the same
+search with measured data.
 """
 
 # %%
 # Load
 # ----
-# Twenty-eight minutes of a simulated night above two cameras, at the places of Fort Smith (fsmi) and Fort Simpson
-# (fsim), 540 km apart, every 3 s. Both see the same aurora; clouds, Moon and twilight come at each station by itself.
+# Simulate twenty-eight minutes of a night at two cameras, at the positions of Fort Smith (fsmi) and Fort Simpson
+# (fsim), 540 km apart, with a frame every 3 s. Both see the same aurora. Clouds, Moon and twilight are different at
+# each station.
 
 import os
 from pathlib import Path
@@ -23,25 +23,18 @@ import numpy as np
 import pyspedas
 
 import pyspedas_similarity as sim
-from pyspedas_similarity import tplot
-from pyspedas_similarity.imaging.recipes import FrameRecipe
-from pyspedas_similarity.instruments.frames import north_up
-from pyspedas_similarity.instruments.sample_images import images, select
-from pyspedas_similarity.provenance import ATTRIBUTE
 from pyspedas_similarity.simulate import allsky
 
-folder = Path(
-    os.environ.get("CASE_STUDY_FOLDER", ".")
-)  # where the page of this search goes
+folder = Path(os.environ.get("CASE_STUDY_FOLDER", "."))  # where the page is written
 names = allsky.load(
     ["2020-01-02/06:00", "2020-01-02/06:28"], probe=["fsmi", "fsim"], seed=9
 )
 
 # %%
-# Which frames can be used
+# Usable and active frames
 # ------------------------
-# Frames of cloud, Moon or twilight are flagged, and how much happens in a frame is measured. The search below leaves
-# out what is flagged or quiet.
+# :func:`~pyspedas_similarity.frame_quality` flags frames with cloud, Moon or twilight, and measures the auroral
+# activity in each frame. The search below leaves out flagged and inactive frames.
 
 for name in names:
     flag, activity = sim.frame_quality(name)
@@ -54,9 +47,9 @@ for name in names:
 # %%
 # Search
 # ------
-# The query is one frame of Fort Smith with a streamer in the field of view. The two cameras are turned differently and
-# see the streamer from two sides, so the light of both is put on one map, at a height of 110 km, before frames are
-# compared. The threshold is the default.
+# The query is one frame of Fort Smith with a streamer in the field of view. The two cameras have different orientations
+# and see the streamer from two sides. The recipe therefore projects the frames of both onto one map, at a height of 110
+# km, before they are compared. The threshold is the default.
 
 query = (names[0], "2020-01-02/06:13:12")
 maps = [pyspedas.get_data(name, metadata=True)["skymap"] for name in names]
@@ -64,7 +57,7 @@ middle = (
     float(np.mean([view.latitude for view in maps])),
     float(np.mean([view.longitude for view in maps])),
 )
-one_map = FrameRecipe(projection="geographic", center=middle, width_km=1000)
+one_map = sim.recipes.FrameRecipe(projection="geographic", center=middle, width_km=1000)
 
 found = sim.find_similar(names, like=query, recipe=one_map, active_only=True)
 table = sim.intervals(found)
@@ -74,8 +67,8 @@ print(table["start", "end", "score", "n_samples", "site"])
 # %%
 # Compare with the truth
 # ----------------------
-# The simulator knows what kind of aurora there was. One row of truth for each time that a streamer is there and one for
-# each match, station by station.
+# The metadata of the simulated variables contain the kind of aurora in every frame. The matches of each station are
+# compared with the times of its true streamers.
 
 
 def streamers(name: str) -> list[list[np.datetime64]]:
@@ -96,8 +89,8 @@ for name in names:
     print(joined["status", "start", "event_start", "overlap_s"])
 
 # %%
-# Fort Simpson, the neighbor, saw the query's streamer at the same time, and Fort Smith another one twelve minutes
-# later. That one is missed at Fort Simpson:
+# The search finds the streamer of the query at the neighboring station, Fort Simpson, and a second streamer at Fort
+# Smith twelve minutes later. The second streamer is missed at Fort Simpson:
 
 second = streamers(names[1])[1]
 series = pyspedas.get_data(f"{names[1]}_similarity", dt=True)
@@ -113,11 +106,15 @@ print(
 )
 
 # %%
-# Slices and score
-# ----------------
-# A keogram cuts along the meridian and would miss a streamer beside it: :func:`~pyspedas_similarity.ewogram` cuts
-# across. What is drawn is less the median of each slice, so that moonlight and cloud do not hide what is faint.
+# Ewogram and score
+# -----------------
+# A keogram is a north-south slice and misses a streamer that is not on the meridian, so this plot has the east-west
+# slice of :func:`~pyspedas_similarity.ewogram`. The median of each slice is subtracted, so that faint aurora is visible
+# in moonlight and between clouds.
 
+thresholds = {
+    search["source"]: search["threshold"] for search in table.meta["similarity"]
+}
 figure, axes = plt.subplots(
     4, 1, figsize=(9, 8), sharex=True, layout="constrained", height_ratios=(3, 2, 3, 2)
 )
@@ -140,7 +137,7 @@ for name, (above, below) in zip(names, axes.reshape(2, 2), strict=True):
     score = pyspedas.get_data(f"{name}_similarity", dt=True)
     below.plot(score.times, score.y, color="black", linewidth=0.8)
     below.axhline(
-        tplot.read(f"{name}_similar").attributes[ATTRIBUTE]["threshold"],
+        thresholds[name],
         color="0.5",
         linestyle=":",
         label="threshold",
@@ -183,34 +180,17 @@ figure.show()
 # %%
 # Look at the frames
 # ------------------
-# As measured, north up and east to the right, and below as the encoder saw them: on one map, so that the streamer is at
-# one place for both stations.
+# :func:`~pyspedas_similarity.plot_matches` draws the query and the matches: above the frames as measured, with north up
+# and east to the right; below the images that the encoder was given, on one map, where the streamer is at the same
+# place for both stations. ``plt.figure`` gives the figure to pyplot, which displays it.
 
-shown = [("query", names[0], np.datetime64("2020-01-02T06:13:12"))]
-shown += [
-    (f"{row['score']:.3f}", row["source"], row["peak"].datetime64) for row in table
-]
-
-figure, axes = plt.subplots(2, len(shown), figsize=(9, 6.4), layout="constrained")
-for (title, name, time), (upper, lower) in zip(shown, axes.T, strict=True):
-    series = tplot.read(name)
-    sample = select(series, np.flatnonzero(series.times == time))
-    frame = north_up(sample)[0][0].astype(float)
-    low, high = np.percentile(frame, (5, 99.7))
-    upper.imshow(frame, cmap="gray", vmin=low, vmax=high)
-    upper.set_title(f"{title}\n{name[-4:]}, {str(time)[11:19]}", fontsize="medium")
-    lower.imshow(next(images(sample, one_map))[0, 0], cmap="gray", vmin=-2, vmax=4)
-    for axis in (upper, lower):
-        axis.set_xticks([])
-        axis.set_yticks([])
-axes[0, 0].set_ylabel("as measured (simulated)")
-axes[1, 0].set_ylabel("as encoded: map, 1000 km wide")
-figure.show()
+matches = plt.figure(sim.plot_matches(found, encoded=True))
+matches.show()
 
 # %%
 # A page for colleagues
 # ---------------------
-# `The page of this search <../streamer.html>`_ was written by this line.
+# These lines wrote `the page of this search <../streamer.html>`_.
 
 page = sim.report(
     found,
@@ -222,9 +202,9 @@ page = sim.report(
 print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 
 # %%
-# With real data
-# --------------
-# Load frames with their skymap, or give instrument and time range, and files are read one after another:
+# With measured data
+# ------------------
+# Load the frames with their skymaps, or give an instrument and a time range: files are then read one after another.
 #
 # .. code-block:: python
 #
@@ -238,9 +218,9 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #        instrument="themis_asi", probe=["fsmi", "fsim"], trange=trange, like="2015-03-26/06:24:00", active_only=True
 #    )
 #
-# The second search needs no skymap, and compares frames as each camera has them: good for the same station at other
-# times, not for its neighbor. ``no_update=True`` takes what was downloaded before.
+# The second search needs no skymap. It compares the frames in the orientation of each camera, so use it for the same
+# station at other times, not for a neighboring station. ``no_update=True`` uses files that were downloaded before.
 #
-# What to expect of it: this night was chosen because it has two streamers under a sky that is mostly clear. Over many
-# simulated nights it is a hard question, the neighbor's view of the same structure the hardest of all;
-# :doc:`/benchmarks/retrieval` has the numbers. :doc:`/allsky` tells more about frames.
+# Expect less from measured data. This night was chosen because it has two streamers and a mostly clear sky. Over many
+# simulated nights the search is difficult, most of all for the same structure seen by the neighboring station;
+# :doc:`/benchmarks/retrieval` has the results. :doc:`/allsky` describes the steps from a frame to its image.
