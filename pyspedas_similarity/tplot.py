@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _COORDINATES = ("v", "v1", "v2", "v3")
 _LONG_BYTES = 2**24
-_RESOLVED = 1e-6
+_MARGIN = np.timedelta64(2, "us")
 
 
 @dataclass(frozen=True)
@@ -212,11 +212,12 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
         sizes = [module.data_quants[name].attrs["plot_options"]["extras"].get("panel_size") or 1 for name in lent]
         figure = Figure(figsize=figsize, layout="constrained")
         axes = figure.subplots(len(lent), 1, sharex=True, gridspec_kw={"height_ratios": sizes}, squeeze=False)[:, 0]
-        # A double of unix seconds resolves a quarter of a microsecond: the samples at both ends are to be inside.
-        unix = [float(time.astype("datetime64[ns]").astype(np.int64)) / 1e9 for time in trange]
-        unix = [unix[0] - _RESOLVED, unix[1] + _RESOLVED]
+        # Strings, since pyspedas before 2.2.1 fails with numbers. It truncates them to microseconds and makes them
+        # doubles of unix seconds, which resolve a quarter of a microsecond: the samples at both ends are to be inside.
+        start, end = (time.astype("datetime64[ns]") for time in trange)
+        ends = [str(start - _MARGIN), str(end + _MARGIN)]
         # Given a figure and its axes pyspedas makes none by pyplot; of one variable it asks for the axis alone.
-        module.tplot(lent, trange=unix, fig=figure, axis=axes if len(lent) > 1 else axes[0], display=False)
+        module.tplot(lent, trange=ends, fig=figure, axis=axes if len(lent) > 1 else axes[0], display=False)
     for axis in figure.axes:
         legend = axis.get_legend()
         if legend is not None:  # above the panel, where it hides nothing

@@ -21,13 +21,13 @@ COMMANDS = {
     "demo": "python -m pip install . && pyspedas-similarity demo",
     "tests": 'python -m pip install ".[tests,docs]" && python -m pytest',
 }
-IMPORT_NAMES = {
+IMPORT_NAMES = {  # modules whose name differs from that of the distribution
     "pillow": "PIL",
     "protobuf": "google",
     "pylance": "lance",
     "scikit-learn": "sklearn",
-}  # where a distribution's module is called otherwise
-EXTRA = {  # what an extra brings
+}
+EXTRA = {  # modules that the package imports from an extra only
     "completion": {"shtab"},
     "objects": {"obstore"},
     "scale": {"dask", "distributed"},
@@ -100,26 +100,67 @@ def test_citation_states_the_version_of_the_metadata():
     assert version[1] == PYPROJECT["project"]["version"]
 
 
-def test_dependencies_are_what_the_package_imports():
-    declared = {re.split(r"[^\w.-]", entry, maxsplit=1)[0] for entry in PYPROJECT["project"]["dependencies"]}
-    needed = {IMPORT_NAMES.get(name, name) for name in declared - NOT_IMPORTED}
+def requirements(entries: list[str]) -> dict[str, str]:
+    """Return the version specifiers of requirements by the names of their distributions, extras cut off."""
+    parsed = (re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?(.*)", entry) for entry in entries)
+    return {match[1]: match[2] for match in parsed}
+
+
+def test_base_dependencies_are_the_imports_that_no_extra_provides():
+    declared = requirements(PYPROJECT["project"]["dependencies"])
     third_party = imported_modules() - sys.stdlib_module_names - {PACKAGE.name}
-    assert third_party == needed.union(*EXTRA.values())
-    assert [entry.split(">")[0] for entry in PYPROJECT["project"]["optional-dependencies"]["scale"]] == [
-        "dask[distributed]"
-    ]
-    assert [entry.split(">")[0] for entry in PYPROJECT["project"]["optional-dependencies"]["objects"]] == ["obstore"]
+    assert {IMPORT_NAMES.get(name, name) for name in declared} == third_party - set().union(*EXTRA.values())
 
 
-def imported_modules() -> set[str]:
-    """Give the top-level names of all absolute imports in the package, those inside functions included."""
+def test_extras_provide_the_modules_imported_from_them():
+    for extra, modules in EXTRA.items():
+        entries = PYPROJECT["project"]["optional-dependencies"][extra]
+        # dask[distributed] provides two modules, the second named like the extra of dask.
+        provided = {name for entry in entries for name in re.findall(r"[\w.-]+", entry.partition(">")[0])}
+        assert provided - NOT_IMPORTED == modules, extra
+    assert set().union(*EXTRA.values()) <= imported_modules()
+
+
+def test_modules_of_extras_are_imported_inside_functions():
+    assert imported_modules(inside_functions=False) & set().union(*EXTRA.values()) == set()
+
+
+def test_tests_install_every_extra_that_the_package_imports_from():
+    entries = PYPROJECT["project"]["optional-dependencies"]["tests"]
+    (own,) = (entry for entry in entries if entry.startswith(PYPROJECT["project"]["name"]))
+    assert set(EXTRA) <= set(own.partition("[")[2].rstrip("]").split(","))
+
+
+def test_no_dependency_has_an_upper_bound():
+    lists = [PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"].values()]
+    specifiers = [specifier for entries in lists for specifier in requirements(entries).values()]
+    assert [one for one in specifiers if one and not re.fullmatch(r">=[\d.]+", one)] == []
+
+
+def test_oldest_versions_are_the_lower_bounds():
+    installed = dict(line.split("==") for line in read_project_file("docs/oldest.txt").splitlines() if "==" in line)
+    bounds = requirements(PYPROJECT["project"]["dependencies"])
+    for name, specifier in bounds.items():
+        bound, version = specifier.removeprefix(">=").split("."), installed[name].split(".")
+        assert version[: len(bound)] == bound, name
+
+
+def imported_modules(*, inside_functions: bool = True) -> set[str]:
+    """Return the top-level names of all absolute imports in the package; type-checking blocks count as functions."""
     names: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+        while waiting:
+            node = waiting.pop()
             if isinstance(node, ast.Import):
                 names.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names.add(node.module.partition(".")[0])
+            delayed = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
+                isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            )
+            if inside_functions or not delayed:
+                waiting.extend(ast.iter_child_nodes(node))
     return names
 
 

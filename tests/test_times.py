@@ -122,7 +122,7 @@ def test_inside_of_a_leap_second_is_refused(inside):
         "2015-10-16/25:00",
         "1500-01-01",
         "2015-10-16/13:07:61",
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "ns"),
         float("nan"),
         1.4e18,
         True,
@@ -171,7 +171,7 @@ def test_durations():
     one = np.timedelta64(1_500_000_000, "ns")
     for form in (1.5, dt.timedelta(seconds=1.5), np.timedelta64(1500, "ms"), 1.5 * u.s, 0.025 * u.min):
         assert to_timedelta64(form) == one
-    for bad in (-1, "soon", None, np.timedelta64("NaT"), float("nan"), float("inf")):
+    for bad in (-1, "soon", None, np.timedelta64("NaT", "ns"), float("nan"), float("inf")):
         with pytest.raises(ArgumentError):
             to_timedelta64(bad)
 

@@ -127,9 +127,9 @@ def lease(path: Path, patience_s: float, doing: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=patience_s, poll_interval=0.005)
+    lock = FileLock(path, timeout=patience_s)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.005)
     except Timeout as error:
         found = f"another process has been {doing} for more than {patience_s:g} s"
         raise BusyArchiveError(str(path.parent.parent), found, "Wait until it is done, or end it.") from error

@@ -481,6 +481,7 @@ def _groups(graph: NeighborGraph, threshold: float, fewest: int) -> np.ndarray:
     """Number of the group of each row, the largest 0; -1 for none."""
     from scipy.sparse import coo_array, eye_array
     from sklearn.cluster import DBSCAN
+    from sklearn.neighbors import sort_graph_by_row_values
 
     one, place = np.nonzero(graph.scores >= threshold)
     other = graph.neighbors[one, place]
@@ -489,6 +490,7 @@ def _groups(graph: NeighborGraph, threshold: float, fewest: int) -> np.ndarray:
     n = len(graph)
     pairs = coo_array((distance, (one, other)), shape=(n, n)).tocsr()
     pairs = (pairs.maximum(pairs.T) + 1e-12 * eye_array(n)).tocsr()
+    pairs = sort_graph_by_row_values(pairs, warn_when_not_sorted=False)  # scikit-learn warns of unsorted rows
     found = DBSCAN(eps=1 - threshold + 1e-9, min_samples=fewest, metric="precomputed").fit(pairs).labels_
     numbers, counts = np.unique(found[found >= 0], return_counts=True)
     renumbered = np.full(len(numbers) + 1, -1)

@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 _FOUND = """found : SearchResult, names, table or path
-            What `search`, `find_similar` or `intervals` returned, a selection of its rows, or a file of it.
-        """
+    What `search`, `find_similar` or `intervals` returned, a selection of its rows, or a file of it.
+"""
 
 
 @pyspedas_convention(lambda: SearchResult.empty("bad input"), errors="raise")
@@ -90,8 +90,9 @@ def _of_result(method: Callable[..., Any]) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = method.__name__
     function.__module__ = __name__
     function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    head, rule, rest = re.split(r"(Parameters\n\s+-+\n\s+)", method.__doc__, maxsplit=1)
-    function.__doc__ = inspect.cleandoc(head + rule + _FOUND + rest)
+    # The indentation of __doc__ depends on the Python release; getdoc removes it.
+    head, rule, rest = re.split(r"(^Parameters\n-+\n)", inspect.getdoc(method), maxsplit=1, flags=re.MULTILINE)
+    function.__doc__ = head + rule + _FOUND + rest
     return pyspedas_convention()(function)
 
 

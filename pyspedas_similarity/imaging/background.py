@@ -117,7 +117,7 @@ def _seconds(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
     if not len(frames) or times.shape != (len(frames),):
         found = f"{len(frames)} frames with {times.size} times"
         raise VariableError("frames", found, "Give at least one frame, and a time for each.")
-    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0)).any():
+    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
         raise VariableError("frames", "their times go back, or some are not known", "Sort them by time.")
     return (times - times[0]) / np.timedelta64(1, "s")
 

@@ -252,7 +252,7 @@ def read_stream(paths: str | Path | Iterable[str | Path]) -> Variable:
         if other.frames.shape[1:] != first.frames.shape[1:]:
             raise _two_sizes(other.path, first.frames.shape[1:], other.frames.shape[1:], f"those of {first.path.name}")
     times = np.concatenate([file.times for file in files])
-    if (back := np.flatnonzero(np.diff(times) <= np.timedelta64(0))).size:
+    if (back := np.flatnonzero(np.diff(times) <= np.timedelta64(0, "ns"))).size:
         found = f"its times go back or stand still at {times[back[0] + 1]}"
         raise LoadError(str(first.path), found, "Give each file once.")
     values = np.concatenate([file.frames for file in files]) if len(files) > 1 else first.frames

@@ -33,7 +33,7 @@ def check(variable: Variable) -> None:
 
 def check_one_camera(variable: Variable) -> None:
     """Refuse frames that were taken at the same time: VariableError, two cameras are in one variable."""
-    again = np.flatnonzero(np.diff(variable.times) == np.timedelta64(0))
+    again = np.flatnonzero(np.diff(variable.times) == np.timedelta64(0, "ns"))
     if again.size:
         found = f"two frames at {variable.times[again[0]]}"
         raise VariableError(variable.name, found, "Keep the frames of each camera in a variable of their own.")

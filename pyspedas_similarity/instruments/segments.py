@@ -411,7 +411,7 @@ def _stay_there(answer: requests.Response, **_: Any) -> None:
 
 
 def _months(start: np.datetime64, end: np.datetime64) -> list[str]:
-    months = np.arange(start.astype("datetime64[M]"), end.astype("datetime64[M]") + 1)
+    months = np.arange(start.astype("datetime64[M]"), end.astype("datetime64[M]") + np.timedelta64(1, "M"))
     return [str(month).replace("-", "/") for month in months]
 
 

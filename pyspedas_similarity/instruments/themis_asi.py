@@ -380,10 +380,11 @@ def _segment(opened: FrameFile, rows: np.ndarray, request: Request) -> Segment:
 
 
 def _tell_absent(request: Request, site: str, parts: Sequence[Segment]) -> None:
-    unit = f"datetime64[{_UNITS[request.datatype]}]"
-    there = {time for part in parts for time in np.unique(part.distribution.times.astype(unit))}
-    first, last = (time.astype(unit) for time in (request.start, max(request.start, request.end - _MOMENT)))
-    wanted = np.arange(first, last + 1)
+    unit = _UNITS[request.datatype]
+    kind = f"datetime64[{unit}]"
+    there = {time for part in parts for time in np.unique(part.distribution.times.astype(kind))}
+    first, last = (time.astype(kind) for time in (request.start, max(request.start, request.end - _MOMENT)))
+    wanted = np.arange(first, last + np.timedelta64(1, unit))
     absent = [str(time) for time in wanted if time not in there]
     if absent:
         more = f" and {len(absent) - _MOST_NAMED} more" if len(absent) > _MOST_NAMED else ""

@@ -123,7 +123,8 @@ class _Footprint:
             remedy = "Give one variable (time, 2) with latitude and longitude, or one for each, at the same times."
             raise VariableError(", ".join(names), f"found the shapes {shapes}", remedy)
         latitude, longitude = variables[0].values.T if len(names) == 1 else [one.values for one in variables]
-        if not (np.abs(latitude[np.isfinite(latitude)]) <= 90).all() or (np.diff(times) <= np.timedelta64(0)).any():
+        goes_back = (np.diff(times) <= np.timedelta64(0, "ns")).any()
+        if goes_back or not (np.abs(latitude[np.isfinite(latitude)]) <= 90).all():
             raise VariableError(names[0], "its latitudes exceed 90 degrees or its times go back", "Check it.")
         return cls(times, _unit_vectors(np.radians(latitude.astype(float)), np.radians(longitude.astype(float))))
 

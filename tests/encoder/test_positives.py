@@ -86,7 +86,7 @@ def test_one_source_or_no_sample_has_no_partners():
     ("call", "subject"),
     [
         (lambda t: next_in_time(t.astype(float), None, ms(1)), "times"),
-        (lambda t: next_in_time(np.array([np.datetime64("NaT")]), None, ms(1)), "times"),
+        (lambda t: next_in_time(np.array([np.datetime64("NaT", "ns")]), None, ms(1)), "times"),
         (lambda t: next_in_time(t, np.zeros(2), ms(1)), "group"),
         (lambda t: next_in_time(t, None, 3.0), "lag"),
         (lambda t: next_in_time(t, None, ms(1), least=ms(2)), "least"),

@@ -267,7 +267,7 @@ BAD = {
     "lengths": (lambda: (np.ones(59), "x", TIMES), VariableError, "60 times for values of the shape"),
     "a number": (lambda: (np.float64(3), "x", TIMES[:1]), VariableError, "shape"),
     "empty": (lambda: (np.ones(0), "x", TIMES[:0]), VariableError, "no sample"),
-    "NaT": (lambda: (np.ones(60), "x", np.append(TIMES[1:], np.datetime64("NaT"))), TimeError, "not a time"),
+    "NaT": (lambda: (np.ones(60), "x", np.append(TIMES[1:], np.datetime64("NaT", "ns"))), TimeError, "not a time"),
     "text for values": (lambda: (np.full(60, "a"), "x", TIMES), VariableError, "not numbers"),
     "complex": (lambda: (np.ones(60) * 1j, "x", TIMES), VariableError, "not numbers"),
     "text for times": (lambda: (np.ones(2), "x", ["a", "b"]), TimeError, "x: time"),

@@ -461,6 +461,7 @@ def test_a_seed_outside_the_range_is_one_error(served, burst):
 
 
 def test_training_by_range_uses_the_field_and_all_segments(served, burst):
+    pytest.importorskip("torch")
     encoder = sim.train(
         instrument="mms_des",
         trange=[burst.times[0], burst.times[-1]],

@@ -23,6 +23,8 @@ from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.simulate.stations import NightOptions
 from pyspedas_similarity.tplot import Variable
 
+pytest.importorskip("torch")
+
 START = np.datetime64("2020-01-02T06:00:00", "ns")
 RECIPE = FrameRecipe(pixels=32)
 KINDS = ("quiet", "arc", "patches")

@@ -324,6 +324,7 @@ TRAINING = dict(epochs=2, batch_size=32, recipe=FrameRecipe(pixels=16, contrast_
 
 
 def test_train_save_load_gives_identical_embeddings(sky, tmp_path):
+    pytest.importorskip("torch")
     encoder = sim.train(sky, seed=1, **TRAINING)
     folder = sim.save_encoder(encoder, tmp_path / "mine")
     assert sorted(p.name for p in folder.iterdir()) == ["card.json", "encoder.onnx", "weights.safetensors"]
@@ -334,12 +335,14 @@ def test_train_save_load_gives_identical_embeddings(sky, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_weights(sky):
+    pytest.importorskip("torch")
     first, again, other = (sim.train(sky, seed=seed, **TRAINING) for seed in (1, 1, 2))
     assert first.files["weights.safetensors"] == again.files["weights.safetensors"]
     assert first.files["weights.safetensors"] != other.files["weights.safetensors"]
 
 
 def test_a_trained_encoder_searches_with_its_own_recipe(sky, tmp_path):
+    pytest.importorskip("torch")
     encoder = sim.train(sky, **TRAINING)
     for given in (encoder, sim.save_encoder(encoder, tmp_path / "mine")):
         names = sim.find_similar(sky, like=TIMES[14], encoder=given, k=1, errors="raise")
@@ -362,11 +365,13 @@ def test_a_trained_encoder_searches_with_its_own_recipe(sky, tmp_path):
     ],
 )
 def test_training_on_bad_input(sky, change, error):
+    pytest.importorskip("torch")
     with pytest.raises(error):
         sim.train(**{**TRAINING, **change})
 
 
 def test_training_with_partners_in_time_and_a_checkpoint(sky, tmp_path):
+    pytest.importorskip("torch")
     options = {"method": "vicreg", "epochs": 2, "batch_size": 16, "progress": False}
     encoder = sim.train(sky, lag=10, checkpoint=tmp_path / "state", **options)
     record = encoder.card.training

@@ -597,7 +597,7 @@ def test_load_puts_everything_into_the_store(server):
 
 def test_after_keeps_what_ascends():
     times = START + np.array([0, 2, 2, 1, 5, 3, 6]) * SECOND
-    times[4] = np.datetime64("NaT")
+    times[4] = np.datetime64("NaT", "ns")
     assert after(times).tolist() == [0, 1, 5, 6]
     assert after(times, START + 2 * SECOND).tolist() == [5, 6]
     assert after(times[:0]).tolist() == []

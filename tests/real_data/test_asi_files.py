@@ -34,7 +34,7 @@ def test_thumbnails_have_times_although_their_epoch_has_none(real_data):
         np.testing.assert_array_equal(frames.values, cdf.varget("thg_ast_gako"))
     assert frames.values.shape == (1075, 32, 32)
     assert str(frames.times[0]) == "2011-05-05T09:14:15.000000000"
-    assert (np.diff(frames.times) > np.timedelta64(0)).all()
+    assert (np.diff(frames.times) > np.timedelta64(0, "ns")).all()
 
 
 def test_a_raw_stream(real_data):
