@@ -1,4 +1,4 @@
-"""Commands of the benchmark, from a clone: ``python -m benchmarks retrieval | labels | train-shipped``."""
+"""Commands of the benchmark, from a clone: ``python -m benchmarks retrieval | labels``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from benchmarks.data_sets.foreign import DRAWS
 from benchmarks.labels import run as labels
 from benchmarks.retrieval import run as retrieval
 from benchmarks.retrieval.plan import DATASETS, Plan
-from benchmarks.shipped_encoders import KINDS, train_shipped
 from pyspedas_similarity.errors import SimilarityError
 
 DONE, NOTHING_FOUND, BAD_INPUT = 0, 1, 2
@@ -38,21 +37,15 @@ def _run_labels(chosen: argparse.Namespace) -> int:
 def _plan(chosen: argparse.Namespace) -> Plan:
     lists = {name: tuple(getattr(chosen, name)) for name in ("only", "encoders", "draws") if name in chosen}
     foreign = {"foreign": chosen.foreign} if "foreign" in chosen else {}
+    lists |= {"most": chosen.most} if "most" in chosen else {}
     return Plan(quick=chosen.quick, data=chosen.data, seeds=chosen.seeds, **lists, **foreign)
-
-
-def _run_train_shipped(chosen: argparse.Namespace) -> int:
-    encoder = train_shipped(chosen.kind, chosen.out, chosen.data, chosen.quick, chosen.seed, chosen.overwrite)
-    print(f"Saved {encoder.card.name} ({encoder.hash}) in {chosen.out}")
-    return DONE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of encoders.")
-    commands = parser.add_subparsers(required=True, metavar="retrieval | labels | train-shipped")
+    commands = parser.add_subparsers(required=True, metavar="retrieval | labels")
     _add_retrieval(commands)
     _add_labels(commands)
-    _add_train_shipped(commands)
     return parser
 
 
@@ -73,8 +66,9 @@ def _add_retrieval(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=DRAWS,
         metavar="SEED",
-        help="seeds of that simulator: 0 to 49 for development, 100 and on (default: 100 101) for reported tables",
+        help="seeds of that simulator: 0 to 49 for development, 100 and on (default: 100 to 109) for reported tables",
     )
+    parser.add_argument("--most", type=int, metavar="N", help="largest number of queries of a task; default: all")
     parser.set_defaults(run=_run_retrieval)
 
 
@@ -102,18 +96,6 @@ def _add_common(parser: argparse.ArgumentParser, data_sets: Sequence[str]) -> No
     parser.add_argument(
         "--out", type=Path, default=Path("pyspedas-similarity-bench"), metavar="FOLDER", help="folder for the table"
     )
-
-
-def _add_train_shipped(commands: argparse._SubParsersAction) -> None:
-    text = "Train one of the encoders that come with the package, as it was trained."
-    parser = commands.add_parser("train-shipped", help=text, description=text)
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the encoder")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files")
-    parser.add_argument("--quick", action="store_true", help="little data, to try the command")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the simulated data")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing encoder")
-    parser.set_defaults(run=_run_train_shipped)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Speed of encoders compared with the published loop, in one run, and the best batch size.
 
     python -m benchmarks.bench_inference speed [--output FILE]     every backbone, shape and precision
-    python -m benchmarks.bench_inference shipped [--output FILE]   the encoders that come with the package
+    python -m benchmarks.bench_inference default [--output FILE]   encoders that need no training
     python -m benchmarks.bench_inference batches [--output FILE]   images at once and threads
 
 The published loop is torchvision's ResNet-18, three channels of 256 px, eager, in batches of 64, in evaluation mode and
@@ -32,8 +32,8 @@ from benchmarks.data_sets.sky import Frames, simulate
 from benchmarks.timing import rates, resident_kb
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
+from pyspedas_similarity.encoder.fixed import DEFAULT, fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.encoder.shipped import FOLDER, available
 from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
@@ -43,6 +43,7 @@ COUNTS = {"compact": 512, "resnet18": 64}
 """Images in one try: enough for about a second."""
 PUBLISHED_BATCH, PUBLISHED_PIXELS = 64, 256
 TRIES = 3
+WITHOUT_TRAINING = (DEFAULT, "hybrid", "hog", "pixels")
 TORCH = ("torch", "torchvision", "lightly")
 
 
@@ -123,22 +124,30 @@ def encoders(backbone: str, channels: int, pixels: int) -> Iterator[tuple[str, E
     yield "float32", encoder, f"{against_torch(encoder, backbone, other[:64]):.0e} from torch"
 
 
-def in_process(folder: Path, count: int, batch: int = 0, threads: int = 0, spin: bool = False) -> dict[str, float]:
-    """Run `alone` in a separate process; 0 for default settings."""
-    settings = json.dumps({"folder": str(folder), "count": count, "batch": batch, "threads": threads, "spin": spin})
+def in_process(
+    folder: Path,
+    count: int,
+    batch: int = 0,
+    threads: int = 0,
+    spin: bool = False,
+    shape: tuple[int, int] = (0, 0),
+) -> dict[str, float]:
+    """Run `alone` in a separate process; 0 for default settings, and for channels and pixels that the card states."""
+    given = {"batch": batch, "threads": threads, "spin": spin, "shape": shape}
+    settings = json.dumps({"folder": str(folder), "count": count, **given})
     # Without the number of threads that some shells set.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
     command = [sys.executable, "-m", "benchmarks.bench_inference", "alone", settings]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
-def alone(folder: str, count: int, batch: int, threads: int, spin: bool) -> dict[str, float]:
+def alone(folder: str, count: int, batch: int, threads: int, spin: bool, shape: list[int]) -> dict[str, float]:
     """Return images per second and peak memory of this process, which must not import torch."""
     if threads or spin:
         _settings(threads, spin)
     encoder = load_encoder(folder)
-    card = encoder.card
-    images = np.random.default_rng(0).random((count, card.channels, card.pixels, card.pixels), np.float32)
+    channels, pixels = encoder.card.channels or shape[0], encoder.card.pixels or shape[1]
+    images = np.random.default_rng(0).random((count, channels, pixels, pixels), np.float32)
     images[:, :, :2] = np.nan
     options = {"batch": batch} if batch else {}
     clock, processor = rates(lambda: encoder.encode(images, **options), count, TRIES)
@@ -188,13 +197,15 @@ def _numbers(found: dict[str, float], base: tuple[float, float]) -> str:
     return f"{speed} {found['peak']:5.0f}"
 
 
-def shipped(say: Output) -> None:
-    """Print the table of the encoders that come with the package."""
+def default(say: Output) -> None:
+    """Print the table of the encoders that need no training, each on images of two kinds."""
     base = _first_line(say, "encoder")
-    for name in available():
-        card = load_encoder(FOLDER / name).card
-        found = in_process(FOLDER / name, COUNTS["compact"])
-        say(f"{name:14s} {card.channels:2d} {card.pixels:4d} {'float32':8s} {_numbers(found, base)}")
+    for name, (channels, pixels) in itertools.product(WITHOUT_TRAINING, ((1, 128), (4, 32))):
+        kind = "frame" if channels == 1 else "distribution"
+        with tempfile.TemporaryDirectory() as folder:
+            where = save_encoder(fixed_encoder(name, kind), Path(folder) / "encoder")
+            found = in_process(where, COUNTS["compact"], shape=(channels, pixels))
+        say(f"{name:14s} {channels:2d} {pixels:4d} {'float64':8s} {_numbers(found, base)}")
 
 
 def batches(say: Output) -> None:
@@ -221,7 +232,7 @@ def main() -> None:
         print(json.dumps(alone(**json.loads(sys.argv[2]))))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = {"speed": speed, "shipped": shipped, "batches": batches}
+    tables = {"speed": speed, "default": default, "batches": batches}
     parser.add_argument("table", choices=tables)
     parser.add_argument("--output", type=Path)
     choice = parser.parse_args()

@@ -191,8 +191,8 @@ def main() -> None:
     chosen = parser.parse_args()
     regions, kinds = "simulated electrons, regions of a reconnection site", "simulated nights, kinds of aurora"
     for name, make, natural, encoders in (
-        (regions, lambda recipe: electrons(chosen.events, recipe), ELECTRONS, ("pixels", "shipped")),
-        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("oriented", "hybrid")),
+        (regions, lambda recipe: electrons(chosen.events, recipe), ELECTRONS, ("pixels", "structure")),
+        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("hybrid", "structure")),
     ):
         for encoder in encoders:
             recipe = recipe_of(encoder, natural)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import textwrap
@@ -12,13 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 import pyspedas_similarity as sim
-from pyspedas_similarity.encoder.cards import Card
-from pyspedas_similarity.encoder.shipped import FOLDER, available
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
-MADE = {"case_studies/index", "model_cards"}  # pages that the build makes
+MADE = {"case_studies/index"}  # pages that the build makes
 PAGES = sorted([*DOCS.rglob("*.rst"), *(DOCS / "examples").glob("*.*")])
 PAGES = [page for page in PAGES if not {"case_studies", "_build"} & set(page.relative_to(DOCS).parts)]
 PAGES = [page for page in PAGES if page.suffix in (".rst", ".py", ".txt") and page.stem not in MADE]
@@ -73,14 +70,15 @@ def test_howto_archives():
 def test_howto_idl():
     names = run_page("howto/idl")
     assert re.fullmatch(r"2020-01-01/00:\d\d:\d\d\.\d{9}", names["rows"][0][0])
-    assert names["joined"]["status"].tolist() == ["known", "new", "new", "new", "new", "missed"]
+    status = names["joined"]["status"].tolist()
+    assert sorted(status) == ["known", "missed", "new", "new", "new", "new"] and status[-1] == "missed"
 
 
 def test_simulated_electrons_are_searched_with_their_field(caplog):
     where = {"instrument": "simulated_des", "probe": 2, "trange": ["2020-01-01/00:00:00", "2020-01-01/00:00:03"]}
     found = sim.find_similar(like="2020-01-01/00:00:01.5", errors="raise", **where)
     assert not [one for one in caplog.records if "no magnetic field" in one.getMessage()]
-    assert sim.intervals(found).meta["similarity"][0]["encoder"]["name"] == "mms_electrons"
+    assert sim.intervals(found).meta["similarity"][0]["encoder"]["name"] == "structure"
 
 
 def test_every_public_name_is_in_the_reference():
@@ -150,23 +148,3 @@ def test_files_named_as_evidence_exist():
     assert [name for name in files if not (PROJECT / name).exists()] == []
     numbers = [int(one) for one in re.findall(r"^   \* - (\d+) ", text, re.M)]
     assert numbers == list(range(1, 17))
-
-
-def load_page_of_model_cards():
-    """Load docs/model_cards.py, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("model_cards", DOCS / "model_cards.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_model_cards_tell_what_the_cards_do():
-    module = load_page_of_model_cards()
-    page = module.page()
-    for name in available():
-        card = Card.from_json((FOLDER / name / "card.json").read_text(encoding="utf-8"))
-        section = page.partition(f"\n{name}\n---")[2].partition("\n---")[0]
-        assert card.training["data"][0] in section and card.hash in section
-        assert all(module._plain(one) in section for one in card.known_failures)
-        for measured in card.metrics.values():
-            assert "{:.2f} ({:.2f} to {:.2f})".format(*measured["ap"]) in section

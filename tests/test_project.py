@@ -225,7 +225,7 @@ def test_page_on_pictures_runs():
     names = run_page("pictures")
     written = {path.name for path in names["folder"].glob("*.png")}
     assert written == {"matches.png", "score.png", "keogram.png", "map.png", "drove.png"}
-    assert names["epochs"].epochs[0].n_events.max() == 3 and names["drove"].score > 0.8
+    assert names["epochs"].epochs[0].n_events.max() == 7 and names["drove"].score > 0.8
 
 
 def test_page_on_archives_runs():

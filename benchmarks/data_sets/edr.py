@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.data_sets.tasks import DataSet, Task, flagged, negate, not_self, same_value, thin
+from benchmarks.data_sets.tasks import DataSet, Task, flagged, negate, next_rows, not_self, same_value, thin
 from pyspedas_similarity.imaging.axes import at_times
 from pyspedas_similarity.imaging.distributions import distribution_images
 from pyspedas_similarity.imaging.plasma import Distributions, distributions
@@ -52,6 +52,7 @@ def make_edr(events: int = 15, duration_s: float = 12.0, first_seed: int = FIRST
         draw=draw,
         group=event,
         tasks=(edr_task(event, np.concatenate(regions) == "edr"),),
+        following=next_rows(event),
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from benchmarks.data_sets.edr import edr_task
-from benchmarks.data_sets.tasks import DataSet, DataUnavailable
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, next_rows
 from pyspedas_similarity.imaging.distributions import distribution_images
 from pyspedas_similarity.imaging.plasma import distributions
 from pyspedas_similarity.imaging.recipes import Recipe
@@ -25,7 +26,7 @@ FOLDER, DATA_VARIABLE = "foreign", "PYSPEDAS_SIMILARITY_DATA"
 EDR = 3
 """Number of the diffusion region in ``region``."""
 
-DRAWS = (100, 101)
+DRAWS = tuple(range(100, 110))
 """Seeds for reported tables; 0 to 49 are for development."""
 
 
@@ -37,8 +38,10 @@ def default_folder(data: Path | None) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def make_foreign(folder: Path | None, draws: Sequence[int] = DRAWS, events: int = 16, samples: int = 400) -> DataSet:
-    """Return magnetopause passes, half of them with a diffusion region.
+def make_foreign(
+    folder: Path | None, draws: Sequence[int] = DRAWS, events: int = 16, samples: int = 400
+) -> Iterator[DataSet]:
+    """Yield magnetopause passes, half of them with a diffusion region: a data set for each draw.
 
     Parameters
     ----------
@@ -56,26 +59,25 @@ def make_foreign(folder: Path | None, draws: Sequence[int] = DRAWS, events: int 
     """
     simulator = load_simulator(folder)
 
-    def draw(recipe: Recipe) -> np.ndarray:
-        # Simulated again: the distributions of one draw take 0.4 GB.
-        return np.concatenate([images_of(simulator.make(seed, events, samples), recipe) for seed in draws])
-
-    event, is_edr = [], []
     for seed in draws:
+        # Only the truth is kept: the distributions of one draw take 0.4 GB.
         passes = simulator.make(seed, events, samples)
-        event.append([f"{seed}/{number}" for number in passes["event"]])
-        is_edr.append(passes["region"] == EDR)
-    group = np.concatenate(event)
-    task = edr_task(group, np.concatenate(is_edr))
-    return DataSet(
-        "foreign",
-        "simulated electron distributions of magnetopause passes, from a simulator by other authors",
-        simulated=True,
-        recipe=ELECTRONS,
-        draw=draw,
-        group=group,
-        tasks=(replace(task, name="foreign", list_groups=True),),
-    )
+        event, is_edr = passes["event"], passes["region"] == EDR
+        del passes
+        yield DataSet(
+            f"foreign-{seed}",
+            f"electron distributions of magnetopause passes, from a simulator by other authors, draw {seed}",
+            simulated=True,
+            recipe=ELECTRONS,
+            draw=partial(_draw, simulator, (seed, events, samples)),
+            group=event,
+            tasks=(replace(edr_task(event, is_edr), name="foreign", list_groups=True),),
+            following=next_rows(event),
+        )
+
+
+def _draw(simulator: ModuleType, drawn: tuple[int, int, int], recipe: Recipe) -> np.ndarray:
+    return images_of(simulator.make(*drawn), recipe)
 
 
 def load_simulator(folder: Path | None) -> ModuleType:

@@ -22,8 +22,8 @@ FIRST_EVENT, FIRST_NIGHT = 600, 700
 CADENCE_MS = 120
 """Cadence of simulated distributions: at the 30 ms of DES neighbors are nearly equal."""
 
-FRAMES = FrameRecipe(pixels=64, contrast_pixels=2.0)
-"""The default recipe at half its size, as for the shipped encoder of frames: a quarter of the time."""
+FRAMES = FrameRecipe(pixels=64, contrast_pixels=4.0)
+"""The default recipe at half its size: a quarter of the time."""
 
 TOGETHER = 10
 """Number of successive windows of a pass that are held out together; there are too few passes to hold out one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.data_sets.tasks import (
     data_file,
     flagged,
     negate,
+    next_rows,
     not_self,
     same_value,
     thin,
@@ -26,6 +28,7 @@ from pyspedas_similarity.imaging.camera_geometry import View
 from pyspedas_similarity.imaging.frames import frame_images
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.search.reference import EVENT
 from pyspedas_similarity.simulate.allsky import simulate_nights, station_places
 
 STATIONS = ("fsmi", "fsim")
@@ -45,6 +48,10 @@ SAME_TIME = np.timedelta64(6, "s")
 TOO_NEAR, NEAR = np.timedelta64(30, "s"), np.timedelta64(180, "s")
 _MOST_QUERIES = 600
 _START = np.datetime64("2020-01-01T06:00:00", "ns")
+
+ARCS_FILE = "asi/kho_20131204_movie_gray.npz"
+ARCS_STEP, ARCS_TOGETHER = 10, 15
+"""Every so many frames of Longyearbyen is a query: one in 20 s; five minutes of them are one group."""
 
 MOVIE_FILE = "asi/thg_asf_fsmi_20150326_movie.npz"
 LEFT_OUT = np.timedelta64(120, "s")
@@ -158,6 +165,7 @@ def _nights(sky: Frames, tasks: tuple[Task, ...]) -> DataSet:
         draw=sky.images,
         group=sky.night,
         tasks=tasks,
+        following=next_rows(2 * sky.night + (sky.station == STATIONS[1])),
     )
 
 
@@ -181,6 +189,7 @@ def station_tasks(sky: Frames) -> Iterator[Task]:
             relevant=relevant,
             allowed=negate(same_value(sky.station)),
             leaky=not_self(len(sky.times)),
+            looking_for=EVENT,
         )
     yield empty_task(sky, negate(same_value(sky.station)), "the other station's")
 
@@ -213,6 +222,7 @@ def near_times(sky: Frames) -> Task:
         relevant=all_of(same_value(sky.episode), within(sky.times, NEAR)),
         allowed=all_of(own_station, negate(within(sky.times, TOO_NEAR))),
         leaky=all_of(own_station, not_self(len(sky.times))),
+        looking_for=EVENT,
     )
 
 
@@ -267,7 +277,69 @@ def make_movie(data: Path) -> DataSet:
         draw=lambda recipe: camera_images(frames, times, recipe),
         group=episode,
         tasks=(movie_task(times, episode),),
+        following=next_rows(episode),
     )
+
+
+def make_arcs(data: Path) -> Iterator[DataSet]:
+    """Yield the search for arcs of one camera among the frames of another one: as they are, and changed in three ways.
+
+    Raises
+    ------
+    DataUnavailable
+        If a file is missing.
+    """
+    searched = make_movie(data)
+    file = read_npz(data_file(data, ARCS_FILE))
+    arcs, times = file["frames"][::ARCS_STEP], file["times"][::ARCS_STEP].astype("datetime64[ns]")
+    library = np.arange(len(searched.group) + len(arcs)) < len(searched.group)
+    kind = np.array([kind for kind, _, _ in EPISODES])[searched.group]
+    is_arc = np.append(kind == "arc", np.zeros(len(arcs), bool))
+    task = Task(
+        "arcs",
+        "an arc above Longyearbyen finds the arc above Fort Smith; nothing else of its own camera is searched",
+        "kinds labeled by eye by one person; one night of each camera",
+        queries=np.flatnonzero(~library),
+        relevant=flagged(is_arc),
+        allowed=flagged(library),
+        leaky=flagged(library),
+    )
+    following = np.append(searched.following, np.full(len(arcs), -1))
+    group = np.append(searched.group, len(EPISODES) + np.arange(len(arcs)) // ARCS_TOGETHER)
+    for name, how, changed in (
+        ("as it is", "", arcs),
+        ("blurred", "-blur", _blurred(arcs)),
+        ("stretched", "-stretch", _stretched(arcs)),
+        ("mirrored", "-mirror", arcs[:, :, ::-1]),
+    ):
+        yield DataSet(
+            f"arcs{how}",
+            f"real frames: arcs of Longyearbyen, 2013-12-04, {name}, as queries into Fort Smith, 2015-03-26",
+            simulated=False,
+            recipe=FrameRecipe(),
+            draw=partial(_with_arcs, searched, changed, times),
+            group=group,
+            tasks=(task,),
+            following=following,
+            library=library,
+        )
+
+
+def _with_arcs(searched: DataSet, arcs: np.ndarray, times: np.ndarray, recipe: FrameRecipe) -> np.ndarray:
+    return np.concatenate([searched.draw(recipe), camera_images(arcs, times, recipe)])
+
+
+def _blurred(frames: np.ndarray) -> np.ndarray:
+    """Return frames (n, rows, columns) as a lens with less resolution would show them."""
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(frames.astype(np.float32), (0, 1.5, 1.5)).astype(np.uint8)
+
+
+def _stretched(frames: np.ndarray) -> np.ndarray:
+    """Return frames with another contrast: percentiles 1 to 99.5, to the power of 0.6."""
+    low, high = (np.percentile(frames, q, axis=(1, 2), keepdims=True) for q in (1, 99.5))
+    return (255 * np.clip((frames - low) / np.maximum(high - low, 1), 0, 1) ** 0.6).astype(np.uint8)
 
 
 def episodes_at(times: np.ndarray) -> np.ndarray:
@@ -291,4 +363,5 @@ def movie_task(times: np.ndarray, episode: np.ndarray) -> Task:
         relevant=same_value(kind),
         allowed=negate(within(times, LEFT_OUT)),
         leaky=not_self(len(times)),
+        list_groups=True,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pyspedas_similarity.imaging.recipes import Recipe
+from pyspedas_similarity.search.reference import KIND
 
 Rule = Callable[[np.ndarray], np.ndarray]
 """A relation between queries and samples: from rows of queries (k,) to bool (k, n)."""
@@ -51,6 +52,8 @@ class Task:
         contain two of them.
     list_groups : bool
         True if the table lists every group, in addition to the mean.
+    looking_for : {'kind', 'event'}
+        The question as `find_similar` would be asked.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Task:
     leaky: Rule
     across_groups: bool = False
     list_groups: bool = False
+    looking_for: str = KIND
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,10 @@ class DataSet:
     group : numpy.ndarray, shape (n,)
         Event, night or stretch of time of each sample; the bootstrap resamples groups.
     tasks : tuple of Task
+    following : numpy.ndarray of int, shape (n,), or None
+        Row of the next sample of the same series, -1 for none; None if there are no series.
+    library : numpy.ndarray of bool, shape (n,), or None
+        Samples that are searched and that similarity is relative to; None: all.
     """
 
     name: str
@@ -88,6 +96,14 @@ class DataSet:
     draw: Callable[[Recipe], np.ndarray]
     group: np.ndarray
     tasks: tuple[Task, ...] = field(default=())
+    following: np.ndarray | None = None
+    library: np.ndarray | None = None
+
+
+def next_rows(series: np.ndarray) -> np.ndarray:
+    """Return the row of the next sample of the same series, -1 for none; rows of a series follow each other."""
+    rows = np.arange(1, len(series) + 1)
+    return np.where(np.append(series[1:] == series[:-1], False), rows, -1)
 
 
 def same_value(values: np.ndarray) -> Rule:

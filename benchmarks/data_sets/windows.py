@@ -8,10 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task, data_file, negate, not_self, same_value, within
+from benchmarks.data_sets.tasks import (
+    DataSet,
+    DataUnavailable,
+    Task,
+    data_file,
+    negate,
+    next_rows,
+    not_self,
+    same_value,
+    within,
+)
 from pyspedas_similarity.imaging.recipes import Recipe, WindowRecipe
 from pyspedas_similarity.imaging.windows import window_images
 from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.search.reference import EVENT
 
 REDUCED_FILE = "mms/mms_des_reduced_events_01_10.npz"
 REGIONS_FILE = "spectra/mms_region_windows_training.h5"
@@ -101,6 +112,7 @@ def make_reduced(data: Path) -> DataSet:
         draw=draw,
         group=windows.group,
         tasks=reduced_tasks(windows),
+        following=next_rows(10 * windows.event + windows.spacecraft),
     )
 
 
@@ -141,6 +153,7 @@ def reduced_tasks(windows: ReducedWindows) -> tuple[Task, Task]:
     """Return the tasks to find other spacecraft at the same time, and in the same crossing."""
     half = np.timedelta64(round(LENGTH * CADENCE_S * 1e9 / 2), "ns")
     rules = {"allowed": negate(same_value(windows.spacecraft)), "leaky": not_self(len(windows.event))}
+    rules |= {"list_groups": True, "looking_for": EVENT}
     all_rows = np.arange(len(windows.event))
     return (
         Task(
@@ -180,6 +193,7 @@ def make_regions(data: Path) -> DataSet:
         draw=windows.images,
         group=windows.pass_number,
         tasks=(region_task(windows.label, windows.pass_number),),
+        following=next_rows(windows.pass_number),
     )
 
 
@@ -225,4 +239,5 @@ def region_task(label: np.ndarray, pass_number: np.ndarray) -> Task:
         allowed=negate(same_value(pass_number)),
         leaky=not_self(len(label)),
         across_groups=True,
+        list_groups=True,
     )

@@ -1,4 +1,4 @@
-"""Encoders of a benchmark run: by name, shipped, or saved in folders."""
+"""Encoders of a benchmark run: by name, or saved in folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.fitted import FITTED, NAMED, fit_pca, fit_random, named_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.encoder.shipped import AUTOMATIC, shipped_for
 from pyspedas_similarity.encoder.weights import CARD, load_encoder
 from pyspedas_similarity.imaging.recipes import Recipe, recipe_from_dict
 
@@ -26,6 +25,8 @@ class Embedded:
     Attributes
     ----------
     embeddings : list of numpy.ndarray, each (n, dimension)
+    blocks : dict of str to int
+        Blocks of features, see `Card.blocks`.
     ms_per_image : float
         Time on this machine, in one process.
     kilobytes : float
@@ -37,6 +38,7 @@ class Embedded:
     """
 
     embeddings: list[np.ndarray]
+    blocks: dict[str, int]
     ms_per_image: float
     kilobytes: float
     recipe: str
@@ -45,12 +47,12 @@ class Embedded:
 
 def is_encoder(name: str) -> bool:
     """Return True for the name of an encoder, and for a folder that contains one."""
-    return name in (*NAMED, AUTOMATIC) or bool(_folders(name)) or any(Path(name).glob(f"*/*/{CARD}"))
+    return name in NAMED or bool(_folders(name)) or any(Path(name).glob(f"*/*/{CARD}"))
 
 
 def source_for(name: str, data_set: str, kind: str) -> str:
     """Return `name`, or the folder in it with the name of the data set or of the kind of its images."""
-    if name not in (*NAMED, AUTOMATIC):
+    if name not in NAMED:
         for own in (data_set, kind):
             if (Path(name) / own).is_dir():
                 return str(Path(name) / own)
@@ -61,13 +63,10 @@ def recipe_of(name: str, default: Recipe) -> Recipe | None:
     """Return the recipe of the images that an encoder takes, or None if it is for images of another kind."""
     if name in NAMED:
         return default
-    if name == AUTOMATIC:
-        card = shipped_for(default.kind, default.hash, default.shape).card
-    else:
-        folders = _folders(name)
-        if not folders:
-            return None
-        card = Card.from_json((folders[0] / CARD).read_text(), name)
+    folders = _folders(name)
+    if not folders:
+        return None
+    card = Card.from_json((folders[0] / CARD).read_text(), name)
     if card.kind != default.kind:
         return None
     return recipe_from_dict(card.recipe) if card.recipe else default
@@ -75,9 +74,6 @@ def recipe_of(name: str, default: Recipe) -> Recipe | None:
 
 def encoders_of(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> Iterator[Encoder]:
     """Yield the encoder of a name or folder, once for each seed; those of `FITTED` are fitted to the images."""
-    if name == AUTOMATIC:
-        yield shipped_for(recipe.kind, recipe.hash, images.shape[1:])
-        return
     if name not in NAMED:
         yield from map(load_encoder, _folders(name))
         return
@@ -92,15 +88,17 @@ def encoders_of(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> It
 
 def embed(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> Embedded:
     """Embed all images with every seed of an encoder; those of `FITTED` are fitted to them, without labels."""
-    embeddings, hashes, seconds, size = [], [], 0.0, 0
+    embeddings, hashes, blocks, seconds, size = [], [], {}, 0.0, 0
     for encoder in encoders_of(name, images, recipe, seeds):
         encoder.encode(images[:_WARM_UP])
         began = time.perf_counter()
         embeddings.append(encoder.encode(images))
         hashes.append(encoder.hash)
+        blocks = encoder.card.blocks
         seconds += time.perf_counter() - began
         size = sum(map(len, encoder.files.values()))
-    return Embedded(embeddings, 1e3 * seconds / (len(images) * len(embeddings)), size / 1e3, recipe.hash, hashes[0])
+    each = 1e3 * seconds / (len(images) * len(embeddings))
+    return Embedded(embeddings, blocks, each, size / 1e3, recipe.hash, hashes[0])
 
 
 def _folders(name: str) -> list[Path]:

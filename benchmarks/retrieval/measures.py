@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.data_sets.tasks import Rule, Task
+from pyspedas_similarity.search.reference import Reference
 
 DEPTHS, RECALL_DEPTHS, SIX = (1, 5, 10), (10, 100), 6
 MEASURES = ("p@1", "p@5", "p@10", "ap", "r@10", "r@100", "rank", "gain@10", "two@6", "two@6e")
@@ -17,6 +18,9 @@ and among the first six groups, each with its nearest sample only."""
 
 ACROSS_GROUPS = ("two@6", "two@6e")
 """Measures that apply only if right answers lie in other groups than the query."""
+
+Scores = Callable[[np.ndarray], np.ndarray]
+"""From rows of queries (k,) to the score of every row for each, (k, n); NaN where one of them has no embedding."""
 
 BOOTSTRAPS = 1000
 _BLOCK = 128
@@ -31,15 +35,37 @@ class Estimate:
     high: float
 
 
-def measure_queries(
-    embeddings: np.ndarray, group: np.ndarray, task: Task, leak_control: bool = True
-) -> dict[str, np.ndarray]:
+def plain(embeddings: np.ndarray) -> Scores:
+    """Return the plain cosine between embeddings (n, dimension) of unit length."""
+    embeddings = embeddings.astype(np.float64)
+    return lambda rows: embeddings[rows] @ embeddings.T
+
+
+def relative(embeddings: np.ndarray, reference: Reference) -> Scores:
+    """Return the cosine relative to a library, as a search for each row alone would compute it."""
+    known: dict[str, np.ndarray] = {}
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        found = np.full((len(rows), len(embeddings)), np.nan)
+        for i, row in enumerate(rows):
+            if np.isfinite(embeddings[row]).all():
+                view = reference.view([embeddings[[row]]])
+                if view.hash not in known:
+                    known.clear()
+                    known[view.hash] = view.directions(embeddings)
+                found[i] = known[view.hash] @ known[view.hash][row]
+        return found
+
+    return scores
+
+
+def measure_queries(scores: Scores, group: np.ndarray, task: Task, leak_control: bool = True) -> dict[str, np.ndarray]:
     """Return the measures of every query.
 
     Parameters
     ----------
-    embeddings : numpy.ndarray, shape (n, dimension)
-        Unit vectors; a row of NaN is never found, and finds nothing as a query.
+    scores : callable
+        `plain` or `relative`. A row of NaN is never found, and finds nothing as a query.
     group : numpy.ndarray, shape (n,)
     task : Task
     leak_control : bool
@@ -53,18 +79,18 @@ def measure_queries(
         a right answer.
     """
     allowed = task.allowed if leak_control else task.leaky
-    embeddings, group = embeddings.astype(np.float64), np.unique(group, return_inverse=True)[1]
+    group = np.unique(group, return_inverse=True)[1]
     blocks = [task.queries[first : first + _BLOCK] for first in range(0, len(task.queries), _BLOCK)]
-    parts = [_measure_block(embeddings, group, rows, task.relevant, allowed) for rows in blocks]
+    parts = [_measure_block(scores, group, rows, task.relevant, allowed) for rows in blocks]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _measure_block(
-    embeddings: np.ndarray, group: np.ndarray, rows: np.ndarray, relevant: Rule, allowed: Rule
+    scores: Scores, group: np.ndarray, rows: np.ndarray, relevant: Rule, allowed: Rule
 ) -> dict[str, np.ndarray]:
     candidates = allowed(rows)
     right = relevant(rows) & candidates
-    order, found = ranking(embeddings, rows, candidates)
+    order, found = ranking(scores(rows), candidates)
     hits = np.take_along_axis(right, order, axis=1) & found
     n_right, n_candidates = right.sum(axis=1), candidates.sum(axis=1)
     cumulative = hits.cumsum(axis=1)
@@ -81,13 +107,13 @@ def _measure_block(
     return {name: np.where(n_right > 0, values, np.nan) for name, values in measures.items()}
 
 
-def ranking(embeddings: np.ndarray, rows: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rank candidates by their cosine with each query, best first; equal ones in the order of rows.
+def ranking(scores: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rank candidates by their scores, best first; equal ones in the order of rows.
 
     Parameters
     ----------
-    embeddings : numpy.ndarray, shape (n, dimension)
-    rows : numpy.ndarray of int, shape (k,)
+    scores : numpy.ndarray, shape (k, n)
+        Of each row for each query.
     candidates : numpy.ndarray of bool, shape (k, n)
 
     Returns
@@ -97,11 +123,8 @@ def ranking(embeddings: np.ndarray, rows: np.ndarray, candidates: np.ndarray) ->
     found : numpy.ndarray of bool, shape (k, n)
         True if the row at this rank is a candidate with an embedding.
     """
-    finite = np.isfinite(embeddings).all(axis=1)
-    filled = np.where(finite[:, None], embeddings, 0)
-    possible = candidates & finite & finite[rows][:, None]
-    scores = np.where(possible, filled[rows] @ filled.T, -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")
+    possible = candidates & np.isfinite(scores)
+    order = np.argsort(-np.where(possible, scores, -np.inf), axis=1, kind="stable")
     return order, np.take_along_axis(possible, order, axis=1)
 
 

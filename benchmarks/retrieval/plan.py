@@ -8,15 +8,15 @@ from pathlib import Path
 
 from benchmarks.data_sets.edr import make_edr
 from benchmarks.data_sets.foreign import DRAWS, default_folder, make_foreign
-from benchmarks.data_sets.sky import make_movie, make_nights, make_projected
+from benchmarks.data_sets.sky import make_arcs, make_movie, make_nights, make_projected
 from benchmarks.data_sets.tasks import DataSet, DataUnavailable
 from benchmarks.data_sets.windows import make_reduced, make_regions
 from benchmarks.retrieval.encoders import is_encoder
 from pyspedas_similarity.encoder.fitted import NAMED
-from pyspedas_similarity.encoder.shipped import AUTOMATIC, available
 from pyspedas_similarity.errors import ArgumentError
 
-DATASETS = ("edr", "foreign", "nights", "projected", "reduced", "regions", "movie")
+DATASETS = ("foreign", "movie", "arcs", "reduced", "regions", "edr", "nights", "projected")
+"""Data by other authors, simulated and real, before those of the simulator of this package."""
 SLOW = ("random", "random_compact", "scattering")
 """Named encoders that a quick run omits."""
 
@@ -40,7 +40,7 @@ class Plan:
     only : tuple of str
         Names of `DATASETS`; empty for all.
     encoders : tuple of str
-        Names of `NAMED`, 'shipped' for the encoders of the package, and folders; empty for all names. A folder is a
+        Names of `NAMED` and folders; empty for all names. A folder is a
         saved encoder, or contains saved encoders of several seeds, or contains such folders with the names of data
         sets or kinds of image that each is for.
     seeds : int
@@ -49,6 +49,8 @@ class Plan:
         Folder of the simulator by other authors; by default the folder ``foreign`` next to `data`, if it exists.
     draws : tuple of int
         Seeds of that simulator.
+    most : int or None
+        Largest number of queries of a task, evenly spaced; None: all.
     """
 
     quick: bool = False
@@ -58,6 +60,7 @@ class Plan:
     seeds: int = 3
     foreign: Path | None = None
     draws: tuple[int, ...] = DRAWS
+    most: int | None = None
 
     def __post_init__(self) -> None:
         for name in self.only:
@@ -65,21 +68,22 @@ class Plan:
                 raise ArgumentError("--only", f"found {name!r}", f"Use {', '.join(DATASETS)}.")
         for name in self.encoders:
             if not is_encoder(name):
-                remedy = f"Use {', '.join((*NAMED, AUTOMATIC))}, or folders of saved encoders."
+                remedy = f"Use {', '.join(NAMED)}, or folders of saved encoders."
                 raise ArgumentError("--encoders", f"found {name!r}, which is neither a name nor a folder", remedy)
         if len({Path(name).name for name in self.encoders}) < len(self.encoders):
             raise ArgumentError("--encoders", "two of them have one name", "Give folders of different names.")
         for option, folder in (("--data", self.data), ("--foreign", self.foreign)):
             if folder is not None and not folder.is_dir():
                 raise ArgumentError(f"{option} {folder}", "there is no such folder", "Give an existing folder.")
+        if self.most is not None and self.most < 1:
+            raise ArgumentError("--most", f"found {self.most}", "Give 1 or more.")
         if self.seeds < 1:
             raise ArgumentError("--seeds", f"found {self.seeds}", "Give 1 or more.")
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the encoders to run."""
-        named = tuple(name for name in NAMED if not (self.quick and name in SLOW))
-        return self.encoders or (*named, *([AUTOMATIC] if available() else []))
+        return self.encoders or tuple(name for name in NAMED if not (self.quick and name in SLOW))
 
 
 def make_data_sets(name: str, plan: Plan) -> Iterable[DataSet]:
@@ -88,10 +92,12 @@ def make_data_sets(name: str, plan: Plan) -> Iterable[DataSet]:
         return [make_edr(**QUICK[name] if plan.quick else {})]
     if name == "foreign":
         settings = QUICK[name] if plan.quick else {"draws": plan.draws}
-        return [make_foreign(plan.foreign or default_folder(plan.data), **settings)]
+        return make_foreign(plan.foreign or default_folder(plan.data), **settings)
     if name in ("nights", "projected"):
         make = make_nights if name == "nights" else make_projected
         return make(**QUICK["nights"] if plan.quick else {})
     if plan.data is None:
         raise DataUnavailable("it is real data: give its folder with --data")
+    if name == "arcs":
+        return make_arcs(plan.data)
     return [{"reduced": make_reduced, "regions": make_regions, "movie": make_movie}[name](plan.data)]

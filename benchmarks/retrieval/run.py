@@ -11,20 +11,48 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task, thin
 from benchmarks.retrieval import table
-from benchmarks.retrieval.cross_validation import cross_validated_scores
 from benchmarks.retrieval.encoders import Embedded, embed, recipe_of, source_for
-from benchmarks.retrieval.measures import ACROSS_GROUPS, MEASURES, Estimate, lead, measure_queries, summarize
+from benchmarks.retrieval.measures import (
+    ACROSS_GROUPS,
+    MEASURES,
+    Estimate,
+    lead,
+    measure_queries,
+    plain,
+    relative,
+    summarize,
+)
 from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
-from benchmarks.shipped_encoders import train_from, windows
-from pyspedas_similarity.encoder.fitted import NAMED
-from pyspedas_similarity.encoder.shipped import AUTOMATIC
+from pyspedas_similarity.encoder.fitted import NAMED, spread_evenly
+from pyspedas_similarity.encoder.fixed import DEFAULT
+from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.imaging.recipes import Recipe
+from pyspedas_similarity.search.reference import (
+    EVENT,
+    FEWEST,
+    KIND,
+    QUESTIONS,
+    SAMPLE,
+    SAMPLE_SIZE,
+    Reference,
+    Sample,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+
+RELATIVE, PLAIN, LEAKY, OTHER = "relative", "plain", "leaky", "other question"
+BASELINES = tuple(name for name in NAMED if name != DEFAULT)
+"""Encoders that the others are compared with: all that have a name, without the default one."""
+
+COMPARED = (RELATIVE, PLAIN, LEAKY, OTHER)
+"""How embeddings are compared: relative to the data set, as a search does by default; by plain cosines; relative
+without the leak control; and relative, with the question that the task does not ask, 'kind' for 'event' or the reverse.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,13 +61,13 @@ class Measured:
 
     Attributes
     ----------
-    scores : dict of (str, bool) to list of dict
-        Result of `measures.measure_queries` for each seed, by task and leak control.
+    scores : dict of (str, str) to list of dict
+        Result of `measures.measure_queries` for each seed, by task and one of `COMPARED`.
     about : dict
         Columns of the table that are the same for all tasks.
     """
 
-    scores: dict[tuple[str, bool], list[dict[str, np.ndarray]]]
+    scores: dict[tuple[str, str], list[dict[str, np.ndarray]]]
     about: dict[str, Any]
 
 
@@ -57,7 +85,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
     Returns
     -------
     astropy.table.Table
-        A row for each task and encoder, with and without leak control; empty if no data set was available.
+        A row for each task, encoder and one of `COMPARED`; empty if no data set was available.
 
     Raises
     ------
@@ -76,15 +104,23 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
     for name in plan.only or DATASETS:
         began = time.perf_counter()
         try:
-            for data in make_data_sets(name, plan):
+            for data in map(partial(thinned, most=plan.most), make_data_sets(name, plan)):
                 found = run_data_set(data, plan, report)
                 rows += found
                 for task in data.tasks:
                     table.print_task(data, task, [row for row in found if row["task"] == task.name], report)
+            table.print_means([row for row in rows if row["dataset"].startswith(f"{name}-")], report)
         except DataUnavailable as reason:
             report(f"{name}: left out, {reason}\n")
         say(f"  [{name}: {time.perf_counter() - began:.0f} s]\n")
     return table.write(rows, lines, plan, folder)
+
+
+def thinned(data: DataSet, most: int | None) -> DataSet:
+    """Return a data set with at most so many queries in a task."""
+    if most is None:
+        return data
+    return replace(data, tasks=tuple(replace(task, queries=thin(task.queries, most)) for task in data.tasks))
 
 
 def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -100,9 +136,6 @@ def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[
 
     for name in plan.names:
         try:
-            if name == AUTOMATIC and data.name in windows.TRAINED_ON:
-                found[name] = measure_cross_validated(data, plan)
-                continue
             source = source_for(name, data.name, data.recipe.kind)
             recipe = recipe_of(source, data.recipe)
             if recipe is not None:
@@ -113,46 +146,48 @@ def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[
 
 
 def measure(embedded: Embedded, data: DataSet) -> Measured:
-    """Return the measures of every task of a data set, with and without leak control."""
-    scores = {
-        (task.name, control): [measure_queries(each, data.group, task, control) for each in embedded.embeddings]
-        for task in data.tasks
-        for control in (True, False)
-    }
+    """Return the measures of every task of a data set, compared in every way of `COMPARED`."""
+    scores: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
+    for embeddings in embedded.embeddings:
+        sample = sample_of(embeddings, data, embedded.blocks)
+        by_question = {name: relative(embeddings, Reference(sample, name)) for name in QUESTIONS}
+        for task in data.tasks:
+            own, other = by_question[task.looking_for], by_question[KIND if task.looking_for == EVENT else EVENT]
+            for compared, how, control in (
+                (RELATIVE, own, True),
+                (PLAIN, plain(embeddings), True),
+                (LEAKY, own, False),
+                (OTHER, other, True),
+            ):
+                found = measure_queries(how, data.group, task, control)
+                scores.setdefault((task.name, compared), []).append(found)
     about = {
         "dimension": embedded.embeddings[0].shape[1],
         "kilobytes": embedded.kilobytes,
         "ms_per_image": embedded.ms_per_image,
         "recipe": embedded.recipe,
         "hash": embedded.hash,
-        "how": "",
     }
     return Measured(scores, about)
 
 
-def measure_cross_validated(data: DataSet, plan: Plan) -> Measured:
-    """Return the measures of the shipped encoder on data that it was trained on, trained again without each group.
-
-    File size and time for an image are those of the encoder as shipped.
-    """
-    as_shipped = embed(AUTOMATIC, data.draw(data.recipe), data.recipe, 1)
-    scores: dict[tuple[str, bool], list[dict[str, np.ndarray]]] = {}
-    for seed in range(plan.seeds):
-        images = windows.training_images(data=plan.data, seed=seed)
-        for control in (True, False):
-            found = cross_validated_scores(data, images, partial(train_from, windows), control)
-            for task, values in found.items():
-                scores.setdefault((task, control), []).append(values)
-    about = measure(as_shipped, replace(data, tasks=())).about
-    return Measured(scores, about | {"how": "trained anew without each group"})
+def sample_of(embeddings: np.ndarray, data: DataSet, blocks: Mapping[str, int]) -> Sample:
+    """Return the sample of a data set that similarity is relative to, chosen as a search chooses it."""
+    searched = np.arange(len(embeddings)) if data.library is None else np.flatnonzero(data.library)
+    rows = searched[spread_evenly(len(searched), max(min(SAMPLE, SAMPLE_SIZE // embeddings.shape[1]), FEWEST))]
+    following = np.full(embeddings.shape, np.nan, np.float32)
+    if data.following is not None:
+        has = data.following >= 0
+        following[has] = embeddings[data.following[has]]
+    return Sample(embeddings[rows], following[rows], block_slices(embeddings.shape[1], blocks))
 
 
 def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all encoders on one task, with and without leak control."""
-    best = {control: _best_baseline(task, found, control) for control in (True, False)}
+    """Yield the rows of all encoders on one task, compared in every way of `COMPARED`."""
+    best = {compared: _best_baseline(task, found, compared) for compared in COMPARED}
     for name, measured in found.items():
-        for control in (True, False):
-            scores = measured.scores[task.name, control]
+        for compared in COMPARED:
+            scores = measured.scores[task.name, compared]
             answerable = np.isfinite(scores[0]["ap"])
             if not answerable.any():
                 continue
@@ -164,12 +199,13 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
                 "encoder": Path(name).name,
                 "simulated": data.simulated,
                 "seeds": len(scores),
-                "leak_control": control,
+                "looking_for": task.looking_for,
+                "compared": compared,
                 "queries": int(answerable.sum()),
                 "groups": len(np.unique(group)),
             }
-            baseline = best[control] if name not in NAMED else ""
-            theirs = found[baseline].scores[task.name, control] if baseline else []
+            baseline = best[compared] if name not in BASELINES else ""
+            theirs = found[baseline].scores[task.name, compared] if baseline else []
             theirs = [_select(each, answerable) for each in theirs]
             yield (
                 about
@@ -180,12 +216,12 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
             )
 
 
-def _best_baseline(task: Task, found: Mapping[str, Measured], control: bool) -> str:
-    """Return the encoder of `NAMED` with the highest mean average precision, or '' if none was run."""
+def _best_baseline(task: Task, found: Mapping[str, Measured], compared: str) -> str:
+    """Return the one of `BASELINES` with the highest mean average precision, or '' if none was run."""
     means = {
-        name: np.nanmean([each["ap"] for each in measured.scores[task.name, control]])
+        name: np.nanmean([each["ap"] for each in measured.scores[task.name, compared]])
         for name, measured in found.items()
-        if name in NAMED and np.isfinite(measured.scores[task.name, control][0]["ap"]).any()
+        if name in BASELINES and np.isfinite(measured.scores[task.name, compared][0]["ap"]).any()
     }
     return max(means, key=means.__getitem__, default="")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STEM = "bench"
 HEADLINE = "ap"
-"""Measure that is also shown without leak control."""
+"""Measure that is also shown for the other ways to compare."""
 
 _WIDTH = 118
 _COUNTS = {"rank", "gain@10"}
@@ -52,8 +52,10 @@ def heading(plan: Plan) -> str:
         "passes, stretches of time) and seeds; the queries of a group are resampled together. p@k: precision among "
         "the first k. ap: average precision. r@k: recall. median rank: rank of the first right answer. gain@10: p@10 "
         "divided by the share of right candidates. two@6: share of queries with right answers from two groups among "
-        "the first six samples; two@6e: among the first six groups, each with its nearest sample only. ap, leaky: "
-        "without the leak control. over best: difference in ap to the best encoder without training, paired by query. "
+        "the first six samples; two@6e: among the first six groups, each with its nearest sample only. All of these "
+        "compare relative to the data set, as a search does by default. ap, plain: plain cosine; ap, leaky: without "
+        "the leak control; ap, other: looking for the event where the task asks for the kind, or the reverse. over "
+        "best: difference in ap to the best other encoder that needs no training, paired by query. "
         "kB: size of the encoder's files, 0 for a formula. Times depend on the machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
@@ -61,16 +63,18 @@ def heading(plan: Plan) -> str:
 
 def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
     """Print the description of one task, and a line for each encoder."""
-    controlled = [row for row in rows if row["leak_control"]]
+    controlled = [row for row in rows if row["compared"] == "relative"]
     if not controlled:
         say(f"{data.name}/{task.name}: no query has a right answer\n")
         return
-    leaky = {row["encoder"]: row for row in rows if not row["leak_control"]}
+    beside = {(row["encoder"], row["compared"]): row for row in rows}
+    others = ("plain", "leaky", "other question")
     first = controlled[0]
     origin = "SIMULATED" if data.simulated else "real data"
     title = task.name if task.name == data.name else f"{data.name}/{task.name}"
     say(f"{title} [{origin}] {data.title}")
-    say(textwrap.fill(f"{task.title}. Labels: {task.labels}.", _WIDTH, initial_indent="  ", subsequent_indent="  "))
+    about = f"{task.title}. Looking for the {task.looking_for}. Labels: {task.labels}."
+    say(textwrap.fill(about, _WIDTH, initial_indent="  ", subsequent_indent="  "))
     say(
         f"  {first['queries']} queries of {first['groups']} groups, {first['candidates']:.0f} candidates on average, "
         f"{first['base']:.4f} of them right"
@@ -78,18 +82,35 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     shown = [key for key in MEASURES if np.isfinite(first[key])]
     heads = "".join(f"{_head(key):18s}" for key in shown)
     costs = f"{'ms/image':>9s}{'dim':>6s}{'kB':>8s}{'seeds':>6s}"
-    say(f"  {'encoder':18s}{heads}{HEADLINE + ', leaky':18s}{'over best':36s}{costs}")
+    extra = "".join(f"{HEADLINE + ', ' + one.split()[0]:18s}" for one in others)
+    say(f"  {'encoder':18s}{heads}{extra}{'over best':36s}{costs}")
     for row in controlled:
         cells = "".join(f"{_cell(row, key):18s}" for key in shown)
-        without = _cell(leaky[row["encoder"]], HEADLINE)
+        extra = "".join(f"{_cell(beside[row['encoder'], one], HEADLINE):18s}" for one in others)
         costs = f"{row['ms_per_image']:9.2f}{row['dimension']:6d}{row['kilobytes']:8.0f}{row['seeds']:6d}"
-        how = f"  {row['how']}" if row["how"] else ""
-        say(f"  {row['encoder']:18s}{cells}{without:18s}{_over(row):36s}{costs}{how}")
+        say(f"  {row['encoder']:18s}{cells}{extra}{_over(row):36s}{costs}")
     if task.list_groups:
         say("  ap of each group:")
         for row in controlled:
             indent = " " * 20
             say(textwrap.fill(f"  {row['encoder']:18s}{row['ap_by_group']}", _WIDTH, subsequent_indent=indent))
+    say("")
+
+
+def print_means(rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> None:
+    """Print the mean, lowest and highest average precision of each encoder over draws of one data set."""
+    draws = sorted({row["dataset"] for row in rows})
+    if len(draws) < 2:
+        return
+    for task in dict.fromkeys(row["task"] for row in rows):
+        say(f"{task}: mean ap of {len(draws)} data sets (lowest-highest), relative and plain")
+        for encoder in dict.fromkeys(row["encoder"] for row in rows):
+            cells = []
+            for compared in ("relative", "plain"):
+                keys = (task, encoder, compared)
+                found = [row[HEADLINE] for row in rows if (row["task"], row["encoder"], row["compared"]) == keys]
+                cells.append(f"{np.mean(found):.3f} ({min(found):.2f}-{max(found):.2f})")
+            say(f"  {encoder:18s}{cells[0]:22s}{cells[1]}")
     say("")
 
 

@@ -136,7 +136,6 @@ def train(chosen: argparse.Namespace) -> int:
 def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.fitted import NAMED
-    from ..encoder.shipped import available
     from ..functions.training import load_encoder
     from ..instruments.registry import INSTRUMENTS
 
@@ -146,17 +145,15 @@ def info(chosen: argparse.Namespace) -> int:
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
         print(f"{package:20s} {_version(package)}")
-    encoders = {"that come trained": available(), "without training": NAMED}
-    width = max(map(len, [*INSTRUMENTS, *(name for group in encoders.values() for name in group)]))
+    width = max(map(len, [*INSTRUMENTS, *NAMED]))
     print("\ninstruments")
     for name, instrument in INSTRUMENTS.items():
         print(
             f"  {name:{width}s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}"
         )
-    for title, group in encoders.items():
-        print(f"\nencoders {title}")
-        for name, description in group.items():
-            print(f"  {name:{width}s} {description}")
+    print("\nencoders without training")
+    for name, description in NAMED.items():
+        print(f"  {name:{width}s} {description}")
     return FOUND
 
 

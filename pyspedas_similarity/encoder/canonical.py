@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from .cards import NETWORK, WEIGHTS, Card, with_checksums
-from .fixed import TRANSFORM_VERSION, describe, spectrum_features
+from .fixed import TRANSFORM_VERSION, describe
 from .linear import affine
+from .mean_curves import spectrum_features
 from .modulation import modulation_features
 from .runtime import Encoder, Transform, fill
 from .training_images import make_training_images

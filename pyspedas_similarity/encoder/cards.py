@@ -112,6 +112,11 @@ class Card:
         hashed = {key: value for key, value in asdict(self).items() if key not in NOT_HASHED}
         return hashlib.sha256(_canonical(hashed).encode("ascii")).hexdigest()[:16]
 
+    @property
+    def blocks(self) -> dict[str, int]:
+        """Numbers of features of a channel in each block of an embedding; empty where it is one block."""
+        return blocks_of({"training": self.training})
+
     def to_json(self) -> str:
         """The card as JSON text, readable and with sorted keys."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -182,6 +187,25 @@ def with_checksums(card: Card, files: Mapping[str, bytes]) -> Card:
     """The card with the SHA-256 of its weights and network, which are among `files`."""
     sums = {name: hashlib.sha256(files[name]).hexdigest() for name in (WEIGHTS, NETWORK)}
     return replace(card, weights_sha256=sums[WEIGHTS], onnx_sha256=sums[NETWORK])
+
+
+def blocks_of(card: Mapping[str, Any]) -> dict[str, int]:
+    """Return the blocks of features that a card, given as plain values, records in their order.
+
+    Raises
+    ------
+    EncoderError
+        If they are not pairs of a name and a number.
+    """
+    training = card.get("training")
+    blocks = training.get("blocks", []) if isinstance(training, Mapping) else []
+    valid = isinstance(blocks, list) and all(
+        isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) and type(one[1]) is int and one[1] > 0
+        for one in blocks
+    )
+    if not valid:
+        raise EncoderError("training.blocks", f"found {blocks!r:.80}", "Give pairs of a name and a number.")
+    return {name: size for name, size in blocks}
 
 
 def _checked(name: str, value: object, expected: type) -> Any:

@@ -10,9 +10,12 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .cards import KINDS, Card
+from .filters import FLOOR, REFERENCE_PIXELS, each_channel, filter_matrix, weighted_mean
+from .mean_curves import spectrum_features
 from .resizing import averaging
-from .runtime import Encoder, Transform, unit_length
+from .runtime import Encoder, unit_length
 from .scattering import scattering_features
+from .structure import BLOCKS, structure_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1
@@ -21,7 +24,6 @@ TRANSFORM_VERSION = 1
 SIDE = 16
 """Blocks along a side of the 'pixels' image."""
 
-REFERENCE_PIXELS = 128
 SIGMAS = (1.0, 2.0, 4.0, 8.0)
 BAND_SIGMAS = (*SIGMAS, 16.0)
 """Gaussian scales in pixels of a 128 px image; at other sizes they grow with the image."""
@@ -31,9 +33,6 @@ FEATURE_NAMES = tuple(
     for sigma in SIGMAS
     for name in ("log energy", "cos 2a", "sin 2a", "cos 4a", "sin 4a", "log peakedness")
 ) + tuple(f"log band variance, sigma {sigma:g}" for sigma in BAND_SIGMAS)
-
-FLOOR = 1e-6
-"""Added to energies and variances under a logarithm, so that an empty scale has a finite value."""
 
 KERNEL_WIDTH = 1.0
 """Distance of two descriptors, in natural units (e-folds of energy), at which their similarity is exp(-1/2)."""
@@ -50,6 +49,8 @@ CELLS, ORIENTATIONS = 8, 9
 HOG_FLOOR = 1e-3
 """Gradients of a block, per pixel, that are not blown up to unit length."""
 
+DEFAULT = "structure"
+
 FIXED = {
     "pixels": "Each channel averaged over 16 x 16 blocks, image mean removed: cosine is Pearson's correlation. "
     "True to place and shape.",
@@ -59,20 +60,23 @@ FIXED = {
     "hog": "Histograms of oriented gradients in 8 x 8 cells (Dalal & Triggs 2005). True to place and orientation.",
     "spectrum": "Mean over time (windows), direction (spectra) or rings (distributions), or power by wave number "
     "(frames): cosine is Pearson's correlation of these curves. Free of orientation.",
+    "structure": "Strength, orientation and shape of structure at three scales, free of place and true to orientation; "
+    "beside them place and mean curve, which count where the same event is searched. Made for comparison relative to a "
+    "library.",
     "scattering": "Wavelet scattering of two orders, pooled over the image, on a logarithmic scale (Bruna & Mallat "
     "2013). Free of place, true to orientation.",
 }
 
 
 def default_encoder(kind: str) -> Encoder:
-    """The fixed encoder to begin with: 'hybrid' for frames, 'pixels' for every other kind.
+    """Return the encoder that is used unless another is given: 'structure', for images of every kind.
 
     Raises
     ------
     ArgumentError
         `kind` is unknown.
     """
-    return fixed_encoder("hybrid" if kind == "frame" else "pixels", kind)
+    return fixed_encoder(DEFAULT, kind)
 
 
 def fixed_encoder(name: str, kind: str) -> Encoder:
@@ -94,14 +98,13 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
         raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
     if name not in FIXED:
         raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(FIXED)}.")
-    card = Card(
-        name=name,
-        kind=kind,
-        method=METHOD,
-        description=FIXED[name],
-        training={"transform_version": TRANSFORM_VERSION},
-    )
-    return Encoder(card, partial(spectrum_features, kind=kind) if name == "spectrum" else _TRANSFORMS[name])
+    constants: dict[str, object] = {"transform_version": TRANSFORM_VERSION}
+    if name == "structure":
+        # In a list, since the order of names in an object of JSON has no meaning.
+        constants["blocks"] = [list(block) for block in BLOCKS.get(kind, BLOCKS["other"]).items()]
+    card = Card(name=name, kind=kind, method=METHOD, description=FIXED[name], training=constants)
+    transform = _TRANSFORMS[name]
+    return Encoder(card, partial(transform, kind=kind) if name in _OF_KIND else transform)
 
 
 def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -165,16 +168,6 @@ def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     return each_channel(_describe, filled, measured)
 
 
-def each_channel(transform: Transform, filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """A transform of single-channel images and weights, both (m, pixels, pixels) float32, side by side: (n, length)."""
-    n, _, pixels, _ = filled.shape
-    images = filled.reshape(-1, pixels, pixels).astype(np.float32, copy=False)
-    weights = measured.reshape(images.shape).astype(np.float32)
-    # A few at a time stay in the processor's cache.
-    parts = [transform(images[first : first + 8], weights[first : first + 8]) for first in range(0, len(images), 8)]
-    return np.concatenate(parts).reshape(n, -1)
-
-
 def _describe(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """`describe` for single-channel images (m, pixels, pixels) float32: (m, 29)."""
     pixels, mean = images.shape[-1], weighted_mean(weights)
@@ -209,19 +202,6 @@ def _gradient_features(
     return [np.log(total + FLOOR), *moments, np.log(np.maximum(peaked, 1))]
 
 
-def weighted_mean(weights: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The function that gives means of maps (m, pixels, pixels) by weights of that shape: (m,) float64."""
-    shares = weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1)
-    shares = shares.reshape(len(weights), 1, -1)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        # One dot product an image: the same to the last bit whatever other images are in the batch.
-        columns = values.reshape(len(values), -1, 1)
-        return np.matmul(shares, columns)[:, 0, 0].astype(np.float64)
-
-    return mean
-
-
 @cache
 def _waves(dimension: int) -> np.ndarray:
     """Wave vectors (`KERNEL_PAIRS`, dimension) of the Gaussian kernel.
@@ -230,16 +210,6 @@ def _waves(dimension: int) -> np.ndarray:
     """
     drawn = np.random.RandomState(20240520).standard_normal((KERNEL_PAIRS, dimension))
     return drawn / KERNEL_WIDTH
-
-
-@cache
-def filter_matrix(pixels: int, sigma: float, order: int) -> np.ndarray:
-    """The matrix (pixels, pixels) that filters a column; slopes are scaled by sigma (Lindeberg 1998, IJCV 30, 79)."""
-    from scipy import ndimage
-
-    impulses = np.eye(pixels)
-    matrix = ndimage.gaussian_filter1d(impulses, sigma, axis=0, order=order, mode="reflect") * sigma**order
-    return matrix.astype(np.float32)
 
 
 def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -285,74 +255,14 @@ def _hog(images: np.ndarray, known: np.ndarray) -> np.ndarray:
     return blocks.reshape(len(images), -1)
 
 
-def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
-    """The mean along one direction, less its own mean: (n, channels * bins).
-
-    Parameters
-    ----------
-    filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); means run over measured pixels only.
-    kind : str
-        'window': mean over time (columns). 'spectrum': over pitch angle or look (rows); energy stays of both.
-        'distribution': over rings one pixel wide around the center, zero velocity. 'frame': the logarithm of the power
-        over rings of wave number, one cycle an image wide. A bin in which nothing was measured counts as the mean.
-    """
-    # A few at a time stay in the processor's cache.
-    blocks = (slice(first, first + 8) for first in range(0, len(filled), 8))
-    return np.concatenate([_spectrum(filled[block], measured[block], kind) for block in blocks])
-
-
-def _spectrum(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
-    values, weights = filled.astype(np.float64), measured.astype(np.float64)
-    if kind == "frame":
-        values, weights = _power(values, weights), np.ones_like(weights)
-    if kind in ("window", "spectrum"):
-        axis = 3 if kind == "window" else 2
-        total, share = (each.sum(axis=axis) for each in (values * weights, weights))
-    else:
-        order, starts = _rings(values.shape[-1], kind)
-        flat = (each.reshape(*values.shape[:2], -1)[..., order] for each in (values * weights, weights))
-        total, share = (np.add.reduceat(each, starts, axis=2)[..., :-1] for each in flat)
-    profile = np.where(share > 0, total / np.where(share > 0, share, 1), np.nan)
-    if kind == "frame":
-        # Relative to the strongest ring, so that contrast is only an offset of the curve.
-        profile = np.log(profile + FLOOR * profile.max(axis=2, keepdims=True) + np.finfo(np.float64).tiny)
-    profile = profile.reshape(len(profile), -1)
-    known = np.isfinite(profile)
-    level = np.where(known, profile, 0).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    return np.where(known, profile - level, 0)
-
-
-def _power(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Power at each wave number of images around their mean over measured pixels, tapered at the edges (Hann)."""
-    count = np.maximum(weights.sum(axis=(2, 3), keepdims=True), 1)
-    images = (images - (images * weights).sum(axis=(2, 3), keepdims=True) / count) * weights
-    taper = np.hanning(images.shape[-1] + 2)[1:-1]
-    return np.abs(np.fft.fft2(images * taper * taper[:, None])) ** 2
-
-
-@cache
-def _rings(pixels: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels ring by ring, and where in this order each ring starts; the last one holds what lies beyond the edge.
-
-    Rings of frames are wave numbers from 1 to half of `pixels`; 0 is the mean, which is gone, and counted as beyond.
-    """
-    if kind == "frame":
-        along = np.fft.fftfreq(pixels, 1 / pixels)
-        number = np.rint(np.hypot(along, along[:, None])).astype(int) - 1
-    else:
-        along = np.arange(pixels) - (pixels - 1) / 2
-        number = np.floor(np.hypot(along, along[:, None])).astype(int)
-    beyond = max(pixels // 2, 1)
-    number = np.where((number < 0) | (number >= beyond), beyond, number).ravel()
-    order = np.argsort(number, kind="stable")
-    return order, np.searchsorted(number[order], np.arange(beyond + 1))
-
-
 _TRANSFORMS = {
     "pixels": pixel_features,
     "oriented": oriented_features,
     "hybrid": hybrid_features,
     "hog": hog_features,
     "scattering": scattering_features,
+    "spectrum": spectrum_features,
+    "structure": structure_features,
 }
+_OF_KIND = ("spectrum", "structure")
+"""Names of transforms that depend on the kind of image."""

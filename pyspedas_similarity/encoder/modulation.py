@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .fixed import BAND_SIGMAS, REFERENCE_PIXELS, SIGMAS, each_channel, filter_matrix, weighted_mean
+from .filters import REFERENCE_PIXELS, each_channel, filter_matrix, weighted_mean
+from .fixed import BAND_SIGMAS, SIGMAS
 
 AMPLITUDE_FLOOR = 1e-4
 """Added to mean gradients under a logarithm, so that an empty scale has a finite value."""

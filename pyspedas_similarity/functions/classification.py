@@ -145,7 +145,7 @@ def fine_tune(
         As in `classify`. Of every class 10 samples or more, from two events or more: with fewer, classify with the
         encoder as it is, which is then as good.
     encoder : str, path or Encoder
-        A trained one, with a backbone that can learn on: shipped, saved, or from `train`. Not one of the fixed ones.
+        A trained one, with a backbone that can learn on: saved, or from `train`. Not one of the fixed ones.
     event_gap : seconds, timedelta or Quantity
         Examples no further apart than this are of one event. Whole events are held out for early stopping.
     plan : LabelPlan, optional
@@ -182,7 +182,7 @@ def fine_tune(
     classes = _classes(examples)
     plan = plan_of(supervised.LabelPlan, plan, options)
     if encoder is None:
-        raise ArgumentError("encoder", "none is given", "Give a trained encoder: shipped, saved, or from train.")
+        raise ArgumentError("encoder", "none is given", "Give a trained encoder: saved, or from train.")
     gap = to_timedelta64(event_gap, "event_gap")
     request = Request(names, trange, instrument, probe, load_keywords or {})
     encoding = EncodingOptions(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress)

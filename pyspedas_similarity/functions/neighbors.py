@@ -66,6 +66,8 @@ def find_nearest(
 
     Quicker than ``find_similar(archive=...)`` where an index was built or a graph prepared
     (`Archive.build_index`, `Archive.prepare`), and the only way where a score for each of 10^8 samples is of no use.
+    Scores are plain cosines, as those of ``find_similar(..., reference=None)``: an index holds embeddings, not what a
+    search makes of them relative to its library.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from ..conventions import check_result_names, nothing_found, pyspedas_convention
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError
 from ..imaging.recipes import Recipe
-from ..library.archived import open_archived
+from ..library.archived import check_same_encoder, open_archived, open_reference
 from ..library.loaded import open_loaded
 from ..library.options import EncodingOptions
 from ..library.plan import resolve_encoder
@@ -21,6 +21,7 @@ from ..library.samples import Request
 from ..library.series import Library, LoadedSeries
 from ..results.search_result import SearchResult
 from ..search.query import find_queries, parse_query
+from ..search.reference import KIND, LIBRARY
 from ..search.search_series import search_library
 from ..search.settings import SearchSettings
 from ..times import to_interval
@@ -50,6 +51,8 @@ def search(
     velocity: str | None = None,
     usable_only: bool | None = None,
     active_only: bool = False,
+    looking_for: str = KIND,
+    reference: Archive | str | Path | None = LIBRARY,
     progress: bool = True,
     load_keywords: Mapping[str, Any] | None = None,
 ) -> SearchResult:
@@ -60,7 +63,8 @@ def search(
     data : str, int, list of them, Archive or Path, optional
         Loaded tplot variables, with wildcards, or an archive.
     like, trange, instrument, probe, encoder, k, threshold, fdr, exclude, unlike, archive, recipe, field, velocity, \
-usable_only, active_only, progress, load_keywords, errors
+usable_only, active_only, \
+looking_for, reference, progress, load_keywords, errors
         As in `find_similar`; by default errors are raised here.
 
     Returns
@@ -86,8 +90,8 @@ usable_only, active_only, progress, load_keywords, errors
     source = _Source(data, archive, trange, instrument, probe, load_keywords or {})
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
-    settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only)
-    return _run(source, (like, unlike), settings, options)
+    settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only, looking_for)
+    return _run(source, (like, unlike), settings, options, reference)
 
 
 @pyspedas_convention()
@@ -113,6 +117,8 @@ def find_similar(
     velocity: str | None = None,
     usable_only: bool | None = None,
     active_only: bool = False,
+    looking_for: str = KIND,
+    reference: Archive | str | Path | None = LIBRARY,
     progress: bool = True,
     load_keywords: Mapping[str, Any] | None = None,
 ) -> list[str]:
@@ -136,18 +142,17 @@ def find_similar(
         Spacecraft, or station of a camera, to load.
     encoder : str, path or Encoder, optional
         Name of an encoder that needs no training (``pyspedas-similarity info`` lists them; 'pca' and 'random' are
-        fitted to the searched data), folder of a saved one, or one from `train`. 'shipped' is the trained encoder that
-        comes with the package for this kind of image. By default that one is used where it takes the images of the
-        instrument's own recipe (MMS electrons with field, windows), else 'hybrid' for frames, and 'pixels'.
+        fitted to the searched data), folder of a saved one, or one from `train`. Default:
+        'structure', for images of every kind.
     k : int, optional
         Largest number of events for each variable, the best ones. Without `threshold`, the default threshold is
         lowered until there are so many.
     threshold : float, optional
-        Cosine that a similar sample reaches. Default: half way between 1 and the median score.
+        Cosine that a similar sample reaches. Default: three standard deviations above the median score, but at least
+        half and at most four fifths of the way from it to 1.
     fdr : float, optional
         In place of a threshold: largest expected share of background among the events of a variable (Benjamini and
-        Hochberg), estimated from the background of the same variable. The table then has ``p_value`` and
-        ``share_higher``, the share of all searched samples that score higher.
+        Hochberg), estimated from the background of the same variable. The table then has ``p_value``.
     exclude : 'auto', seconds, timedelta or Quantity
         Samples this close to a query, in its variable, are not reported, since they belong to the same event. 'auto' is
         twice the decorrelation time of the scores. Samples no further apart than this form one event.
@@ -176,6 +181,14 @@ def find_similar(
         small to be flagged.
     active_only : bool
         Report only active camera frames.
+    looking_for : {'kind', 'event'}
+        'kind': the same kind of structure, wherever it is in the image. 'event': the same event, as another spacecraft
+        or station, or the next minutes, show it: place and mean spectrum count as well, and what changes from one
+        sample to the next counts less.
+    reference : 'library', Archive, str, Path, or None
+        What similarity is relative to. 'library': all that is searched; what its samples have in common is subtracted
+        before they are compared. An archive made with the same encoder and recipe is a background of its own, for a
+        search in a short interval around one event. None: plain cosine of the embeddings. See the page on scores.
     progress : bool
         Show a progress bar, in a terminal, for anything that takes more than two seconds.
     load_keywords : mapping, optional
@@ -186,9 +199,10 @@ def find_similar(
     Returns
     -------
     list of str
-        For each variable X ``X_similarity``, float64 (time): cosine to the nearest query, NaN where a sample cannot be
-        encoded; and, where something is found in it, ``X_similar``, bars over the events. [] where nothing is found in
-        any, after one warning; the similarity is stored nevertheless.
+        For each variable X ``X_similarity``, float64 (time): cosine to the nearest query, relative to the reference;
+        about 0 for what is usual in it, and NaN where a sample cannot be encoded; and, where something is found in it,
+        ``X_similar``, bars over the events. [] where nothing is found in any, after one warning; the similarity is
+        stored nevertheless.
 
     Raises
     ------
@@ -215,9 +229,9 @@ def find_similar(
     source = _Source(names, archive, trange, instrument, probe, load_keywords or {})
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
-    settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only)
+    settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only, looking_for)
     naming = (newname, suffix, SearchResult.ENDINGS, overwrite)
-    found = _run(source, (like, unlike), settings, options, naming)
+    found = _run(source, (like, unlike), settings, options, reference, naming)
     stored = found.to_tplot(newname, suffix=suffix, overwrite=overwrite)
     if len(found):
         return stored
@@ -277,6 +291,7 @@ def _run(
     like: tuple[Any, Any],
     settings: SearchSettings,
     options: EncodingOptions,
+    reference: Any,
     naming: tuple[Any, ...] | None = None,
 ) -> SearchResult:
     """Check everything that needs no data, open the library, search.
@@ -287,6 +302,7 @@ def _run(
     examples, unlike = parse_query(*like)
     options = replace(options, encoder=resolve_encoder(options.encoder))
     source.check()
+    background = None if reference is None or reference == LIBRARY else open_reference(reference)
     if naming is not None:
         check_result_names(source.variables, *naming)
     library = source.open(options)
@@ -297,7 +313,10 @@ def _run(
     queries, others = find_queries(examples, library), find_queries(unlike, library)
     n_samples = sum(len(one.rows) for one in queries)
     logger.info("query: %d event%s of %d samples", len(queries), "s" * (len(queries) != 1), n_samples)
-    matches = search_library(library, queries, others, settings)
+    if background is not None:
+        check_same_encoder(library, background)
+    relative_to = library if background is None and reference is not None else background
+    matches = search_library(library, queries, others, settings, relative_to)
     record = source.record(options.companions)
     plan = next((one.plan for one in library.series if isinstance(one, LoadedSeries)), None)
     stores = [one.store for one in library.series]

@@ -227,7 +227,7 @@ class FrameRecipe(Recipe):
     background_quantile: float = 0.2
     stretch: tuple[float, float] = (1.0, 99.0)
     curve: str = "linear"
-    contrast_pixels: float = 4.0
+    contrast_pixels: float = 8.0
     contrast_floor: float = 0.05
 
     def __post_init__(self) -> None:

@@ -17,6 +17,8 @@ from ..archive.identity import Identity
 from ..archive.index import Choice, Index
 from ..archive.index import Series as IndexedSeries
 from ..archive.store import Part
+from ..encoder.cards import blocks_of
+from ..encoder.library_view import LibraryView
 from ..errors import ArgumentError, VariableError
 from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
@@ -67,10 +69,10 @@ class ArchivedSeries(Series):
         """Return the embeddings of some samples."""
         return self.index.embeddings(self.indexed.first + rows)
 
-    def cosines(self, directions: np.ndarray) -> np.ndarray:
+    def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
         """Return the cosine between each sample and the nearest direction."""
         rows = slice(self.indexed.first, self.indexed.first + len(self.times))
-        return self.index.scores(directions, [self.stretch])[rows].astype(np.float64)
+        return self.index.scores(directions, [self.stretch], view)[rows].astype(np.float64)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -143,7 +145,8 @@ def open_archived(
     )
     choice = _choice(index, series, spans, options)
     open_other = _other_series(archive, index, options)
-    return ArchiveLibrary(series, series, open_other, archive=archive, index=index, choice=choice)
+    blocks = blocks_of(archive.identity.card)
+    return ArchiveLibrary(series, series, open_other, blocks=blocks, archive=archive, index=index, choice=choice)
 
 
 def as_archive(archive: Any) -> Archive:
@@ -153,6 +156,23 @@ def as_archive(archive: Any) -> Archive:
     if isinstance(archive, (str, Path)):
         return Archive(archive)
     raise ArgumentError("archive", f"found {archive!r:.80}", "Give what open_archive returns, or a folder.")
+
+
+def open_reference(reference: Any) -> ArchiveLibrary | None:
+    """Open the archive that similarity is relative to; ArgumentError if it is none, or empty."""
+    library = open_archived(reference, None, None, None, EncodingOptions())
+    if library is None:
+        raise ArgumentError("reference", f"the archive {reference} is empty", "Give another, or 'library'.")
+    return library
+
+
+def check_same_encoder(library: Library, reference: Library) -> None:
+    """Raise ArgumentError if two libraries were not encoded alike, so that one cannot be the reference of the other."""
+    mine, theirs = (one.series[0].provenance for one in (library, reference))
+    for key in ("encoder", "recipe"):
+        if mine[key]["hash"] != theirs[key]["hash"]:
+            found = f"its {key} ({theirs[key]['hash']}) is not that of the search ({mine[key]['hash']})"
+            raise ArgumentError("reference", found, "Give an archive made with the same encoder and recipe.")
 
 
 def identity_of(plan: Plan, dimension: int) -> Identity:

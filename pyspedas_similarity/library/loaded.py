@@ -87,7 +87,7 @@ def _library(
         sample_images.check(samples, plan.recipe)
         return LoadedSeries(samples, plan)
 
-    return Library(series, query_series, open_other, array_series, held)
+    return Library(series, query_series, open_other, array_series, held, plan.encoder.card.blocks)
 
 
 def _first_sample(samples: Variable) -> Variable:

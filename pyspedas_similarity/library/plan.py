@@ -13,7 +13,6 @@ import numpy as np
 from ..encoder.fitted import MOST_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
 from ..encoder.fixed import default_encoder
 from ..encoder.runtime import Encoder
-from ..encoder.shipped import AUTOMATIC, SHIPPED, shipped_encoder, shipped_for
 from ..encoder.weights import load_encoder
 from ..errors import EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, Recipe, recipe_from_dict
@@ -74,7 +73,7 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
             raise
         natural = recipe_from_dict(trained.card.recipe)  # the encoder's recipe, where the name identifies none
     fields = _FieldCheck(variables, options, has_field)
-    encoder = trained or _named_encoder(natural, options, fields)
+    encoder = trained or _named_encoder(natural, options)
     _check_encoder(encoder, natural, variables[0].name, options.recipe)
     recipe = recipe_from_dict(encoder.card.recipe) if encoder.card.recipe else natural
     if isinstance(recipe, DistributionRecipe) and recipe.field_aligned:
@@ -153,33 +152,22 @@ def _check_encoder(encoder: Encoder, natural: Recipe, variable: str, given: Reci
         raise EncoderError(subject, found, f"Train one on {natural.species} distributions.")
 
 
-def _named_encoder(natural: Recipe, options: EncodingOptions, fields: _FieldCheck) -> Encoder:
-    """Return the encoder of the given name; by default the shipped one for these images, or else a fixed one."""
-    if options.encoder == AUTOMATIC:
-        return shipped_for(natural.kind, natural.hash, natural.shape)
+def _named_encoder(natural: Recipe, options: EncodingOptions) -> Encoder:
+    """Return the encoder of the given name, or the default one."""
     if options.encoder is not None:
         return named_encoder(options.encoder, natural.kind)
-    try:
-        shipped = shipped_for(natural.kind, natural.hash, natural.shape)
-    except EncoderError:
-        return default_encoder(natural.kind)
-    # An encoder with another recipe is used on request only: its images are not those the caller expects.
-    fits = shipped.card.recipe_hash in ("", natural.hash)
-    needs_field = isinstance(natural, DistributionRecipe) and natural.field_aligned
-    return default_encoder(natural.kind) if not fits or (needs_field and fields.lacking) else shipped
+    return default_encoder(natural.kind)
 
 
 def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
-    """Return an encoder that was given, saved or shipped; None for encoders made by name or chosen by the images."""
-    if encoder is None or (isinstance(encoder, str) and encoder in (*NAMED, AUTOMATIC)):
+    """Return an encoder that was given or saved; None for encoders made by name or chosen by the images."""
+    if encoder is None or (isinstance(encoder, str) and encoder in NAMED):
         return None
     if isinstance(encoder, Encoder):
         return encoder
-    if isinstance(encoder, str) and encoder in SHIPPED and not Path(encoder).is_dir():
-        return shipped_encoder(encoder)
     if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
         return load_encoder(encoder)
-    remedy = f"Give one of {', '.join((*NAMED, AUTOMATIC, *SHIPPED))}, the folder of a saved encoder, or an Encoder."
+    remedy = f"Give one of {', '.join(NAMED)}, the folder of a saved encoder, or an Encoder."
     raise EncoderError("encoder", f"{str(encoder)[:80]!r} is neither a name nor a folder", remedy)
 
 
@@ -197,7 +185,7 @@ def resolve_encoder(encoder: Any) -> Any:
 
 def is_available_by_name(name: Any) -> bool:
     """Return True if the name alone is enough to make or load an encoder."""
-    return name in (*NAMED, *SHIPPED)
+    return name in NAMED
 
 
 def recipe_of_record(record: Mapping[str, Any]) -> Recipe:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..encoder.library_view import LibraryView
 from ..imaging.frame_quality import FrameQuality
 from ..instruments import frames, sample_images
 from ..tplot import Variable
@@ -43,13 +44,19 @@ class Series(ABC):
     def embeddings(self, rows: np.ndarray) -> np.ndarray:
         """Return the embeddings of some samples: float32, shape (m, dimension), NaN where there is none."""
 
+    def searched_embeddings(self, rows: np.ndarray) -> np.ndarray:
+        """Return the embeddings of some samples of a series of which all are needed; as `embeddings`."""
+        return self.embeddings(rows)
+
     @abstractmethod
-    def cosines(self, directions: np.ndarray) -> np.ndarray:
+    def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
         """Return the cosine between each sample and the nearest direction.
 
         Parameters
         ----------
-        directions : numpy.ndarray, shape (q, dimension)
+        view : LibraryView
+            The map of embeddings to directions.
+        directions : numpy.ndarray, shape (q, m)
             Of unit length.
 
         Returns
@@ -113,9 +120,13 @@ class LoadedSeries(Series):
         numbers = np.concatenate([np.arange(first, first + len(made)) for first, made in blocks])
         return np.concatenate([made for _, made in blocks])[np.searchsorted(numbers, rows)]
 
-    def cosines(self, directions: np.ndarray) -> np.ndarray:
+    def searched_embeddings(self, rows: np.ndarray) -> np.ndarray:
+        """Return the embeddings of some samples; all are computed."""
+        return self.embedded.embeddings[rows]
+
+    def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
         """Return the cosine between each sample and the nearest direction."""
-        return np.clip((self.embedded.embeddings.astype(np.float64) @ directions.T).max(axis=1), -1, 1)
+        return view.cosines(self.embedded.embeddings, directions)
 
     @property
     def searched(self) -> np.ndarray:
@@ -161,6 +172,8 @@ class Library:
         Returns the Series of an array of samples, (m, ...) or (...); None where arrays are not supported.
     held : mapping of str to Variable
         Variables as they were loaded, by the names of their series; empty where they were not kept.
+    blocks : mapping of str to int
+        Blocks of features in the embeddings, see `encoder.cards.Card.blocks`.
     """
 
     series: tuple[Series, ...]
@@ -168,3 +181,4 @@ class Library:
     open_other: Callable[[str], Series]
     array_series: Callable[[np.ndarray], Series] | None = None
     held: Mapping[str, Variable] = field(default_factory=dict)
+    blocks: Mapping[str, int] = field(default_factory=dict)

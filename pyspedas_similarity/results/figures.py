@@ -207,7 +207,12 @@ def occlusion_of_event(
     likes, unlikes = (
         [_query_images(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
     )
-    encode = made.plan.encoder.encode
+    view = series.view
+
+    def encode(images: np.ndarray) -> np.ndarray:
+        found = made.plan.encoder.encode(images)
+        return found if view is None else view.directions(found)
+
     like_embeddings, unlike_embeddings = ([encode(images) for images, _ in group] for group in (likes, unlikes))
     usual = _median_image(result, series, made, made.images[found], options) if fill == "median" else None
 

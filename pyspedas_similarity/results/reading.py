@@ -58,7 +58,7 @@ def _from_variables(variables: list[Variable]) -> SearchResult:
         scores = [s for s in scores if carrier is None or s.name != carrier.name]
     searched += [_searched(records[one.name], one, one.store) for one in scores]
     table = tplot_output.event_table([records[one.name] for one in bars])
-    table.meta["similarity"] = [dict(one.record) for one in searched] or table.meta["similarity"]
+    table.meta["similarity"] = [tplot_output.table_record(one.record) for one in searched] or table.meta["similarity"]
     return SearchResult(table, searched)
 
 

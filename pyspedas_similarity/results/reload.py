@@ -96,7 +96,7 @@ class Reloaded:
     thumbnails : dict of datetime64[ns] to bytes
         PNG files that the archive holds.
     times, embeddings : numpy.ndarray, shape (n,), (n, dimension), or None
-        Embeddings, where the encoder is available.
+        Embeddings in the view of the search, where the encoder is available.
     plan : Plan or None
     missing : str
         Reason why there are no samples.
@@ -230,7 +230,7 @@ def _take_samples(
         images = images_of_rows(part, plan.recipe, rows)
         if (plan.encoder.hash, plan.recipe.hash) == _hashes(series):
             times.append(part.times[rows])
-            embeddings.append(plan.encoder.encode(images))
+            embeddings.append(in_view(series, plan.encoder.encode(images)))
         for row in np.flatnonzero(draw):
             made.recipe = plan.recipe
             made.samples[part.times[row]] = sample_images.select(part, np.array([row]))
@@ -240,6 +240,12 @@ def _take_samples(
     else:
         name = series.record["encoder"].get("name", "")
         made.no_embeddings = f"The encoder '{name}' of the search is not available; give it as encoder."
+
+
+def in_view(series: SearchedSeries, embeddings: np.ndarray) -> np.ndarray:
+    """Return embeddings as the search compared them."""
+    view = series.view
+    return embeddings if view is None else view.directions(embeddings)
 
 
 def _hashes(series: SearchedSeries) -> tuple[str, str]:
@@ -276,8 +282,8 @@ def images_of_rows(samples: Variable, recipe: Recipe, rows: np.ndarray) -> np.nd
 def _check_scores(result: SearchResult, series: SearchedSeries, made: Reloaded) -> None:
     """Raise VariableError if the samples give other scores than the search found."""
     spans, n_queries = series.own_spans(unlike=True), len(series.queries)
-    if made.embeddings is None or len(spans) < n_queries + len(series.unlike):
-        return  # the scores cannot be computed again: a query is in another variable, or an array
+    if made.embeddings is None or len(spans) < n_queries + len(series.unlike) or series.has_lost_view:
+        return  # the scores cannot be computed again: a query is in another variable or an array, or the table was read
     queries = [made.embeddings[one.contains(made.times)] for one in spans]
     if not all(np.isfinite(one).any() for one in queries):
         raise _other_data(series)
@@ -303,7 +309,7 @@ def _take_archived(made: Reloaded, series: SearchedSeries, drawn: np.ndarray, em
                 near, draw = np.isin(one.start, embedded), np.isin(one.start, drawn)
                 draw, near = _with_queries(one.start, draw, near, series.own_spans(unlike=True))
                 rows = np.flatnonzero(near)
-                made.times, made.embeddings = one.start[rows], index.embeddings(one.first + rows)
+                made.times, made.embeddings = one.start[rows], in_view(series, index.embeddings(one.first + rows))
                 made.no_embeddings = ""
                 _take_thumbnails(made, index, one.first, one.start, np.flatnonzero(draw))
     except SimilarityError as error:

@@ -193,7 +193,7 @@ class SearchResult:
         return Events(self.start[own], self.end[own], self.peak[own], self.score[own], counts)
 
     def calibration_of(self, series: SearchedSeries) -> dict[str, list[float]]:
-        """Return ``p_value`` and ``share_higher`` of the events of a series, where they are known."""
+        """Return ``deviations``, ``share_higher`` and ``p_value`` of the events of a series, where they are known."""
         own = self.rows_of(series)
         return {key: self._table[key][own].tolist() for key in CALIBRATED if key in self._table.colnames}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..encoder.library_view import LibraryView
 from ..times import Span
 
 
@@ -77,6 +78,16 @@ class SearchedSeries:
     def place(self) -> str:
         """Probe or site, or an empty string."""
         return next((str(one) for one in (self.record.get("station") or {}).values() if one), "")
+
+    @property
+    def view(self) -> LibraryView | None:
+        """The map by which embeddings were compared; None in a result that does not have it."""
+        return LibraryView.from_record(self.record.get("view", {}))
+
+    @property
+    def has_lost_view(self) -> bool:
+        """True for a record out of a table, which names the view of the search but does not hold it."""
+        return self.view is None and "view" in self.record
 
     @property
     def queries(self) -> list[QueryRecord]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..encoder.library_view import PACKED
 from ..errors import VariableError
 from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
@@ -191,6 +192,12 @@ def without_events(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "intervals"}
 
 
+def table_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record for the header of a table: of the view only what a reader needs, not its numbers."""
+    view = {key: value for key, value in record.get("view", {}).items() if key != PACKED}
+    return {**record, "view": view} if view else dict(record)
+
+
 def carried_record(variable: Variable) -> Mapping[str, Any]:
     """Return the record of bars, with its events.
 
@@ -213,7 +220,8 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     -------
     astropy.table.QTable
         Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
-        ``class``, ``p_value`` and ``share_higher`` where they are known. ``meta['similarity']`` has the provenance.
+        ``class``, ``deviations``, ``share_higher`` and ``p_value`` where they are known. ``meta['similarity']`` has the
+        provenance.
     """
     from astropy.table import QTable
 
@@ -221,7 +229,7 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
         key: np.concatenate([np.zeros(0), *(np.asarray(record["intervals"][key]) for record in records)])
         for key in ("score", "n_samples")
     }
-    table = QTable(meta={"similarity": [without_events(record) for record in records]})
+    table = QTable(meta={"similarity": [table_record(without_events(record)) for record in records]})
     for key in _TIMES:
         stamps = [np.asarray(record["intervals"][f"{key}_ns"], np.int64) for record in records]
         table[key] = to_astropy(np.concatenate([np.zeros(0, np.int64), *stamps]).astype("datetime64[ns]"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def less_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
     return np.maximum(scores - np.maximum(unlike - scores, 0), -1)
 
 
-def centers_of(queries: Sequence[np.ndarray]) -> np.ndarray:
+def centers_of(queries: Iterable[np.ndarray]) -> np.ndarray:
     """The mean direction of each query's samples: unit length, float64, shape (queries, dimension)."""
     return np.stack([_mean_direction(query) for query in queries])
 
@@ -88,14 +88,36 @@ def coherence_lag(scores: np.ndarray) -> int:
     return max(1, int(below[0]) if len(below) else longest)
 
 
-def default_threshold(scores: np.ndarray) -> float:
-    """Half way between a perfect match and the middle of all scores.
+def deviations(scores: np.ndarray, all_scores: np.ndarray) -> np.ndarray:
+    """Return how many standard deviations scores lie above the median of all scores.
 
-    The median represents what is common in the data. Scores of any encoder are judged on their own scale in this way,
-    and nothing is found where nothing comes half way from the common to the query. 1 where there is no score.
+    The standard deviation is that of a normal distribution with the median absolute deviation of all scores, which what
+    is looked for does not change where it is rare. NaN where all scores are the same.
+    """
+    if not all_scores.size:
+        return np.full(np.shape(scores), np.nan)
+    middle, spread = _middle_and_spread(all_scores)
+    return (scores - middle) / spread if spread > 0 else np.full(np.shape(scores), np.nan)
+
+
+def default_threshold(scores: np.ndarray) -> float:
+    """Return three standard deviations above the median, but at least half and at most 4/5 of the way from it to 1.
+
+    The median represents what is common in the data, and the standard deviation is that of `deviations`. Scores of any
+    encoder are judged on their own scale in this way. Half of the way keeps out what is unusual but unlike the query,
+    where scores hardly vary; 4/5 of it leave room for matches where they vary much. 1 where there is no score.
     """
     known = scores[np.isfinite(scores)]
-    return float((1 + np.median(known)) / 2) if known.size else 1.0
+    if not known.size:
+        return 1.0
+    middle, spread = _middle_and_spread(known)
+    return middle + min(max(3 * spread, 0.5 * (1 - middle)), 0.8 * (1 - middle))
+
+
+def _middle_and_spread(scores: np.ndarray) -> tuple[float, float]:
+    """Return the median, and the standard deviation of a normal distribution with their median absolute deviation."""
+    middle = float(np.median(scores))
+    return middle, 1.4826 * float(np.median(np.abs(scores - middle)))
 
 
 def _mean_direction(query: np.ndarray) -> np.ndarray:

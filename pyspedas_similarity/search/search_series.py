@@ -9,16 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from ..encoder.library_view import LibraryView
 from ..errors import VariableError
 from ..library.series import Library, Series
 from ..times import cadence
 from .background import Background, fit_background
 from .events import Events, best_events, find_events, outside
 from .query import Query, query_records
-from .scoring import centers_of, coherence_lag, default_threshold, less_unlike
+from .reference import Reference, sample_library
+from .scoring import centers_of, coherence_lag, default_threshold, deviations, less_unlike
 from .settings import SearchSettings
 
 logger = logging.getLogger(__name__)
+
+_LOOKS_LIKE = 0.5
+"""Score from which a sample looks like the query, for the warning that most of a library does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +37,7 @@ class SeriesMatches:
         NaN where a sample was not searched or has no embedding.
     events : Events
     calibration : mapping of str to numpy.ndarray, shape (m,)
-        ``p_value`` and ``share_higher`` of the events, where the background was fitted.
+        ``deviations`` and ``share_higher`` of the events, and ``p_value`` where the background was fitted.
     record : mapping
         Provenance and settings, in plain values.
     shortfall : str
@@ -48,9 +53,21 @@ class SeriesMatches:
 
 
 def search_library(
-    library: Library, queries: Sequence[Query], unlike: Sequence[Query], settings: SearchSettings
+    library: Library,
+    queries: Sequence[Query],
+    unlike: Sequence[Query],
+    settings: SearchSettings,
+    reference: Library | None = None,
 ) -> list[SeriesMatches]:
     """Score every sample of a library and find the events.
+
+    Parameters
+    ----------
+    library : Library
+    queries, unlike : sequence of Query
+    settings : SearchSettings
+    reference : Library, optional
+        The library that similarity is relative to; None: plain cosines of embeddings.
 
     Raises
     ------
@@ -59,20 +76,33 @@ def search_library(
     VariableError
         If no sample of a series can be encoded.
     """
-    likes, others = (centers_of([one.embeddings() for one in group]) if group else None for group in (queries, unlike))
-    scores = [_scores(series, likes, others) for series in library.series]
+    likes, others = ([one.embeddings() for one in group] for group in (queries, unlike))
+    if reference is None:
+        view = LibraryView.plain(likes[0].shape[1], "no reference")
+    else:
+        view = Reference(sample_library(reference), settings.looking_for).view(likes)
+    scores = [_scores(series, view, likes, others) for series in library.series]
     known = np.concatenate(scores)
     ranked = np.sort(known[np.isfinite(known)])
+    _log_majority(ranked)
     return [
-        _matches(series, found, queries, unlike, settings, ranked)
+        _matches(series, found, (queries, unlike), settings, ranked, {"view": view.to_record()})
         for series, found in zip(library.series, scores, strict=True)
     ]
 
 
-def _scores(series: Series, likes: np.ndarray, others: np.ndarray | None) -> np.ndarray:
-    scores = series.cosines(likes)
-    if others is not None:
-        scores = less_unlike(scores, series.cosines(others))
+def _log_majority(scores: np.ndarray) -> None:
+    """Warn where most of what is searched looks like the query."""
+    share = float((scores > _LOOKS_LIKE).mean()) if scores.size else 0.0
+    if share > 0.5:
+        text = "%.0f %% of what is searched looks like the query (score above %g): similarity is relative to the rest."
+        logger.warning(text, 100 * share, _LOOKS_LIKE)
+
+
+def _scores(series: Series, view: LibraryView, likes: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
+    scores = series.cosines(view, centers_of(map(view.directions, likes)))
+    if others:
+        scores = less_unlike(scores, series.cosines(view, centers_of(map(view.directions, others))))
     if not np.isfinite(scores).any():
         found = f"none of its samples can be encoded: {series.without_embedding}"
         raise VariableError(series.name, found, "Inspect it with tplot; it may hold fill values only.")
@@ -82,15 +112,16 @@ def _scores(series: Series, likes: np.ndarray, others: np.ndarray | None) -> np.
 def _matches(
     series: Series,
     scores: np.ndarray,
-    queries: Sequence[Query],
-    unlike: Sequence[Query],
+    asked: tuple[Sequence[Query], Sequence[Query]],
     settings: SearchSettings,
     ranked: np.ndarray,
+    about: Mapping[str, Any],
 ) -> SeriesMatches:
+    """Find the events of one series; `ranked` are the scores of all series in ascending order."""
     step = cadence(series.times)
     lag = coherence_lag(scores) if settings.exclude is None or settings.fdr is not None else 0
     exclude = settings.exclude if settings.exclude is not None else 2 * lag * step
-    candidates = _candidates(series, scores, queries, exclude, settings)
+    candidates = _candidates(series, scores, asked[0], exclude, settings)
     threshold = settings.threshold if settings.threshold is not None else default_threshold(scores)
     background = None
     if settings.fdr is not None:
@@ -102,14 +133,14 @@ def _matches(
         events = find_events(series.times, candidates, threshold, exclude).best(settings.k)
     seconds = float(exclude / np.timedelta64(1, "s"))
     logger.info("%s: threshold %.3f, exclude %g s, %d events", series.name, threshold, seconds, len(events))
-    record = series.provenance | {"name": series.name} | query_records(queries, unlike)
+    record = series.provenance | {"name": series.name} | query_records(*asked) | about
     record |= {"threshold": float(threshold), "exclude_s": seconds, "k": settings.k}
     record |= _quality_record(series, settings)
-    calibration = {}
+    higher = 1 - np.searchsorted(ranked, events.score, side="right") / len(ranked)
+    calibration = {"deviations": deviations(events.score, ranked), "share_higher": higher}
     if background is not None:
         record["fdr"] = _background_record(background, settings)
-        higher = 1 - np.searchsorted(ranked, events.score, side="right") / len(ranked)
-        calibration = {"p_value": background.p_value(events.score), "share_higher": higher}
+        calibration["p_value"] = background.p_value(events.score)
     shortfall = "" if len(events) else _shortfall(series, candidates, threshold)
     if len(events):
         _log_unusable(series)

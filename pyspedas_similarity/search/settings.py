@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..times import to_timedelta64
+from .reference import KIND, QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class SearchSettings:
         False discovery rate, in place of a threshold.
     active_only : bool
         Report only active camera frames.
+    looking_for : {'kind', 'event'}
+        See `reference.QUESTIONS`.
     """
 
     k: int | None = None
@@ -34,9 +37,12 @@ class SearchSettings:
     exclude: np.timedelta64 | None = None
     fdr: float | None = None
     active_only: bool = False
+    looking_for: str = KIND
 
     @classmethod
-    def checked(cls, k: Any, threshold: Any, exclude: Any, fdr: Any, active_only: bool = False) -> SearchSettings:
+    def checked(
+        cls, k: Any, threshold: Any, exclude: Any, fdr: Any, active_only: bool = False, looking_for: Any = KIND
+    ) -> SearchSettings:
         """Check the arguments of a search.
 
         Raises
@@ -51,7 +57,9 @@ class SearchSettings:
             raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
         if fdr is not None and threshold is not None:
             raise ArgumentError("fdr", "given with a threshold", "Give one of them.")
-        return cls(k, threshold, check_exclude(exclude), fdr, active_only)
+        if looking_for not in QUESTIONS:
+            raise ArgumentError("looking_for", f"found {looking_for!r:.60}", f"Give one of {', '.join(QUESTIONS)}.")
+        return cls(k, threshold, check_exclude(exclude), fdr, active_only, looking_for)
 
 
 def check_count(name: str, value: Any) -> None:

@@ -7,9 +7,7 @@ from astropy.table import Table
 from benchmarks.__main__ import main
 from benchmarks.data_sets.tasks import DataSet, Task, negate, not_self, same_value
 from benchmarks.retrieval import encoders, run
-from benchmarks.retrieval.measures import measure_queries
 from benchmarks.retrieval.plan import Plan
-from benchmarks.shipped_encoders import windows
 from pyspedas_similarity.encoder.fitted import fit_pca
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.weights import save_encoder
@@ -52,10 +50,10 @@ def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
     assert set(table["encoder"]) == {"pixels", "spectrum"}
     assert set(table["dataset"]) == {"edr", "nights", "nights-sky", "nights-map", "nights-moving"}
     assert table.meta["plan"]["quick"] is True and table["simulated"].all()
-    assert set(table["leak_control"]) == {True, False}
+    assert set(table["compared"]) == set(run.COMPARED)
     for key in ("p@1", "p@5", "p@10", "ap", "r@10", "r@100"):
         assert ((table[key] >= 0) & (table[key] <= 1)).all()
-    row = table[(table["task"] == "edr") & table["leak_control"] & (table["encoder"] == "pixels")][0]
+    row = table[(table["task"] == "edr") & (table["compared"] == run.RELATIVE) & (table["encoder"] == "pixels")][0]
     assert row["p@10_low"] <= row["p@10"] <= row["p@10_high"] and row["candidates"] == 200
     assert row["gain@10"] == pytest.approx(row["p@10"] / row["base"])
     plain = Table.read(tmp_path / "bench.csv", format="ascii.csv")
@@ -64,7 +62,7 @@ def test_the_command_prints_and_saves_its_table(tiny, tmp_path, capsys):
 
 def test_an_encoder_that_separates_kinds_scores_one(stripes):
     rows = run.run_data_set(stripes, Plan(encoders=("pixels",)), print)
-    assert [row["leak_control"] for row in rows] == [True, False]
+    assert [row["compared"] for row in rows] == list(run.COMPARED)
     assert rows[0]["ap"] == 1 and rows[0]["rank"] == 1 and rows[0]["gain@10"] == pytest.approx(3)
     assert rows[0]["two@6"] > 0.5 and rows[0]["dimension"] == 256 and rows[0]["ms_per_image"] > 0
 
@@ -92,7 +90,10 @@ def test_saved_encoders_are_loaded_from_folders_with_their_seeds(stripes, tmp_pa
     plan = Plan(encoders=(str(tmp_path / "mine"), str(tmp_path / "mine" / "seed1"), str(tmp_path / "other")))
     rows = run.run_data_set(stripes, plan, print)
     # The encoder of frames does not apply to windows.
-    assert [(row["encoder"], row["seeds"]) for row in rows if row["leak_control"]] == [("mine", 2), ("seed1", 1)]
+    assert [(row["encoder"], row["seeds"]) for row in rows if row["compared"] == run.RELATIVE] == [
+        ("mine", 2),
+        ("seed1", 1),
+    ]
 
 
 def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_path):
@@ -104,7 +105,7 @@ def test_a_folder_may_hold_an_encoder_for_each_data_set_or_kind(stripes, tmp_pat
     save_encoder(fixed_encoder("pixels", "frame"), tmp_path / "general" / "frame")
     save_encoder(other, tmp_path / "none" / "elsewhere" / "seed0")
     plan = Plan(encoders=tuple(str(tmp_path / name) for name in ("trained", "general", "none")))
-    rows = [row for row in run.run_data_set(stripes, plan, print) if row["leak_control"]]
+    rows = [row for row in run.run_data_set(stripes, plan, print) if row["compared"] == run.RELATIVE]
     # Nothing in the last is for this data set, and that is no error.
     assert [(row["encoder"], row["seeds"], row["dimension"]) for row in rows] == [
         ("trained", 2, 2),
@@ -148,28 +149,8 @@ def test_without_any_data_set_nothing_is_found(tmp_path, capsys):
 def test_lead_is_over_the_best_encoder_without_training(stripes, tmp_path):
     save_encoder(fit_pca(stripes.draw(RECIPE), "window"), tmp_path / "mine")
     rows = run.run_data_set(stripes, Plan(encoders=("spectrum", "pixels", str(tmp_path / "mine"))), print)
-    by_name = {row["encoder"]: row for row in rows if row["leak_control"]}
+    by_name = {row["encoder"]: row for row in rows if row["compared"] == run.RELATIVE}
     assert by_name["spectrum"]["ap"] < by_name["pixels"]["ap"] == 1
     assert by_name["mine"]["best_baseline"] == "pixels" and by_name["pixels"]["best_baseline"] == ""
     assert by_name["mine"]["lead"] == pytest.approx(by_name["mine"]["ap"] - 1)
     assert by_name["mine"]["lead_low"] <= by_name["mine"]["lead"] <= by_name["mine"]["lead_high"]
-
-
-def test_shipped_encoder_is_cross_validated_on_its_training_data(stripes, monkeypatch):
-    asked = []
-
-    def held_out(data, images, fit, leak_control):
-        asked.append((images, leak_control))
-        return {"stripes": measure_queries(np.eye(3)[np.arange(120) % 3], data.group, data.tasks[0], leak_control)}
-
-    as_shipped = fixed_encoder("pixels", "window")
-    monkeypatch.setattr(run, "cross_validated_scores", held_out)
-    monkeypatch.setattr(windows, "TRAINED_ON", ("stripes",))
-    monkeypatch.setattr(windows, "training_images", lambda data, seed: seed)
-    monkeypatch.setattr(encoders, "shipped_for", lambda kind, recipe_hash, shape: as_shipped)
-    rows = run.run_data_set(stripes, Plan(encoders=("shipped",), seeds=2), print)
-    assert asked == [(0, True), (0, False), (1, True), (1, False)]
-    assert [(row["seeds"], row["how"]) for row in rows] == [(2, "trained anew without each group")] * 2
-    assert rows[0]["dimension"] == 256 and rows[0]["ap"] == pytest.approx(1)
-    monkeypatch.setattr(windows, "TRAINED_ON", ())
-    assert run.run_data_set(stripes, Plan(encoders=("shipped",)), print)[0]["how"] == ""

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from pyspedas_similarity.encoder import fixed
+from pyspedas_similarity.encoder.cards import KINDS
 from pyspedas_similarity.encoder.fixed import FIXED, default_encoder, fixed_encoder
 from pyspedas_similarity.encoder.scattering import scattering_features
 from pyspedas_similarity.errors import ArgumentError
@@ -20,6 +21,7 @@ IN_USE = {
     "hog": [0.026403, 0.048081, 0.048081],
     "spectrum": [0.562982, 0.520553, 0.380092],
     "scattering": [-0.028274, -0.016587, -0.034579],
+    "structure": [-0.727407, -0.404349, -0.146972],
 }
 HASHES = {
     "pixels": "978ffb8170e77cb0",
@@ -28,6 +30,7 @@ HASHES = {
     "hog": "3abaa4fb790667be",
     "spectrum": "8f6f14e601429a82",
     "scattering": "e05790d53b9de22a",
+    "structure": "f7cab783e5d165d2",
 }
 
 
@@ -132,8 +135,7 @@ def test_a_row_does_not_depend_on_its_batch(name):
 
 
 def test_defaults_and_names():
-    assert default_encoder("distribution").card.name == "pixels"
-    assert default_encoder("frame").card.name == "hybrid"
+    assert {default_encoder(kind).card.name for kind in KINDS} == {"structure"}
     assert {name: fixed_encoder(name, "frame").card.description for name in FIXED} == FIXED
     for name, kind in (("psd", "frame"), ("pixels", "sound")):
         with pytest.raises(ArgumentError):

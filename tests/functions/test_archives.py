@@ -65,7 +65,7 @@ def test_what_is_kept_is_what_encode_gives(archive):
     store()
     assert sim.add(archive, "sky") == archives.Added(version=2, added=90, skipped=0, left_out=0)
     assert len(archive) == 90 and archive.identity.recipe == FrameRecipe().hash
-    assert archive.identity.encoder == fixed_encoder("hybrid", "frame").hash
+    assert archive.identity.encoder == fixed_encoder("structure", "frame").hash
     (name,) = sim.encode("sky")
     (series,) = archive.index().series
     np.testing.assert_array_equal(archive.index().embeddings(np.arange(90)), pyspedas.get_data(name).y)
@@ -92,7 +92,7 @@ def test_a_search_of_the_archive_is_a_search_of_the_data(archive):
     assert table["n_samples"][0] == loaded["n_samples"][0] == 10
     record = table.meta["similarity"][0]
     assert record["archive"] == {"path": str(archive.path), "version": 2, "damaged": 0}
-    assert record["encoder"]["hash"] == fixed_encoder("hybrid", "frame").hash
+    assert record["encoder"]["hash"] == fixed_encoder("structure", "frame").hash
     assert record["recipe"]["hash"] == FrameRecipe().hash and record["source"] == "sky"
 
 
@@ -406,7 +406,8 @@ def test_a_seed_may_be_of_another_source_of_the_archive_than_is_searched(archive
     store("sky_2", made_up_sky(1))
     sim.add(archive, ["sky", "sky_2"])
     tplot_tools.del_data("*")
-    found = sim.find_similar(names="sky_2", archive=archive, like=("sky", str(TIMES[14])), k=2, errors="raise")
+    like = ("sky", str(TIMES[14]))
+    found = sim.find_similar(names="sky_2", archive=archive, like=like, k=2, reference=None, errors="raise")
     assert found == ["sky_2_similarity", "sky_2_similar"]
     scores = pyspedas.get_data("sky_2_similarity").y
     block = archive.index().embeddings(np.arange(180))

@@ -69,9 +69,8 @@ def test_the_nearest_intervals_are_those_of_a_search_with_their_threshold(archiv
     assert np.datetime64(table["peak"][0].isot, "ns") == START + (np.nanargmax(scores) - N) * STEP
     # The same intervals come from a score for every sample, at the threshold of the last sample that counted.
     least = min(table["score"])
-    whole = sim.intervals(
-        sim.find_similar(archive=archive, like=seed(102), threshold=least - 1e-6, exclude=20, errors="raise")
-    )[:5]
+    plain = {"exclude": 20, "reference": None, "errors": "raise"}
+    whole = sim.intervals(sim.find_similar(archive=archive, like=seed(102), threshold=least - 1e-6, **plain))[:5]
     for column in ("start", "peak"):
         assert set(table[column].isot) == set(whole[column].isot)
     assert (np.diff(table["score"]) <= 0).all()

@@ -82,9 +82,9 @@ def test_score_is_the_cosine_of_the_embeddings(sky):
     (name,) = sim.encode(sky)
     embeddings = pyspedas.get_data(name).y
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
-    expected = fixed_encoder("hybrid", "frame").encode(frame_images(made_up_sky(), FrameRecipe()))
+    expected = fixed_encoder("structure", "frame").encode(frame_images(made_up_sky(), FrameRecipe()))
     np.testing.assert_array_equal(embeddings, expected)
-    sim.find_similar(sky, like=TIMES[14])
+    sim.find_similar(sky, like=TIMES[14], reference=None)
     np.testing.assert_allclose(pyspedas.get_data("sky_similarity").y, embeddings @ embeddings[14], atol=1e-6)
 
 
@@ -102,10 +102,10 @@ def test_provenance_and_plot_options(sky):
                 "end": str(TIMES[14]),
             }
         ]
-        assert record["encoder"]["hash"] == fixed_encoder("hybrid", "frame").hash
+        assert record["encoder"]["hash"] == fixed_encoder("structure", "frame").hash
         assert record["recipe"]["hash"] == FrameRecipe().hash
         assert {"pyspedas", "numpy", "pyspedas-similarity"} <= set(record["versions"])
-    assert sim.intervals(names).meta["similarity"][0]["encoder"]["name"] == "hybrid"
+    assert sim.intervals(names).meta["similarity"][0]["encoder"]["name"] == "structure"
     options = pyspedas.get_data(names[0], metadata=True)["plot_options"]
     assert options["yaxis_opt"]["axis_label"] == "similarity"
     low, high = options["yaxis_opt"]["y_range"]

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli
 from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.encoder.shipped import shipped_encoder
+from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.weights import save_encoder
 from pyspedas_similarity.errors import (
     ArchiveError,
@@ -440,7 +440,7 @@ def test_a_worker_whose_caller_goes_away_meanwhile_leaves_nothing(mms, tmp_path,
     with pytest.raises(EncoderError):  # it never was there
         distributed.work(job, task)
     encoder = distributed._encoder_folder(job)
-    save_encoder(shipped_encoder(serial.card["name"]), encoder)
+    save_encoder(fixed_encoder(serial.card["name"], serial.kind), encoder)
     assert distributed.work(job, task)["rows"] == 67
     stage = LanceStore.stage
 

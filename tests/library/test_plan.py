@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyspedas_similarity.errors import EncoderError
 from pyspedas_similarity.imaging.recipes import WindowRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.library.options import EncodingOptions
@@ -24,31 +23,20 @@ WINDOW = WindowRecipe(length_s=2, stride_s=1)
 @pytest.mark.parametrize(
     ("variable", "choices", "has_field", "name"),
     [
-        (ELECTRON, EncodingOptions(), True, "mms_electrons"),
-        (ELECTRON, EncodingOptions(recipe=replace(ELECTRONS, blur=2.0)), True, "pixels"),
+        (ELECTRON, EncodingOptions(), True, "structure"),
+        (ELECTRON, EncodingOptions(recipe=replace(ELECTRONS, blur=2.0)), True, "structure"),
         (ELECTRON, EncodingOptions(encoder="hog"), True, "hog"),
-        (ION, EncodingOptions(), True, "pixels"),
-        (SPECTROGRAM, EncodingOptions(recipe=WINDOW), False, "windows"),
-        (SPECTROGRAM, EncodingOptions(recipe=replace(WINDOW, pixels=16)), False, "pixels"),
-        # 'sky' sees other images than the instrument's recipe makes: only if asked for.
-        (FRAMES, EncodingOptions(), False, "hybrid"),
-        (FRAMES, EncodingOptions(encoder="shipped"), False, "sky"),
+        (ION, EncodingOptions(), True, "structure"),
+        (SPECTROGRAM, EncodingOptions(recipe=WINDOW), False, "structure"),
+        (SPECTROGRAM, EncodingOptions(recipe=replace(WINDOW, pixels=16)), False, "structure"),
+        (FRAMES, EncodingOptions(), False, "structure"),
     ],
 )
-def test_the_default_is_the_shipped_encoder_for_the_very_images(variable, choices, has_field, name):
-    plan = make_plan([variable], choices, has_field)
-    assert plan.encoder.card.name == name
-    assert plan.recipe.pixels == (64 if name == "sky" else plan.recipe.pixels)
-    if plan.encoder.card.recipe_hash:
-        assert plan.recipe.hash == plan.encoder.card.recipe_hash
+def test_one_encoder_is_the_default_for_every_kind_of_image(variable, choices, has_field, name):
+    assert make_plan([variable], choices, has_field).encoder.card.name == name
 
 
 def test_without_a_field_electrons_fall_back_to_the_axes_of_the_instrument(caplog):
     plan = make_plan([ELECTRON], EncodingOptions(), False)
-    assert plan.encoder.card.name == "pixels" and not plan.recipe.field_aligned
+    assert plan.encoder.card.name == "structure" and not plan.recipe.field_aligned
     assert "no magnetic field is loaded" in caplog.text
-
-
-def test_none_is_shipped_for_ions():
-    with pytest.raises(EncoderError, match="none that came with the package"):
-        make_plan([ION], EncodingOptions(encoder="shipped"), True)

@@ -54,7 +54,9 @@ def test_from_the_tree_to_the_table_and_back(burst, epoch):
     assert series.y.shape == (800,) and series.y.dtype == np.float64
     np.testing.assert_array_equal(series.times, epoch)
     table = sim.intervals(names)
-    assert set(table.colnames) == {"start", "end", "peak", "score", "n_samples", "source", "probe"}
+    assert set(table.colnames) == {
+        *("start", "end", "peak", "score", "n_samples", "source", "probe", "deviations", "share_higher")
+    }
     for column in ("start", "peak"):
         assert np.isin(table[column].to_value("datetime64"), epoch).all()
     assert np.isin(table["end"].to_value("datetime64"), np.append(epoch, epoch[-1] + np.median(np.diff(epoch)))).all()

@@ -18,10 +18,12 @@ from pyspedas.tplot_tools import cdf_to_tplot
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.encoder.fixed import default_encoder
+from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe, WindowRecipe
 from pyspedas_similarity.instruments import elfin_epd, rbsp_hope
 from pyspedas_similarity.instruments.registry import recipe_of
 from pyspedas_similarity.instruments.sample_images import as_samples, images
+from pyspedas_similarity.search.reference import EVENT, Reference, Sample
 from pyspedas_similarity.tplot import Variable
 
 HOPE = "spectra/rbspa_rel04_ect-hope-PA-L3_20121201_v0.0.0.cdf"
@@ -100,7 +102,8 @@ def test_hope_search_end_to_end(hope):
     energies = tplot.read(name).coordinates["v2"]
     few = energies[:, 0] == energies[:, 1]
     times = tplot.read(name).times
-    names = sim.find_similar(name, like=times[40], k=2, exclude=120, errors="raise")
+    # 'pixels' compares what was not measured as well.
+    names = sim.find_similar(name, like=times[40], encoder="pixels", reference=None, k=2, exclude=120, errors="raise")
     assert names == ["rbspa_hope_FEDU_similarity", "rbspa_hope_FEDU_similar"]
     scores = pyspedas.get_data(names[0]).y
     assert len(scores) == 100 and scores[40] == pytest.approx(1) and np.isfinite(scores).all()
@@ -180,15 +183,20 @@ def test_fastest_electrons_stand_at_their_velocity(real_data):
 
 def test_the_other_spacecraft_see_the_same_event_at_the_same_time(real_data):
     # Of event 10, the file repeats event 9 under MMS4.
-    embedded, events, spacecraft, times = [], [], [], []
+    embedded, following, events, spacecraft, times = [], [], [], [], []
+    encoder = default_encoder("window")
     for event, probe in ((event, probe) for event in range(1, 11) for probe in range(1, 5)):
         if (event, probe) != (10, 4):
             windows = as_samples(reduced(real_data, event, probe), BEAMS)
-            embedded += [default_encoder("window").encode(block) for block in images(windows, BEAMS)]
+            own = np.concatenate([encoder.encode(block) for block in images(windows, BEAMS)])
+            embedded.append(own)
+            following.append(np.concatenate([own[1:], np.full_like(own[:1], np.nan)]))
             events += [event] * len(windows.times)
             spacecraft += [probe] * len(windows.times)
             times.append(windows.times)
-    embedded, times = np.concatenate(embedded), np.concatenate(times)
+    embedded, following, times = (np.concatenate(one) for one in (embedded, following, times))
+    sample = Sample(embedded, following, block_slices(embedded.shape[1], encoder.card.blocks))
+    embedded = Reference(sample, EVENT).view([embedded[:1]]).directions(embedded)
     events, spacecraft = np.array(events), np.array(spacecraft)
     scores = np.where(spacecraft[:, None] == spacecraft, -np.inf, embedded @ embedded.T)
     best = scores.argmax(1)

@@ -61,5 +61,7 @@ def test_coherence_is_bounded(scores):
     assert 1 <= coherence_lag(scores) <= max(1, len(scores) // 20)
 
 
-def test_default_threshold_is_half_way_from_the_median_to_one():
-    assert default_threshold(np.array([0.2, 0.4, np.nan, 0.9])) == pytest.approx(0.7)
+@pytest.mark.parametrize(("spread", "expected"), [(0.01, 0.7), (0.12, 0.76), (0.13, 0.79), (0.3, 0.88)])
+def test_default_threshold_is_three_deviations_above_the_median_within_limits(spread, expected):
+    scores = 0.4 + spread / 1.4826 * np.array([-3, -1, 0, 1, 3, np.nan])
+    assert default_threshold(scores) == pytest.approx(expected)

@@ -1,0 +1,99 @@
+"""The map by which embeddings are compared, and its record in the provenance of a result."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+PACKED = "numbers"
+"""Name of the entry of a record that holds center and axes."""
+
+_AT_ONCE = 2**14
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryView:
+    """Directions in which embeddings are compared: ``(embedding - center) @ axes``, at unit length.
+
+    Attributes
+    ----------
+    center : numpy.ndarray of float64, shape (d,)
+    axes : numpy.ndarray of float64, shape (d,) or (d, m)
+        Scale of each component, or a matrix.
+    about : mapping
+        How it was made, in plain values.
+    """
+
+    center: np.ndarray
+    axes: np.ndarray
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def plain(cls, dimension: int, reason: str) -> LibraryView:
+        """Return the view in which embeddings are compared as they are."""
+        return cls(np.zeros(dimension), np.ones(dimension), {"rule": "none", "reason": reason})
+
+    @property
+    def hash(self) -> str:
+        """Hash of 16 hexadecimal digits."""
+        return hashlib.sha256(self._bytes()).hexdigest()[:16]
+
+    def project(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return float64 (n, m), of any length; NaN where there is no embedding."""
+        relative = embeddings.astype(np.float64) - self.center
+        return relative * self.axes if self.axes.ndim == 1 else relative @ self.axes
+
+    def directions(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return float64 (n, m) of unit length; NaN where there is no embedding, or it is the center itself."""
+        projected = self.project(embeddings)
+        length = np.linalg.norm(projected, axis=1, keepdims=True)
+        return np.where(length > _TINY, projected / np.where(length > _TINY, length, 1), np.nan)
+
+    def lengths(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the length of each projection: float64 (n,), NaN where there is none."""
+        parts = [embeddings[first : first + _AT_ONCE] for first in range(0, len(embeddings), _AT_ONCE)]
+        found = [np.linalg.norm(self.project(part), axis=1) for part in parts]
+        length = np.concatenate(found) if found else np.zeros(0)
+        return np.where(length > _TINY, length, np.nan)
+
+    def weights(self, directions: np.ndarray) -> np.ndarray:
+        """Return (q, d) by which an embedding less the center is multiplied in place of its projection."""
+        return directions * self.axes if self.axes.ndim == 1 else directions @ self.axes.T
+
+    def cosines(self, embeddings: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Return the cosine of each embedding with the nearest of some directions (q, m): float64 (n,)."""
+        found = np.empty(len(embeddings))
+        for first in range(0, len(embeddings), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            found[part] = (self.directions(embeddings[part]) @ directions.T).max(axis=1)
+        return np.clip(found, -1, 1)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the view in plain values, for the provenance of a result."""
+        packed = zlib.compress(self._bytes())
+        return {
+            **self.about,
+            "hash": self.hash,
+            "shape": list(self.axes.shape),
+            PACKED: base64.b64encode(packed).decode(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> LibraryView | None:
+        """Read a view from the provenance of a result; None where it has only its hash, as in exported tables."""
+        if PACKED not in record:
+            return None
+        values = np.frombuffer(zlib.decompress(base64.b64decode(record[PACKED])), np.float32).astype(np.float64)
+        shape = tuple(record["shape"])
+        about = {key: value for key, value in record.items() if key not in ("hash", "shape", PACKED)}
+        return cls(values[: shape[0]], values[shape[0] :].reshape(shape), about)
+
+    def _bytes(self) -> bytes:
+        return self.center.astype(np.float32).tobytes() + self.axes.astype(np.float32).tobytes()

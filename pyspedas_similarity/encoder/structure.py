@@ -1,0 +1,165 @@
+"""Statistics of the structure in an image: strength, orientation and shape at three scales, and two blocks of place.
+
+Free of place, true to orientation: gradient energies and band variances (as `fixed.describe`), and the modulation of
+gradients by coarser scales (as `modulation.modulation_features`), on images of at most `SIDE` pixels and without the
+finest scale, which differs between cameras and holds most of the noise. A search compares what is left after the center
+of the library is subtracted from each block and the blocks are given equal variance there, see `search.reference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from .filters import FLOOR, REFERENCE_PIXELS, filter_matrix
+from .mean_curves import spectrum_features
+from .resizing import averaging, resizing
+
+SIDE = 64
+"""Largest side of the images that are filtered; larger ones are averaged over blocks first."""
+
+SIGMAS = (2.0, 4.0, 8.0)
+BAND_SIGMAS = (*SIGMAS, 16.0)
+"""Gaussian scales in pixels of a 128 px image; at other sizes they grow with the image."""
+
+PLACE_SIDE, PROFILE_BINS = 8, 16
+_STRUCTURE = {"level": 10, "orientation": 24, "shape": 9}
+BLOCKS = {
+    "frame": _STRUCTURE,
+    "other": _STRUCTURE | {"place": PLACE_SIDE**2, "profile": PROFILE_BINS},
+}
+"""Number of features of a channel in each block, by kind of image. Cameras see one structure at different places, so
+that frames have neither place nor profile."""
+
+CONSTANT = 2.0
+"""Last component before an embedding gets unit length: how far it lies from a typical image is not lost."""
+
+AMPLITUDE_FLOOR = 1e-4
+"""Added to mean gradients under a logarithm, so that an empty scale has a finite value."""
+
+# Round figures near the middle and the spread of the features of images of each kind. They are the origin from which
+# a direction is measured before an embedding gets unit length; a search has an origin of its own.
+_LEVELS = {
+    "frame": (-3.2, -3.5, -3.4, -4.3, -2.8, -1.7, -2.8, -1.6, -3.5, -1.9),
+    "other": (-9.0, -8.2, -7.7, -6.9, -7.7, -4.3, -6.5, -3.7, -6.0, -3.3),
+}
+_SHAPES = (1.3, -1.2, -1.3, -1.5, 1.1, -1.3, -1.5, 0.9, -1.5)
+_SPREADS = {"frame": (0.3, 0.3, 0.3), "other": (1.0, 0.3, 0.6, 1.0, 5.0)}
+
+_AT_ONCE = 16
+
+
+def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
+    """Compute the blocks of `BLOCKS`, each of all channels, and append a constant.
+
+    Parameters
+    ----------
+    filled, measured : numpy.ndarray
+        (n, channels, pixels, pixels); means run over measured pixels only.
+    kind : {'distribution', 'frame', 'spectrum', 'window'}
+        Decides the origin of the features, the blocks, and what 'profile' is (`mean_curves.spectrum_features`).
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n, 43 * channels + 1) for frames, (n, 123 * channels + 1) for others
+        'level': logarithms of gradient energy, mean gradient and band variance. 'orientation': the doubled and
+        quadrupled angle of gradients, and of modulations. 'shape': logarithms of peakedness and modulation. 'place':
+        8 x 8 averages less their mean. 'profile': the mean curve at 16 points. A typical length of the first three
+        blocks is 1, of the last two less: they count only where a search looks for the same event.
+    """
+    images, weights = _reduced(filled, measured)
+    n, channels, side, _ = images.shape
+    flat, shares = images.reshape(-1, side, side), weights.reshape(-1, side, side)
+    parts = [_structure(flat[i : i + _AT_ONCE], shares[i : i + _AT_ONCE]) for i in range(0, len(flat), _AT_ONCE)]
+    level, orientation, shape = (np.concatenate(one) for one in zip(*parts, strict=True))
+    of_kind = "frame" if kind == "frame" else "other"
+    blocks = [level - _LEVELS[of_kind], orientation, shape - _SHAPES]
+    if of_kind == "other":
+        profile = spectrum_features(images, weights > 0, kind).reshape(n * channels, -1)
+        blocks += [_place(flat), profile @ resizing(profile.shape[-1], PROFILE_BINS).T]
+    # Divided by the square root of its length, a block with features of unit spread has unit length.
+    scaled = [
+        (block / (spread * np.sqrt(channels * block.shape[1]))).reshape(n, -1)
+        for block, spread in zip(blocks, _SPREADS[of_kind], strict=True)
+    ]
+    return np.hstack([*scaled, np.full((n, 1), CONSTANT)])
+
+
+def block_slices(dimension: int, blocks: Mapping[str, int]) -> dict[str, slice]:
+    """Return where each block lies in an embedding; `blocks` has numbers of features of a channel, or is empty."""
+    if not blocks:
+        return {"all": slice(0, dimension)}
+    channels, found, first = (dimension - 1) // sum(blocks.values()), {}, 0
+    for name, size in blocks.items():
+        found[name] = slice(first, first + channels * size)
+        first += channels * size
+    return found
+
+
+def _reduced(filled: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return images of at most `SIDE` pixels, and the measured share of each pixel; both float32."""
+    images, weights = filled.astype(np.float32, copy=False), measured.astype(np.float32)
+    if images.shape[-1] <= SIDE:
+        return images, weights
+    average = averaging(images.shape[-1], SIDE).astype(np.float32)
+    total, weights = average @ (images * weights) @ average.T, average @ weights @ average.T
+    return np.where(weights > 0, total / np.where(weights > 0, weights, 1), 0), weights
+
+
+def _structure(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first three blocks of single-channel images, both (m, side, side) float32."""
+    side = images.shape[-1]
+    shares = (weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1e-9)).reshape(len(weights), 1, -1)
+    inside = weights > 0
+
+    def means(*maps: np.ndarray) -> np.ndarray:
+        # One product an image: the same to the last bit whatever other images are in the batch.
+        columns = np.stack([one.reshape(len(one), -1) for one in maps], axis=2)
+        return np.matmul(shares, columns)[:, 0].astype(np.float64).T
+
+    def centered(maps: np.ndarray, level: np.ndarray) -> np.ndarray:
+        # Around the mean, so that the rim of the measured disc is no edge.
+        return np.where(inside, maps - level.astype(np.float32)[:, None, None], 0)
+
+    def gradient(maps: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+        smooth, slope = (filter_matrix(side, sigma * side / REFERENCE_PIXELS, order) for order in (0, 1))
+        return (smooth @ maps) @ slope.T, (slope @ maps) @ smooth.T
+
+    images = centered(images, means(images)[0])
+    level, orientation, shape = [], [], []
+    smooths = [filter_matrix(side, sigma * side / REFERENCE_PIXELS, 0) for sigma in BAND_SIGMAS]
+    for fine, coarse in pairwise([images, *(smooth @ images @ smooth.T for smooth in smooths)]):
+        band = fine - coarse
+        mean, square = means(band, band * band)
+        level.append(np.log(np.maximum(square - mean**2, 0) + FLOOR))
+    for number, sigma in enumerate(SIGMAS):
+        across, down = gradient(images, sigma)
+        right, below = across * across, down * down
+        energy, cos2, sin2 = right + below, right - below, 2 * across * down
+        divisor = np.maximum(energy, np.finfo(np.float32).tiny)
+        cos4, sin4, strength = (cos2 * cos2 - sin2 * sin2) / divisor, 2 * cos2 * sin2 / divisor, np.sqrt(energy)
+        total, *moments, squares, amplitude = means(energy, cos2, sin2, cos4, sin4, energy * energy, strength)
+        safe = np.where(total > 0, total, 1)
+        log_amplitude = np.log(amplitude + AMPLITUDE_FLOOR)
+        level += [np.log(total + FLOOR), log_amplitude]
+        orientation += [one / safe for one in moments]
+        shape.append(np.log(np.maximum(np.where(total > 0, squares / safe**2, 1), 1)))
+        strength = centered(strength, amplitude)
+        for coarse in BAND_SIGMAS[number + 1 :]:
+            across, down = gradient(strength, coarse)
+            right, below = across * across, down * down
+            total, cos2, sin2 = means(right + below, right - below, 2 * across * down)
+            safe = np.where(total > 0, total, 1)
+            shape.append(np.log(total + AMPLITUDE_FLOOR**2) / 2 - log_amplitude)
+            orientation += [cos2 / safe, sin2 / safe]
+    return np.stack(level, axis=1), np.stack(orientation, axis=1), np.stack(shape, axis=1)
+
+
+def _place(images: np.ndarray) -> np.ndarray:
+    """Return averages over blocks, less their mean: (m, 64) of images (m, side, side)."""
+    side = images.shape[-1]
+    resize = resizing(side, PLACE_SIDE)
+    blocks = (resize @ images.astype(np.float64) @ resize.T).reshape(len(images), -1)
+    return blocks - blocks.mean(axis=1, keepdims=True)
