@@ -1,14 +1,10 @@
 """Settings of Sphinx. The build reads nothing from the network."""
 
 import os
-import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))  # for model_cards.py
-
-from model_cards import write_page  # noqa: E402 - it lies beside this file
 
 project = "pyspedas-similarity"
 author = "pyspedas-similarity developers"
@@ -36,8 +32,6 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
 }
-
-write_page(DOCS / "model_cards.rst")
 
 napoleon_google_docstring = False
 napoleon_use_rtype = False  # what comes back reads as it does in the docstring
