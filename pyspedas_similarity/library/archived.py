@@ -160,6 +160,8 @@ def as_archive(archive: Any) -> Archive:
 
 def open_reference(reference: Any) -> ArchiveLibrary | None:
     """Open the archive that similarity is relative to; ArgumentError if it is none, or empty."""
+    if not isinstance(reference, (Archive, str, Path)):
+        raise ArgumentError("reference", f"found {reference!r:.80}", "Give 'library', an archive, a folder, or None.")
     library = open_archived(reference, None, None, None, EncodingOptions())
     if library is None:
         raise ArgumentError("reference", f"the archive {reference} is empty", "Give another, or 'library'.")
