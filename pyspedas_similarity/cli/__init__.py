@@ -106,7 +106,9 @@ def _find_nearest(chosen: argparse.Namespace) -> list[str]:
     from ..functions.neighbors import find_nearest
 
     data = data_of(chosen)
-    asked = {"--threshold": chosen.threshold, "--encoder": chosen.encoder, "--instrument": data.pop("instrument", None)}
+    names = ("threshold", "encoder", "looking-for", "reference")
+    asked = {f"--{name}": getattr(chosen, name.replace("-", "_")) for name in names}
+    asked["--instrument"] = data.pop("instrument", None)
     unused = [name for name, value in asked.items() if value is not None]
     if chosen.archive is None or unused:
         found = f"given with {', '.join(unused)}" if unused else "given without --archive"

@@ -75,13 +75,20 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("-k", type=int, help="how many intervals at most")
     parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
     parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the query; default: from the scores")
+    about = "the same kind of structure (default), or the same event"
+    parser.add_argument("--looking-for", choices=("kind", "event"), help=about)
+    about = "archive that similarity is relative to, 'library' for what is searched (default), or 'none'"
+    parser.add_argument("--reference", metavar="FOLDER", help=about)
 
 
 def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of a search as keywords of `find_similar`."""
     rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
-    rest = {"exclude": chosen.exclude, "archive": chosen.archive}
-    return rules | {key: value for key, value in rest.items() if value is not None}
+    rest = {"exclude": chosen.exclude, "archive": chosen.archive, "looking_for": chosen.looking_for}
+    found = rules | {key: value for key, value in rest.items() if value is not None}
+    if chosen.reference is not None:
+        found["reference"] = None if chosen.reference == "none" else chosen.reference
+    return found
 
 
 def like_of(times: list[str]) -> Any:

@@ -41,6 +41,7 @@ def test_nothing_found_is_status_one():
         ([*FIND[:-1], "tomorrow"], "this is not a time"),
         ([*FIND, "-k", "0"], "1 or more"),
         ([*FIND, "--out", "table.xyz"], ".ecsv"),
+        ([*FIND, "--reference", "/nowhere"], "no archive"),
         ([*FIND, "--out", "/nowhere/at/all/table.csv"], "cannot be written"),
         (["find", "--like", "2020-01-01"], "nothing to search"),
         (["find", "--cdf", "missing.cdf", "--variable", "x", "--like", "2020-01-01"], "there is no file"),
@@ -68,8 +69,13 @@ def test_an_archive_is_filled_searched_and_moved(tmp_path, capsys):
     assert run("archive", "add", folder, *data) == (cli.FOUND, "version 2: 80 added, 0 there already, 0 left out\n")
     assert run("archive", "add", folder, *data)[1] == "version 2: 0 added, 80 there already, 0 left out\n"
     like = ["--like", "2020-01-02/06:01:00", "--exclude", "6", "-k", "2"]
-    whole, nearest = run("find", "--archive", folder, *like), run("find", "--archive", folder, "--nearest", *like)
+    plain = ["--reference", "none"]
+    whole = run("find", "--archive", folder, *plain, *like)
+    nearest = run("find", "--archive", folder, "--nearest", *like)
     assert whole[0] == nearest[0] == cli.FOUND
+    assert run("find", "--archive", folder, "--looking-for", "event", *like)[0] == cli.FOUND
+    assert cli.main(["find", "--archive", folder, "--nearest", *plain, *like]) == cli.BAD_INPUT
+    assert "--reference" in capsys.readouterr().err
     best = [printed.splitlines()[1].split()[2:4] for _, printed in (whole, nearest)]
     assert best[0] == best[1]  # peak and score of the best interval
     assert cli.main(["archive", "index", folder]) == cli.BAD_INPUT
