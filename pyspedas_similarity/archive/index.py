@@ -164,7 +164,7 @@ class Index:
             block = self._loaded()
             lengths = None if view is None else self._lengths_in(view, block)
             for rows in chosen:
-                _score(block[rows], weights, offsets, None if lengths is None else lengths[rows], found[rows])
+                score_rows(block[rows], weights, offsets, None if lengths is None else lengths[rows], found[rows])
             return found
         wanted = np.zeros(len(self), bool)
         for rows in chosen:
@@ -176,7 +176,7 @@ class Index:
             inside = wanted[rows]
             scores = np.empty(int(inside.sum()), np.float32)
             part = embeddings if inside.all() else embeddings[inside]
-            _score(part, weights, offsets, None if view is None else view.lengths(part), scores)
+            score_rows(part, weights, offsets, None if view is None else view.lengths(part), scores)
             found[rows[inside]] = scores
         self._tell(lost)
         return found
@@ -313,7 +313,7 @@ def default_memory() -> int:
         return _DEFAULT_MEMORY
 
 
-def _score(
+def score_rows(
     embeddings: np.ndarray,
     weights: np.ndarray,
     offsets: np.ndarray | None,
