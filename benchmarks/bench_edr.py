@@ -187,7 +187,7 @@ def main() -> None:
         images = images_of(library, recipe)
         print(title)
         encoders = {
-            "  pixels (the default encoder)": lambda i: fixed_encoder("pixels", "distribution").encode(i),
+            "  pixels": lambda i: fixed_encoder("pixels", "distribution").encode(i),
             "  PCA, 16 whitened": pca,
             "  random ResNet-18, seed 0": lambda i: random_network(i, 0),
             "  random ResNet-18, seed 1": lambda i: random_network(i, 1),
