@@ -92,6 +92,8 @@ def _block_images(measured: Distributions, grid: np.ndarray, recipe: Distributio
     images = np.full((len(measured), *recipe.shape), np.nan, np.float32)
     placement = _placement(measured, recipe)
     rows = np.flatnonzero(placement.known & _not_flagged(measured, recipe))
+    if not len(rows):  # a gap of the field longer than a block
+        return images
     planes = _logarithmic(_planes(measured, rows, placement, grid, recipe), recipe)
     images[rows, : len(recipe.planes)] = planes
     if recipe.agyrotropy:

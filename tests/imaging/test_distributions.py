@@ -238,6 +238,21 @@ def test_flagged_samples_have_no_image():
     assert np.isnan(images).all(axis=(1, 2, 3)).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("lost", ["flags", "field", "velocity", "density"])
+def test_samples_without_an_image_may_fill_whole_blocks(lost):
+    n, gap = 40, slice(5, 30)
+    density = np.repeat(maxwellian((0, 0, 0)), n, axis=0)
+    given = {"field": np.tile(np.float64(SOME_FIELD), (n, 1)), "velocity": np.tile(np.float64(SOME_FLOW), (n, 1))}
+    given["flags"] = np.zeros(n, int)
+    recipe = DistributionRecipe(planes=FIELD_PLANES, agyrotropy=True)
+    expected = distribution_images(density, AZIMUTH, POLAR, ENERGY, recipe, **given)
+    (density if lost == "density" else given[lost])[gap] = 1 if lost == "flags" else np.nan
+    images = distribution_images(density, AZIMUTH, POLAR, ENERGY, recipe, **given)
+    assert np.isnan(images[gap]).all()
+    rest = np.setdiff1d(np.arange(n), np.arange(n)[gap])
+    np.testing.assert_array_equal(images[rest], expected[rest])
+
+
 def test_averaging_follows_the_turning_sectors():
     turns = np.arange(5) * 4.0
     tables = (AZIMUTH + turns[:, None]) % 360
