@@ -24,6 +24,9 @@ _FORMS = (
     "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, or an array with times."
 )
 _PUT_AWAY = "tplot"
+_FILLS = ("fillval", "_fillvalue", "missing_value", "fill")
+"""Names of attributes that hold a value for what was not measured; case does not count."""
+
 _DAY_OF_YEAR = 8  # characters of YYYY-DDD
 
 
@@ -177,17 +180,44 @@ def _from_xarray(data: Any, name: str | None) -> _Read:
     time = found[along[0]]
     others = [dim for dim in data.dims if dim != time.dims[0]]
     moved = data.transpose(time.dims[0], *others)
-    tables = {i: np.asarray(found[dim].values) for i, dim in enumerate(others) if dim in found}
-    tables |= {
-        i: np.asarray(one.transpose(time.dims[0], dim).values)
-        for i, dim in enumerate(others)
-        for one in map(data.coords.get, data.coords)
-        if one.ndim == 2 and set(one.dims) == {time.dims[0], dim}
-    }
-    tables = {i: one for i, one in tables.items() if one.dtype.kind in "fiu"}
+    tables = {i: _table_along(data, time.dims[0], dim, subject) for i, dim in enumerate(others)}
+    tables = {i: one for i, one in tables.items() if one is not None}
     about = {key: value for key, value in data.attrs.items() if _is_plain(value)}
     units = str(data.attrs.get("units", ""))
-    return _Read(str(name or data.name or ""), _times(time.values, subject), moved.values, tables, units, about)
+    values = _without_fills(moved.values, data.attrs)
+    return _Read(str(name or data.name or ""), _times(time.values, subject), values, tables, units, about)
+
+
+def _table_along(data: Any, time: str, dim: str, subject: str) -> np.ndarray | None:
+    """Return the values of the bins of a dimension, (bins,) or (time, bins); None where no coordinate has them.
+
+    A coordinate of each time, named otherwise than the dimension, or of its name, in this order: numbers of channels go
+    by the name of the dimension where energies are given as well.
+
+    Raises
+    ------
+    VariableError
+        If several coordinates come into question and differ.
+    """
+    numbers = [one for one in map(data.coords.get, data.coords) if one.dtype.kind in "fiu"]
+    of_time = {one.name: one.transpose(time, dim).values for one in numbers if set(one.dims) == {time, dim}}
+    along = {one.name: one.values for one in numbers if one.dims == (dim,)}
+    named = {dim: along.pop(dim)} if dim in along else {}
+    for found in (of_time, along, named):
+        if len(found) > 1 and not all(np.array_equal(one, next(iter(found.values()))) for one in found.values()):
+            remedy = "Drop all but the one with the values of the bins: data.drop_vars(name)."
+            raise VariableError(subject, f"{', '.join(map(str, found))} all go along {dim!r}", remedy)
+        if found:
+            return np.asarray(next(iter(found.values())))
+    return None
+
+
+def _without_fills(values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Return values with NaN in place of the fill values that attributes state."""
+    for key, fill in attributes.items():
+        if str(key).lower() in _FILLS and np.ndim(fill) == 0:
+            values = _without_fill(values, fill)
+    return values
 
 
 def _from_speasy(data: Any, name: str | None) -> _Read:
@@ -198,6 +228,7 @@ def _from_speasy(data: Any, name: str | None) -> _Read:
         values = values[:, 0]
     about = {key: value for key, value in dict(data.meta or {}).items() if _is_plain(value)}
     title = str(name or data.name or "")
+    values = _without_fills(values, dict(data.meta or {}))
     return _Read(title, _times(data.time, title), values, tables, str(data.unit or ""), about)
 
 
@@ -210,7 +241,8 @@ def _from_hapi(data: np.ndarray, meta: Mapping[str, Any], name: str | None) -> I
     for key in others:
         about = parameters.get(key, {})
         bins = about.get("bins") or []
-        centers = {i: np.asarray(one["centers"], float) for i, one in enumerate(bins) if _is_listed(one)}
+        centers = {i: _centers(one, data) for i, one in enumerate(bins)}
+        centers = {i: one for i, one in centers.items() if one is not None}
         values = _without_fill(data[key], about.get("fill"))
         plain = {k: value for k, value in about.items() if k not in ("bins", "name") and _is_plain(value)}
         units = about.get("units")
@@ -218,10 +250,24 @@ def _from_hapi(data: np.ndarray, meta: Mapping[str, Any], name: str | None) -> I
         yield _Read(f"{name}_{key}" if name else key, times, values, centers, text, plain)
 
 
-def _is_listed(axis: Mapping[str, Any]) -> bool:
-    """Return True if an axis lists its centers as numbers: they may be missing, or come with each record."""
-    centers = axis.get("centers")
-    return isinstance(centers, (list, tuple, np.ndarray)) and all(isinstance(one, (int, float)) for one in centers)
+def _centers(axis: Mapping[str, Any], data: np.ndarray) -> np.ndarray | None:
+    """Return the centers of the bins of HAPI, (bins,) or (n, bins); None where the axis does not have them.
+
+    They are numbers, the name of a parameter that has them for each time, or the middles of ranges: geometric where all
+    are positive, as energies are.
+    """
+    centers, ranges = axis.get("centers"), axis.get("ranges")
+    if isinstance(centers, str) and centers in data.dtype.names:
+        return np.asarray(data[centers], float)
+    try:
+        if isinstance(centers, (list, tuple, np.ndarray)):
+            return np.asarray(centers, float)
+        if isinstance(ranges, str) and ranges in data.dtype.names:
+            ranges = data[ranges]
+        low, high = np.moveaxis(np.asarray(ranges, float), -1, 0)
+    except (TypeError, ValueError):  # none, or None among them
+        return None
+    return np.sqrt(low * high) if (low > 0).all() and (high > 0).all() else (low + high) / 2
 
 
 def _without_fill(values: np.ndarray, fill: Any) -> np.ndarray:
@@ -230,7 +276,9 @@ def _without_fill(values: np.ndarray, fill: Any) -> np.ndarray:
         return values
     try:
         missing = values == np.float64(fill)
-    except ValueError:  # a fill value of text
+        if values.dtype.kind == "f":  # as the type of the values rounds it
+            missing |= values == values.dtype.type(fill)
+    except (ValueError, TypeError):  # a fill value of text
         return values
     return np.where(missing, np.nan, values) if missing.any() else values
 
@@ -277,7 +325,10 @@ def _from_array(data: Any, name: str | None, times: Any) -> _Read:
         raise ArgumentError("times", "an array has no times of its own", "Give one for each sample.")
     if name is None:
         raise ArgumentError("name", "an array has no name of its own", "Give it one.")
-    return _Read(name, _times(times, name), np.asarray(data))
+    values = np.asarray(data)
+    masked = np.ma.getmaskarray(data) if isinstance(data, np.ma.MaskedArray) else np.zeros(values.shape, bool)
+    units = str(getattr(data, "unit", ""))  # of an astropy Quantity
+    return _Read(name, _times(times, name), np.where(masked, np.nan, values) if masked.any() else values, units=units)
 
 
 def _holds_times(values: np.ndarray) -> bool:

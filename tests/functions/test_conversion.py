@@ -9,6 +9,7 @@ import pyspedas
 import pytest
 import pytplot
 import xarray
+from astropy import units
 from astropy.time import Time
 from pyspedas import tplot_tools
 
@@ -323,3 +324,73 @@ def test_metadata_that_is_not_plain_is_left_behind():
     attributes = tplot.read("a").attributes
     assert attributes["taken_from"] == {"note": "mine"} and attributes["data_att"]["units"] == "nT"
     assert json.loads(sim.to_xarray("a").attrs["tplot"])["taken_from"] == {"note": "mine"}
+
+
+@pytest.mark.parametrize("key", ["FILLVAL", "_FillValue", "missing_value", "fill"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+def test_fill_values_that_attributes_state_are_not_measured(key, kind):
+    fill = -9999 if kind is np.int32 else 9.96921e36
+    values = np.arange(180.0).reshape(60, 3).astype(kind)
+    values[[3, 7], 1] = fill
+    (name,) = sim.to_tplot(xarray.DataArray(values, {"time": TIMES}, ("time", "v"), name="f", attrs={key: fill}))
+    missing = np.isnan(stored(name).values)
+    assert missing.sum() == 2 and missing[[3, 7], 1].all()
+    np.testing.assert_array_equal(stored(name).values[~missing], values[~missing])
+
+
+def test_masked_values_are_not_measured_and_quantities_keep_their_unit():
+    values = np.arange(60.0)
+    masked = np.ma.masked_greater(values, 50)
+    (name,) = sim.to_tplot(masked, "masked", TIMES)
+    assert np.isnan(stored(name).values).sum() == masked.mask.sum() == 9
+    (name,) = sim.to_tplot(values * units.km / units.s, "speed", TIMES)
+    assert stored(name).units == "km / s"
+    np.testing.assert_array_equal(stored(name).values, values)
+
+
+ENERGY = np.geomspace(10, 1e4, 6)
+
+
+@pytest.mark.parametrize(
+    "coordinates",
+    [
+        {"energy": ("channel", ENERGY)},
+        {"channel": np.arange(6), "energy": ("channel", ENERGY)},
+        {"channel": np.arange(6), "energy": (("time", "channel"), np.tile(ENERGY, (60, 1)))},
+        {"v": ("channel", ENERGY), "spec_bins": ("channel", ENERGY)},  # as pyspedas.get_data(xarray=True) has them
+    ],
+)
+def test_a_table_need_not_have_the_name_of_its_dimension(coordinates):
+    values = np.ones((60, 6))
+    (name,) = sim.to_tplot(xarray.DataArray(values, {"time": TIMES, **coordinates}, ("time", "channel"), name="flux"))
+    found = stored(name).coordinates["v"]
+    np.testing.assert_array_equal(np.broadcast_to(found, (60, 6))[0], ENERGY)
+
+
+def test_several_tables_of_one_dimension_are_refused():
+    width = {"energy": ("channel", ENERGY), "width": ("channel", ENERGY / 10)}
+    array = xarray.DataArray(np.ones((60, 6)), {"time": TIMES, **width}, ("time", "channel"), name="flux")
+    with pytest.raises(VariableError, match="energy, width all go along 'channel'"):
+        sim.to_tplot(array, errors="raise")
+    sim.to_tplot(array.drop_vars("width"), errors="raise")
+
+
+@pytest.mark.parametrize(
+    ("bins", "expected"),
+    [
+        ({"centers": "energy"}, ENERGY),
+        ({"ranges": [[0.5 * one, 2 * one] for one in ENERGY]}, ENERGY),
+        ({"ranges": [[one - 1, one + 1] for one in range(-3, 3)]}, np.arange(-3.0, 3.0)),
+        ({"centers": None}, None),
+    ],
+)
+def test_bins_of_hapi_by_a_parameter_or_as_ranges(bins, expected):
+    data = np.zeros(60, [("Time", "S30"), ("flux", "f8", (6,)), ("energy", "f8", (6,))])
+    data["Time"], data["energy"] = [f"{time}Z" for time in TIMES], ENERGY
+    about = {"name": "flux", "units": "1", "bins": [{"name": "energy", "units": "eV", **bins}]}
+    sim.to_tplot((data, {"parameters": [{"name": "Time"}, about, {"name": "energy", "units": "eV"}]}), errors="raise")
+    found = stored("flux").coordinates.get("v")
+    if expected is None:
+        assert found is None
+    else:
+        np.testing.assert_allclose(np.broadcast_to(found, (60, 6))[0], expected)

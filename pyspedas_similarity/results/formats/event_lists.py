@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ _LABELS = ("label", "event", "tags", "class", "kind", "type", "description", "re
 _FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".xml": "votable", ".vot": "votable"}
 # A spreadsheet may write a mark of byte order first.
 _AS_CSV = {"guess": False, "encoding": "utf-8-sig"}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?(Z|[+-]\d{2}:?\d{2})?")
 _FORMS = "Give a table with start and end (or time), a file (.ecsv, .csv, .xml, .txt), or a list of [start, end]."
 
 
@@ -98,7 +101,7 @@ def _from_lines(path: Path) -> Table:
     """One or two times in a line, whatever follows them."""
     from astropy.table import Table
 
-    lines = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [_words(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows = [words for words in lines if words and not words[0].startswith(("#", ";"))]
     if not rows:
         return Table({"start": np.empty(0, "U1"), "end": np.empty(0, "U1")})
@@ -107,6 +110,17 @@ def _from_lines(path: Path) -> Table:
         odd = " ".join(rows[pairs.index(False)])[:80]
         raise ArgumentError(f"file {path}", f"one time in {odd!r} and two in others", "Give two in each line.")
     return Table({"start": [words[0] for words in rows], "end": [words[int(pairs[0])] for words in rows]})
+
+
+def _words(line: str) -> list[str]:
+    """Return what blanks or commas separate, a date and the clock after it as one time."""
+    words: list[str] = []
+    for word in line.replace(",", " ").split():
+        if words and _CLOCK.fullmatch(word) and _DATE.fullmatch(words[-1]):
+            words[-1] += f"T0{word}" if word[1] == ":" else f"T{word}"
+        else:
+            words.append(word)
+    return words
 
 
 def _of_table(table: Table, subject: str, columns: Sequence[str] | None) -> QTable:
