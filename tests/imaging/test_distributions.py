@@ -118,6 +118,8 @@ def test_the_input_is_left_as_it_is():
     [
         ({"azimuth": AZIMUTH[:-1]}, "azimuth"),
         ({"polar": np.full(16, np.nan)}, "polar"),
+        ({"polar": 90 - POLAR}, "latitudes"),
+        ({"polar": 2 * POLAR}, "azimuths"),
         ({"energy_ev": ENERGY[::-1]}, "energy"),
         ({"energy_ev": ENERGY - 100}, "energy"),
         ({"density": np.zeros((2, 32, 16))}, "distribution"),
