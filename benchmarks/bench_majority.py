@@ -62,9 +62,7 @@ def auc(scores: np.ndarray, count: int) -> float:
 def curves(embeddings: np.ndarray, data: DataSet, blocks: dict[str, int], of_kind: np.ndarray) -> np.ndarray:
     """Return the mean AUC by plain cosine and relative to the library: (2, shares)."""
     rng, found = np.random.default_rng(SEED), np.zeros((2, len(SHARES), DRAWS))
-    following = np.full(embeddings.shape, np.nan, np.float32)
-    has = data.following >= 0
-    following[has] = embeddings[data.following[has]]
+    following = data.next_of(embeddings)
     for i, share in enumerate(SHARES):
         for j in range(DRAWS):
             query, rows = draw_library(rng, of_kind, data.group, share)

@@ -99,6 +99,14 @@ class DataSet:
     following: np.ndarray | None = None
     library: np.ndarray | None = None
 
+    def next_of(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the embedding (n, dimension) of the next sample of the same series; NaN where there is none."""
+        found = np.full(embeddings.shape, np.nan, np.float32)
+        if self.following is not None:
+            has = self.following >= 0
+            found[has] = embeddings[self.following[has]]
+        return found
+
 
 def next_rows(series: np.ndarray) -> np.ndarray:
     """Return the row of the next sample of the same series, -1 for none; rows of a series follow each other."""

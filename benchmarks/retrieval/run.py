@@ -25,20 +25,18 @@ from benchmarks.retrieval.measures import (
     summarize,
 )
 from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
-from pyspedas_similarity.encoder.fitted import NAMED, spread_evenly
+from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.fixed import DEFAULT
 from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.search.reference import (
     EVENT,
-    FEWEST,
     KIND,
     QUESTIONS,
-    SAMPLE,
-    SAMPLE_SIZE,
     Reference,
     Sample,
+    sampled_rows,
 )
 
 if TYPE_CHECKING:
@@ -174,12 +172,8 @@ def measure(embedded: Embedded, data: DataSet) -> Measured:
 def sample_of(embeddings: np.ndarray, data: DataSet, blocks: Mapping[str, int]) -> Sample:
     """Return the sample of a data set that similarity is relative to, chosen as a search chooses it."""
     searched = np.arange(len(embeddings)) if data.library is None else np.flatnonzero(data.library)
-    rows = searched[spread_evenly(len(searched), max(min(SAMPLE, SAMPLE_SIZE // embeddings.shape[1]), FEWEST))]
-    following = np.full(embeddings.shape, np.nan, np.float32)
-    if data.following is not None:
-        has = data.following >= 0
-        following[has] = embeddings[data.following[has]]
-    return Sample(embeddings[rows], following[rows], block_slices(embeddings.shape[1], blocks))
+    rows = searched[sampled_rows(len(searched), embeddings.shape[1])]
+    return Sample(embeddings[rows], data.next_of(embeddings)[rows], block_slices(embeddings.shape[1], blocks))
 
 
 def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterator[dict[str, Any]]:

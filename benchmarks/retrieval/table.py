@@ -67,7 +67,7 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     if not controlled:
         say(f"{data.name}/{task.name}: no query has a right answer\n")
         return
-    beside = {(row["encoder"], row["compared"]): row for row in rows}
+    by_way = {(row["encoder"], row["compared"]): row for row in rows}
     others = ("plain", "leaky", "other question")
     first = controlled[0]
     origin = "SIMULATED" if data.simulated else "real data"
@@ -86,7 +86,7 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     say(f"  {'encoder':18s}{heads}{extra}{'over best':36s}{costs}")
     for row in controlled:
         cells = "".join(f"{_cell(row, key):18s}" for key in shown)
-        extra = "".join(f"{_cell(beside[row['encoder'], one], HEADLINE):18s}" for one in others)
+        extra = "".join(f"{_cell(by_way[row['encoder'], one], HEADLINE):18s}" for one in others)
         costs = f"{row['ms_per_image']:9.2f}{row['dimension']:6d}{row['kilobytes']:8.0f}{row['seeds']:6d}"
         say(f"  {row['encoder']:18s}{cells}{extra}{_over(row):36s}{costs}")
     if task.list_groups:

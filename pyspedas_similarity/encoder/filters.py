@@ -15,6 +15,9 @@ REFERENCE_PIXELS = 128
 FLOOR = 1e-6
 """Added to energies and variances under a logarithm, so that an empty scale has a finite value."""
 
+AMPLITUDE_FLOOR = 1e-4
+"""Added to mean gradients under a logarithm, so that an empty scale has a finite value."""
+
 
 def each_channel(transform: Transform, filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """A transform of single-channel images and weights, both (m, pixels, pixels) float32, side by side: (n, length)."""
@@ -47,3 +50,10 @@ def filter_matrix(pixels: int, sigma: float, order: int) -> np.ndarray:
     impulses = np.eye(pixels)
     matrix = ndimage.gaussian_filter1d(impulses, sigma, axis=0, order=order, mode="reflect") * sigma**order
     return matrix.astype(np.float32)
+
+
+def gradient(images: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return slopes along columns and rows, times sigma, of images (m, pixels, pixels); sigma as `REFERENCE_PIXELS`."""
+    pixels = images.shape[-1]
+    smooth, slope = (filter_matrix(pixels, sigma * pixels / REFERENCE_PIXELS, order) for order in (0, 1))
+    return smooth @ images @ slope.T, slope @ images @ smooth.T

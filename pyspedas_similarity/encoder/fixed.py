@@ -15,7 +15,7 @@ from .mean_curves import spectrum_features
 from .resizing import averaging
 from .runtime import Encoder, unit_length
 from .scattering import scattering_features
-from .structure import BLOCKS, structure_features
+from .structure import blocks_of_kind, structure_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1
@@ -101,7 +101,7 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
     constants: dict[str, object] = {"transform_version": TRANSFORM_VERSION}
     if name == "structure":
         # In a list, since the order of names in an object of JSON has no meaning.
-        constants["blocks"] = [list(block) for block in BLOCKS.get(kind, BLOCKS["other"]).items()]
+        constants["blocks"] = [list(block) for block in blocks_of_kind(kind).items()]
     card = Card(name=name, kind=kind, method=METHOD, description=FIXED[name], training=constants)
     transform = _TRANSFORMS[name]
     return Encoder(card, partial(transform, kind=kind) if name in _OF_KIND else transform)

@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ class LibraryView:
         return cls(np.zeros(dimension), np.ones(dimension), {"rule": "none", "reason": reason})
 
     @property
+    def is_plain(self) -> bool:
+        """True if embeddings are compared as they are."""
+        return self.about.get("rule") == "none"
+
+    @cached_property
     def hash(self) -> str:
         """Hash of 16 hexadecimal digits."""
         return hashlib.sha256(self._bytes()).hexdigest()[:16]

@@ -10,11 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .filters import REFERENCE_PIXELS, each_channel, filter_matrix, weighted_mean
+from .filters import AMPLITUDE_FLOOR, each_channel, gradient, weighted_mean
 from .fixed import BAND_SIGMAS, SIGMAS
-
-AMPLITUDE_FLOOR = 1e-4
-"""Added to mean gradients under a logarithm, so that an empty scale has a finite value."""
 
 FEATURE_NAMES = tuple(
     name
@@ -59,22 +56,15 @@ def _modulation(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
     images = centered(images, mean(images))
     features = []
     for number, sigma in enumerate(SIGMAS):
-        across, down = _gradient(images, sigma)
+        across, down = gradient(images, sigma)
         strength = np.sqrt(across * across + down * down)
         level = mean(strength)
         loudness = np.log(level + AMPLITUDE_FLOOR)
         features.append(loudness)
         strength = centered(strength, level)
         for coarse in BAND_SIGMAS[number + 1 :]:
-            features += _relative_gradient(*_gradient(strength, coarse), loudness, mean)
+            features += _relative_gradient(*gradient(strength, coarse), loudness, mean)
     return np.stack(features, axis=1)
-
-
-def _gradient(images: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes along columns and rows, times sigma; sigma in pixels of a 128 px image."""
-    pixels = images.shape[-1]
-    smooth, slope = (filter_matrix(pixels, sigma * pixels / REFERENCE_PIXELS, order) for order in (0, 1))
-    return smooth @ images @ slope.T, slope @ images @ smooth.T
 
 
 def _relative_gradient(

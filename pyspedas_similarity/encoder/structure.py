@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .filters import FLOOR, REFERENCE_PIXELS, filter_matrix
+from .filters import AMPLITUDE_FLOOR, FLOOR, REFERENCE_PIXELS, filter_matrix, gradient
 from .mean_curves import spectrum_features
 from .resizing import averaging, resizing
 
@@ -35,9 +35,6 @@ that frames have neither place nor profile."""
 
 CONSTANT = 2.0
 """Last component before an embedding gets unit length: how far it lies from a typical image is not lost."""
-
-AMPLITUDE_FLOOR = 1e-4
-"""Added to mean gradients under a logarithm, so that an empty scale has a finite value."""
 
 # Round figures near the middle and the spread of the features of images of each kind. They are the origin from which
 # a direction is measured before an embedding gets unit length; a search has an origin of its own.
@@ -87,6 +84,11 @@ def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> n
     return np.hstack([*scaled, np.full((n, 1), CONSTANT)])
 
 
+def blocks_of_kind(kind: str) -> dict[str, int]:
+    """Return the blocks of images of a kind, see `BLOCKS`."""
+    return BLOCKS.get(kind, BLOCKS["other"])
+
+
 def block_slices(dimension: int, blocks: Mapping[str, int]) -> dict[str, slice]:
     """Return where each block lies in an embedding; `blocks` has numbers of features of a channel, or is empty."""
     if not blocks:
@@ -122,10 +124,6 @@ def _structure(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
     def centered(maps: np.ndarray, level: np.ndarray) -> np.ndarray:
         # Around the mean, so that the rim of the measured disc is no edge.
         return np.where(inside, maps - level.astype(np.float32)[:, None, None], 0)
-
-    def gradient(maps: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-        smooth, slope = (filter_matrix(side, sigma * side / REFERENCE_PIXELS, order) for order in (0, 1))
-        return (smooth @ maps) @ slope.T, (slope @ maps) @ smooth.T
 
     images = centered(images, means(images)[0])
     level, orientation, shape = [], [], []

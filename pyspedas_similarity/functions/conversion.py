@@ -226,9 +226,10 @@ def _from_speasy(data: Any, name: str | None) -> _Read:
     # Components come as (n, 1) where there is one, and their axis may be missing.
     if values.ndim == 2 and values.shape[1] == 1 and not tables:
         values = values[:, 0]
-    about = {key: value for key, value in dict(data.meta or {}).items() if _is_plain(value)}
+    meta = dict(data.meta or {})
+    about = {key: value for key, value in meta.items() if _is_plain(value)}
     title = str(name or data.name or "")
-    values = _without_fills(values, dict(data.meta or {}))
+    values = _without_fills(values, meta)
     return _Read(title, _times(data.time, title), values, tables, str(data.unit or ""), about)
 
 

@@ -72,7 +72,9 @@ class ArchivedSeries(Series):
     def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
         """Return the cosine between each sample and the nearest direction."""
         rows = slice(self.indexed.first, self.indexed.first + len(self.times))
-        return self.index.scores(directions, [self.stretch], view)[rows].astype(np.float64)
+        # Of plain cosines the rows have unit length: their lengths need not be computed.
+        given = None if view.is_plain else view
+        return self.index.scores(directions, [self.stretch], given)[rows].astype(np.float64)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def as_archive(archive: Any) -> Archive:
     raise ArgumentError("archive", f"found {archive!r:.80}", "Give what open_archive returns, or a folder.")
 
 
-def open_reference(reference: Any) -> ArchiveLibrary | None:
+def open_reference(reference: Any) -> ArchiveLibrary:
     """Open the archive that similarity is relative to; ArgumentError if it is none, or empty."""
     if not isinstance(reference, (Archive, str, Path)):
         raise ArgumentError("reference", f"found {reference!r:.80}", "Give 'library', an archive, a folder, or None.")
@@ -169,7 +171,7 @@ def open_reference(reference: Any) -> ArchiveLibrary | None:
 
 
 def check_same_encoder(library: Library, reference: Library) -> None:
-    """Raise ArgumentError if two libraries were not encoded alike, so that one cannot be the reference of the other."""
+    """Raise ArgumentError unless two libraries have the same encoder and recipe, as a reference needs."""
     mine, theirs = (one.series[0].provenance for one in (library, reference))
     for key in ("encoder", "recipe"):
         if mine[key]["hash"] != theirs[key]["hash"]:

@@ -36,6 +36,7 @@ from .reload import (
     ReloadOptions,
     checked_encoder,
     images_of_rows,
+    in_view,
     other_variable,
     query_series,
     reload_series,
@@ -207,11 +208,9 @@ def occlusion_of_event(
     likes, unlikes = (
         [_query_images(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
     )
-    view = series.view
 
     def encode(images: np.ndarray) -> np.ndarray:
-        found = made.plan.encoder.encode(images)
-        return found if view is None else view.directions(found)
+        return in_view(series, made.plan.encoder.encode(images))
 
     like_embeddings, unlike_embeddings = ([encode(images) for images, _ in group] for group in (likes, unlikes))
     usual = _median_image(result, series, made, made.images[found], options) if fill == "median" else None

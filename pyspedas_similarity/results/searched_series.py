@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..encoder.library_view import LibraryView
+from ..encoder.library_view import PACKED, LibraryView
 from ..times import Span
 
 
@@ -79,7 +80,7 @@ class SearchedSeries:
         """Probe or site, or an empty string."""
         return next((str(one) for one in (self.record.get("station") or {}).values() if one), "")
 
-    @property
+    @cached_property
     def view(self) -> LibraryView | None:
         """The map by which embeddings were compared; None in a result that does not have it."""
         return LibraryView.from_record(self.record.get("view", {}))
@@ -87,7 +88,7 @@ class SearchedSeries:
     @property
     def has_lost_view(self) -> bool:
         """True for a record out of a table, which names the view of the search but does not hold it."""
-        return self.view is None and "view" in self.record
+        return "view" in self.record and PACKED not in self.record["view"]
 
     @property
     def queries(self) -> list[QueryRecord]:

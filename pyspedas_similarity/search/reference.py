@@ -41,7 +41,7 @@ FEWEST = 10
 DISTANT = 6
 """Mutually distant rows around whose mean it is judged how much of a library looks like the query."""
 
-ALIKE, MAJORITY = 0.3, 0.25
+LIKE_QUERY, MAJORITY = 0.3, 0.25
 """Cosine from which a row may look like the query, and the share of such rows above which they are left out of the
 center."""
 
@@ -102,11 +102,16 @@ class Sample:
     blocks: Mapping[str, slice]
 
 
+def sampled_rows(n: int, dimension: int) -> np.ndarray:
+    """Return the numbers of the rows of a library of n that are its sample, ascending: all if it is small."""
+    return spread_evenly(n, max(min(SAMPLE, SAMPLE_SIZE // dimension), FEWEST))
+
+
 def sample_library(library: Library) -> Sample:
     """Return rows of the searched part of a library, evenly spread, and those that follow them; all if it is small."""
     searched = [np.flatnonzero(one.searched) for one in library.series]
     dimension = library.series[0].searched_embeddings(searched[0][:1]).shape[1]
-    chosen = spread_evenly(sum(map(len, searched)), max(min(SAMPLE, SAMPLE_SIZE // dimension), FEWEST))
+    chosen = sampled_rows(sum(map(len, searched)), dimension)
     starts = np.cumsum([0, *map(len, searched)])
     rows, following = [], []
     for one, inside, start, end in zip(library.series, searched, starts, starts[1:], strict=False):
@@ -170,12 +175,12 @@ class Reference:
         if self._unusable:
             return LibraryView.plain(self._rows.shape[1], self._unusable)
         likes = centers_of(map(self._distant.directions, queries))
-        alike = (self._directions @ likes.T).max(axis=1) > ALIKE
-        if not MAJORITY < alike.mean() < 1:
-            alike[:] = False
-        key = np.packbits(alike).tobytes()
+        similar = (self._directions @ likes.T).max(axis=1) > LIKE_QUERY
+        if not MAJORITY < similar.mean() < 1:
+            similar[:] = False
+        key = similar.tobytes()
         if key not in self._views:
-            self._views = {key: self._fitted(~alike)}  # one is kept: queries of a benchmark mostly share it
+            self._views = {key: self._fitted(~similar)}  # the last one only: queries of a benchmark mostly share it
         return self._views[key]
 
     def _fitted(self, counted: np.ndarray) -> LibraryView:

@@ -81,12 +81,14 @@ def search_library(
         view = LibraryView.plain(likes[0].shape[1], "no reference")
     else:
         view = Reference(sample_library(reference), settings.looking_for).view(likes)
+    likes, others = (centers_of(map(view.directions, group)) if group else None for group in (likes, others))
     scores = [_scores(series, view, likes, others) for series in library.series]
     known = np.concatenate(scores)
     ranked = np.sort(known[np.isfinite(known)])
     _log_majority(ranked)
+    about = {"view": view.to_record()}
     return [
-        _matches(series, found, (queries, unlike), settings, ranked, {"view": view.to_record()})
+        _matches(series, found, (queries, unlike), settings, ranked, about)
         for series, found in zip(library.series, scores, strict=True)
     ]
 
@@ -99,10 +101,10 @@ def _log_majority(scores: np.ndarray) -> None:
         logger.warning(text, 100 * share, _LOOKS_LIKE)
 
 
-def _scores(series: Series, view: LibraryView, likes: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    scores = series.cosines(view, centers_of(map(view.directions, likes)))
-    if others:
-        scores = less_unlike(scores, series.cosines(view, centers_of(map(view.directions, others))))
+def _scores(series: Series, view: LibraryView, likes: np.ndarray, others: np.ndarray | None) -> np.ndarray:
+    scores = series.cosines(view, likes)
+    if others is not None:
+        scores = less_unlike(scores, series.cosines(view, others))
     if not np.isfinite(scores).any():
         found = f"none of its samples can be encoded: {series.without_embedding}"
         raise VariableError(series.name, found, "Inspect it with tplot; it may hold fill values only.")

@@ -10,7 +10,7 @@ import pytest
 from pyspedas_similarity.encoder.cards import Card, blocks_of
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import fill
-from pyspedas_similarity.encoder.structure import BLOCKS, block_slices, structure_features
+from pyspedas_similarity.encoder.structure import BLOCKS, block_slices, blocks_of_kind, structure_features
 from pyspedas_similarity.errors import EncoderError
 
 PIXELS = 64
@@ -27,8 +27,7 @@ def band(angle_deg: float = 30.0, place: tuple[int, int] = (0, 0), pixels: int =
 
 def features(images: np.ndarray, kind: str = "frame") -> dict[str, np.ndarray]:
     found = structure_features(*fill(images), kind)
-    blocks = BLOCKS.get(kind, BLOCKS["other"])
-    return {name: found[:, part] for name, part in block_slices(found.shape[1], blocks).items()}
+    return {name: found[:, part] for name, part in block_slices(found.shape[1], blocks_of_kind(kind)).items()}
 
 
 def test_structure_does_not_depend_on_place_and_place_does():
