@@ -31,9 +31,9 @@ from benchmarks.data_sets.sky import simulate
 from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
-from pyspedas_similarity.search.events import best_events, outside
 from pyspedas_similarity.search.linear_classifier import fit_probe
-from pyspedas_similarity.search.scoring import coherence_lag, default_threshold, similarity
+from pyspedas_similarity.search.peaks import own_event, peak_events
+from pyspedas_similarity.search.scoring import ScoreScale, decorrelation_lag, similarity
 from pyspedas_similarity.simulate.fpi import DES, simulate_event
 from pyspedas_similarity.times import Span, cadence
 
@@ -94,12 +94,11 @@ def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tu
         times, part = data.times[rows], scores[rows]
         if not np.isfinite(part).any():
             continue
-        exclude = 2 * coherence_lag(part) * cadence(times)
+        exclude = 2 * decorrelation_lag(part) * cadence(times)
         queries = [Span(data.times[row], data.times[row]) for row in likes if data.series[row] == series]
-        part = np.where(outside(times, queries, exclude), part, np.nan)
-        if not np.isfinite(part).any():
-            continue
-        hits, _ = best_events(times, part, default_threshold(scores[rows]), exclude, n + len(judged))
+        scale = ScoreScale.of(part)
+        own = own_event(times, part, queries, scale, exclude)
+        hits = peak_events(times, np.where(own, np.nan, part), own, scale, exclude, k=n + len(judged))
         for start, end, peak, score in zip(hits.start, hits.end, hits.peak, hits.score, strict=True):
             old = [span for other, span in judged if other == series]
             if not any(span.start - exclude <= peak <= span.end + exclude for span in old):

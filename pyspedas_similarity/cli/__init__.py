@@ -82,7 +82,7 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
-    from ..functions.results import intervals
+    from ..functions.results import intervals, result
     from ..functions.search import find_similar
     from ..results.exports import export as write
     from ..results.exports import format_of
@@ -97,9 +97,17 @@ def find(chosen: argparse.Namespace) -> int:
     table = intervals(names)
     if names and chosen.out is not None:
         write(table, chosen.out, overwrite=True)
+    if names and not chosen.json:
+        print("".join(f"{line}\n" for line in result(names).own_event_lines()), end="")
     if names or chosen.json:
-        print_table(table, chosen.json)
+        print_table(table, chosen.json, _columns(table, chosen.wide))
     return FOUND if names else NOTHING_FOUND
+
+
+def _columns(table: Any, wide: bool) -> list[str]:
+    """Return the columns to print: those that fit into 80 characters, or all."""
+    narrow = ("score", "peak", "duration", "stands_out", *(("source",) if len(set(table["source"])) > 1 else ()))
+    return [name for name in table.colnames if wide or name in narrow]
 
 
 def _find_nearest(chosen: argparse.Namespace) -> list[str]:
@@ -162,7 +170,7 @@ def info(chosen: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pyspedas-similarity",
-        description="Find the intervals like a seed, in MMS FPI distributions and all-sky frames.",
+        description="Find the intervals like a query, in MMS FPI distributions and all-sky frames.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -190,13 +198,14 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_find(commands: Any) -> None:
-    parser = add_command(commands, "find", find, "Find the intervals like a seed and print them.")
+    parser = add_command(commands, "find", find, "Find the intervals like a query and print them.")
     add_search(parser)
     parser.add_argument(
         "--nearest", action="store_true", help="the k nearest of an archive only; quick where it is large"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
+    parser.add_argument("--wide", action="store_true", help="print all columns of the table")
 
 
 def _add_train(commands: Any) -> None:

@@ -72,9 +72,10 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
     parser.add_argument("--archive", metavar="FOLDER", help="search what is kept there; nothing is loaded")
     parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
-    parser.add_argument("-k", type=int, help="how many intervals at most")
-    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
-    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the query; default: from the scores")
+    parser.add_argument("-k", type=int, help="number of events of each variable, the best ones; default: 10")
+    about = "score that an event reaches, or 'auto': all that stand out of the background are printed"
+    parser.add_argument("--threshold", type=threshold_of, metavar="SCORE", help=about)
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the query; default: its own event")
     about = "the same kind of structure (default), or the same event"
     parser.add_argument("--looking-for", choices=("kind", "event"), help=about)
     about = "archive that similarity is relative to, 'library' for what is searched (default), or 'none'"
@@ -94,6 +95,11 @@ def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
 def like_of(times: list[str]) -> Any:
     """A time, or the interval that two of them are."""
     return times[0] if len(times) == 1 else times
+
+
+def threshold_of(text: str) -> float | str:
+    """A number or 'auto', as the type of an argument."""
+    return text if text == "auto" else float(text)
 
 
 def positive(text: str) -> int:

@@ -104,16 +104,17 @@ def score_figure(
         if not ((one.times >= ends[0]) & (one.times <= ends[1])).any():
             raise VariableError(one.name, f"no sample from {ends[0]} to {ends[1]}", "Load that time, or give trange.")
     spans = [one.span for one in result.queries if one.span is not None]
-    panels = [_panel(one, _shaded(result.start, result.end, spans, ends, style), style) for one in above]
+    own = [span for one in scored for span in one.own_events()]
+    panels = [_panel(one, _shaded(result.start, result.end, spans, own, ends, style), style) for one in above]
     for one in scored:
-        own, events = one.own_spans(), result.events_of(one)
-        shaded = _shaded(events.start, events.end, own, ends, style)
+        events = result.events_of(one)
+        shaded = _shaded(events.start, events.end, one.own_spans(), one.own_events(), ends, style)
         legend = [plain(one.name, 30)] if len(scored) > 1 else None
         panels.append(_score_panel(one, shaded, legend))
     figure = tplot.panels(panels, ends, style.size(10.0, 1.2 + 1.5 * len(panels)))
     for panel, one in zip(figure.axes[len(above) :], scored, strict=False):
         _draw_threshold(panel, one)
-    _draw_legend(figure, bool(len(result)), bool(spans), bool(scored), style)
+    _draw_legend(figure, bool(len(result)), bool(spans), bool(own), bool(scored), style)
     figure.suptitle(style.heading(_title(result)), fontsize="medium")
     return _saved(figure, path, style)
 
@@ -360,18 +361,20 @@ def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.d
 
 def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
     events, threshold = result.events_of(series), float(series.record.get("threshold", np.nan))
-    return Marks(events.start, events.end, *bounds(series.own_spans()), threshold)
+    return Marks(events.start, events.end, *bounds(series.own_events()), threshold)
 
 
 def _shaded(
     starts: np.ndarray,
     stops: np.ndarray,
     queries: Sequence[Span],
+    own: Sequence[Span],
     ends: tuple[np.datetime64, np.datetime64],
     style: Style,
 ) -> tuple[tuple[np.ndarray, np.ndarray, str, float], ...]:
     return (
         (*drawable(starts, stops, *ends), style.match, 0.3),
+        (*drawable(*bounds(own), *ends), style.query, 0.2),
         (*drawable(*bounds(queries), *ends), style.query, 0.5),
     )
 
@@ -403,15 +406,16 @@ def _draw_threshold(panel: Any, series: SearchedSeries) -> None:
         panel.axhline(threshold, color="0.4", linestyle=":", linewidth=1)
 
 
-def _draw_legend(figure: Figure, matches: bool, queries: bool, scores: bool, style: Style) -> None:
+def _draw_legend(figure: Figure, matches: bool, queries: bool, own: bool, scores: bool, style: Style) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [Patch(color=style.match, alpha=0.3, label="similar")] if matches else []
     handles += [Patch(color=style.query, alpha=0.5, label="query")] if queries else []
+    handles += [Patch(color=style.query, alpha=0.2, label="own event")] if own else []
     handles += [Line2D([], [], color="0.4", linestyle=":", label="threshold")] if scores else []
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
 
 
 def _title(result: SearchResult) -> str:

@@ -14,7 +14,6 @@ from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
-from ..search.events import outside
 from ..search.overlap import Stretches, inside, merged, pairs, shared
 from ..times import bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["join_events", "read_events"]
 
 _SECOND = np.timedelta64(10**9, "ns")
+_UNCOVERED = "not covered"
+_STATUSES = ("known", "new", _UNCOVERED, "missed")
 _NOTHING = Stretches(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
 
 
@@ -71,6 +72,7 @@ def join_events(
     *,
     tolerance: Any = 0,
     searched: Any = None,
+    covered: Any = None,
     columns: Sequence[str] | None = None,
     interval: str = "binomial",
     stretch: Any = 86400,
@@ -89,8 +91,11 @@ def join_events(
         Events are made so much longer at both ends before anything is compared. Events of one time need it for a base
         rate.
     searched : names of similarity variables, or time ranges, optional
-        What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without those that
-        were left out around the queries: the event of a query is neither found nor missed. For a table it is required.
+        What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without the queries'
+        own events, which are neither found nor missed. For a table it is required.
+    covered : time ranges, optional
+        Time in which the list is complete; nothing else is compared then. By default a match is only called new
+        between the start of the first and the end of the last event of the list.
     columns : sequence of one or two str, optional
         Of `events`, as in `read_events`.
     interval : {'binomial', 'bootstrap'}
@@ -107,9 +112,10 @@ def join_events(
     -------
     astropy.table.QTable
         One row for each match, as in `found`, then one for each event that was missed. ``status`` is 'known' (it shares
-        time with an event), 'new' or 'missed'; ``event_start``, ``event_end`` and ``event`` are those of the event that
-        it shares most time with, masked where there is none, and ``overlap_s`` is that time. ``meta['join']`` has the
-        numbers of each and the enrichment: the share of matches whose peak lies in an event, over the share of the
+        time with an event), 'new', 'not covered' (its peak is at a time that the list does not cover) or 'missed';
+        ``event_start``, ``event_end`` and ``event`` are those of the event that it shares most time with, masked where
+        there is none, and ``overlap_s`` is that time. ``meta['join']`` has the numbers of each, the searched time that
+        the list covers, and the enrichment: the share of matches whose peak lies in an event, over the share of the
         searched time that does. Neither events nor peaks outside of what was searched count for it.
 
     Raises
@@ -125,6 +131,10 @@ def join_events(
     table = result_table(found)
     listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
     stretches = _searched(found, searched)
+    coverage = listed.hull
+    if covered is not None:
+        coverage = merged(Stretches(*bounds(to_spans(covered))), touching=True)[0]
+        stretches = [shared(one, coverage) for one in stretches]
     matches = stretches_of(table)
     best, overlap = _best_event(matches, listed.widened)
     missed = _missed(listed, matches, stretches)
@@ -137,16 +147,20 @@ def join_events(
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
     joined = _joined(table, listed, best, overlap, missed)
-    joined.meta["join"] = _summary(joined, listed, stretches, enrichment)
+    joined["status"] = _status(joined["status"], inside(_peaks(table), coverage))
+    joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment)
     return joined
 
 
 def summary_of(joined: Table) -> str:
     """Return a summary of `join_events` in two lines."""
     numbers = joined.meta["join"]
-    counted = ", ".join(f"{numbers[status]} {status}" for status in ("known", "new", "missed"))
+    counted = ", ".join(
+        f"{numbers[status]} {status}" for status in _STATUSES if numbers[status] or status != _UNCOVERED
+    )
     events = f"{numbers['events_searched']} of {numbers['events']} events searched"
-    return f"{counted}; {events}, {numbers['searched_s']:g} s\n{Enrichment(**numbers['enrichment'])}"
+    covered = f"of which the list covers {numbers['covered_s']:g} s"
+    return f"{counted}; {events}, {numbers['searched_s']:g} s, {covered}\n{Enrichment(**numbers['enrichment'])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +180,12 @@ class _Events:
             if label and label not in labels[one]:
                 labels[one].append(str(label))
         return cls(stretches, np.array(["; ".join(one) for one in labels] or np.empty(0, "U1")), tolerance, len(table))
+
+    @property
+    def hull(self) -> Stretches:
+        """The time from the start of the first to the end of the last event."""
+        events = self.widened
+        return Stretches(events.start[:1], np.maximum.accumulate(events.end)[-1:])
 
     @property
     def widened(self) -> Stretches:
@@ -205,8 +225,8 @@ def _scored(name: str) -> Stretches:
 
 def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Stretches:
     """Return the time of the samples that could be reported."""
-    exclude = to_timedelta64(record.get("exclude_s", 0))
-    keep = np.isfinite(scores) & outside(times, SearchedSeries(record).own_spans(), exclude)
+    own = merged(Stretches(*bounds(SearchedSeries(record).own_events())), touching=True)[0]
+    keep = np.isfinite(scores) & ~inside(times, own)
     return merged(Stretches(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 
@@ -242,7 +262,7 @@ def _check_confidence(confidence: float) -> None:
 
 def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: np.timedelta64 | None) -> Counts:
     """Return the counts in each part of the searched time, or in all of it."""
-    peaks = to_times(table["peak"]) if "peak" in table.colnames else _middles(stretches_of(table))
+    peaks = _peaks(table)
     everywhere = Stretches(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
     peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]
     union = merged(listed.widened, touching=True)[0]
@@ -267,8 +287,19 @@ def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: 
     return Counts(*counted, *seconds)
 
 
-def _middles(stretches: Stretches) -> np.ndarray:
+def _peaks(table: QTable) -> np.ndarray:
+    """Return the peaks of matches, or their middles in a table without peaks."""
+    if "peak" in table.colnames:
+        return to_times(table["peak"])
+    stretches = stretches_of(table)
     return stretches.start + (stretches.end - stretches.start) // 2
+
+
+def _status(status: Any, covered: np.ndarray) -> np.ndarray:
+    """Return the status of each row: of matches that are in no event, those at times that the list does not cover."""
+    found = np.asarray(status).astype(f"U{len(_UNCOVERED)}")
+    found[: len(covered)][~covered & (found[: len(covered)] == "new")] = _UNCOVERED
+    return found
 
 
 def _cell(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
@@ -325,12 +356,15 @@ def _where_known(times: np.ndarray, rows: np.ndarray) -> Any:
     return made
 
 
-def _summary(joined: QTable, listed: _Events, searched: list[Stretches], enrichment: Enrichment) -> dict[str, Any]:
-    numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in ("known", "new", "missed")}
+def _summary(
+    joined: QTable, listed: _Events, searched: list[Stretches], coverage: Stretches, enrichment: Enrichment
+) -> dict[str, Any]:
+    numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in _STATUSES}
     events = {
         "events": listed.n_given,
         "events_merged": len(listed.stretches),
         "events_searched": int(_reachable(listed, searched).sum()),
     }
     times = {"tolerance_s": float(listed.tolerance / _SECOND), "searched_s": sum(one.seconds for one in searched)}
+    times["covered_s"] = sum(shared(one, coverage).seconds for one in searched)
     return numbers | events | times | {"enrichment": enrichment.to_dict()}

@@ -219,21 +219,27 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     Returns
     -------
     astropy.table.QTable
-        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
-        ``class``, ``deviations``, ``share_higher`` and ``p_value`` where they are known. ``meta['similarity']`` has the
-        provenance.
+        Columns ``score``, ``peak`` (Time, UTC), ``duration`` (s), ``start``, ``end``, ``n_samples``, ``source``, and
+        ``probe``, ``site``, ``class``, ``deviations``, ``share_higher``, ``p_value`` and ``stands_out`` where they are
+        known. ``meta['similarity']`` has the provenance.
     """
     from astropy.table import QTable
+    from astropy.units import Quantity
 
     joined = {
         key: np.concatenate([np.zeros(0), *(np.asarray(record["intervals"][key]) for record in records)])
         for key in ("score", "n_samples")
     }
     table = QTable(meta={"similarity": [table_record(without_events(record)) for record in records]})
-    for key in _TIMES:
-        stamps = [np.asarray(record["intervals"][f"{key}_ns"], np.int64) for record in records]
-        table[key] = to_astropy(np.concatenate([np.zeros(0, np.int64), *stamps]).astype("datetime64[ns]"))
-    table["score"] = joined["score"].astype(float)
+    stamps = {
+        key: np.concatenate([np.zeros(0, np.int64), *(record["intervals"][f"{key}_ns"] for record in records)])
+        for key in _TIMES
+    }
+    start, end, peak = (to_astropy(stamps[key].astype(np.int64).astype("datetime64[ns]")) for key in _TIMES)
+    table["score"], table["peak"] = joined["score"].astype(float), peak
+    table["duration"] = Quantity(np.round((stamps["end"] - stamps["start"]) * 1e-9, 9), "s")
+    table["start"], table["end"] = start, end
+    table["score"].info.format, table["duration"].info.format = ".3f", ".3f"
     table["n_samples"] = joined["n_samples"].astype(int)
     lengths = np.array([len(record["intervals"]["score"]) for record in records], int)
     table["source"] = np.repeat(np.array([record["source"] for record in records], str), lengths)
@@ -243,7 +249,9 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
             table[place] = np.repeat(known, lengths)
     for key in CALIBRATED:
         if records and all(key in record["intervals"] for record in records):
-            table[key] = np.concatenate([np.asarray(record["intervals"][key], float) for record in records])
+            values = np.concatenate([np.asarray(record["intervals"][key]) for record in records])
+            if values.dtype == bool or np.isfinite(values).any() or not len(values):
+                table[key] = values
     classes = [record.get("class", "") for record in records]
     if any(classes):
         table["class"] = np.repeat(classes, lengths)

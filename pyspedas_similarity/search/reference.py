@@ -25,7 +25,7 @@ from ..encoder.library_view import LibraryView
 from ..encoder.structure import block_slices
 from ..library.series import Library, Series
 from ..times import one_and_a_half
-from .scoring import centers_of
+from .scoring import query_directions
 
 KIND, EVENT = "kind", "event"
 LIBRARY = "library"
@@ -174,7 +174,7 @@ class Reference:
         """
         if self._unusable:
             return LibraryView.plain(self._rows.shape[1], self._unusable)
-        likes = centers_of(map(self._distant.directions, queries))
+        likes = query_directions(map(self._distant.directions, queries))
         similar = (self._directions @ likes.T).max(axis=1) > LIKE_QUERY
         if not MAJORITY < similar.mean() < 1:
             similar[:] = False

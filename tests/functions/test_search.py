@@ -60,7 +60,7 @@ def fingerprint():
 
 
 def test_what_comes_back(sky):
-    names = sim.find_similar(sky, like=TIMES[14], exclude=20)
+    names = sim.find_similar(sky, like=TIMES[14], exclude=20, threshold="auto")
     assert names == ["sky_similarity", "sky_similar"]
     series = pyspedas.get_data(names[0], dt=True)
     np.testing.assert_array_equal(series.times, TIMES)
@@ -158,7 +158,7 @@ def test_several_variables_and_globs(sky):
 
 def test_a_variable_of_pytplot_comes_back_in_pytplot():
     store("theirs", module=pytplot)
-    names = sim.find_similar("theirs", like=TIMES[14], exclude=20)
+    names = sim.find_similar("theirs", like=TIMES[14], exclude=20, threshold="auto")
     assert set(names) <= set(pytplot.data_quants) and not set(names) & set(tplot_tools.data_quants)
     assert len(sim.intervals(names)) == 1
 
