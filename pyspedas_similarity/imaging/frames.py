@@ -6,7 +6,6 @@ Rows and columns stay as they are in the frame, or are projected: north up and e
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +14,12 @@ from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
 _SMALLEST_FRAME = 16
 # Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
 _BLOCK = 32
+# Multiplications in a product of matrices up to which BLAS uses one thread. Several wait for each other for ages where
+# another process has the cores.
+_UNTHREADED = 2**18
 # Share of the stretch up to which 'asinh' is about linear.
 _KNEE = 0.1
 
@@ -112,7 +111,7 @@ def _check_background(background: np.ndarray | None, n: int, recipe: FrameRecipe
 
 
 # Here and below, light is (pixels inside the mask, frames): products with sparse matrices are fast that way, and need
-# no BLAS, whose threads wait for each other for ages where another process has the cores.
+# no BLAS.
 
 
 def _resampled(frames: np.ndarray, recipe: FrameRecipe, plan: Sampling) -> np.ndarray:
@@ -142,29 +141,42 @@ def _normalized(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.nd
 
 def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.ndarray:
     """Take off the neighborhood's mean and divide by its standard deviation, both over the masked sky only."""
-    inside = np.flatnonzero(plan.mask)
-    blur = _gaussian(recipe.pixels, recipe.contrast_pixels)
-    weight = np.maximum(_blurred(np.ones((len(inside), 1), np.float32), inside, blur), 1e-3)
-    detail = light - _blurred(light, inside, blur) / weight
-    deviation = np.sqrt(_blurred(detail * detail, inside, blur) / weight)
-    deviation += np.float32(recipe.contrast_floor)
-    return np.divide(detail, deviation, out=detail)
+    images = np.zeros((light.shape[1], recipe.pixels, recipe.pixels), np.float32)
+    images[:, plan.mask] = light.T
+    weight = np.maximum(_blurred(plan.mask[None].astype(np.float32), recipe.contrast_pixels), np.float32(1e-3))
+    images -= _blurred(images, recipe.contrast_pixels) / weight
+    images *= plan.mask
+    deviation = np.sqrt(_blurred(images * images, recipe.contrast_pixels) / weight)
+    images /= deviation + np.float32(recipe.contrast_floor)
+    return images[:, plan.mask].T
 
 
-def _blurred(light: np.ndarray, inside: np.ndarray, blur: csr_array) -> np.ndarray:
-    """Sum over the Gaussian neighborhood, what is outside counting as nothing."""
-    pixels, n = blur.shape[0], light.shape[1]
-    image = np.zeros((pixels * pixels, n), np.float32)
-    image[inside] = light
-    rows = (blur @ image.reshape(pixels, -1)).reshape(pixels, pixels, n)
-    columns = blur @ np.ascontiguousarray(rows.swapaxes(0, 1)).reshape(pixels, -1)
-    return columns.reshape(pixels, pixels, n).swapaxes(0, 1).reshape(-1, n)[inside]
+def _blurred(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Sum over the Gaussian neighborhood of images (n, pixels, pixels), what is outside counting as nothing."""
+    down, across = np.empty_like(images), np.empty_like(images)
+    parts = _gaussian(images.shape[-1], sigma)
+    for part, near, weights in parts:
+        np.matmul(weights.T, images[:, near], out=down[:, part])
+    for part, near, weights in parts:
+        np.matmul(down[..., near], weights, out=across[..., part])
+    return across
 
 
 @lru_cache(maxsize=8)
-def _gaussian(pixels: int, sigma: float) -> csr_array:
-    """The matrix (pixels, pixels) that blurs a column with zeros beyond its ends."""
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.sparse import csr_array
+def _gaussian(pixels: int, sigma: float) -> list[tuple[slice, slice, np.ndarray]]:
+    """The matrix (pixels, pixels) that blurs a row with zeros beyond its ends, in parts.
 
-    return csr_array(gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32))
+    Returns
+    -------
+    list of (slice, slice, numpy.ndarray)
+        Columns, those from which they are computed, and the weights of these: (second, first).
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    matrix = gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32)
+    reach, parts = np.count_nonzero(matrix[0]) - 1, []
+    size = max(_UNTHREADED // (pixels * min(2 * reach + 1, pixels)), 1)
+    for start in range(0, pixels, size):
+        part, near = slice(start, start + size), slice(max(start - reach, 0), start + size + reach)
+        parts.append((part, near, np.ascontiguousarray(matrix[near, part])))
+    return parts
