@@ -5,6 +5,8 @@ Rows and columns stay as they are in the frame, or are projected: north up and e
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -16,12 +18,15 @@ from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
 
 _SMALLEST_FRAME = 16
 # Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
-_BLOCK = 32
+_BLOCK = 16
 # Multiplications in a product of matrices up to which BLAS uses one thread. Several wait for each other for ages where
 # another process has the cores.
 _UNTHREADED = 2**18
 # Share of the stretch up to which 'asinh' is about linear.
 _KNEE = 0.1
+
+# A matrix that blurs, in parts: see `_gaussian`.
+_Blur = list[tuple[slice, slice, np.ndarray]]
 
 
 def frame_images(
@@ -59,7 +64,8 @@ def frame_images(
     plan = _plan(frames, recipe, view, disc)
     _check_background(background, len(frames), recipe)
     images = np.full((len(frames), *recipe.shape), np.nan, np.float32)
-    for start in range(0, len(frames), _BLOCK):
+
+    def work(start: int) -> None:
         rows = slice(start, start + _BLOCK)
         light = _resampled(frames[rows], recipe, plan)
         if background is not None:
@@ -67,6 +73,9 @@ def frame_images(
             empty = light.max(axis=0) == light.min(axis=0)
             light -= np.where(empty, np.nan, background[rows][:, plan.mask].T)
         images[rows, 0, plan.mask] = _normalized(light, plan, recipe).T
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets other threads run while it computes
+        list(pool.map(work, range(0, len(frames), _BLOCK)))
     return images
 
 
@@ -141,35 +150,35 @@ def _normalized(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.nd
 
 def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.ndarray:
     """Take off the neighborhood's mean and divide by its standard deviation, both over the masked sky only."""
-    images = np.zeros((light.shape[1], recipe.pixels, recipe.pixels), np.float32)
-    images[:, plan.mask] = light.T
-    weight = np.maximum(_blurred(plan.mask[None].astype(np.float32), recipe.contrast_pixels), np.float32(1e-3))
-    images -= _blurred(images, recipe.contrast_pixels) / weight
-    images *= plan.mask
-    deviation = np.sqrt(_blurred(images * images, recipe.contrast_pixels) / weight)
-    images /= deviation + np.float32(recipe.contrast_floor)
-    return images[:, plan.mask].T
+    light, inside = np.asfortranarray(light), np.flatnonzero(plan.mask)  # as `_blurred` works and returns
+    blur = _gaussian(recipe.pixels, recipe.contrast_pixels)
+    weight = np.maximum(_blurred(np.ones((len(inside), 1), np.float32), inside, blur), 1e-3)
+    detail = light - _blurred(light, inside, blur) / weight
+    deviation = np.sqrt(_blurred(detail * detail, inside, blur) / weight)
+    deviation += np.float32(recipe.contrast_floor)
+    return np.divide(detail, deviation, out=detail)
 
 
-def _blurred(images: np.ndarray, sigma: float) -> np.ndarray:
-    """Sum over the Gaussian neighborhood of images (n, pixels, pixels), what is outside counting as nothing."""
-    down, across = np.empty_like(images), np.empty_like(images)
-    parts = _gaussian(images.shape[-1], sigma)
-    for part, near, weights in parts:
-        np.matmul(weights.T, images[:, near], out=down[:, part])
-    for part, near, weights in parts:
-        np.matmul(down[..., near], weights, out=across[..., part])
-    return across
+def _blurred(light: np.ndarray, inside: np.ndarray, blur: _Blur) -> np.ndarray:
+    """Sum over the Gaussian neighborhood, what is outside counting as nothing."""
+    pixels, n = blur[-1][0].stop, light.shape[1]
+    image, down = np.zeros((n, pixels, pixels), np.float32), np.empty((n, pixels, pixels), np.float32)
+    image.reshape(n, -1)[:, inside] = light.T
+    for part, near, weights in blur:
+        np.matmul(weights.T, image[:, near], out=down[:, part])
+    for part, near, weights in blur:
+        np.matmul(down[..., near], weights, out=image[..., part])
+    return image.reshape(n, -1).take(inside, axis=1).T
 
 
 @lru_cache(maxsize=8)
-def _gaussian(pixels: int, sigma: float) -> list[tuple[slice, slice, np.ndarray]]:
+def _gaussian(pixels: int, sigma: float) -> _Blur:
     """The matrix (pixels, pixels) that blurs a row with zeros beyond its ends, in parts.
 
     Returns
     -------
     list of (slice, slice, numpy.ndarray)
-        Columns, those from which they are computed, and the weights of these: (second, first).
+        Columns; those from which they are computed; and the weights of these, shape (second, first).
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -177,6 +186,7 @@ def _gaussian(pixels: int, sigma: float) -> list[tuple[slice, slice, np.ndarray]
     reach, parts = np.count_nonzero(matrix[0]) - 1, []
     size = max(_UNTHREADED // (pixels * min(2 * reach + 1, pixels)), 1)
     for start in range(0, pixels, size):
-        part, near = slice(start, start + size), slice(max(start - reach, 0), start + size + reach)
+        part = slice(start, min(start + size, pixels))
+        near = slice(max(start - reach, 0), min(part.stop + reach, pixels))
         parts.append((part, near, np.ascontiguousarray(matrix[near, part])))
     return parts
