@@ -52,8 +52,21 @@ def filter_matrix(pixels: int, sigma: float, order: int) -> np.ndarray:
     return matrix.astype(np.float32)
 
 
+@cache
+def _filters(pixels: int, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Matrices that smooth columns, take their slope, and both transposed; sigma as `REFERENCE_PIXELS`."""
+    smooth, slope = (filter_matrix(pixels, sigma * pixels / REFERENCE_PIXELS, order) for order in (0, 1))
+    # Products with a transposed copy take half the time of those with a transposed view.
+    return smooth, slope, np.ascontiguousarray(smooth.T), np.ascontiguousarray(slope.T)
+
+
+def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Return smooth images (m, pixels, pixels); sigma as `REFERENCE_PIXELS`."""
+    smooth, _, across, _ = _filters(images.shape[-1], sigma)
+    return smooth @ images @ across
+
+
 def gradient(images: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Return slopes along columns and rows, times sigma, of images (m, pixels, pixels); sigma as `REFERENCE_PIXELS`."""
-    pixels = images.shape[-1]
-    smooth, slope = (filter_matrix(pixels, sigma * pixels / REFERENCE_PIXELS, order) for order in (0, 1))
-    return smooth @ images @ slope.T, slope @ images @ smooth.T
+    smooth, slope, smooth_across, slope_across = _filters(images.shape[-1], sigma)
+    return smooth @ images @ slope_across, slope @ images @ smooth_across

@@ -137,9 +137,8 @@ def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def is_usable(images: np.ndarray) -> np.ndarray:
     """Return which images (n, ...) can be encoded, bool (n,): no infinite pixel, and two different measured values."""
     flat = images.reshape(len(images), -1)
-    measured = ~np.isnan(flat)
-    low = np.where(measured, flat, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(measured, flat, -np.inf).max(axis=1, initial=-np.inf)
+    low = np.fmin.reduce(flat, axis=1, initial=np.inf)  # passes over NaN
+    high = np.fmax.reduce(flat, axis=1, initial=-np.inf)
     return np.isfinite(low) & np.isfinite(high) & (high > low)
 
 

@@ -5,8 +5,9 @@ Rows and columns stay as they are in the frame, or are projected: north up and e
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,14 +16,17 @@ from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
 _SMALLEST_FRAME = 16
 # Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
-_BLOCK = 32
+_BLOCK = 16
+# Multiplications in a product of matrices up to which BLAS uses one thread. Several wait for each other for ages where
+# another process has the cores.
+_UNTHREADED = 2**18
 # Share of the stretch up to which 'asinh' is about linear.
 _KNEE = 0.1
+
+# A matrix that blurs, in parts: see `_gaussian`.
+_Blur = list[tuple[slice, slice, np.ndarray]]
 
 
 def frame_images(
@@ -60,7 +64,8 @@ def frame_images(
     plan = _plan(frames, recipe, view, disc)
     _check_background(background, len(frames), recipe)
     images = np.full((len(frames), *recipe.shape), np.nan, np.float32)
-    for start in range(0, len(frames), _BLOCK):
+
+    def work(start: int) -> None:
         rows = slice(start, start + _BLOCK)
         light = _resampled(frames[rows], recipe, plan)
         if background is not None:
@@ -68,6 +73,9 @@ def frame_images(
             empty = light.max(axis=0) == light.min(axis=0)
             light -= np.where(empty, np.nan, background[rows][:, plan.mask].T)
         images[rows, 0, plan.mask] = _normalized(light, plan, recipe).T
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets other threads run while it computes
+        list(pool.map(work, range(0, len(frames), _BLOCK)))
     return images
 
 
@@ -112,7 +120,7 @@ def _check_background(background: np.ndarray | None, n: int, recipe: FrameRecipe
 
 
 # Here and below, light is (pixels inside the mask, frames): products with sparse matrices are fast that way, and need
-# no BLAS, whose threads wait for each other for ages where another process has the cores.
+# no BLAS.
 
 
 def _resampled(frames: np.ndarray, recipe: FrameRecipe, plan: Sampling) -> np.ndarray:
@@ -142,7 +150,7 @@ def _normalized(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.nd
 
 def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.ndarray:
     """Take off the neighborhood's mean and divide by its standard deviation, both over the masked sky only."""
-    inside = np.flatnonzero(plan.mask)
+    light, inside = np.asfortranarray(light), np.flatnonzero(plan.mask)  # as `_blurred` works and returns
     blur = _gaussian(recipe.pixels, recipe.contrast_pixels)
     weight = np.maximum(_blurred(np.ones((len(inside), 1), np.float32), inside, blur), 1e-3)
     detail = light - _blurred(light, inside, blur) / weight
@@ -151,20 +159,34 @@ def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> n
     return np.divide(detail, deviation, out=detail)
 
 
-def _blurred(light: np.ndarray, inside: np.ndarray, blur: csr_array) -> np.ndarray:
+def _blurred(light: np.ndarray, inside: np.ndarray, blur: _Blur) -> np.ndarray:
     """Sum over the Gaussian neighborhood, what is outside counting as nothing."""
-    pixels, n = blur.shape[0], light.shape[1]
-    image = np.zeros((pixels * pixels, n), np.float32)
-    image[inside] = light
-    rows = (blur @ image.reshape(pixels, -1)).reshape(pixels, pixels, n)
-    columns = blur @ np.ascontiguousarray(rows.swapaxes(0, 1)).reshape(pixels, -1)
-    return columns.reshape(pixels, pixels, n).swapaxes(0, 1).reshape(-1, n)[inside]
+    pixels, n = blur[-1][0].stop, light.shape[1]
+    image, down = np.zeros((n, pixels, pixels), np.float32), np.empty((n, pixels, pixels), np.float32)
+    image.reshape(n, -1)[:, inside] = light.T
+    for part, near, weights in blur:
+        np.matmul(weights.T, image[:, near], out=down[:, part])
+    for part, near, weights in blur:
+        np.matmul(down[..., near], weights, out=image[..., part])
+    return image.reshape(n, -1).take(inside, axis=1).T
 
 
 @lru_cache(maxsize=8)
-def _gaussian(pixels: int, sigma: float) -> csr_array:
-    """The matrix (pixels, pixels) that blurs a column with zeros beyond its ends."""
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.sparse import csr_array
+def _gaussian(pixels: int, sigma: float) -> _Blur:
+    """The matrix (pixels, pixels) that blurs a row with zeros beyond its ends, in parts.
 
-    return csr_array(gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32))
+    Returns
+    -------
+    list of (slice, slice, numpy.ndarray)
+        Columns; those from which they are computed; and the weights of these, shape (second, first).
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    matrix = gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32)
+    reach, parts = np.count_nonzero(matrix[0]) - 1, []
+    size = max(_UNTHREADED // (pixels * min(2 * reach + 1, pixels)), 1)
+    for start in range(0, pixels, size):
+        part = slice(start, min(start + size, pixels))
+        near = slice(max(start - reach, 0), min(part.stop + reach, pixels))
+        parts.append((part, near, np.ascontiguousarray(matrix[near, part])))
+    return parts
