@@ -192,7 +192,7 @@ def main() -> None:
     regions, kinds = "simulated electrons, regions of a reconnection site", "simulated nights, kinds of aurora"
     for name, make, natural, encoders in (
         (regions, lambda recipe: electrons(chosen.events, recipe), ELECTRONS, ("pixels", "structure")),
-        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("hybrid", "structure")),
+        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("structure",)),
     ):
         for encoder in encoders:
             recipe = recipe_of(encoder, natural)

@@ -494,12 +494,11 @@ def _good_files(folder: Path) -> dict[str, Callable[[Path], Any]]:
     from pyspedas_similarity.archive.parquet import export_archive, import_archive
     from pyspedas_similarity.encoder.fitted import fit_pca, fit_random
     from pyspedas_similarity.encoder.foreign import import_onnx
-    from pyspedas_similarity.encoder.hybrid import hybrid
     from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
     from pyspedas_similarity.imaging.recipes import FrameRecipe
 
     noise = np.random.default_rng(0).random((20, 1, 32, 32), np.float32)
-    save_encoder(hybrid(fit_pca(noise, "window"), "oriented", 0.75), folder / "encoder")
+    save_encoder(fit_pca(noise, "window"), folder / "encoder")
     save_encoder(fit_random(noise, "window", "random_compact"), folder / "trained")  # runs in ONNX Runtime
     (folder / "network.onnx").write_bytes(hostile_weights.network().SerializeToString())
     archive = Archive(folder / "archive")

@@ -34,7 +34,7 @@ LABELS = (1, 3, 10, 30)
 DRAWS = 5
 """Number of random splits of the groups, each with its own draw of labels."""
 
-ENCODERS = ("pixels", "hog", "oriented", "hybrid", "random")
+ENCODERS = ("pixels", "hog", "structure", "random")
 REFERENCE, NOTHING, TUNED = "pixels", "from nothing", "{}, tuned"
 """Lines of the table: the reference; the network trained on the labels alone; a fine-tuned encoder."""
 

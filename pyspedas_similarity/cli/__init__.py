@@ -123,10 +123,8 @@ def train(chosen: argparse.Namespace) -> int:
     from ..functions.training import save_encoder
     from ..functions.training import train as train_encoder
 
-    options = {"method": chosen.method}
-    if chosen.method != "canonical":  # which has neither network nor chance
-        options |= {"backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
-    encoder = train_encoder(**data_of(chosen), lag=chosen.lag, **options)
+    options = {key: getattr(chosen, key) for key in ("method", "backbone", "epochs", "seed", "lag")}
+    encoder = train_encoder(**data_of(chosen), **options)
     folder = save_encoder(encoder, chosen.out, overwrite=chosen.overwrite)
     print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
     for key in ("n_samples", "epochs", "final_loss", "std_of_normalized", "effective_rank"):
@@ -204,7 +202,7 @@ def _add_train(commands: Any) -> None:
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
     parser.add_argument("--overwrite", action="store_true", help="replace an encoder that is there")
-    parser.add_argument("--method", default="simsiam", help="or simclr, byol, vicreg, barlow_twins, canonical")
+    parser.add_argument("--method", default="simsiam", help="or simclr, byol, vicreg, barlow_twins")
     parser.add_argument("--lag", type=float, metavar="S", help="samples so many seconds apart show the same thing")
     parser.add_argument("--backbone", default="compact", help="compact or resnet18")
     parser.add_argument("--epochs", type=int, default=30)

@@ -17,9 +17,8 @@ from .backbone import BACKBONES, build_backbone, require_training
 from .cards import KINDS, NETWORK, WEIGHTS, Card, with_checksums
 from .export import export
 from .fixed import FIXED, fixed_encoder
-from .linear import PCA_METHOD, pca_transform
 from .resizing import averaging
-from .runtime import Encoder, fill, is_usable, network_transform
+from .runtime import Encoder, Transform, fill, is_usable, network_transform
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
@@ -29,6 +28,7 @@ FITTED = {
 NAMED = {**FIXED, **FITTED}
 """Every encoder that is made from its name, and what it is."""
 
+PCA_METHOD = "principal components"
 _METHODS = {"pca": PCA_METHOD, "random": "no training", "random_compact": "no training"}
 
 MOST_IMAGES = {"pca": 4096, "random": 512, "random_compact": 512}
@@ -228,6 +228,50 @@ def _principal(blocks: np.ndarray, dimension: int, whiten: bool, seed: int) -> t
     weights = {"mean": pca.mean_, "components": pca.components_[kept].T / scale}
     weights = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
     return weights, pca.explained_variance_ratio_[kept].sum()
+
+
+def _read_tensors(content: bytes, shapes: dict[str, tuple[int, ...]], source: str) -> dict[str, np.ndarray]:
+    """Read tensors of a safetensors file as float64.
+
+    Raises
+    ------
+    EncoderError
+        A tensor is missing or has another shape.
+    """
+    from safetensors.numpy import load
+
+    tensors = load(content)
+    for name, shape in shapes.items():
+        found = tensors[name].shape if name in tensors else "no such tensor"
+        if found != shape:
+            raise EncoderError(source, f"tensor {name!r} of shape {found}, expected {shape}", "Restore the folder.")
+    return {name: tensors[name].astype(np.float64) for name in shapes}
+
+
+def pca_transform(card: Card, content: bytes, source: str) -> Transform:
+    """Return the transform of principal components of averaged blocks.
+
+    Products are computed in float64, so that the rounding of float32 products, which depends on the number of BLAS
+    threads, does not show in the float32 embeddings.
+
+    Raises
+    ------
+    EncoderError
+        The weights do not fit the card.
+    """
+    from safetensors.numpy import load
+
+    blocks = len(load(content).get("average", ()))
+    width = card.channels * blocks**2
+    shapes = {"average": (blocks, card.pixels), "mean": (width,), "components": (width, card.dimension)}
+    tensors = _read_tensors(content, shapes, source)
+
+    def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        averaged = tensors["average"] @ filled @ tensors["average"].T
+        flat = averaged.reshape(len(filled), -1)
+        return ((flat - tensors["mean"]) @ tensors["components"]).astype(np.float32)
+
+    return transform
 
 
 def _linear_network(weights: dict[str, np.ndarray], card: Card) -> bytes:

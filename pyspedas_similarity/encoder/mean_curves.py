@@ -6,7 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from .filters import FLOOR
+FLOOR = 1e-6
+"""Added to energies and variances under a logarithm, so that an empty scale has a finite value."""
 
 
 def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:

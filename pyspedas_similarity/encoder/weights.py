@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .canonical import METHOD as CANONICAL_METHOD
-from .canonical import canonical_transform
 from .cards import CARD, MOST_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
+from .fitted import PCA_METHOD, pca_transform
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
-from .hybrid import METHOD as HYBRID_METHOD
-from .hybrid import hybrid_transform, learned_card
-from .linear import PCA_METHOD, pca_transform
-from .runtime import Encoder, Transform, network_transform
+from .runtime import Encoder, network_transform
+
+REMOVED_METHODS = ("canonical", "hybrid")
+REMOVED_NAMES = ("hybrid", "oriented", "scattering")
+"""Encoders of earlier versions: methods of training, and names of fixed encoders."""
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) -> Path:
@@ -91,6 +91,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     except UnicodeDecodeError as error:
         raise EncoderError(str(folder / CARD), "not a text", "Restore the file or train again.") from error
     card = Card.from_json(text, str(folder / CARD))
+    check_not_removed(card.name, card.method, str(folder / CARD))
     if card.method == FIXED_METHOD:
         return _load_fixed(card, folder)
     files = {name: read_file(folder / name) for name in (WEIGHTS, NETWORK)}
@@ -102,25 +103,24 @@ def load_encoder(folder: str | Path) -> Encoder:
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
-    """Return the encoder of a card whose files are given, alone or joined with a fixed transform.
+    """Return the encoder of a card whose files are given.
 
     Raises
     ------
     EncoderError
         The network is damaged or does not fit the card; names `source`.
     """
-    return Encoder(card, _transform(card, files, source), files)
-
-
-def _transform(card: Card, files: Mapping[str, bytes], source: str) -> Transform:
-    """Return the transform that a card describes; layers are matrices, everything else runs in ONNX Runtime."""
-    if card.method == HYBRID_METHOD:
-        return hybrid_transform(card, _transform(learned_card(card), files, source))
-    if card.method == CANONICAL_METHOD:
-        return canonical_transform(card, files[WEIGHTS], source)
+    # Principal components are products of matrices in NumPy; everything else runs in ONNX Runtime.
     if card.method == PCA_METHOD:
-        return pca_transform(card, files[WEIGHTS], source)
-    return network_transform(files[NETWORK], card, source)
+        return Encoder(card, pca_transform(card, files[WEIGHTS], source), files)
+    return Encoder(card, network_transform(files[NETWORK], card, source), files)
+
+
+def check_not_removed(name: str, method: str, source: str) -> None:
+    """Refuse an encoder that only earlier versions of this package can run; EncoderError names `source`."""
+    if method in REMOVED_METHODS or (method == FIXED_METHOD and name in REMOVED_NAMES):
+        found = f"the encoder {name!r} ({method}) was removed from this package"
+        raise EncoderError(source, found, "Use the version that wrote it, or encode the data with another encoder.")
 
 
 def no_weights() -> bytes:
