@@ -333,10 +333,7 @@ def power(n: int, seed: int, folder: Path) -> dict:
                 after = before
             pair = [before, after]
             disk.at_call = lambda pair=pair: lose(pair, "at an fsync")
-            if what == "append" and turn % 2:  # as the workers of a cluster do it
-                number = store.adopt([store.stage(batch(turn), "0123abcd")]).version
-                found["of which staged and adopted"] += 1
-            elif what == "append":
+            if what == "append":
                 number = store.append(batch(turn)).version
             elif what == "restore":
                 number = store.restore(version)
@@ -527,7 +524,7 @@ def spread(n: int, seed: int, folder: Path) -> dict:
         with _cluster(2) as client:
             _fill(folder / f"warm{turn}", data | {"trange": [str(START), str(START + np.timedelta64(15, "s"))]}, client)
             moment = rng.uniform(0, found["seconds with 2 workers"])
-            with _killing(client, moment, folder / f"turn{turn}", found):
+            with _killing(client, moment, found):
                 _fill(folder / f"turn{turn}", data, client)
         found.update(_after_kill(folder / f"turn{turn}", truth))
     bad = [key for key in found if key.startswith(("not ", "rows ", "left"))]
@@ -586,7 +583,7 @@ def _everything(archive: Path) -> dict:
 
 
 @contextlib.contextmanager
-def _killing(client: object, moment: float, archive: Path, found: Counter) -> Iterator[None]:
+def _killing(client: object, moment: float, found: Counter) -> Iterator[None]:
     """Kill one of the workers a moment after work began."""
     import threading
 
@@ -595,7 +592,6 @@ def _killing(client: object, moment: float, archive: Path, found: Counter) -> It
     def kill_one() -> None:
         time.sleep(moment)
         found["kills while it had a task"] += bool(client.processing([address]).get(address))
-        found["kills after something was staged"] += any(archive.glob("staged/*/data/*.lance"))
         os.kill(process, signal.SIGKILL)
         found["kills"] += 1
 
@@ -612,7 +608,6 @@ def _after_kill(archive: Path, truth: dict) -> dict:
     there = _everything(archive)
     found["rows lost or too many"] = len(there.keys() ^ truth.keys())
     found["rows with other bits"] = sum(there.get(key) not in (None, value) for key, value in truth.items())
-    found["left behind"] = (archive / "staged").exists()
     store = LanceStore(archive)
     listed = set(store.snapshot().files())
     found["left files of no version"] = len(

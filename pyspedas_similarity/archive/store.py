@@ -59,28 +59,6 @@ class Appended:
     skipped: int
 
 
-@dataclass(frozen=True)
-class Staged:
-    """Rows that were written and belong to no version yet, described in plain values for the process that commits them.
-
-    Attributes
-    ----------
-    job : str
-        For what they were written: 8 to 64 hexadecimal digits.
-    file : str
-        What the store calls them.
-    rows : int
-        How many there are.
-    size : int
-        Of the file, in bytes.
-    """
-
-    job: str
-    file: str
-    rows: int
-    size: int
-
-
 @dataclass(frozen=True, eq=False)
 class Heads:
     """Everything of the intact rows of one version but embeddings and thumbnails, in the order they are stored.
@@ -197,19 +175,6 @@ class Store(Protocol):
 
     def append(self, rows: Rows) -> Appended:
         """Store rows durably: they survive a loss of power once this returns."""
-
-    def stage(self, rows: Rows, job: str) -> Staged:
-        """Write rows, one or more, that belong to no version yet, for a job; they outlast a loss of power then."""
-
-    def adopt(self, staged: Sequence[Staged]) -> Appended:
-        """Make one version that holds staged rows as well; what is there already is kept once.
-
-        Rows of files with such rows are appended one file after another, each in a version of its own.
-        DamagedArchiveError if a file does not match its description; then none is taken.
-        """
-
-    def unstage(self, job: str) -> None:
-        """Give up what was staged for a job and not adopted."""
 
     def heads(self, version: int | None = None) -> Heads:
         """The intact rows of a version, or of the newest, without their embeddings."""

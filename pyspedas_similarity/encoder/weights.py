@@ -93,7 +93,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     card = Card.from_json(text, str(folder / CARD))
     check_not_removed(card.name, card.method, str(folder / CARD))
     if card.method == FIXED_METHOD:
-        return _load_fixed(card, folder)
+        return assemble(card, {}, str(folder / CARD))
     files = {name: read_file(folder / name) for name in (WEIGHTS, NETWORK)}
     for name, expected in ((WEIGHTS, card.weights_sha256), (NETWORK, card.onnx_sha256)):
         if _sha256(files[name]) != expected:
@@ -108,8 +108,10 @@ def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> E
     Raises
     ------
     EncoderError
-        The network is damaged or does not fit the card; names `source`.
+        The network is damaged or does not fit the card, or a fixed encoder is not that of this version; names `source`.
     """
+    if card.method == FIXED_METHOD:
+        return _fixed(card, source)
     # Principal components are products of matrices in NumPy; everything else runs in ONNX Runtime.
     if card.method == PCA_METHOD:
         return Encoder(card, pca_transform(card, files[WEIGHTS], source), files)
@@ -130,13 +132,13 @@ def no_weights() -> bytes:
     return save({})
 
 
-def _load_fixed(card: Card, folder: Path) -> Encoder:
+def _fixed(card: Card, source: str) -> Encoder:
     try:
         encoder = fixed_encoder(card.name, card.kind)
     except ArgumentError as error:
-        raise EncoderError(str(folder / CARD), f"{error.subject}: {error.found}", error.remedy) from error
+        raise EncoderError(source, f"{error.subject}: {error.found}", error.remedy) from error
     if encoder.hash != card.hash:
-        raise EncoderError(str(folder / CARD), "a fixed encoder of another version", "Encode the data again.")
+        raise EncoderError(source, "a fixed encoder of another version", "Encode the data again.")
     return replace(encoder, card=card)
 
 
