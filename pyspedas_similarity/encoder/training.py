@@ -281,7 +281,6 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     positives: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
 ) -> Encoder:
     """Train a network and hand it over as an encoder that already runs in ONNX Runtime.
 
@@ -301,7 +300,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
         Name of the encoder.
     progress : bool
         Show a progress bar in a terminal.
-    positives, groups, checkpoint, checkpoint_every
+    positives, groups, checkpoint
         As in `train_network`.
 
     Raises
@@ -315,7 +314,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     # Before the long part, so that a wrong word does not cost a training run.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
     plan = plan if plan.views is not None else replace(plan, views=VIEWS[kind])
-    network = train_network(images, plan, progress, positives, groups, checkpoint, checkpoint_every)
+    network = train_network(images, plan, progress, positives, groups, checkpoint)
     return as_trained_encoder(network, card)
 
 
@@ -353,7 +352,6 @@ def train_network(
     positives: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
 ) -> TrainedNetwork:
     """Train a backbone and keep its best epoch.
 
@@ -377,8 +375,6 @@ def train_network(
         that had not collapsed.
     checkpoint : str or pathlib.Path, optional
         Folder for a checkpoint. If it has one of the same plan and data, training continues from there.
-    checkpoint_every : int
-        Epochs from one checkpoint to the next.
 
     Raises
     ------
@@ -394,13 +390,11 @@ def train_network(
     checkpoint that cannot be written, for lack of space, is reported once, and training continues.
     """
     require_training()
-    if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
-        raise ArgumentError("checkpoint_every", f"{checkpoint_every!r}", "Give a whole number from 1 up.")
     plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
     library = make_training_images(images, positives, groups, plan.held_out, plan.seed)
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
         logger.warning("No group could be held out with partners in it: training is judged by collapse alone.")
-    store = None if checkpoint is None else _Store(Path(checkpoint), plan, library, checkpoint_every)
+    store = None if checkpoint is None else _Store(Path(checkpoint), plan, library)
     device = training_device()
     with own_randomness(plan.seed, device):
         run = _Run(plan, library, device)
@@ -498,12 +492,12 @@ class _Run:
 class _Store:
     """The checkpoint of a run."""
 
-    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages, every: int) -> None:
+    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EncoderError(str(folder), f"cannot be made ({error})", "Choose a folder that can be.") from error
-        self.folder, self.every, self.warned = folder, every, False
+        self.folder, self.warned = folder, False
         self.identity = {"plan": plan.as_dict(), "data": library.hash()}
 
     def restore(self, run: _Run) -> None:
@@ -531,9 +525,7 @@ class _Store:
             raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
 
     def save(self, run: _Run) -> None:
-        """Write a checkpoint where one is due; a disk that takes none is warned of once."""
-        if len(run.history.losses) % self.every and not run.history.ended_by:
-            return
+        """Write a checkpoint; a disk that takes none is warned of once."""
         tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in run.best.items()}
         for index, memory in run.optimizer.state_dict()["state"].items():

@@ -14,7 +14,6 @@ import pytest
 from pyspedas_similarity.encoder import checkpoints, training
 from pyspedas_similarity.encoder.checkpoints import FILE, Checkpoint, read_checkpoint, write_checkpoint
 from pyspedas_similarity.encoder.training import train_network
-from pyspedas_similarity.encoder.training_images import make_training_images
 from pyspedas_similarity.errors import EncoderError
 
 torch = pytest.importorskip("torch")
@@ -126,16 +125,6 @@ def test_a_resumed_training_ends_with_the_same_bits(method, few, short, tmp_path
     # Once more, and there is nothing left to do.
     monkeypatch.setattr(training, "_epoch", None)
     assert_same(train_network(few, plan, progress=False, checkpoint=tmp_path, **relations), straight)
-
-
-def test_a_checkpoint_every_other_epoch_resumes_as_well(few, short, tmp_path, monkeypatch):
-    straight = train_network(few, short, progress=False)
-    with monkeypatch.context() as patch:
-        interrupted_in_epoch(4, patch)
-        train_network(few, short, progress=False, checkpoint=tmp_path, checkpoint_every=2)
-    identity = {"plan": short.as_dict(), "data": make_training_images(few, seed=short.seed).hash()}
-    assert len(read_checkpoint(tmp_path, identity).record["curves"]["loss"]) == 2
-    assert_same(train_network(few, short, progress=False, checkpoint=tmp_path, checkpoint_every=2), straight)
 
 
 def test_other_data_or_another_plan_does_not_resume(few, short, tmp_path):
