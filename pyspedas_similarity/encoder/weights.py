@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
+from ..files import replace_whole
 from .cards import CARD, MOST_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
 from .fitted import PCA_METHOD, pca_transform
 from .fixed import METHOD as FIXED_METHOD
@@ -58,7 +59,7 @@ def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) 
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir()
         for name, content in {**encoder.files, CARD: encoder.card.to_json().encode()}.items():
-            _write_through(fresh / name, content)
+            replace_whole(fresh / name, content)
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)
@@ -163,14 +164,6 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         raise EncoderError(str(folder), "is there already", "Pass overwrite=True or choose another folder.")
     if not folder.is_dir() or not {each.name for each in folder.iterdir()} <= {CARD, WEIGHTS, NETWORK}:
         raise EncoderError(str(folder), "holds other things than an encoder", "Choose another folder.")
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    """Write and wait for the disk, so that the rename that follows never shows a half-written file."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sha256(content: bytes) -> str:

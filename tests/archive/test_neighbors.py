@@ -1,16 +1,13 @@
 """The graph of neighbors beside all products, its cache, and searches along it."""
 
-import hashlib
 import logging
 
 import numpy as np
 import pytest
 
 from pyspedas_similarity.archive import neighbor_graph, neighbors
-from pyspedas_similarity.archive.durable import Folder
 from pyspedas_similarity.archive.neighbor_graph import cached_graph
 from pyspedas_similarity.archive.neighbors import GraphNear, make_graph, nearest_others
-from pyspedas_similarity.archive.records import write_record
 from pyspedas_similarity.errors import ArgumentError
 
 
@@ -94,9 +91,9 @@ def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog)
     np.testing.assert_array_equal(kept.neighbors, graph.neighbors)
     np.testing.assert_array_equal(kept.scores, graph.scores)
     monkeypatch.setattr(neighbor_graph, "make_graph", lambda *arguments: graph)
-    (path,) = (tmp_path / "graphs").glob("*.neighbors")
+    (path,) = (tmp_path / "graphs").glob("*.npz")
     raw = bytearray(path.read_bytes())
-    raw[-9] ^= 1
+    raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
     with caplog.at_level(logging.WARNING):
         assert cached_graph(tmp_path / "graphs", clouds, 10) is graph
@@ -104,7 +101,7 @@ def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog)
     other = clouds.copy()
     other[0] = -other[0]
     cached_graph(tmp_path / "graphs", other, 10)
-    assert len(list((tmp_path / "graphs").glob("*.json"))) == 2
+    assert len(list((tmp_path / "graphs").glob("*.npz"))) == 2
 
 
 def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, monkeypatch, caplog):
@@ -116,19 +113,18 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, monkeyp
     assert "not kept" in caplog.text
 
 
-@pytest.mark.parametrize("wrong", ["short", "out of range", "no recall"])
+@pytest.mark.parametrize("wrong", ["short", "out of range", "no recall", "pickled"])
 def test_a_graph_that_cannot_be_is_made_anew(tmp_path, monkeypatch, caplog, wrong):
     monkeypatch.setattr(neighbor_graph, "EXACT_ROWS", 10)
     right_one = cached_graph(tmp_path, unit(50), 3)
-    (path,) = tmp_path.glob("*.neighbors")
-    (record,) = tmp_path.glob("*.json")
+    (path,) = tmp_path.glob("*.npz")
+    numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, np.int32)
     if wrong == "short":
         path.write_bytes(path.read_bytes()[:-4])
+    elif wrong == "pickled":
+        np.savez(path, neighbors=numbers.astype(object), recall=1.0)
     else:
-        numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, "<i4").tobytes()
-        path.write_bytes(numbers)
-        told = {"hash": hashlib.sha256(numbers).hexdigest()} | ({"recall": 1} if wrong == "out of range" else {})
-        write_record(Folder(record.parent), record.name, told)
+        np.savez(path, neighbors=numbers, **({"recall": 1.0} if wrong == "out of range" else {}))
     with caplog.at_level(logging.WARNING):
         again = cached_graph(tmp_path, unit(50), 3)
     assert "built again" in caplog.text

@@ -142,7 +142,7 @@ def test_other_data_or_another_plan_does_not_resume(few, short, tmp_path):
 
 def test_a_full_disk_is_warned_of_once_and_costs_nothing_but_the_checkpoint(few, short, tmp_path, monkeypatch, caplog):
     straight = train_network(few, short, progress=False)
-    write, calls = checkpoints._write_through, []
+    write, calls = checkpoints.replace_whole, []
 
     def full_after_the_first(*arguments: object) -> None:
         calls.append(1)
@@ -150,7 +150,7 @@ def test_a_full_disk_is_warned_of_once_and_costs_nothing_but_the_checkpoint(few,
             raise OSError(errno.ENOSPC, "No space left on device")
         write(*arguments)
 
-    monkeypatch.setattr(checkpoints, "_write_through", full_after_the_first)
+    monkeypatch.setattr(checkpoints, "replace_whole", full_after_the_first)
     with caplog.at_level(logging.WARNING):
         network = train_network(few, short, progress=False, checkpoint=tmp_path)
     assert_same(network, straight)
