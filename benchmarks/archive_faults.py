@@ -44,7 +44,7 @@ from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
-from pyspedas_similarity.archive.neighbors import LEAST_RECALL
+from pyspedas_similarity.archive.neighbors import MIN_RECALL
 from pyspedas_similarity.archive.objects import LEASE_S
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, MixingError, SimilarityError
@@ -234,19 +234,19 @@ def _after_index(store: LanceStore, truth: dict, like: np.ndarray, answer: tuple
     if near is not None:
         found["proposals without the nearest"] += not _proposes_the_first(store, near, like, answer)
     found["not sound"] += not store.verify().sound
-    found["not built the next time"] += store.build_index() < LEAST_RECALL or store.near(store.heads()) is None
+    found["not built the next time"] += store.build_index() < MIN_RECALL or store.near(store.heads()) is None
     found["rows that differ after it"] += contents(store)[0] != truth
     return found
 
 
 def _proposes_the_first(store: LanceStore, near: object, like: np.ndarray, answer: tuple) -> bool:
     heads = store.heads()
-    return answer[0][0] in heads.start[near.ask(like, 10)]
+    return answer[0][0] in heads.start[near.propose(like, 10)]
 
 
 def _index_of_few_rows() -> contextlib.AbstractContextManager:
     """Of so few it is of no use, but can be lost and damaged like a large one."""
-    return mock.patch.object(lance_index, "FEWEST", 100)
+    return mock.patch.object(lance_index, "MIN_ROWS", 100)
 
 
 class Disk:
@@ -323,7 +323,7 @@ def power(n: int, seed: int, folder: Path) -> dict:
         for turn in range(n):
             every = ["append", "append", "append", "compact", "restore", "forget", "index"]
             what = "append" if turn < 3 else rng.choice(every)
-            what = "append" if what == "index" and len(before) < lance_index.FEWEST else what
+            what = "append" if what == "index" and len(before) < lance_index.MIN_ROWS else what
             if what == "append":
                 after = before | dictionary(batch(turn))
             elif what == "restore":
@@ -895,7 +895,7 @@ def _after_flip(archive: Path, truth: dict, like: np.ndarray, answer: tuple) -> 
         if near is None:
             found["index not used"] += 1
         elif damaged == 0:
-            proposed = heads.start[near.ask(like, 10)]
+            proposed = heads.start[near.propose(like, 10)]
             found["silently wrong answers of the index"] += not set(answer[0]) <= set(proposed)
     except SimilarityError:
         outcome = "refused with a typed error"

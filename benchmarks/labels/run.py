@@ -18,7 +18,7 @@ from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from benchmarks.retrieval.measures import BOOTSTRAPS, Estimate
 from benchmarks.retrieval.plan import SLOW, Plan
 from benchmarks.retrieval.table import prepare_folder, write
-from pyspedas_similarity.encoder.finetune import FEWEST_LABELS, backbone_of, in_torch, tuned_network
+from pyspedas_similarity.encoder.finetune import MIN_LABELS, backbone_of, in_torch, tuned_network
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
@@ -226,7 +226,7 @@ def by_classifier(embeddings: Sequence[np.ndarray], data: LabeledSet, splits: Se
 
 def by_tuning(encoders: Sequence[Encoder], images: np.ndarray, data: LabeledSet, splits: Sequence[Split]) -> Outcome:
     """Fit the same classifier after fine-tuning the encoder, for the numbers of labels that allow it."""
-    correct: dict[int, list[np.ndarray]] = {count: [] for count in splits[0].labeled if count >= FEWEST_LABELS}
+    correct: dict[int, list[np.ndarray]] = {count: [] for count in splits[0].labeled if count >= MIN_LABELS}
     seconds = dict.fromkeys(correct, 0.0)
     for split in splits:
         encoder = encoders[split.seed % len(encoders)]

@@ -116,12 +116,12 @@ class LanceStore:
         found = []
         for version in sealed_versions(self.place):
             with suppress(DamagedArchiveError):
-                found.append(read_seal(self.place, version).told)
+                found.append(read_seal(self.place, version).version_info)
         return found
 
-    def told(self, version: int | None = None) -> Version:
+    def version_info(self, version: int | None = None) -> Version:
         """Return columns of a version, by default the newest, without embeddings."""
-        return read_seal(self.place, self.latest() if version is None else version).told
+        return read_seal(self.place, self.latest() if version is None else version).version_info
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """A version, or the newest, after its list of files was checked.
@@ -275,7 +275,7 @@ class LanceStore:
     def committing(self) -> Iterator[Snapshot]:
         """Hold that lock, finish or undo what a dead writer left, and return the newest version."""
         with self.lock_of_commits():
-            self._commits.settle(self._newest)
+            self._commits.resolve_unsealed(self._newest)
             yield self.snapshot()
 
     def commit(self, change_of: Callable[[Snapshot], Change | None]) -> int | None:

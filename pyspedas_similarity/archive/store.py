@@ -153,7 +153,7 @@ class Near(Protocol):
     def recall(self) -> float:
         """Share of the ten nearest that are among its proposals for ten, as measured when it was made."""
 
-    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         """Numbers in the heads of proposals for the m nearest rows of a part, in no order; more than m where it can."""
 
 
@@ -170,7 +170,7 @@ class Store(Protocol):
     def versions(self) -> list[Version]:
         """All that one can go back to, oldest first."""
 
-    def told(self, version: int | None = None) -> Version:
+    def version_info(self, version: int | None = None) -> Version:
         """Return columns of a version, by default the newest, without embeddings."""
 
     def append(self, rows: Rows) -> Appended:

@@ -118,11 +118,11 @@ def compact(chosen: argparse.Namespace) -> int:
 
 def index(chosen: argparse.Namespace) -> int:
     """Build an index on the disk for quick searches of the nearest."""
-    from ..archive.neighbors import LEAST_RECALL
+    from ..archive.neighbors import MIN_RECALL
     from ..functions.archives import open_archive
 
     recall = open_archive(chosen.archive).build_index()
-    print(f"recall {recall:.3f}" + ("" if recall >= LEAST_RECALL else f", below {LEAST_RECALL}: it is not used"))
+    print(f"recall {recall:.3f}" + ("" if recall >= MIN_RECALL else f", below {MIN_RECALL}: it is not used"))
     return FOUND
 
 

@@ -19,7 +19,7 @@ from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
 
 METHOD = "fine-tuning"
 
-FEWEST_LABELS, FEWEST_GROUPS = 10, 2
+MIN_LABELS, MIN_GROUPS = 10, 2
 """Of each class. With fewer labels there is little to hold out, and a probe on the embeddings as they are is as good
 (docs/benchmarks); of one event alone nothing can be held out."""
 
@@ -85,7 +85,7 @@ def fine_tune(
     Raises
     ------
     ArgumentError
-        Fewer than two classes, than `FEWEST_LABELS` usable images of a class, or than `FEWEST_GROUPS` groups of one.
+        Fewer than two classes, than `MIN_LABELS` usable images of a class, or than `MIN_GROUPS` groups of one.
     EncoderError
         The encoder has no backbone to train, or takes images of another shape.
     """
@@ -127,10 +127,10 @@ def tuned_network(
     for number, name in enumerate(labeled.classes):
         of_class = labeled.truth == number
         n, n_groups = int(of_class.sum()), len(np.unique(labeled.group[of_class]))
-        if n < FEWEST_LABELS or n_groups < FEWEST_GROUPS:
+        if n < MIN_LABELS or n_groups < MIN_GROUPS:
             found = f"{n} labels of {name!r} from {n_groups} event{'s' if n_groups != 1 else ''}"
             remedy = (
-                f"Give {FEWEST_LABELS} labels or more of each class, from {FEWEST_GROUPS} events or more; "
+                f"Give {MIN_LABELS} labels or more of each class, from {MIN_GROUPS} events or more; "
                 "for fewer, classify with the encoder as it is."
             )
             raise ArgumentError("examples", found, remedy)

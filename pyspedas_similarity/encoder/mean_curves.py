@@ -6,8 +6,7 @@ from functools import cache
 
 import numpy as np
 
-FLOOR = 1e-6
-"""Added to energies and variances under a logarithm, so that an empty scale has a finite value."""
+from .filters import FLOOR
 
 
 def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:

@@ -10,19 +10,13 @@ of the library is subtracted from each block and the blocks are given equal vari
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from .mean_curves import FLOOR, spectrum_features
+from .filters import AMPLITUDE_FLOOR, FLOOR, REFERENCE_PIXELS, filter_matrix, gradient
+from .mean_curves import spectrum_features
 from .resizing import averaging, resizing
-
-_REFERENCE_PIXELS = 128
-"""Scales are given in pixels of an image of this side; at other sizes they grow with the image."""
-
-_AMPLITUDE_FLOOR = 1e-4
-"""Added to mean gradients under a logarithm, so that an empty scale has a finite value."""
 
 SIDE = 64
 """Largest side of the images that are filtered; larger ones are averaged over blocks first."""
@@ -134,49 +128,32 @@ def _structure(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 
     images = centered(images, means(images)[0])
     level, orientation, shape = [], [], []
-    smooths = [_filter_matrix(side, sigma * side / _REFERENCE_PIXELS, 0) for sigma in BAND_SIGMAS]
+    smooths = [filter_matrix(side, sigma * side / REFERENCE_PIXELS, 0) for sigma in BAND_SIGMAS]
     for fine, coarse in pairwise([images, *(smooth @ images @ smooth.T for smooth in smooths)]):
         band = fine - coarse
         mean, square = means(band, band * band)
         level.append(np.log(np.maximum(square - mean**2, 0) + FLOOR))
     for number, sigma in enumerate(SIGMAS):
-        across, down = _gradient(images, sigma)
+        across, down = gradient(images, sigma)
         right, below = across * across, down * down
         energy, cos2, sin2 = right + below, right - below, 2 * across * down
         divisor = np.maximum(energy, np.finfo(np.float32).tiny)
         cos4, sin4, strength = (cos2 * cos2 - sin2 * sin2) / divisor, 2 * cos2 * sin2 / divisor, np.sqrt(energy)
         total, *moments, squares, amplitude = means(energy, cos2, sin2, cos4, sin4, energy * energy, strength)
         safe = np.where(total > 0, total, 1)
-        log_amplitude = np.log(amplitude + _AMPLITUDE_FLOOR)
+        log_amplitude = np.log(amplitude + AMPLITUDE_FLOOR)
         level += [np.log(total + FLOOR), log_amplitude]
         orientation += [one / safe for one in moments]
         shape.append(np.log(np.maximum(np.where(total > 0, squares / safe**2, 1), 1)))
         strength = centered(strength, amplitude)
         for coarse in BAND_SIGMAS[number + 1 :]:
-            across, down = _gradient(strength, coarse)
+            across, down = gradient(strength, coarse)
             right, below = across * across, down * down
             total, cos2, sin2 = means(right + below, right - below, 2 * across * down)
             safe = np.where(total > 0, total, 1)
-            shape.append(np.log(total + _AMPLITUDE_FLOOR**2) / 2 - log_amplitude)
+            shape.append(np.log(total + AMPLITUDE_FLOOR**2) / 2 - log_amplitude)
             orientation += [cos2 / safe, sin2 / safe]
     return np.stack(level, axis=1), np.stack(orientation, axis=1), np.stack(shape, axis=1)
-
-
-@cache
-def _filter_matrix(pixels: int, sigma: float, order: int) -> np.ndarray:
-    """The matrix (pixels, pixels) that filters a column; slopes are scaled by sigma (Lindeberg 1998, IJCV 30, 79)."""
-    from scipy import ndimage
-
-    impulses = np.eye(pixels)
-    matrix = ndimage.gaussian_filter1d(impulses, sigma, axis=0, order=order, mode="reflect") * sigma**order
-    return matrix.astype(np.float32)
-
-
-def _gradient(images: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return slopes along columns and rows, times sigma, of images (m, pixels, pixels)."""
-    pixels = images.shape[-1]
-    smooth, slope = (_filter_matrix(pixels, sigma * pixels / _REFERENCE_PIXELS, order) for order in (0, 1))
-    return smooth @ images @ slope.T, slope @ images @ smooth.T
 
 
 def _place(images: np.ndarray) -> np.ndarray:

@@ -282,33 +282,21 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
 ) -> Encoder:
-    """Train a network and hand it over as an encoder that already runs in ONNX Runtime.
+    """Train a network and return it as an encoder that runs in ONNX Runtime.
 
     Parameters
     ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured; memory-mapped where larger than memory.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        The kind of image.
-    recipe, recipe_hash : dict, str
-        How the images were made.
+    images, plan, progress, positives, groups, checkpoint
+        As in `train_network`.
+    kind, recipe, recipe_hash, name
+        As in `Card`.
     data : list of str
         Names of the data the images come from.
-    plan : TrainingPlan
-        How to train.
-    name : str
-        Name of the encoder.
-    progress : bool
-        Show a progress bar in a terminal.
-    positives, groups, checkpoint
-        As in `train_network`.
 
     Raises
     ------
-    ArgumentError
-        Fewer than 16 usable images, images that are all the same, or relations that do not fit them.
-    EncoderError
-        A card field is not fit for JSON, the checkpoint is of another run, or the network cannot be exported.
+    ArgumentError, EncoderError
+        As `train_network`; also if a field of the card does not fit into JSON, or the network cannot be exported.
     """
     require_training()
     # Before the long part, so that a wrong word does not cost a training run.
@@ -319,14 +307,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
 
 
 def as_trained_encoder(network: TrainedNetwork, card: Card) -> Encoder:
-    """Return a trained network as an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    network : TrainedNetwork
-        From `train_network`.
-    card : Card
-        Name, kind, recipe and words; shape, training record and checksums are filled in here.
+    """Return a trained network as an encoder, with shape, training record and checksums added to the card.
 
     Raises
     ------
@@ -450,7 +431,7 @@ class _Run:
             betas = (plan.momentum, 0.999)
             self.optimizer = torch.optim.AdamW(weights, plan.rate, betas, weight_decay=plan.weight_decay)
         self.best: dict[str, np.ndarray] = {}
-        self.history = History(_judge(_settled(self), library, device))
+        self.history = History(_judge(_with_batch_norm(self), library, device))
 
     def until_end(self, store: _Store | None, progress: bool) -> None:
         """Train until the history or the user ends it."""
@@ -481,10 +462,10 @@ class _Run:
                 raise ArgumentError("learning_rate", "the loss is not finite in the first epoch", "Give a lower one.")
             self.history.ended_by = "divergence"
             return
-        settled = _settled(self)
-        judgment = _judge(settled, self.library, self.device)
+        backbone = _with_batch_norm(self)
+        judgment = _judge(backbone, self.library, self.device)
         # Contiguous: safetensors writes an array of another order of axes as if it were in this one.
-        weights = {key: value.cpu().contiguous().numpy() for key, value in settled.state_dict().items()}
+        weights = {key: value.cpu().contiguous().numpy() for key, value in backbone.state_dict().items()}
         if self.history.add(loss, judgment, self.plan):
             self.best = weights
 
@@ -576,12 +557,12 @@ def _epoch(
     return float(np.mean(losses))
 
 
-def _settled(run: _Run) -> nn.Module:
+def _with_batch_norm(run: _Run) -> nn.Module:
     """Return a copy of the backbone with batch normalization recomputed: moving averages lag in short training."""
     from torch.optim.swa_utils import update_bn
 
     backbone = copy.deepcopy(run.model.backbone)
-    update_bn(_batches(run.library, run.library.settling(), run.device, least=2), backbone)
+    update_bn(_batches(run.library, run.library.batch_norm_rows(), run.device, least=2), backbone)
     return backbone.eval()
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from ..files import replace_whole
-from .cards import CARD, MOST_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
+from .cards import CARD, MAX_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
 from .fitted import PCA_METHOD, pca_transform
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
@@ -88,7 +88,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     """
     folder = Path(folder)
     try:
-        text = read_file(folder / CARD, MOST_CARD_BYTES).decode()
+        text = read_file(folder / CARD, MAX_CARD_BYTES).decode()
     except UnicodeDecodeError as error:
         raise EncoderError(str(folder / CARD), "not a text", "Restore the file or train again.") from error
     card = Card.from_json(text, str(folder / CARD))

@@ -41,8 +41,8 @@ logger = logging.getLogger(__name__)
 # Samples that become durable together: what a crash costs at most.
 _BATCH = 4096
 # Small files slow down opening and reading; so many of them are joined.
-_MOST_BATCHES = 64
-_MOST_LOGGED = 10
+_MAX_BATCHES = 64
+_MAX_LOGGED = 10
 
 
 @dataclass(frozen=True)
@@ -297,13 +297,13 @@ class _Filling:
     def _log(self, warnings: list[str], lost: dict[str, str]) -> None:
         """Log the warnings of workers and the files that could not be loaded; LoadError if nothing was loaded."""
         if lost and not (self._added or self._skipped or self._left_out):
-            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_LOGGED])
+            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MAX_LOGGED])
             raise LoadError(str(self.archive.path), f"nothing could be loaded: {named}", "Look whether workers see it.")
         messages = list(dict.fromkeys([*warnings, *(f"{label}: {why}" for label, why in lost.items())]))
-        for one in messages[:_MOST_LOGGED]:
+        for one in messages[:_MAX_LOGGED]:
             logger.warning("%s", one)
-        if len(messages) > _MOST_LOGGED:
-            logger.warning("Workers logged %d more warnings.", len(messages) - _MOST_LOGGED)
+        if len(messages) > _MAX_LOGGED:
+            logger.warning("Workers logged %d more warnings.", len(messages) - _MAX_LOGGED)
 
     def tidy(self) -> None:
         """Join small files where there are many."""
@@ -311,7 +311,7 @@ class _Filling:
             return
         since = [one.what for one in self.archive.versions()]
         since = since[len(since) - since[::-1].index("compact") :] if "compact" in since else since
-        if since.count("append") >= _MOST_BATCHES:
+        if since.count("append") >= _MAX_BATCHES:
             try:
                 self.archive.compact()
             except (BusyArchiveError, DamagedArchiveError) as error:

@@ -17,7 +17,7 @@ from pyspedas_similarity.imaging.recipes import WindowRecipe
 
 RECIPE = WindowRecipe(length_s=60, stride_s=60, pixels=16)
 COUNTS = (1, 3, 10)
-SHORT = LabelPlan(epochs=2, steps=1, batch_size=8, unjudged=1, settled=False)
+SHORT = LabelPlan(epochs=2, steps=1, batch_size=8, unjudged=1, freeze_batch_norm=False)
 
 
 def labeled(n: int = 240, groups: int = 12, seed: int = 0) -> LabeledSet:

@@ -20,7 +20,7 @@ class Exact:
     def __init__(self, rows: Rows, heads: Heads) -> None:
         self._rows, self._heads = rows, heads
 
-    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         scores = self._rows.embeddings @ center
         if part is not None:
             pairs = zip(self._rows.source, self._rows.site, strict=True)
@@ -52,7 +52,7 @@ class MemoryStore:
     def versions(self) -> list[Version]:
         return [self._told[number] for number in sorted(self._told)]
 
-    def told(self, version: int | None = None) -> Version:
+    def version_info(self, version: int | None = None) -> Version:
         version = self.latest() if version is None else version
         self._state(version)
         return self._told[version]

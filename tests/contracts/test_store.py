@@ -99,11 +99,16 @@ def test_nothing_appended_makes_no_version(store):
 
 def test_what_is_told_of_a_version(store):
     store.append(make(0, 10))
-    assert store.told() == store.told(2) == store.versions()[1]
-    assert store.told(1) == store.versions()[0]
-    assert (store.told().number, store.told().what, store.told().rows, store.told().added) == (2, "append", 10, 10)
+    assert store.version_info() == store.version_info(2) == store.versions()[1]
+    assert store.version_info(1) == store.versions()[0]
+    assert (
+        store.version_info().number,
+        store.version_info().what,
+        store.version_info().rows,
+        store.version_info().added,
+    ) == (2, "append", 10, 10)
     with pytest.raises(ArchiveError, match="no version 3"):
-        store.told(3)
+        store.version_info(3)
 
 
 @pytest.mark.parametrize("field", ["start", "end", "source", "site", "embeddings"])
@@ -263,7 +268,7 @@ def nearest(rows, allowed, center, k=10):
 
 def best_proposed(store, center, part=None, k=10):
     heads = store.heads()
-    numbers = store.near(heads).ask(center, k, part)
+    numbers = store.near(heads).propose(center, k, part)
     assert len(np.unique(numbers)) == len(numbers)
     return np.sort(store.embeddings(heads, numbers) @ center)[::-1][:k], store.take(heads, numbers)
 

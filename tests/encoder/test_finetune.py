@@ -97,7 +97,7 @@ def test_torch_and_export_agree(trained, tuned):
     np.testing.assert_allclose(in_torch(trained, network).encode(images), tuned.encode(images), atol=1e-4)
 
 
-def test_batch_normalization_stays_settled(trained, tuned):
+def test_batch_normalization_stays_frozen(trained, tuned):
     before, after = weights_of(trained), weights_of(tuned)
     running = [name for name in before if "running" in name]
     assert running and all((before[name] == after[name]).all() for name in running)

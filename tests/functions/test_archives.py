@@ -157,7 +157,7 @@ def test_samples_that_cannot_be_encoded_are_left_out_and_told(archive):
 
 def test_many_batches_are_joined(archive, monkeypatch):
     monkeypatch.setattr(archives, "_BATCH", 1)
-    monkeypatch.setattr(archives, "_MOST_BATCHES", 4)
+    monkeypatch.setattr(archives, "_MAX_BATCHES", 4)
     store(frames=np.concatenate([made_up_sky(seed) for seed in range(15)]), times=START + np.arange(1350) * STEP)
     sim.add(archive, "sky")
     assert [one.what for one in archive.versions()] == ["create", *["append"] * 6, "compact"]
@@ -165,7 +165,7 @@ def test_many_batches_are_joined(archive, monkeypatch):
 
 
 def test_small_additions_are_joined_as_well(archive, monkeypatch):
-    monkeypatch.setattr(archives, "_MOST_BATCHES", 3)
+    monkeypatch.setattr(archives, "_MAX_BATCHES", 3)
     store()
     for first in range(0, 60, 10):
         sim.add(archive, "sky", trange=[TIMES[first], TIMES[first + 9]])
