@@ -32,7 +32,7 @@ from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.search.events import best_events, outside
-from pyspedas_similarity.search.linear_classifier import fit_probe
+from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
 from pyspedas_similarity.search.scoring import coherence_lag, default_threshold, similarity
 from pyspedas_similarity.simulate.fpi import DES, simulate_event
 from pyspedas_similarity.times import Span, cadence
@@ -80,7 +80,7 @@ def scores_of(embeddings: np.ndarray, likes: list[int], unlikes: list[int], rule
     if rule == "probe" and unlikes:
         rows = [*likes, *unlikes]
         labels = np.repeat(["like", "unlike"], [len(likes), len(unlikes)])
-        probe = fit_probe(embeddings[rows], labels, np.arange(len(rows)))
+        probe = fit_linear_classifier(embeddings[rows], labels, np.arange(len(rows)))
         return probe.probabilities(embeddings)[:, probe.classes.index("like")]
     unlike = [] if rule == "likes" else [embeddings[[row]] for row in unlikes]
     return similarity(embeddings, [embeddings[[row]] for row in likes], unlike)

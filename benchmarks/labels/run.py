@@ -23,7 +23,7 @@ from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
 from pyspedas_similarity.errors import ArgumentError, SimilarityError
-from pyspedas_similarity.search.linear_classifier import fit_probe
+from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -260,7 +260,7 @@ def from_nothing(images: np.ndarray, data: LabeledSet, splits: Sequence[Split]) 
 def _correct(vectors: np.ndarray, rows: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Return True for test rows that a classifier on the labeled rows predicts; False without an embedding."""
     rows = rows[np.isfinite(vectors[rows]).all(axis=1)]
-    classifier = fit_probe(vectors[rows], label[rows], np.arange(len(rows)))
+    classifier = fit_linear_classifier(vectors[rows], label[rows], np.arange(len(rows)))
     found = np.nan_to_num(classifier.probabilities(vectors[test]))
     return (np.array(classifier.classes)[found.argmax(axis=1)] == label[test]) & (found.max(axis=1) > 0)
 
