@@ -24,7 +24,7 @@ from .plan import Plan, fit_plan, make_plan
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-_MIN_SAMPLES = 3
+_FEWEST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -175,10 +175,10 @@ def parts_in_range(variables: list[Variable], trange: Any) -> list[Variable]:
         start, end = to_interval(trange)
         parts = [sample_images.select(v, np.flatnonzero((v.times >= start) & (v.times <= end))) for v in variables]
     for variable, part in zip(variables, parts, strict=True):
-        if len(part.times) < _MIN_SAMPLES:
+        if len(part.times) < _FEWEST_SAMPLES:
             covered = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "no time"
             inside = f" in {start} to {end}; the variable covers {covered}" if trange is not None else ""
-            remedy = f"Give a range with at least {_MIN_SAMPLES} samples."
+            remedy = f"Give a range with at least {_FEWEST_SAMPLES} samples."
             raise VariableError(variable.name, f"found {len(part.times)} samples{inside}", remedy)
     return parts
 
