@@ -44,7 +44,7 @@ COUNTS = {"compact": 512, "resnet18": 64}
 """Images in one try: enough for about a second."""
 PUBLISHED_BATCH, PUBLISHED_PIXELS = 64, 256
 TRIES = 3
-WITHOUT_TRAINING = (DEFAULT, "hybrid", "hog", "pixels")
+WITHOUT_TRAINING = (DEFAULT, "hog", "pixels")
 TORCH = ("torch", "torchvision", "lightly")
 
 

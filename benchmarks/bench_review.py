@@ -31,7 +31,7 @@ from benchmarks.data_sets.sky import simulate
 from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
-from pyspedas_similarity.search.linear_classifier import fit_probe
+from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
 from pyspedas_similarity.search.peaks import own_event, peak_events
 from pyspedas_similarity.search.scoring import ScoreScale, decorrelation_lag, similarity
 from pyspedas_similarity.simulate.fpi import DES, simulate_event
@@ -80,7 +80,7 @@ def scores_of(embeddings: np.ndarray, likes: list[int], unlikes: list[int], rule
     if rule == "probe" and unlikes:
         rows = [*likes, *unlikes]
         labels = np.repeat(["like", "unlike"], [len(likes), len(unlikes)])
-        probe = fit_probe(embeddings[rows], labels, np.arange(len(rows)))
+        probe = fit_linear_classifier(embeddings[rows], labels, np.arange(len(rows)))
         return probe.probabilities(embeddings)[:, probe.classes.index("like")]
     unlike = [] if rule == "likes" else [embeddings[[row]] for row in unlikes]
     return similarity(embeddings, [embeddings[[row]] for row in likes], unlike)
@@ -191,7 +191,7 @@ def main() -> None:
     regions, kinds = "simulated electrons, regions of a reconnection site", "simulated nights, kinds of aurora"
     for name, make, natural, encoders in (
         (regions, lambda recipe: electrons(chosen.events, recipe), ELECTRONS, ("pixels", "structure")),
-        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("hybrid", "structure")),
+        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("structure",)),
     ):
         for encoder in encoders:
             recipe = recipe_of(encoder, natural)

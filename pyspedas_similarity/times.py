@@ -283,10 +283,10 @@ def sample_ends(times: np.ndarray) -> np.ndarray:
     if step == np.timedelta64(0, "ns"):
         return times.copy()
     following = np.append(times[1:], times[-1:] + step)
-    return np.where(following - times > one_and_a_half(times), times + step, following)
+    return np.where(following - times > longest_step(times), times + step, following)
 
 
-def one_and_a_half(times: np.ndarray) -> np.timedelta64:
+def longest_step(times: np.ndarray) -> np.timedelta64:
     """Return 1.5 cadences: samples further apart than this have a gap between them."""
     return cadence(times) * 3 // 2
 

@@ -1,8 +1,9 @@
 """Statistics of the structure in an image: strength, orientation and shape at three scales, and two blocks of place.
 
-Free of place, true to orientation: gradient energies and band variances (as `fixed.describe`), and the modulation of
-gradients by coarser scales (as `modulation.modulation_features`), on images of at most `SIDE` pixels and without the
-finest scale, which differs between cameras and holds most of the noise. A search compares what is left after the center
+Free of place, true to orientation: gradient energies, whose doubled angle is the orientation of the structure tensor
+(Bigun & Granlund 1987, ICCV), band variances, and the modulation of gradients by coarser scales (in the manner of
+wavelet scattering, Bruna & Mallat 2013, IEEE TPAMI 35, 1872). Images have at most `SIDE` pixels, and the finest scale
+is left out: it differs between cameras and holds most of the noise. A search compares what is left after the center
 of the library is subtracted from each block and the blocks are given equal variance there, see `search.reference`.
 """
 

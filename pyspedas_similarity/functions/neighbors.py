@@ -23,7 +23,7 @@ from ..search.events import Events, join_hits, outside
 from ..search.query import Query, find_queries, parse_query, query_records
 from ..search.scoring import decorrelation_lag, lower_unlike, query_directions
 from ..search.settings import check_count, check_exclude, check_threshold
-from ..times import cadence, one_and_a_half, to_astropy, to_timedelta64
+from ..times import cadence, longest_step, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -359,7 +359,7 @@ def _joined(kept: ArchiveLibrary, rows: np.ndarray, scores: np.ndarray, gap: np.
         inside = np.flatnonzero(series.holds(rows))
         inside = inside[np.argsort(rows[inside])]
         at = rows[inside] - series.indexed.first
-        least = max(gap, one_and_a_half(series.times)) if len(at) else gap
+        least = max(gap, longest_step(series.times)) if len(at) else gap
         found.append(join_hits(series.times[at], series.indexed.end[at], scores[inside], least))
     return found
 

@@ -6,7 +6,7 @@ counted from the dark corners outside the lens's disc, and noise is measured in 
     +---.--""--.---+  <- corner: dark level
     | /          \ |
     ||  .------.  ||     the disc, in which the Moon may stand
-    || |  sky   | ||     the sky that is judged: `GateRules.radius`
+    || |  sky   | ||     the sky that is judged: `QualityRules.radius`
     ||  '------'  ||
     | \          / |
     +---'--..--'---+
@@ -57,8 +57,8 @@ _LARGEST, _TINY = 1e15, np.float32(1e-20)
 
 
 @dataclass(frozen=True)
-class GateRules:
-    """Thresholds of the gate.
+class QualityRules:
+    """Thresholds for the quality of frames.
 
     Brightness is the median light of the sky above the corners, over the noise of a pixel of 128 x 128. It grows with
     the root of the light: about 20 to 40 for airglow seen by a THEMIS camera in its second of exposure.
@@ -117,7 +117,7 @@ class FrameQuality:
     flag : numpy.ndarray of uint8, shape (n,)
         See `FLAGS`.
     activity : numpy.ndarray of float32, shape (n,)
-        Structure in units of `GateRules.contrast`: a twentieth of the sky differs by that share, or more, from the
+        Structure in units of `QualityRules.contrast`: a twentieth of the sky differs by that share, or more, from the
         light around it at scales of about 1.5 to 8 pixels of 128, beyond smooth glow, stars and noise. From 1 on
         something happens. NaN where the frame is dropped, without meaning where it is saturated.
     features : mapping of str to numpy.ndarray of float32, shape (n,)
@@ -163,9 +163,9 @@ _NOTHING = FrameQuality(
 )
 
 
-def gate_frames(
+def assess_frames(
     frames: np.ndarray,
-    rules: GateRules = GateRules(),
+    rules: QualityRules = QualityRules(),
     previous: np.ndarray | None = None,
     overlays: tuple[Overlay, ...] = (),
 ) -> FrameQuality:
@@ -175,7 +175,7 @@ def gate_frames(
     ----------
     frames : numpy.ndarray, shape (n, rows, columns)
         Counts, or any measure of brightness that is linear in it, with the dark corners around the lens's disc.
-    rules : GateRules
+    rules : QualityRules
     previous : numpy.ndarray, shape (rows, columns), optional
         The frame before the first one, where a stream comes in blocks: then blocks give what the whole gives.
     overlays : tuple of (top, bottom, left, right)
@@ -205,7 +205,7 @@ def gate_frames(
     )
 
 
-def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: GateRules) -> FrameQuality:
+def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: QualityRules) -> FrameQuality:
     features = {name: np.asarray(values, np.float32) for name, values in _features(frames, sky, rules).items()}
     activity = features["structure"] / np.float32(rules.contrast)
     flag = _decide(features, activity, rules)
@@ -214,7 +214,7 @@ def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: Ga
     return FrameQuality(flag, activity, MappingProxyType(features))
 
 
-def _decide(features: Mapping[str, np.ndarray], activity: np.ndarray, rules: GateRules) -> np.ndarray:
+def _decide(features: Mapping[str, np.ndarray], activity: np.ndarray, rules: QualityRules) -> np.ndarray:
     """Flags without duplicates; what comes later wins."""
     clear, brightness = features["stars"] >= rules.least_stars, features["brightness"]
     saturated = features["at_maximum"] >= rules.saturated_share
@@ -238,7 +238,7 @@ def _repeats(frames: np.ndarray, previous: np.ndarray | None, hidden: np.ndarray
     return same
 
 
-def _features(frames: np.ndarray, sky: _Sky, rules: GateRules) -> dict[str, np.ndarray]:
+def _features(frames: np.ndarray, sky: _Sky, rules: QualityRules) -> dict[str, np.ndarray]:
     """The numbers that decide, each (n,): see `_FEATURES`."""
     pixels = frames.reshape(len(frames), -1)
     readable = (np.abs(pixels) < _LARGEST).all(axis=1) if frames.dtype.kind == "f" else np.ones(len(frames), bool)

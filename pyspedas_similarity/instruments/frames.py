@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import VariableError
 from ..imaging.background import running_background
 from ..imaging.camera_geometry import View
-from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, GateRules, gate_frames
+from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, QualityRules, assess_frames
 from ..imaging.frames import frame_images
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc
@@ -105,10 +105,10 @@ def can_be_judged(variable: Variable) -> bool:
     return min(variable.values.shape[1:]) >= SMALLEST_FRAME
 
 
-def gate(variable: Variable, recipe: FrameRecipe, rules: GateRules | None = None) -> FrameQuality:
+def assess(variable: Variable, recipe: FrameRecipe, rules: QualityRules | None = None) -> FrameQuality:
     """Flag and activity of every frame; the recipe's overlays are no sky."""
     frames, _ = north_up(variable)
-    return gate_frames(frames, rules or GateRules(), overlays=recipe.overlays)
+    return assess_frames(frames, rules or QualityRules(), overlays=recipe.overlays)
 
 
 @contextmanager

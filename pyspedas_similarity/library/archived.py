@@ -19,6 +19,7 @@ from ..archive.index import Series as IndexedSeries
 from ..archive.store import Part
 from ..encoder.cards import blocks_of
 from ..encoder.library_view import LibraryView
+from ..encoder.weights import check_not_removed
 from ..errors import ArgumentError, VariableError
 from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
@@ -186,9 +187,19 @@ def identity_of(plan: Plan, dimension: int) -> Identity:
 
 
 def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptions:
-    """Return the options with the encoder of an archive, where none is given and its name identifies it."""
-    name = archive.identity.card.get("name") if archive.begun else None
-    return replace(options, encoder=name) if options.encoder is None and is_available_by_name(name) else options
+    """Return the options with the encoder of an archive, where none is given and its name identifies it.
+
+    Raises
+    ------
+    EncoderError
+        The archive was filled with an encoder that this version of the package does not have.
+    """
+    if options.encoder is not None or not archive.begun:
+        return options
+    card = archive.identity.card
+    name = card.get("name", "")
+    check_not_removed(name, card.get("method", ""), f"archive {archive.path}")
+    return replace(options, encoder=name) if is_available_by_name(name) else options
 
 
 def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> Any:

@@ -78,4 +78,4 @@ def frame_quality(samples: Variable, plan: Plan) -> FrameQuality | None:
     requested = plan.options.active_only or plan.options.requires_usable(samples)
     if not (requested and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
         return None
-    return frames.gate(samples, plan.recipe)
+    return frames.assess(samples, plan.recipe)

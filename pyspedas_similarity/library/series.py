@@ -148,7 +148,7 @@ class LoadedSeries(Series):
             return self.quality and self.quality.at(rows)
         part = sample_images.select(self.samples, rows)
         judged = self.plan.recipe.kind == "frame" and frames.can_be_judged(part)
-        return frames.gate(part, self.plan.recipe) if judged else None
+        return frames.assess(part, self.plan.recipe) if judged else None
 
     @property
     def provenance(self) -> dict[str, Any]:

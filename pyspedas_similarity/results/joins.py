@@ -14,11 +14,11 @@ from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
-from ..search.overlap import Stretches, inside, merged, pairs, shared
+from ..search.overlap import Intervals, inside, merged, pairs, shared
 from ..times import bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
 from .searched_series import SearchedSeries
-from .tables import CARRIED, events_of_names, loaded, result_table, stretches_of
+from .tables import CARRIED, events_of_names, intervals_of, loaded, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -28,7 +28,7 @@ __all__ = ["join_events", "read_events"]
 _SECOND = np.timedelta64(10**9, "ns")
 _UNCOVERED = "not covered"
 _STATUSES = ("known", "new", _UNCOVERED, "missed")
-_NOTHING = Stretches(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
+_NOTHING = Intervals(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
 
 
 @pyspedas_convention(lambda: event_table([]), errors="raise")
@@ -133,9 +133,9 @@ def join_events(
     stretches = _searched(found, searched)
     coverage = listed.hull
     if covered is not None:
-        coverage = merged(Stretches(*bounds(to_spans(covered))), touching=True)[0]
+        coverage = merged(Intervals(*bounds(to_spans(covered))), touching=True)[0]
         stretches = [shared(one, coverage) for one in stretches]
-    matches = stretches_of(table)
+    matches = intervals_of(table)
     best, overlap = _best_event(matches, listed.widened)
     missed = _missed(listed, matches, stretches)
     _check_confidence(confidence)
@@ -167,14 +167,14 @@ def summary_of(joined: Table) -> str:
 class _Events:
     """Events without overlap, ascending, and what they are called."""
 
-    stretches: Stretches
+    stretches: Intervals
     label: np.ndarray
     tolerance: np.timedelta64
     n_given: int
 
     @classmethod
     def read(cls, table: QTable, tolerance: np.timedelta64) -> _Events:
-        stretches, group = merged(stretches_of(table))
+        stretches, group = merged(intervals_of(table))
         labels = [[] for _ in range(len(stretches))]
         for label, one in zip(table["label"], group, strict=True):
             if label and label not in labels[one]:
@@ -182,17 +182,17 @@ class _Events:
         return cls(stretches, np.array(["; ".join(one) for one in labels] or np.empty(0, "U1")), tolerance, len(table))
 
     @property
-    def hull(self) -> Stretches:
+    def hull(self) -> Intervals:
         """The time from the start of the first to the end of the last event."""
         events = self.widened
-        return Stretches(events.start[:1], np.maximum.accumulate(events.end)[-1:])
+        return Intervals(events.start[:1], np.maximum.accumulate(events.end)[-1:])
 
     @property
-    def widened(self) -> Stretches:
+    def widened(self) -> Intervals:
         return self.stretches.widened(self.tolerance)
 
 
-def _searched(found: Any, searched: Any) -> list[Stretches]:
+def _searched(found: Any, searched: Any) -> list[Intervals]:
     """Return the searched time of each variable, ascending and without overlap."""
     if searched is None and hasattr(found, "searched"):  # a SearchResult
         scored = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
@@ -211,10 +211,10 @@ def _searched(found: Any, searched: Any) -> list[Stretches]:
     names = loaded(searched)
     if names:
         return [_scored(name) for name in names]
-    return [merged(Stretches(*bounds(to_spans(searched))), touching=True)[0]]
+    return [merged(Intervals(*bounds(to_spans(searched))), touching=True)[0]]
 
 
-def _scored(name: str) -> Stretches:
+def _scored(name: str) -> Intervals:
     """The time of the samples that could be reported."""
     variable = tplot.read(name)
     if variable.values.ndim != 1 or variable.values.dtype.kind != "f" or variable.values.shape != variable.times.shape:
@@ -223,14 +223,14 @@ def _scored(name: str) -> Stretches:
     return _searched_time(variable.times, variable.values, variable.attributes.get(ATTRIBUTE, {}))
 
 
-def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Stretches:
+def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Intervals:
     """Return the time of the samples that could be reported."""
-    own = merged(Stretches(*bounds(SearchedSeries(record).own_events())), touching=True)[0]
+    own = merged(Intervals(*bounds(SearchedSeries(record).own_events())), touching=True)[0]
     keep = np.isfinite(scores) & ~inside(times, own)
-    return merged(Stretches(times[keep], sample_ends(times)[keep]), touching=True)[0]
+    return merged(Intervals(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 
-def _best_event(matches: Stretches, events: Stretches) -> tuple[np.ndarray, np.ndarray]:
+def _best_event(matches: Intervals, events: Intervals) -> tuple[np.ndarray, np.ndarray]:
     """The event that each match shares most time with, -1 where there is none, and how much that is."""
     i, j = pairs(matches, events)
     common = np.minimum(matches.end[i], events.end[j]) - np.maximum(matches.start[i], events.start[j])
@@ -240,14 +240,14 @@ def _best_event(matches: Stretches, events: Stretches) -> tuple[np.ndarray, np.n
     return best, overlap
 
 
-def _missed(listed: _Events, matches: Stretches, searched: list[Stretches]) -> np.ndarray:
+def _missed(listed: _Events, matches: Intervals, searched: list[Intervals]) -> np.ndarray:
     """Rows of the events that were searched and have no match."""
     reachable = _reachable(listed, searched)
     reachable[pairs(matches, listed.widened)[1]] = False
     return np.flatnonzero(reachable)
 
 
-def _reachable(listed: _Events, searched: list[Stretches]) -> np.ndarray:
+def _reachable(listed: _Events, searched: list[Intervals]) -> np.ndarray:
     """Return which events overlap the searched time."""
     found = np.zeros(len(listed.stretches), bool)
     for one in searched:
@@ -260,10 +260,10 @@ def _check_confidence(confidence: float) -> None:
         raise ArgumentError("confidence", f"found {confidence!r}", "Give a share between 0 and 1, such as 0.95.")
 
 
-def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: np.timedelta64 | None) -> Counts:
+def _counts(table: QTable, listed: _Events, searched: list[Intervals], stretch: np.timedelta64 | None) -> Counts:
     """Return the counts in each part of the searched time, or in all of it."""
     peaks = _peaks(table)
-    everywhere = Stretches(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
+    everywhere = Intervals(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
     peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]
     union = merged(listed.widened, touching=True)[0]
     met = inside(peaks, union)
@@ -278,7 +278,7 @@ def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: 
         np.bincount(np.searchsorted(cells, _cell(p, stretch)), minlength=len(cells)) for p in (peaks, peaks[met])
     ]
     seconds = [np.zeros(len(cells)), np.zeros(len(cells))]
-    grid = Stretches(*((cells + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
+    grid = Intervals(*((cells + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
     for one in searched:
         for total, part in zip(seconds, (one, shared(one, union)), strict=True):
             i, j = pairs(grid, part)
@@ -291,7 +291,7 @@ def _peaks(table: QTable) -> np.ndarray:
     """Return the peaks of matches, or their middles in a table without peaks."""
     if "peak" in table.colnames:
         return to_times(table["peak"])
-    stretches = stretches_of(table)
+    stretches = intervals_of(table)
     return stretches.start + (stretches.end - stretches.start) // 2
 
 
@@ -306,7 +306,7 @@ def _cell(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
     return (times - np.datetime64(0, "ns")) // stretch
 
 
-def _cells_of(stretches: Stretches, stretch: np.timedelta64) -> np.ndarray:
+def _cells_of(stretches: Intervals, stretch: np.timedelta64) -> np.ndarray:
     """Numbers of all cells that the stretches reach into."""
     first, last = _cell(stretches.start, stretch), _cell(stretches.end, stretch)
     parts = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
@@ -357,7 +357,7 @@ def _where_known(times: np.ndarray, rows: np.ndarray) -> Any:
 
 
 def _summary(
-    joined: QTable, listed: _Events, searched: list[Stretches], coverage: Stretches, enrichment: Enrichment
+    joined: QTable, listed: _Events, searched: list[Intervals], coverage: Intervals, enrichment: Enrichment
 ) -> dict[str, Any]:
     numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in _STATUSES}
     events = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..times import Span, one_and_a_half, sample_ends
+from ..times import Span, longest_step, sample_ends
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def find_events(times: np.ndarray, scores: np.ndarray, threshold: float, gap: np
         By descending score; of equal scores the earlier first.
     """
     hits = np.flatnonzero(scores >= threshold)  # False for NaN
-    return join_hits(times[hits], sample_ends(times)[hits], scores[hits], max(gap, one_and_a_half(times)))
+    return join_hits(times[hits], sample_ends(times)[hits], scores[hits], max(gap, longest_step(times)))
 
 
 def join_hits(times: np.ndarray, ends: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> Events:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..times import Span, cadence, one_and_a_half, sample_ends
+from ..times import Span, cadence, longest_step, sample_ends
 from .events import Events, outside
 from .scoring import ScoreScale
 
@@ -130,7 +130,7 @@ class _Line:
     @classmethod
     def of(cls, times: np.ndarray, scores: np.ndarray, scale: ScoreScale, gap: np.timedelta64) -> _Line:
         known = np.flatnonzero(np.isfinite(scores))
-        gap = max(gap, one_and_a_half(times))
+        gap = max(gap, longest_step(times))
         step = max(cadence(times), np.timedelta64(1, "ns"))
         rows, heights = [[-1]], [[_GAP]]
         for part in np.split(known, np.flatnonzero(np.diff(times[known]) > gap) + 1):

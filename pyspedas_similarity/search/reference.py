@@ -24,7 +24,7 @@ from ..encoder.fitted import spread_evenly
 from ..encoder.library_view import LibraryView
 from ..encoder.structure import block_slices
 from ..library.series import Library, Series
-from ..times import one_and_a_half
+from ..times import longest_step
 from .scoring import query_directions
 
 KIND, EVENT = "kind", "event"
@@ -125,7 +125,7 @@ def _following(series: Series, rows: np.ndarray) -> np.ndarray:
     """Return the embeddings of the samples after some; NaN after the last one and before a gap."""
     last = len(series.times) - 1
     after = np.minimum(rows + 1, last)
-    follows = (rows < last) & (series.times[after] - series.times[rows] <= one_and_a_half(series.times))
+    follows = (rows < last) & (series.times[after] - series.times[rows] <= longest_step(series.times))
     return np.where(follows[:, None], series.searched_embeddings(after), np.float32(np.nan))
 
 

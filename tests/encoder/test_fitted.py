@@ -170,7 +170,7 @@ def test_names():
     assert named_encoder("hog", "window").card.kind == "window"
     with pytest.raises(EncoderError, match="not fitted yet"):
         named_encoder("pca", "frame").encode(images_of(1))
-    with pytest.raises(ArgumentError, match="pixels, oriented, .*, random_compact"):
+    with pytest.raises(ArgumentError, match="pixels, hog, .*, random_compact"):
         named_encoder("wavelets", "frame")
 
 
@@ -201,7 +201,7 @@ def sky():
     return "fitted_sky"
 
 
-@pytest.mark.parametrize("name", ["random_compact", "hog", "spectrum", "scattering"])
+@pytest.mark.parametrize("name", ["random_compact", "hog", "spectrum", "structure"])
 def test_a_search_by_name_finds_the_same_stripes(sky, name):
     import pyspedas
 

@@ -12,7 +12,7 @@ from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.rows import make_rows
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.errors import ArchiveError, ArgumentError, MixingError, QueryError, VariableError
+from pyspedas_similarity.errors import ArchiveError, ArgumentError, EncoderError, MixingError, QueryError, VariableError
 from pyspedas_similarity.functions import archives
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
@@ -157,7 +157,7 @@ def test_samples_that_cannot_be_encoded_are_left_out_and_told(archive):
 
 def test_many_batches_are_joined(archive, monkeypatch):
     monkeypatch.setattr(archives, "_BATCH", 1)
-    monkeypatch.setattr(archives, "_MOST_BATCHES", 4)
+    monkeypatch.setattr(archives, "_MAX_BATCHES", 4)
     store(frames=np.concatenate([made_up_sky(seed) for seed in range(15)]), times=START + np.arange(1350) * STEP)
     sim.add(archive, "sky")
     assert [one.what for one in archive.versions()] == ["create", *["append"] * 6, "compact"]
@@ -165,7 +165,7 @@ def test_many_batches_are_joined(archive, monkeypatch):
 
 
 def test_small_additions_are_joined_as_well(archive, monkeypatch):
-    monkeypatch.setattr(archives, "_MOST_BATCHES", 3)
+    monkeypatch.setattr(archives, "_MAX_BATCHES", 3)
     store()
     for first in range(0, 60, 10):
         sim.add(archive, "sky", trange=[TIMES[first], TIMES[first + 9]])
@@ -283,6 +283,22 @@ def test_the_archives_own_encoder_is_the_default(archive):
     sim.add(archive, "sky", encoder="hog", trange=[TIMES[0], TIMES[29]])
     assert sim.add(archive, "sky").added == 60
     assert archive.identity.card["name"] == "hog"
+
+
+def test_an_archive_of_a_removed_encoder_is_searched_by_its_own_samples_only(archive, monkeypatch):
+    store()
+    sim.add(archive, "sky", encoder="pixels")
+    before = sim.intervals(sim.find_similar(archive=archive, like=TIMES[14], k=3, errors="raise"))
+    monkeypatch.setattr("pyspedas_similarity.encoder.weights.REMOVED_NAMES", ("pixels",))
+    found = sim.intervals(sim.find_similar(archive=archive, like=TIMES[14], k=3, errors="raise"))
+    assert found["score"].tolist() == before["score"].tolist()
+    store("other", made_up_sky(1))
+    for action in (
+        lambda: sim.find_similar(archive=archive, like=("other", TIMES[14]), errors="raise"),
+        lambda: sim.add(archive, "other"),
+    ):
+        with pytest.raises(EncoderError, match=r"archive .*: the encoder 'pixels' \(fixed transform\) was removed"):
+            action()
 
 
 def test_older_versions_can_be_searched_and_restored(archive):

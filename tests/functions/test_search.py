@@ -229,7 +229,7 @@ BAD = {
     "threshold": (dict(names="sky", like=TIMES[14], threshold=1.5), ArgumentError, "-1 to 1"),
     "threshold nan": (dict(names="sky", like=TIMES[14], threshold=float("nan")), ArgumentError, "-1 to 1"),
     "exclude": (dict(names="sky", like=TIMES[14], exclude=-1), ArgumentError, "exclude"),
-    "unknown encoder": (dict(names="sky", like=TIMES[14], encoder="magic"), EncoderError, "hybrid"),
+    "unknown encoder": (dict(names="sky", like=TIMES[14], encoder="magic"), EncoderError, "structure"),
     "encoder of another kind": (
         dict(names="sky", like=TIMES[14], encoder=fixed_encoder("pixels", "distribution")),
         EncoderError,
@@ -383,16 +383,3 @@ def test_training_with_partners_in_time_and_a_checkpoint(sky, tmp_path):
 def test_siblings_need_two_variables(sky):
     with pytest.raises(ArgumentError, match="siblings: only sky"):
         sim.train(sky, siblings=True, epochs=1)
-
-
-def test_canonical_directions_are_learned_from_the_next_samples_in_time(sky):
-    options = {"method": "canonical", "components": 8, "lag": 10, "recipe": TRAINING["recipe"], "name": "mine"}
-    encoder = sim.train(sky, **options)
-    assert (encoder.card.method, encoder.card.dimension, encoder.card.name) == ("canonical", 8, "mine")
-    assert encoder.card.training["n_with_partners"] > 0.9 * encoder.card.training["n_samples"]
-    assert sim.train(sky, **options).hash == encoder.hash
-    found = sim.find_similar(sky, like=TIMES[14], encoder=encoder, k=1, errors="raise")
-    assert pyspedas.get_data(found[0], metadata=True)[ATTRIBUTE]["encoder"]["hash"] == encoder.hash
-    for wrong, says in (({}, "learns from partners"), ({"lag": 10, "epochs": 3}, "CanonicalPlan")):
-        with pytest.raises(SimilarityError, match=says):
-            sim.train(sky, method="canonical", **wrong)

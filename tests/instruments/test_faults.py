@@ -26,8 +26,8 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="limits, pipes and fi
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Time is judged by the benchmark, on a quiet machine, and memory too: here it is that of all tests before."""
-    monkeypatch.setattr(faults, "MOST_SECONDS", 60.0)
-    monkeypatch.setattr(faults, "MOST_MEMORY_MB", 16_000)
+    monkeypatch.setattr(faults, "MAX_SECONDS", 60.0)
+    monkeypatch.setattr(faults, "MAX_MEMORY_MB", 16_000)
 
 
 @pytest.fixture

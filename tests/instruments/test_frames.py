@@ -7,7 +7,7 @@ import pytest
 
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import View
-from pyspedas_similarity.imaging.frame_quality import FrameQuality, gate_frames
+from pyspedas_similarity.imaging.frame_quality import FrameQuality, assess_frames
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments import frames
 from pyspedas_similarity.tplot import Variable
@@ -57,8 +57,8 @@ def test_blocks_are_judged_like_the_whole():
     values = np.where(np.hypot(rows, columns) < 30, 900, 100) + rng.normal(0, 9, (300, 64, 64))
     values[256] = values[255]
     values[256 + 5] = 0
-    found = frames.gate(movie(values), FrameRecipe())
-    whole = gate_frames(values)
+    found = frames.assess(movie(values), FrameRecipe())
+    whole = assess_frames(values)
     np.testing.assert_array_equal(found.flag, whole.flag)
     np.testing.assert_allclose(found.activity, whole.activity, rtol=1e-3, atol=1e-4)
     assert found.flag[256] == 5 and isinstance(found, FrameQuality) and str(found).endswith("1 dropped, 1 duplicate")

@@ -85,7 +85,7 @@ def test_ten_rows_checked_by_hand():
 
 
 def test_bootstrap_over_stretches_counts_by_hand():
-    # Stretches of 600 s from 1970 part the 1000 s at 600 s. The first has eight peaks, three of them in an event, and
+    # Intervals of 600 s from 1970 part the 1000 s at 600 s. The first has eight peaks, three of them in an event, and
     # 170 + 20 + 10 = 200 s of events.
     assert sum(row[0][2] < 600 for row in BY_HAND) == 8
     table = matches([row[0] for row in BY_HAND])

@@ -12,6 +12,7 @@ import pytest
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli, files, tplot
+from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, VariableError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
@@ -98,7 +99,8 @@ def test_other_data_under_the_same_name_are_not_shown(found, frames, tmp_path):
 
 
 def test_an_encoder_without_a_name_is_asked_for(frames, tmp_path):
-    encoder = sim.train(frames, method="canonical", lag=6, name="mine")
+    pixels = fixed_encoder("pixels", "frame")
+    encoder = dataclasses.replace(pixels, card=dataclasses.replace(pixels.card, name="mine"))
     found = sim.find_similar(frames, like=SEED, encoder=encoder, k=2, exclude=6, errors="raise")
     text = page_of(found, tmp_path)
     assert "The encoder &#39;mine&#39; of the search is not available" in text and "No picture" not in text
