@@ -12,8 +12,7 @@ from ..errors import VariableError
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
-from ..imaging.windows import largest_step, spectrum_images, window_images
-from ..times import cadence
+from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..tplot import Variable
 from . import frames
 
@@ -122,8 +121,8 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
     Variable
         Windows (n, length, bins) as read-only views of the spectrogram, not copies, with the times of their samples in
         ``v1`` (n, length) and ``v`` in ``v2`` (bins,), or (n, length, bins) where it changes. The time of a window is
-        that of its central sample, the later of the two where the length is even. Windows with a data gap inside
-        (a step of more than one and a half cadences) stay, to be NaN as images, after one warning.
+        that of its central sample, the later of the two where the length is even. Windows with a data gap or uneven
+        steps inside (`windows.is_uneven`) stay, to be NaN as images, after one warning.
 
     Raises
     ------
@@ -133,7 +132,7 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
     if not isinstance(recipe, WindowRecipe):
         return variable
     _check_spectrogram(variable)
-    step = float(cadence(variable.times) / np.timedelta64(1, "s"))
+    step = _usual_step(variable.times)
     length, stride = (round(seconds / step) if step > 0 else 0 for seconds in (recipe.length_s, recipe.stride_s))
     if not 2 <= length <= len(variable.times):
         found = f"{len(variable.times)} samples at a cadence of {step:g} s, for windows of {recipe.length_s:g} s"
@@ -146,10 +145,10 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
         same = np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True)
         table = table[0] if same else sliding_window_view(table, length, axis=0)[::stride].swapaxes(1, 2)
     values = sliding_window_view(variable.values, length, axis=0)[::stride].swapaxes(1, 2)
-    gaps_before = np.append(0, np.cumsum(np.diff(variable.times) > largest_step(recipe, length)))
-    broken = int((gaps_before[length - 1 :: stride] > gaps_before[: 1 - length : stride]).sum())
+    broken = int(is_uneven(times, recipe).sum())
     if broken:
-        logger.warning("%s: %d of %d windows have a data gap inside and no score.", variable.name, broken, len(times))
+        text = "%s: %d of %d windows have a data gap or uneven steps inside and no score."
+        logger.warning(text, variable.name, broken, len(times))
     coordinates = {"v1": times, "v2": table}
     return Variable(variable.name, times[:, length // 2], values, coordinates, variable.attributes, variable.store)
 
@@ -182,6 +181,13 @@ def _check_series(variable: Variable) -> None:
         raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
     if values.dtype.kind not in "fiu":
         raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+
+
+def _usual_step(times: np.ndarray) -> float:
+    """Median of the steps that are more than 0, seconds; one of those there are, where two cadences are as frequent."""
+    steps = np.diff(times).astype(np.int64)
+    steps = np.sort(steps[steps > 0])
+    return float(steps[(len(steps) - 1) // 2] / 1e9) if len(steps) else 0.0
 
 
 def _check_spectrogram(variable: Variable) -> None:
