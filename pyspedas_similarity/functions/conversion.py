@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _PUT_AWAY = "tplot"
 _FILLS = ("fillval", "_fillvalue", "missing_value", "fill")
 """Names of attributes that hold a value for what was not measured; case does not count."""
 
+_TPLOT_DIMENSION = re.compile(r"v[123]?(?:_dim)?|component|axis[123]|dim_\d+")
 _DAY_OF_YEAR = 8  # characters of YYYY-DDD
 
 
@@ -183,6 +185,8 @@ def _from_xarray(data: Any, name: str | None) -> _Read:
     tables = {i: _table_along(data, time.dims[0], dim, subject) for i, dim in enumerate(others)}
     tables = {i: one for i, one in tables.items() if one is not None}
     about = {key: value for key, value in data.attrs.items() if _is_plain(value)}
+    if len(others) > 1 and not all(_TPLOT_DIMENSION.fullmatch(str(dim)) for dim in others):
+        about["axes"] = [str(dim) for dim in others]  # what else would say that they are rows, angles or energies?
     units = str(data.attrs.get("units", ""))
     values = _without_fills(moved.values, data.attrs)
     return _Read(str(name or data.name or ""), _times(time.values, subject), values, tables, units, about)

@@ -22,13 +22,12 @@ from ..imaging.frames import frame_images
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc
 from ..tplot import Variable
+from .identification import check_camera_frames
 
 
 def check(variable: Variable) -> None:
-    """Refuse what are no frames: VariableError for a wrong shape."""
-    if variable.values.ndim != 3:
-        found = f"found the shape {variable.values.shape}"
-        raise VariableError(variable.name, found, "Give frames (time, row, column).")
+    """Refuse what are no frames: VariableError for a wrong shape, spectra by direction, spectrographs and colors."""
+    check_camera_frames(variable)
 
 
 def check_one_camera(variable: Variable) -> None:
