@@ -211,10 +211,14 @@ class FrameRecipe(Recipe):
         brings a faint arc and a bright breakup to one scale. 0 leaves it out.
     contrast_floor : float
         Added to that standard deviation, in units of the stretch, so that noise of an empty sky is not blown up.
+    most_missing : float
+        The same for all recipes, 0.05: a frame of which a larger share inside the mask is not finite has no image. Up
+        to it, missing pixels are filled from their neighbors.
     """
 
     kind: ClassVar[str] = "frame"
     version: ClassVar[int] = 2
+    most_missing: ClassVar[float] = 0.05
     pixels: int = 128
     overlays: tuple[tuple[float, float, float, float], ...] = ()
     dark: str = "none"

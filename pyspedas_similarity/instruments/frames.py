@@ -19,6 +19,7 @@ from ..imaging.background import running_background
 from ..imaging.camera_geometry import View
 from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, GateRules, gate_frames
 from ..imaging.frames import frame_images
+from ..imaging.frames import missing_share as share_of_missing
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc
 from ..tplot import Variable
@@ -97,6 +98,12 @@ def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
     level = variable.attributes["background"].at(variable.times[rows]) if recipe.background_s else None
     with _named(variable):
         return frame_images(frames[rows], recipe, view, level, variable.attributes.get("disc"))
+
+
+def missing_share(variable: Variable, recipe: FrameRecipe) -> np.ndarray:
+    """Share of each prepared frame that is not finite where the image is: shape (n,)."""
+    frames, view = north_up(variable)
+    return share_of_missing(frames, recipe, view, variable.attributes.get("disc"))
 
 
 def can_be_judged(variable: Variable) -> bool:

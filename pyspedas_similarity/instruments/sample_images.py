@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..errors import VariableError
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
-from ..imaging.recipes import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..tplot import Variable
 from . import frames
@@ -82,6 +82,15 @@ def images_of(
             yield rows, _spectra(variable, rows, recipe)
         else:
             yield rows, frames.images(variable, rows, recipe)
+
+
+def why_no_image(samples: Variable, recipe: Recipe) -> str:
+    """Return why a few samples have no image, in words; empty where nothing more is known."""
+    if isinstance(recipe, WindowRecipe) and is_uneven(samples.coordinates["v1"], recipe).any():
+        return f"the {recipe.length_s:g} s around it have a data gap or uneven steps"
+    if isinstance(recipe, FrameRecipe) and (share := frames.missing_share(samples, recipe).max()) > recipe.most_missing:
+        return f"{share:.0%} of the frame was not measured, more than {recipe.most_missing:.0%}"
+    return ""
 
 
 def left_out(recipe: Recipe) -> tuple[str, ...]:

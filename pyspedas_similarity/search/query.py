@@ -86,7 +86,7 @@ class Query:
             found = np.where(quality.usable[:, None], found, np.float32(np.nan))
         if not np.isfinite(found).any():
             remedy = "Give a query at which something was measured."
-            raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.without_embedding}", remedy)
+            raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.why_not(self.rows)}", remedy)
         return found
 
 
