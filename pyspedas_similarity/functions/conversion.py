@@ -13,6 +13,7 @@ import numpy as np
 from .. import tplot
 from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, TimeError, VariableError
+from ..imaging.camera_geometry import View
 from ..times import to_times
 from ..tplot import Variable
 
@@ -25,9 +26,13 @@ _FORMS = (
     "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, or an array with times."
 )
 _PUT_AWAY = "tplot"
+_PLACE = ("site", "latitude", "longitude", "first_row", "first_column")
 _FILLS = ("fillval", "_fillvalue", "missing_value", "fill")
 """Names of attributes that hold a value for what was not measured; case does not count."""
 
+# asilib's Imager has the first pixel in the southeastern corner (asilib/imager.py: with the origin below, north is at
+# the top and east at the left).
+_ASILIB_TURNED = {"first_row": "south", "first_column": "east"}
 _TPLOT_DIMENSION = re.compile(r"v[123]?(?:_dim)?|component|axis[123]|dim_\d+")
 _DAY_OF_YEAR = 8  # characters of YYYY-DDD
 
@@ -43,7 +48,7 @@ def to_tplot(
     data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, or array
         A DataArray has one coordinate of times; its other coordinates become ``v`` or ``v1``, ``v2``, ``v3``. Of what
         hapiclient's ``hapi`` returns, each parameter becomes a variable, with fill values as NaN. Of an imager the
-        frames are read as asilib reads them, with station and place. An array goes with ``times``.
+        frames are read as asilib reads them, with station, place, orientation and skymap. An array goes with ``times``.
     name : str, optional
         Of the variable; by default what the data are called. Before the names of the parameters of HAPI.
     times : array of times, shape (n,), optional
@@ -131,6 +136,7 @@ class _Read:
     tables: Mapping[int, np.ndarray] = field(default_factory=dict)
     units: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    skymap: View | None = None
 
 
 def _read(data: Any, name: str | None, times: Any) -> Iterator[_Read]:
@@ -322,7 +328,21 @@ def _from_imager(data: Any, name: str | None) -> _Read:
             place[key] = float(meta[short])
     array = str(meta.get("array", "asi")).lower()
     title = name or "_".join(part for part in (array, "asi", station) if part)
-    return _Read(title, _times(times, title), frames, {}, "counts", place)
+    if "spect" in array:
+        found = f"it is of the spectrograph {array}, which sees a line of the sky in many colors"
+        raise ArgumentError("data", found, "Give the Imager of a camera.")
+    return _Read(title, _times(times, title), frames, {}, "counts", place | _ASILIB_TURNED, _view(data, frames))
+
+
+def _view(data: Any, frames: np.ndarray) -> View | None:
+    """The skymap of an imager as asilib turns it, with its frames; None where it has none of these frames."""
+    sky, meta = data.skymap or {}, data.meta or {}
+    if not all(key in sky for key in ("az", "el")) or not all(key in meta for key in ("lat", "lon")):
+        return None
+    azimuth, elevation = (np.ma.filled(np.ma.asarray(sky[key]).astype(float), np.nan) for key in ("az", "el"))
+    if not azimuth.shape == elevation.shape == frames.shape[1:3]:
+        return None
+    return View(float(meta["lat"]), float(meta["lon"]), azimuth, elevation)
 
 
 def _from_array(data: Any, name: str | None, times: Any) -> _Read:
@@ -393,10 +413,11 @@ def _attributes(one: _Read, units: str | None) -> dict[str, Any]:
         known = dict(attributes.get("data_att", {}))
     except (KeyError, TypeError, ValueError):
         attributes, known = {}, {"units": "", "coord_sys": ""}
-    place = {key: one.about[key] for key in ("site", "latitude", "longitude") if key in one.about}
+    place = {key: one.about[key] for key in _PLACE if key in one.about}
     chosen = {"units": units} if units is not None else {"units": one.units} if one.units else {}
     others = {key: value for key, value in one.about.items() if key not in (*place, "units", "time_scale", _PUT_AWAY)}
-    return attributes | {"data_att": known | place | chosen} | ({"taken_from": others} if others else {})
+    sky = {} if one.skymap is None else {"skymap": one.skymap}
+    return attributes | {"data_att": known | place | chosen} | ({"taken_from": others} if others else {}) | sky
 
 
 def _dimension(variable: Variable, table: str, axis: int, inner: int) -> str:

@@ -16,6 +16,7 @@ from pyspedas import tplot_tools
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, TimeError, VariableError
+from pyspedas_similarity.instruments.frames import north_up
 
 STEP = np.timedelta64(3_000_000_001, "ns")
 TIMES = np.datetime64("2016-12-31T23:58:00.000000007", "ns") + np.arange(60) * STEP
@@ -242,6 +243,29 @@ def test_an_imager_of_one_time():
     one = SimpleNamespace(data=(dt.datetime(2017, 9, 15), np.ones((8, 8))), meta={"location": "X"}, skymap={})
     (name,) = sim.to_tplot(one, errors="raise")
     assert tplot.read(name).values.shape == (1, 8, 8)
+
+
+def test_an_imager_keeps_orientation_and_skymap():
+    down, right = np.mgrid[:64, :64] - 31.5
+    azimuth, zenith = np.degrees(np.arctan2(right, -down)) % 360, np.hypot(down, right) / 32 * 90
+    raw = frames().astype(int)  # north up and east to the right
+    asilib = np.s_[::-1, ::-1]  # the first pixel in the southeast
+    turned = SimpleNamespace(time=imager().data.time, image=raw[:, *asilib])
+    sky = {"az": azimuth[asilib], "el": np.ma.masked_less(90 - zenith[asilib], 0)}
+    for skymap in ({}, sky):
+        one = SimpleNamespace(data=turned, meta=imager().meta, skymap=skymap)
+        (name,) = sim.to_tplot(one, errors="raise")
+        variable = tplot.read(name)
+        about = variable.attributes["data_att"]
+        assert (about["first_row"], about["first_column"]) == ("south", "east")
+        found, view = north_up(variable)
+        np.testing.assert_array_equal(found, raw)
+        assert (view is None) == (not skymap)
+    np.testing.assert_allclose(view.azimuth, azimuth)
+    assert (view.latitude, view.longitude) == (56.4, -94.6) and np.isnan(view.elevation[0, 0])
+    with pytest.raises(ArgumentError, match="spectrograph"):
+        spectrograph = SimpleNamespace(data=turned, meta={"array": "TREx_spectrograph"}, skymap={})
+        sim.to_tplot(spectrograph, errors="raise")
 
 
 def test_times_with_a_zone_are_moved_to_utc():
