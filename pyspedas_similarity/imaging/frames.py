@@ -14,6 +14,7 @@ from ..errors import VariableError
 from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
+from .tables import LEAST_FILL
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -100,7 +101,7 @@ def missing_share(
 ) -> np.ndarray:
     """Share of each frame that is not finite inside the mask: shape (n,); parameters are those of `frame_images`."""
     plan = _plan(frames, recipe, view, disc)
-    return 1 - (plan.matrix @ _in_columns(np.isfinite(frames))).sum(axis=0) / plan.gain.sum()
+    return 1 - (plan.matrix @ _in_columns(np.abs(frames) < LEAST_FILL)).sum(axis=0) / plan.gain.sum()
 
 
 def _plan(frames: np.ndarray, recipe: FrameRecipe, view: View | None, disc: Disc | None) -> Sampling:
@@ -129,7 +130,7 @@ def _check_background(background: np.ndarray | None, n: int, recipe: FrameRecipe
 
 def _resampled(frames: np.ndarray, recipe: FrameRecipe, plan: Sampling) -> np.ndarray:
     frames = np.asarray(frames)
-    known = np.isfinite(frames) if frames.dtype.kind == "f" else np.ones(1, bool)
+    known = np.abs(frames) < LEAST_FILL if frames.dtype.kind == "f" else np.ones(1, bool)
     with np.errstate(over="ignore", invalid="ignore"):
         if known.all():
             light = plan.matrix @ _in_columns(frames)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import VariableError
 from .recipes import Recipe, SpectrumRecipe, WindowRecipe
+from .tables import LEAST_FILL, check_pitch_angles
 
 _FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
 # ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
@@ -58,10 +59,7 @@ def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, rec
         rows = _weights_by_number(flux.shape[1], recipe.pixels)
     else:
         angle = _table("pitch angle table", first, len(flux), flux.shape[1])
-        if (angle < -_PADDING).any() or (angle > _FULL_PITCH_ANGLE[1] + _PADDING).any():
-            found = f"found values from {np.nanmin(angle):g} to {np.nanmax(angle):g}"
-            remedy = "Give degrees from 0 to 180, or direction='look'; where energy is in v1, energy_axis=1."
-            raise VariableError("pitch angle table", found, remedy)
+        check_pitch_angles("pitch angle table", angle, _PADDING)
         rows = _weights(angle, _FULL_PITCH_ANGLE, recipe.pixels, logarithmic=False)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = energy**recipe.energy_power
@@ -142,7 +140,7 @@ def is_uneven(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
 def _means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Means over pixels: values (n, r, c), weights (pixels, r) and (pixels, c) or with leading axes -> (n, p, p)."""
     values = np.asarray(values, np.float64)
-    measured = np.isfinite(values) & (values >= 0)
+    measured = (values >= 0) & (values < LEAST_FILL)
     share, total = (
         rows @ _along_columns(part, columns) for part in (measured.astype(np.float64), np.where(measured, values, 0))
     )

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import VariableError
 from ..imaging.axes import at_times
 from ..imaging.recipes import DistributionRecipe
+from ..imaging.tables import LEAST_FILL
 from ..times import cadence
 from ..tplot import Variable, loaded_names, read
 
@@ -26,8 +27,6 @@ _NAME = re.compile(
 )
 _NO_FLAGS = -1  # all bits
 _NAMES_KEY = "companions"  # of the attributes of samples: names of their companions by role
-# Fill values of CDF files are -1e31; loaders make NaN of them, other hands may not.
-_LEAST_FILL = 1e30
 # FGM calls survey what FPI calls fast. DMPA and DBCS differ by a fraction of a degree.
 _NAMES = {
     "field": ("{spacecraft}_fgm_b_dmpa_{fgm_rate}_l2{suffix}", "{spacecraft}_fgm_b_dmpa_{fgm_rate}_l2"),
@@ -165,7 +164,7 @@ def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe
         remedy = "Give a vector (time, 3)."
         raise VariableError(companion.name, f"found the shape {values.shape}", remedy)
     good = _in_order(companion)
-    values, times = np.where(np.abs(values[good]) < _LEAST_FILL, values[good], np.nan), companion.times[good]
+    values, times = np.where(np.abs(values[good]) < LEAST_FILL, values[good], np.nan), companion.times[good]
     gap = np.timedelta64(int(recipe.gap * max(cadence(s.times) for s in (variable, companion)).astype("int64")), "ns")
     return at_times(values[:, :3], times, variable.times, gap)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import VariableError
+from ..imaging.tables import is_numbering
 from ..tplot import Variable
 
 _ENERGY_NAME = re.compile(
@@ -122,6 +123,11 @@ def spectrum_recipe(variable: Variable) -> str:
     return f"recipe=SpectrumRecipe(energy_range={energy_range}{', energy_axis=1' if axis == 1 else ''}{look})"
 
 
+def names_bins(name: str) -> bool:
+    """Return True for names of energies and angles."""
+    return bool(_ENERGY_NAME.search(name) or _ANGLE_NAME.search(name))
+
+
 def source_texts(variable: Variable) -> list[str]:
     """The name of a variable, and what its metadata say of its source."""
     return [variable.name, *_source_texts(variable)]
@@ -168,12 +174,6 @@ def _one_row(table: Any) -> np.ndarray:
     row = np.asarray(table, np.float64)
     row = row.reshape(-1, row.shape[-1])[0]
     return np.sort(row[np.isfinite(row)])
-
-
-def is_numbering(values: np.ndarray) -> bool:
-    """Return True for consecutive whole numbers from 0 or 1, in either order: the numbers of bins, not their values."""
-    values = np.sort(np.asarray(values, np.float64))
-    return len(values) > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
 
 
 def _spread(values: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,6 +13,7 @@ from ..errors import VariableError
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.tables import LEAST_FILL, check_range
 from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..tplot import Variable
 from . import frames
@@ -218,6 +220,38 @@ def _check_tables(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> 
     if variable.values.ndim != 3 or missing:
         found = f"found the shape {variable.values.shape}" + (f" without {', '.join(missing)}" if missing else "")
         raise VariableError(variable.name, found, remedy)
+    _check_range(variable, recipe)
+
+
+def _check_range(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> None:
+    """Refuse a table of energies or velocities that the recipe cannot be meant for."""
+    if isinstance(recipe, WindowRecipe):
+        key, limits, logarithmic = "v2", recipe.axis_range, recipe.axis_scale == "log"
+    else:
+        key, limits, logarithmic = f"v{recipe.energy_axis}", recipe.energy_range, True
+    table = np.asarray(variable.coordinates[key], np.float64)
+    if table.size and table.shape[-1] == variable.values.shape[-1 if key == "v2" else 1]:  # others are refused later
+        kind = "energy table" if logarithmic else "v table"
+        check_range(f"{variable.name}: {kind}", table, limits, logarithmic)
+
+
+def known_tables(variable: Variable) -> Variable:
+    """A distribution whose samples with an unknown table are unmeasured and have the table of another sample.
+
+    A row that is not finite, or of energies that do not ascend from above 0, is unknown; where all are, they stay.
+    """
+    values, coordinates = variable.values, dict(variable.coordinates)
+    for key in ("v1", "v2", "v3"):
+        table = np.asarray(coordinates.get(key, np.empty(0)), np.float64)
+        if table.ndim != 2 or len(table) != len(values):
+            continue
+        good = np.isfinite(table).all(axis=1)
+        if key == "v3":
+            good &= (table > 0).all(axis=1) & (np.diff(table, axis=1) > 0).all(axis=1)
+        if good.any() and not good.all():
+            coordinates[key] = np.where(good[:, None], table, table[good.argmax()])
+            values = np.where(good.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
+    return replace(variable, values=values, coordinates=coordinates)
 
 
 def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) -> np.ndarray:
@@ -233,7 +267,10 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
 def measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
     """The samples as the imager takes them, in its units."""
     factor = np.float32(_DENSITY_UNITS[part.units])
-    scaled = {"density": part.values, "error": part.coordinates.get("error")}
+    density = part.values
+    if (density >= LEAST_FILL).any():
+        density = np.where(density < LEAST_FILL, density, np.float32(np.nan))
+    scaled = {"density": density, "error": part.coordinates.get("error")}
     if factor != 1:
         scaled = {key: None if values is None else values * factor for key, values in scaled.items()}
     flags = part.coordinates.get("flags")

@@ -138,7 +138,7 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     if not isinstance(plan.recipe, DistributionRecipe):
         return samples
     companions = find_companions(variable, plan.options.companions)
-    samples = with_companions(samples, companions, plan.recipe)
+    samples = with_companions(sample_images.known_tables(samples), companions, plan.recipe)
     gaps = Gaps()
     gaps.count(samples, companions)
     gaps.warn(variable.name, plan.recipe)
@@ -202,6 +202,6 @@ def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
     if plan.recipe.field_aligned and "field" not in companions:
         # A segment without a field is a gap, not an error.
         companions = {**companions, "field": Variable("magnetic field", variable.times[:0], np.empty((0, 3)))}
-    samples = with_companions(variable, companions, plan.recipe)
+    samples = with_companions(sample_images.known_tables(variable), companions, plan.recipe)
     gaps.count(samples, companions)
     return samples
