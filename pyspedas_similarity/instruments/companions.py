@@ -17,7 +17,7 @@ from ..errors import VariableError
 from ..imaging.axes import at_times
 from ..imaging.recipes import DistributionRecipe
 from ..imaging.tables import LEAST_FILL
-from ..times import cadence
+from ..times import cadence, rows_in_order
 from ..tplot import Variable, loaded_names, read
 
 logger = logging.getLogger(__name__)
@@ -171,12 +171,7 @@ def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe
 
 def _in_order(companion: Variable) -> np.ndarray:
     """Rows of a companion without those whose times are missing or go back; a warning says how many were left out."""
-    rows = np.flatnonzero(~np.isnat(companion.times))
-    times = companion.times[rows].astype(np.int64)
-    # Where times go back, either those before the step are too late or those after it too early: the fewer are wrong.
-    early = times < np.maximum.accumulate(times)
-    late = times > np.minimum.accumulate(times[::-1])[::-1]
-    rows = rows[~(early if early.sum() <= late.sum() else late)]
+    rows = rows_in_order(companion.times)
     if lost := len(companion.times) - len(rows):
         text = "%s: %d of %d samples are left out: their times go back or are missing."
         logger.warning(text, companion.name, lost, len(companion.times))
