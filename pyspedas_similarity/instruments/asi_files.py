@@ -110,7 +110,7 @@ class FrameFile:
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise LoadError(str(path), "there is no such file", _AGAIN)
+            raise LoadError(str(path), "there is no such file", "Check the path.")
         with _reading(self.path, "CDF"):
             self._cdf = IsolatedCdf(path)
             self._there = self._cdf.names

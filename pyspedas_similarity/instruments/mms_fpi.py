@@ -30,6 +30,7 @@ _LONGEST = {"brst": np.timedelta64(10, "m"), "fast": np.timedelta64(130, "m"), "
 _MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
 # The first sample may come a moment before the second in a file's name, or some seconds after it.
 _SLACK = np.timedelta64(1, "m")
+_OTHER = "It is another file than its name says: move it out of the archive and load again."
 _SDC = "the SDC loader may ask for a password at the terminal"
 
 
@@ -380,14 +381,14 @@ class _SamplesFile:
             self.names = self._cdf.names
             there = [name for name in wanted if name in self.names]
             if not there:
-                raise LoadError(str(path), f"it does not hold {', '.join(wanted)}", "Remove the file and load again.")
+                raise LoadError(str(path), f"it does not hold {', '.join(wanted)}", _OTHER)
             stamps = np.atleast_1d(self._cdf.varget(self._cdf.varattsget(there[0])["DEPEND_0"]))
             times = cdflib.cdfepoch.to_datetime(stamps) if stamps.size else stamps
             self.times = _without_leap_seconds(np.atleast_1d(times).astype("datetime64[ns]"), stamps)
         known = self.times[rows_in_order(self.times)]
         if len(self.times) and not (len(known) and within[0] <= known[0] <= within[1]):
             found = f"its samples begin at {known[0] if len(known) else 'no time'}, which is not the time in its name"
-            raise LoadError(str(path), found, "Remove the file and load again.")
+            raise LoadError(str(path), found, _OTHER)
 
     def variable(self, name: str, rows: np.ndarray) -> Variable:
         """Some samples of a variable, NaN where it has its fill value.
