@@ -92,7 +92,9 @@ def to_datetime64(value: Any) -> np.datetime64:
     TimeError
         If it cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
     """
-    value = _scalar(value)
+    value = scalar(value)
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
     if isinstance(value, str):
         return _from_string(value)
     if hasattr(value, "to_datetime64"):  # pandas.Timestamp keeps nanoseconds that datetime does not
@@ -205,7 +207,7 @@ def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
         If it is not a duration, or negative.
     """
     remedy = "Give seconds, a timedelta, a numpy timedelta64 or an astropy Quantity, not negative."
-    value = _scalar(value)
+    value = scalar(value)
     try:
         if hasattr(value, "to_value"):
             value = float(value.to_value("s"))
@@ -317,7 +319,7 @@ def one_and_a_half(times: np.ndarray) -> np.timedelta64:
     return cadence(times) * 3 // 2
 
 
-def _scalar(value: Any) -> Any:
+def scalar(value: Any) -> Any:
     """Return what is in an array of numpy or xarray without dimensions; anything else as it is."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "values") and hasattr(value, "dims"):
         value = np.asarray(value.values)
@@ -338,10 +340,10 @@ def _is_time_range(value: Any) -> bool:
 
 def _is_single_time(value: Any) -> bool:
     """Return True if `value` has the form of one time, readable or not."""
-    value = _scalar(value)
+    value = scalar(value)
     if isinstance(value, np.ndarray) or _is_astropy_time(value):
         return value.ndim == 0
-    return isinstance(value, (str, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")
+    return isinstance(value, (str, bytes, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")
 
 
 def _interval(start: Any, end: Any) -> Span:

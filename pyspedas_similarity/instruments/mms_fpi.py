@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import tplot
+from ..conventions import probe_names
 from ..errors import ArgumentError, LoadError
-from ..times import rows_in_order, to_interval
+from ..times import rows_in_order, scalar, to_interval
 from ..tplot import Variable
 from .isolated_reader import IsolatedCdf
 from .sample_images import select
@@ -221,15 +222,13 @@ def _stations(
     sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
 ) -> list[_Station]:
     """Checked arguments of a loader."""
-    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
-    if not probes or any(one not in ("1", "2", "3", "4") for one in probes):
-        raise ArgumentError("probe", f"found {probe!r}", "Give one or more of 1, 2, 3, 4.")
+    probes = probe_names(scalar(probe), "mms", ("1", "2", "3", "4"))
     if data_rate not in ("brst", "fast"):
         raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
     if spdf is False and not no_update:
         remedy = "Leave it out; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
         raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
-    return [_Station(one, sensor, data_rate) for one in dict.fromkeys(probes)]
+    return [_Station(one, sensor, data_rate) for one in probes]
 
 
 def _roots(no_update: bool) -> tuple[str, str | None]:
