@@ -217,7 +217,7 @@ def _spread(client: Client, filling: _Filling, request: Request) -> None:
         plan, samples = prepared_variables(request.variables(), filling.options)
         if plan is None:
             return
-        parts = parts_in_range(samples, request.trange)
+        parts = parts_in_range(samples, request.trange, fewest=1)
         for part in parts:
             filling.check(plan, part)
         tasks = (task for part in parts for task in array_tasks(part, plan, filling.wanted(part)))

@@ -224,7 +224,8 @@ def clusters(
     chosen = _Chosen.of(kept)
     graph = chosen.graph(max(fewest - 1, 1))
     if threshold is None:
-        threshold = float(np.nanmedian(graph.scores[:, -1]))
+        known = graph.scores[:, -1][np.isfinite(graph.scores[:, -1])]
+        threshold = float(np.median(known)) if len(known) else 1.0  # with fewer rows than neighbors there are no groups
     groups = _groups(graph, threshold, fewest)
     about = {"threshold": threshold, "fewest": fewest, "compared": len(chosen)}
     return chosen.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)

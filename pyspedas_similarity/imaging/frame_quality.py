@@ -30,6 +30,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
+from .recipes import FrameRecipe
 
 FLAGS = MappingProxyType({"usable": 0, "cloud": 1, "moon or twilight": 2, "saturated": 3, "dropped": 4, "duplicate": 5})
 
@@ -205,8 +206,27 @@ def assess_frames(
     )
 
 
+def _filled(frames: np.ndarray, sky: _Sky) -> tuple[np.ndarray, np.ndarray]:
+    """Return frames with missing pixels as the one before them in the row, and which were measured enough."""
+    if frames.dtype.kind != "f":
+        return frames, np.ones(len(frames), bool)
+    pixels = frames.reshape(len(frames), -1)
+    known = np.abs(pixels) < _LARGEST
+    if known.all():
+        return frames, known.all(axis=1)
+    wrong = (~known & ~np.isnan(pixels)).any(axis=1)  # numbers that are no counts, not pixels that were not measured
+    readable = ~wrong & (known.take(sky.inside, axis=1).mean(axis=1) >= 1 - FrameRecipe.most_missing)
+    last = np.maximum.accumulate(np.where(known, np.arange(pixels.shape[1]), -1), axis=1)
+    first = known.argmax(axis=1)
+    filled = np.take_along_axis(pixels, np.where(last < 0, first[:, None], last), axis=1)
+    return np.where(readable[:, None], filled, 0).reshape(frames.shape), readable
+
+
 def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: QualityRules) -> FrameQuality:
-    features = {name: np.asarray(values, np.float32) for name, values in _features(frames, sky, rules).items()}
+    frames, readable = _filled(frames, sky)
+    previous = None if previous is None else _filled(previous[None], sky)[0][0]
+    found = _features(frames, readable, sky, rules)
+    features = {name: np.asarray(values, np.float32) for name, values in found.items()}
     activity = features["structure"] / np.float32(rules.contrast)
     flag = _decide(features, activity, rules)
     flag[_repeats(frames, previous, sky.hidden) & (flag != FLAGS["dropped"])] = FLAGS["duplicate"]
@@ -238,15 +258,12 @@ def _repeats(frames: np.ndarray, previous: np.ndarray | None, hidden: np.ndarray
     return same
 
 
-def _features(frames: np.ndarray, sky: _Sky, rules: QualityRules) -> dict[str, np.ndarray]:
+def _features(frames: np.ndarray, readable: np.ndarray, sky: _Sky, rules: QualityRules) -> dict[str, np.ndarray]:
     """The numbers that decide, each (n,): see `_FEATURES`."""
     pixels = frames.reshape(len(frames), -1)
-    readable = (np.abs(pixels) < _LARGEST).all(axis=1) if frames.dtype.kind == "f" else np.ones(len(frames), bool)
-    if not readable.all():
-        pixels = np.where(readable[:, None], pixels, 0)
     inside = pixels.take(sky.inside, axis=1)
     highest = (pixels if sky.shown is None else pixels.take(sky.shown, axis=1)).max(axis=1)
-    readable &= (inside.min(axis=1) < highest) | (highest == _most(frames.dtype))
+    readable = readable & ((inside.min(axis=1) < highest) | (highest == _most(frames.dtype)))
     grid = _coarser(pixels.reshape(frames.shape), sky.factor)
     dark = np.median(pixels.take(sky.corner, axis=1), axis=1).astype(np.float32)
     light = np.median(grid.reshape(len(grid), -1).take(sky.grid_inside, axis=1), axis=1) - dark

@@ -15,6 +15,7 @@ from ..errors import VariableError
 from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
+from .tables import LEAST_FILL
 
 _SMALLEST_FRAME = 16
 # Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
@@ -22,6 +23,9 @@ _BLOCK = 16
 # Multiplications in a product of matrices up to which BLAS uses one thread. Several wait for each other for ages where
 # another process has the cores.
 _UNTHREADED = 2**18
+# Least measured share of a pixel of the image; width of the neighborhood that others are filled from, and its least
+# measured weight.
+_LEAST_MEASURED, _FILL_PIXELS, _LEAST_NEAR = 0.5, 2.0, 1e-3
 # Share of the stretch up to which 'asinh' is about linear.
 _KNEE = 0.1
 
@@ -54,7 +58,8 @@ def frame_images(
     Returns
     -------
     numpy.ndarray of float32, shape (n, 1, pixels, pixels)
-        NaN outside the mask; all NaN for a frame that is constant or holds a pixel that is not finite inside it.
+        NaN outside the mask; all NaN for a frame that is constant, or of which more than `FrameRecipe.most_missing` of
+        what lies inside the mask is not finite. Less is filled from the neighbors.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def resampled_frames(
     Returns
     -------
     numpy.ndarray of float32, shape (n, pixels, pixels)
-        NaN outside the mask, and wherever a pixel of the frame is not finite.
+        NaN outside the mask; all NaN for a frame with too many pixels that are not finite, see `frame_images`.
     """
     plan = _plan(frames, recipe, view, disc)
     images = np.full((len(frames), recipe.pixels, recipe.pixels), np.nan, np.float32)
@@ -97,6 +102,14 @@ def resampled_frames(
         rows = slice(start, start + _BLOCK)
         images[rows, plan.mask] = _resampled(frames[rows], recipe, plan).T
     return images
+
+
+def missing_share(
+    frames: np.ndarray, recipe: FrameRecipe, view: View | None = None, disc: Disc | None = None
+) -> np.ndarray:
+    """Share of each frame that is not finite inside the mask: shape (n,); parameters are those of `frame_images`."""
+    plan = _plan(frames, recipe, view, disc)
+    return 1 - (plan.matrix @ _in_columns(np.abs(frames) < LEAST_FILL)).sum(axis=0) / plan.gain.sum()
 
 
 def _plan(frames: np.ndarray, recipe: FrameRecipe, view: View | None, disc: Disc | None) -> Sampling:
@@ -125,10 +138,42 @@ def _check_background(background: np.ndarray | None, n: int, recipe: FrameRecipe
 
 def _resampled(frames: np.ndarray, recipe: FrameRecipe, plan: Sampling) -> np.ndarray:
     frames = np.asarray(frames)
+    known = np.abs(frames) < LEAST_FILL if frames.dtype.kind == "f" else np.ones(1, bool)
     with np.errstate(over="ignore", invalid="ignore"):
-        light = plan.matrix @ np.ascontiguousarray(frames.reshape(len(frames), -1).T, np.float32)
+        if known.all():
+            light = plan.matrix @ _in_columns(frames)
+        else:
+            light = _filled(
+                plan.matrix @ _in_columns(np.where(known, frames, 0)), plan.matrix @ _in_columns(known), plan
+            )
         if recipe.dark == "corners":
             light -= plan.gain[:, None] * corner_level(frames).astype(np.float32)
+    return light
+
+
+def _in_columns(frames: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(frames.reshape(len(frames), -1).T, np.float32)
+
+
+def _filled(light: np.ndarray, weight: np.ndarray, plan: Sampling) -> np.ndarray:
+    """Replace what was not measured by its neighbors; all NaN for frames that lack too much.
+
+    A pixel of which at least a half was measured has the mean of that; others have the mean of a Gaussian neighborhood
+    of those, or the median of the frame where that has none.
+    """
+    measured = weight / plan.gain[:, None]
+    lost = 1 - weight.sum(axis=0) / plan.gain.sum() > FrameRecipe.most_missing
+    known = measured >= _LEAST_MEASURED
+    light = np.where(known, light / np.where(known, measured, 1), np.nan)
+    light[:, lost] = np.nan
+    some = np.flatnonzero(~known.all(axis=0) & ~lost)
+    if len(some):
+        part, there = light[:, some], known[:, some]
+        inside, blur = np.flatnonzero(plan.mask), _gaussian(plan.mask.shape[0], _FILL_PIXELS)
+        near = _blurred(there.astype(np.float32), inside, blur)
+        around = _blurred(np.where(there, part, 0), inside, blur) / np.maximum(near, _LEAST_NEAR)
+        around = np.where(near >= _LEAST_NEAR, around, np.nanmedian(part, axis=0))
+        light[:, some] = np.where(there, part, around)
     return light
 
 

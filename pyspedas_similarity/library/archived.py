@@ -238,16 +238,22 @@ def _matching(series: Iterable[IndexedSeries], names: Any, probe: Any, instrumen
     if instrument is not None:
         glob = instrument_named(instrument).variables
         series = [one for one in series if fnmatch.fnmatchcase(one.source, glob)]
+    sources = {one.source for one in series}
     found = [
         one
         for one in series
-        if (patterns is None or any(fnmatch.fnmatchcase(one.source, str(pattern)) for pattern in patterns))
+        if (patterns is None or any(_is_named(one.source, str(pattern), sources) for pattern in patterns))
         and (sites is None or _is_one_of(one.site, sites))
     ]
     if patterns is not None and series and not found and sites is None:
         held = ", ".join(sorted({one.source for one in series})[:8])
         raise VariableError(str(names), "the archive holds nothing of this name", f"It holds {held}.")
     return found
+
+
+def _is_named(source: str, pattern: str, sources: set[str]) -> bool:
+    """Return True if a pattern means a source: a name that exists means itself only."""
+    return source == pattern if pattern in sources else fnmatch.fnmatchcase(source, pattern)
 
 
 def _is_one_of(site: str, sites: set[str]) -> bool:
