@@ -8,7 +8,13 @@ from scipy.ndimage import gaussian_filter
 
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import Map, View, direction_of, emission_position
-from pyspedas_similarity.imaging.frames import frame_images, missing_share, resampled_frames
+from pyspedas_similarity.imaging.frames import (
+    _blurred,
+    _gaussian,
+    frame_images,
+    missing_share,
+    resampled_frames,
+)
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.imaging.resampling import Disc, fitted_disc
 
@@ -354,3 +360,14 @@ def test_frames_are_not_changed():
 def test_the_disc_of_a_frame_touches_its_edges():
     disc = Disc.of_frame((100, 200))
     np.testing.assert_allclose(disc.distance(np.array([-0.5, 49.5]), np.array([99.5, 199.5])), 1)
+
+
+@pytest.mark.parametrize(("pixels", "width"), [(32, 8.0), (60, 2.0), (128, 8.0), (130, 3.0)])
+def test_blur_in_parts_is_that_of_the_whole_image_with_zeros_outside(pixels, width):
+    light = np.random.default_rng(0).random((pixels * pixels, 3), np.float32)
+    inside = np.flatnonzero(np.arange(pixels * pixels) % 7)
+    images = np.zeros((3, pixels * pixels))
+    images[:, inside] = light[inside].T
+    images = images.reshape(3, pixels, pixels)
+    expected = gaussian_filter(images, (0, width, width), mode="constant").reshape(3, -1)[:, inside].T
+    np.testing.assert_allclose(_blurred(light[inside], inside, _gaussian(pixels, width)), expected, atol=1e-6)
