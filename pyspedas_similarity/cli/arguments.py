@@ -72,10 +72,11 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
     parser.add_argument("--archive", metavar="FOLDER", help="search this archive instead of loading data")
     parser.add_argument("--encoder", help="name of an encoder, or folder of a saved one")
-    parser.add_argument("-k", type=int, help="number of events of each variable, the best ones; default: 10")
-    about = "score that an event reaches, or 'auto': all that stand out of the background are printed"
+    parser.add_argument("-k", type=int, help="number of events of each variable, the best ones (default: 10)")
+    about = "smallest score of an event, or 'auto' for all events that stand out of the background"
     parser.add_argument("--threshold", type=threshold_of, metavar="SCORE", help=about)
-    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the query; default: its own event")
+    about = "time around the query that is left out (default: the query's own event)"
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help=about)
     about = "find the same kind of structure (default) or the same event"
     parser.add_argument("--looking-for", choices=("kind", "event"), help=about)
     about = "archive to which similarity is relative, 'library' for the searched data (default), or 'none'"
