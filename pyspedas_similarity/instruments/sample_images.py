@@ -43,7 +43,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
         frames.check(variable)
         return
     missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
-    if values.ndim != 4 or missing:
+    if values.ndim != 4 or missing or min(values.shape[1:]) < 2:
         found = f"found the shape {values.shape}" + (f" without {', '.join(missing)}" if missing else "")
         remedy = "Give (time, azimuth, polar, energy) with v1, v2, v3, as pyspedas.projects.mms.fpi leaves it."
         raise VariableError(variable.name, found, remedy)
@@ -192,6 +192,11 @@ def _check_series(variable: Variable) -> None:
         raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
     if values.dtype.kind not in "fiu":
         raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+    for key in ("v", "v1", "v2", "v3"):
+        kind = np.asarray(variable.coordinates.get(key, 0.0)).dtype.kind
+        if kind not in "fiubM":  # windows have times in v1
+            found = f"its table {key} holds text or objects, not numbers"
+            raise VariableError(variable.name, found, "Store it with the values of its bins.")
 
 
 def _usual_step(times: np.ndarray) -> float:
