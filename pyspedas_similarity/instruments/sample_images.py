@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -238,6 +238,22 @@ def _check_range(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> N
     if table.size and table.shape[-1] == variable.values.shape[-1 if key == "v2" else 1]:  # others are refused later
         kind = "energy table" if logarithmic else "v table"
         check_range(f"{variable.name}: {kind}", table, limits, logarithmic)
+
+
+def without_fills(variable: Variable) -> Variable:
+    """A variable with NaN where it has the fill value of its metadata, if that is left in it.
+
+    Loaders make NaN of it, other hands may not. Unsigned counts keep theirs, which is often that of saturation.
+    """
+    about = variable.attributes.get("CDF", {})
+    about = about.get("VATT", {}) if isinstance(about, Mapping) else {}
+    fill, values = about.get("FILLVAL") if isinstance(about, Mapping) else None, variable.values
+    if values.dtype.kind not in "fi" or np.ndim(fill) or not isinstance(fill, (int, float, np.number)):
+        return variable
+    missing = values == values.dtype.type(fill) if values.dtype.kind == "f" else values == fill
+    if not missing.any():
+        return variable
+    return replace(variable, values=np.where(missing, np.float32(np.nan), values))
 
 
 def known_tables(variable: Variable) -> Variable:
