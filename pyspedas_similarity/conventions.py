@@ -115,6 +115,8 @@ def result_names(
     SimilarityError
         If `newname` does not give one name for each series, or a name exists and `overwrite` is False.
     """
+    if suffix is not None and not isinstance(suffix, str):
+        raise ArgumentError("suffix", f"found {suffix!r:.80}", "Give text, or None.")
     bases = list(series) if newname is None else check_newname(newname)
     if len(bases) != len(series):
         found = f"found {len(bases)} names for {len(series)} variables"

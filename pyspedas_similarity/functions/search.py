@@ -307,7 +307,8 @@ def _run(
     examples, unlike = parse_query(*like)
     options = replace(options, encoder=resolve_encoder(options.encoder))
     source.check()
-    background = None if reference is None or reference == LIBRARY else open_reference(reference)
+    is_library = isinstance(reference, str) and reference == LIBRARY
+    background = None if reference is None or is_library else open_reference(reference)
     if naming is not None:
         check_result_names(source.variables, *naming)
     library = source.open(options)

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(
     r"(?P<spacecraft>(?:mms|simulated)\d)_(?P<sensor>d[ei]s)_dist_(?P<rate>brst|fast)(?P<suffix>.*)", re.DOTALL
 )
+_MISSING = " is missing"
 _NO_FLAGS = -1  # all bits
 _NAMES_KEY = "companions"  # of the attributes of samples: names of their companions by role
 # FGM calls survey what FPI calls fast. DMPA and DBCS differ by a fraction of a degree.
@@ -122,7 +123,7 @@ def missing(samples: Variable, recipe: DistributionRecipe) -> dict[str, np.ndarr
     for role, name in samples.attributes.get(_NAMES_KEY, {}).items():
         rows = samples.coordinates[role]
         if role in ("field", "velocity"):
-            found[f"{name} is missing"] = np.isnan(rows).any(axis=1)
+            found[name + _MISSING] = np.isnan(rows).any(axis=1)
             if role == "field":
                 found[f"{name} is zero"] = (rows == 0).all(axis=1)
         elif role == "flags":
@@ -134,28 +135,27 @@ def missing(samples: Variable, recipe: DistributionRecipe) -> dict[str, np.ndarr
 
 
 class Gaps:
-    """Samples that get no image because field or velocity are not known there; of many segments, for one warning."""
+    """Samples that get no image because of a companion; of many segments, for one warning."""
 
     def __init__(self) -> None:
         self._lost: dict[str, int] = {}
         self._total = 0
 
-    def count(self, samples: Variable, companions: Mapping[str, Variable]) -> None:
+    def count(self, samples: Variable, recipe: DistributionRecipe) -> None:
         """Take notice of what `with_companions` made."""
         self._total += len(samples.times)
-        for role in ("field", "velocity"):
-            rows = samples.coordinates.get(role)
-            lost = 0 if rows is None else int(np.isnan(rows).any(axis=1).sum())
-            if lost:
-                name = companions[role].name
-                self._lost[name] = self._lost.get(name, 0) + lost
+        for what, rows in missing(samples, recipe).items():
+            self._lost[what] = self._lost.get(what, 0) + int(rows.sum())
 
     def warn(self, name: str, recipe: DistributionRecipe) -> None:
         """Warn once of the gaps, if there are any."""
-        if self._lost:
-            lost = ", ".join(f"{count} of {self._total} for {companion}" for companion, count in self._lost.items())
-            wider = f"wider than {recipe.gap:g} cadences"
-            logger.warning("%s: samples without image, because of gaps %s: %s.", name, wider, lost)
+        gaps = {what.removesuffix(_MISSING): n for what, n in self._lost.items() if what.endswith(_MISSING)}
+        lost = ", ".join(f"{count} of {self._total} for {companion}" for companion, count in gaps.items())
+        texts = [f"because of gaps wider than {recipe.gap:g} cadences: {lost}"] if gaps else []
+        others = {what: n for what, n in self._lost.items() if not what.endswith(_MISSING)}
+        texts += [f"{count} of {self._total} because {what}" for what, count in others.items()]
+        if texts:
+            logger.warning("%s: samples without image, %s.", name, "; ".join(texts))
 
 
 def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe) -> np.ndarray:

@@ -157,9 +157,7 @@ def _axis_kind(table: Any, name: str) -> str:
     for kind, pattern in (("energy", _ENERGY_NAME), ("angle", _ANGLE_NAME), ("pixel", _PIXEL_NAME)):
         if name and pattern.search(name):
             return kind
-    if table is None or np.size(table) == 0 or np.asarray(table).dtype.kind not in "fiu":
-        return "unknown"
-    values = _one_row(table)
+    values = np.empty(0) if table is None else _one_row(table)
     if len(values) < 2:
         return "unknown"
     if is_numbering(values):
@@ -170,7 +168,9 @@ def _axis_kind(table: Any, name: str) -> str:
 
 
 def _one_row(table: Any) -> np.ndarray:
-    """The finite values of a table, of its first sample where it changes; ascending."""
+    """The finite values of a table, of its first sample where it changes; ascending. None of text."""
+    if np.asarray(table).dtype.kind not in "fiu" or np.size(table) == 0:
+        return np.empty(0)
     row = np.asarray(table, np.float64)
     row = row.reshape(-1, row.shape[-1])[0]
     return np.sort(row[np.isfinite(row)])

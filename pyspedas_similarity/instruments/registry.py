@@ -147,8 +147,8 @@ _CLUES = {
 
 def instrument_named(name: str) -> Instrument:
     """The registered instrument of this name; ArgumentError with the names there are if there is none."""
-    if name not in INSTRUMENTS:
-        raise ArgumentError("instrument", f"found {name!r}", f"Give one of {', '.join(INSTRUMENTS)}.")
+    if not isinstance(name, str) or name not in INSTRUMENTS:
+        raise ArgumentError("instrument", f"found {name!r:.80}", f"Give one of {', '.join(INSTRUMENTS)}.")
     return INSTRUMENTS[name]
 
 

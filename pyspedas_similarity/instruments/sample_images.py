@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +43,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
         frames.check(variable)
         return
     missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
-    if values.ndim != 4 or missing:
+    if values.ndim != 4 or missing or min(values.shape[1:]) < 2:
         found = f"found the shape {values.shape}" + (f" without {', '.join(missing)}" if missing else "")
         remedy = "Give (time, azimuth, polar, energy) with v1, v2, v3, as pyspedas.projects.mms.fpi leaves it."
         raise VariableError(variable.name, found, remedy)
@@ -192,6 +192,11 @@ def _check_series(variable: Variable) -> None:
         raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
     if values.dtype.kind not in "fiu":
         raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+    for key in ("v", "v1", "v2", "v3"):
+        kind = np.asarray(variable.coordinates.get(key, 0.0)).dtype.kind
+        if kind not in "fiubM":  # windows have times in v1
+            found = f"its table {key} holds text or objects, not numbers"
+            raise VariableError(variable.name, found, "Store it with the values of its bins.")
 
 
 def _usual_step(times: np.ndarray) -> float:
@@ -233,6 +238,22 @@ def _check_range(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> N
     if table.size and table.shape[-1] == variable.values.shape[-1 if key == "v2" else 1]:  # others are refused later
         kind = "energy table" if logarithmic else "v table"
         check_range(f"{variable.name}: {kind}", table, limits, logarithmic)
+
+
+def without_fills(variable: Variable) -> Variable:
+    """A variable with NaN where it has the fill value of its metadata, if that is left in it.
+
+    Loaders make NaN of it, other hands may not. Unsigned counts keep theirs, which is often that of saturation.
+    """
+    about = variable.attributes.get("CDF", {})
+    about = about.get("VATT", {}) if isinstance(about, Mapping) else {}
+    fill, values = about.get("FILLVAL") if isinstance(about, Mapping) else None, variable.values
+    if values.dtype.kind not in "fi" or np.ndim(fill) or not isinstance(fill, (int, float, np.number)):
+        return variable
+    missing = values == values.dtype.type(fill) if values.dtype.kind == "f" else values == fill
+    if not missing.any():
+        return variable
+    return replace(variable, values=np.where(missing, np.float32(np.nan), values))
 
 
 def known_tables(variable: Variable) -> Variable:

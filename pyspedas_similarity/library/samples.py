@@ -131,7 +131,7 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     VariableError
         If no images can be made of the variable.
     """
-    samples = sample_images.as_samples(variable, plan.recipe)
+    samples = sample_images.as_samples(sample_images.without_fills(variable), plan.recipe)
     sample_images.check(samples, plan.recipe)
     if isinstance(plan.recipe, FrameRecipe):
         return frames.prepared(samples, plan.recipe)
@@ -140,7 +140,7 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     companions = find_companions(variable, plan.options.companions)
     samples = with_companions(sample_images.known_tables(samples), companions, plan.recipe)
     gaps = Gaps()
-    gaps.count(samples, companions)
+    gaps.count(samples, plan.recipe)
     gaps.warn(variable.name, plan.recipe)
     return samples
 
@@ -203,5 +203,5 @@ def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
         # A segment without a field is a gap, not an error.
         companions = {**companions, "field": Variable("magnetic field", variable.times[:0], np.empty((0, 3)))}
     samples = with_companions(sample_images.known_tables(variable), companions, plan.recipe)
-    gaps.count(samples, companions)
+    gaps.count(samples, plan.recipe)
     return samples

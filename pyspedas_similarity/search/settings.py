@@ -61,7 +61,7 @@ class SearchSettings:
             raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
         if fdr is not None and threshold is not None:
             raise ArgumentError("fdr", "given with a threshold", "Give one of them.")
-        if looking_for not in QUESTIONS:
+        if not isinstance(looking_for, str) or looking_for not in QUESTIONS:
             raise ArgumentError("looking_for", f"found {looking_for!r:.60}", f"Give one of {', '.join(QUESTIONS)}.")
         return cls(k, threshold, check_exclude(exclude), fdr, active_only, looking_for)
 

@@ -8,7 +8,7 @@ import xarray as xr
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.conventions import probe_names
-from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.errors import ArgumentError, SimilarityError, VariableError
 from pyspedas_similarity.imaging.recipes import FrameRecipe, WindowRecipe, recipe_from_dict
 
 TIMES = 1.6e9 + 3.0 * np.arange(300)
@@ -54,6 +54,37 @@ def test_recipes_of_numpy_scalars_are_plain_in_records():
     recipe = FrameRecipe(pixels=np.int64(64), mask_radius=np.float64(0.5), stretch=(np.int64(1), np.float64(99.0)))
     plain = FrameRecipe(pixels=64, mask_radius=0.5, stretch=(1, 99.0))
     assert recipe.hash == plain.hash and recipe_from_dict(recipe.to_dict()) == plain
+
+
+NONSENSE = ["x", np.nan, [], [[]], {}, set(), object(), np.zeros((3, 3)), b"x", True, 1 + 2j, np.datetime64("NaT")]
+KEYS = ("like", "unlike", "trange", "exclude", "recipe", "instrument", "encoder", "field", "reference")
+KEYS += ("looking_for", "newname", "suffix", "fdr", "threshold", "k")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_nonsense_is_an_error_of_this_package(stored, key):
+    for value in NONSENSE:
+        try:
+            sim.find_similar("flux", **{"like": TIMES[100], "recipe": RECIPE, "k": 3} | QUIET | {key: value})
+        except SimilarityError as error:
+            assert error.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("shape", "tables", "found"),
+    [
+        ((32,), {"v": np.array([f"channel {i}" for i in range(32)])}, "text"),
+        ((8, 1, 32), {"v1": np.arange(8) * 45.0, "v2": np.array([90.0]), "v3": ENERGY}, r"\(300, 8, 1, 32\)"),
+        ((8, 4, 1), {"v1": np.arange(8) * 45.0, "v2": np.arange(4) * 45.0, "v3": ENERGY[9:10]}, r"\(300, 8, 4, 1\)"),
+    ],
+)
+def test_tables_that_no_image_can_be_made_of(shape, tables, found):
+    values = np.random.default_rng(0).lognormal(0, 1, (300, *shape)) * 1e-26
+    about = {"data_att": {"units": "s^3/cm^6"}}
+    pyspedas.store_data("odd", data={"x": TIMES, "y": values, **tables}, attr_dict=about)
+    given = {"recipe": RECIPE} if len(shape) == 1 else {"instrument": "mms_dis"}
+    with pytest.raises(VariableError, match=found):
+        sim.find_similar("odd", like=TIMES[9], **given, **QUIET)
 
 
 @pytest.mark.parametrize("given", [1, "1", "mms1", "MMS1", "MMS-1", "mms 1", np.int64(1), ["1", "mms1"]])

@@ -351,12 +351,14 @@ def test_errors_of_other_samples_are_refused(event, stored):
     assert "lacks some" in refused(event, error, recipe=replace(RECIPE, least_counts=1.5))
 
 
-def test_flagged_samples_have_no_score(event, stored):
+def test_flagged_samples_have_no_score_and_are_counted(event, stored, caplog):
     flags = np.zeros(100, np.uint32)
     flags[[3, 4]] = 1
     flags[5] = 2  # saturation: kept
     change("simulated1_des_errorflags_brst_dist", values=flags)
     assert np.flatnonzero(np.isnan(scores(search(event)))).tolist() == [3, 4]
+    (said,) = warnings_of(caplog)
+    assert "2 of 100 because simulated1_des_errorflags_brst_dist flags it as bad" in said
 
 
 def test_one_sample_cannot_be_searched_but_can_be_a_seed(event, stored):

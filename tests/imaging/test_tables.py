@@ -139,3 +139,20 @@ def test_fill_values_that_are_left_are_not_measured(fill):
         sim.find_similar(name, like=TIMES[20], recipe=WindowRecipe(30, 3), errors="raise", progress=False)
         scores.append(pyspedas.get_data(f"{name}_similarity").y)
     np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize(("fill", "kind"), [(-999.9, "f4"), (99999.9, "f8"), (0.0, "f8"), (-32768, "i2")])
+def test_fill_values_of_the_metadata_are_not_measured(fill, kind):
+    frames = np.random.default_rng(0).poisson(300, (20, 64, 64)).astype(kind)
+    lost = frames.copy()
+    lost[:, 30:32, 40] = fill
+    expected = np.where(lost == np.dtype(kind).type(fill), np.nan, frames).astype(float)
+    times = TIMES[:20]
+    pyspedas.store_data("a", data={"x": times, "y": expected})
+    pyspedas.store_data("b", data={"x": times, "y": lost}, attr_dict={"CDF": {"VATT": {"FILLVAL": fill}}})
+    scores = []
+    for name in "ab":
+        sim.find_similar(name, like=times[5], errors="raise", progress=False)
+        scores.append(pyspedas.get_data(f"{name}_similarity").y)
+    np.testing.assert_allclose(*scores, atol=1e-5)
+    assert np.isfinite(scores[0]).all()
