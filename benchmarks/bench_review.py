@@ -94,11 +94,12 @@ def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tu
         times, part = data.times[rows], scores[rows]
         if not np.isfinite(part).any():
             continue
-        exclude = 2 * decorrelation_lag(part) * cadence(times)
+        gap = decorrelation_lag(part) * cadence(times)
+        exclude = 2 * gap
         queries = [Span(data.times[row], data.times[row]) for row in likes if data.series[row] == series]
         scale = ScoreScale.of(part)
-        own = own_event(times, part, queries, scale, exclude)
-        hits = peak_events(times, np.where(own, np.nan, part), own, scale, exclude, k=n + len(judged))
+        own = own_event(times, part, queries, scale, exclude, gap)
+        hits = peak_events(times, np.where(own, np.nan, part), own, scale, gap, k=n + len(judged))
         for start, end, peak, score in zip(hits.start, hits.end, hits.peak, hits.score, strict=True):
             old = [span for other, span in judged if other == series]
             if not any(span.start - exclude <= peak <= span.end + exclude for span in old):

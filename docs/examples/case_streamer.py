@@ -92,8 +92,7 @@ for name in names:
 
 # %%
 # The search finds the streamer of the query at the neighboring station, Fort Simpson, and a second streamer at Fort
-# Smith twelve minutes later. A third match, with a lower score, is no streamer: it is the breakup after the first one.
-# The second streamer is missed at Fort Simpson:
+# Smith twelve minutes later, and nothing else stands out. The second streamer is missed at Fort Simpson:
 
 second = streamers(names[1])[1]
 series = pyspedas.get_data(f"{names[1]}_similarity", dt=True)

@@ -32,7 +32,12 @@ _OWN, _GAP = 10.0, -10.0
 
 
 def own_event(
-    times: np.ndarray, scores: np.ndarray, spans: Sequence[Span], scale: ScoreScale, gap: np.timedelta64
+    times: np.ndarray,
+    scores: np.ndarray,
+    spans: Sequence[Span],
+    scale: ScoreScale,
+    exclude: np.timedelta64,
+    gap: np.timedelta64,
 ) -> np.ndarray:
     """Find the samples that belong to the events of the queries.
 
@@ -44,16 +49,18 @@ def own_event(
     spans : sequence of Span
         Times of the queries.
     scale : ScoreScale
-    gap : numpy.timedelta64
+    exclude : numpy.timedelta64
         Samples this close to a query belong to its event in any case.
+    gap : numpy.timedelta64
+        Shorter dips of the score do not end an event.
 
     Returns
     -------
     numpy.ndarray of bool, shape (n,)
-        On both sides of what lies within the gap, the event ends where the score falls to the background for longer
+        On both sides of what is that close, the event ends where the score falls to the background for longer
         than the gap, or at the lowest score before a peak of more than twice its height.
     """
-    own = ~outside(times, spans, gap)
+    own = ~outside(times, spans, exclude)
     line = _Line.of(times, scores, scale, gap)
     inside = np.flatnonzero(np.concatenate([[False], own])[line.rows + 1])  # row -1 is a gap
     if not len(inside):

@@ -123,8 +123,10 @@ def _matches(
 ) -> SeriesMatches:
     """Find the events of one series; `ranked` are the scores of all series in ascending order."""
     scale, lag = ScoreScale.of(ranked), decorrelation_lag(scores)
-    exclude = settings.exclude if settings.exclude is not None else 2 * lag * cadence(series.times)
-    own = _own_samples(series, scores, asked[0], scale, exclude, settings)
+    # Samples two decorrelation times apart are independent; dips of one are noise within an event.
+    gap = settings.exclude if settings.exclude is not None else lag * cadence(series.times)
+    exclude = settings.exclude if settings.exclude is not None else 2 * gap
+    own = _own_samples(series, scores, asked[0], scale, (exclude, gap), settings)
     candidates = np.where(own | ~_may_be_reported(series, settings), np.nan, scores)
     background = _background(candidates, max(2 * lag, _samples(exclude, series.times)), settings)
     threshold = scale.threshold if is_auto(settings.threshold) else settings.threshold
@@ -134,7 +136,7 @@ def _matches(
     lowest = -np.inf if threshold is None else threshold
     # Next to an exclusion of the caller's choice, a match may touch it; next to an own event, it is part of that.
     event = own if settings.exclude is None else np.zeros(len(own), bool)
-    events = peak_events(series.times, candidates, event, scale, exclude, threshold=lowest, k=k)
+    events = peak_events(series.times, candidates, event, scale, gap, threshold=lowest, k=k)
     threshold = scale.threshold if threshold is None else threshold
     seconds = float(exclude / np.timedelta64(1, "s"))
     logger.info("%s: threshold %.3f, exclude %g s, %d events", series.name, threshold, seconds, len(events))
@@ -158,14 +160,17 @@ def _own_samples(
     scores: np.ndarray,
     queries: Sequence[Query],
     scale: ScoreScale,
-    exclude: np.timedelta64,
+    around: tuple[np.timedelta64, np.timedelta64],
     settings: SearchSettings,
 ) -> np.ndarray:
-    """Return which samples belong to the queries' own events, or are excluded by the caller's choice."""
+    """Return which samples belong to the queries' own events, or are excluded by the caller's choice.
+
+    `around` is what is left out around a query in any case, and the longest dip within an event.
+    """
     spans = [query.span for query in queries if query.variable == series.name]
     if settings.exclude is not None:
-        return ~outside(series.times, spans, exclude)
-    return own_event(series.times, scores, spans, scale, exclude)
+        return ~outside(series.times, spans, around[0])
+    return own_event(series.times, scores, spans, scale, *around)
 
 
 def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:

@@ -44,15 +44,8 @@ def store(name="sky", module=tplot_tools, times=TIMES, frames=None):
 
 
 def search(name="sky", **more):
-    return sim.find_similar(
-        name,
-        like=TIMES[14],
-        exclude=20,
-        threshold="auto",
-        recipe=RECIPE,
-        encoder="pixels",
-        **({"errors": "raise"} | more),
-    )
+    more = {"threshold": "auto", "errors": "raise"} | more
+    return sim.find_similar(name, like=TIMES[14], exclude=20, recipe=RECIPE, encoder="pixels", **more)
 
 
 @pytest.fixture

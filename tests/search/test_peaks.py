@@ -30,7 +30,7 @@ def events(scores, own=(), gap=0, **options):
 def own_rows(scores, query, gap=0, scale=SCALE):
     times = at(*range(len(scores)))
     return np.flatnonzero(
-        own_event(times, np.array(scores, float), [Span(times[query], times[query])], scale, gap * SECOND)
+        own_event(times, np.array(scores, float), [Span(times[query], times[query])], scale, gap * SECOND, gap * SECOND)
     )
 
 
@@ -90,7 +90,7 @@ def test_the_own_event_reaches_down_to_the_background_on_both_sides():
 
 def test_the_own_event_ends_at_a_gap_in_the_data():
     times = at(0, 1, 2, 60, 61)
-    own = own_event(times, np.array([0.9, 1, 0.9, 0.9, 0.9]), [Span(times[1], times[1])], SCALE, SECOND)
+    own = own_event(times, np.array([0.9, 1, 0.9, 0.9, 0.9]), [Span(times[1], times[1])], SCALE, SECOND, SECOND)
     assert own.tolist() == [True, True, True, False, False]
 
 
@@ -103,7 +103,7 @@ def test_events_lie_apart_from_each_other_and_from_the_own_event(scores, query, 
     scores, times = np.array(scores), at(*range(len(scores)))
     span = Span(times[query % len(times)], times[query % len(times)])
     scale = ScoreScale.of(scores)
-    own = own_event(times, scores, [span], scale, gap * SECOND)
+    own = own_event(times, scores, [span], scale, gap * SECOND, gap * SECOND)
     found = peak_events(times, np.where(own, np.nan, scores), own, scale, gap * SECOND)
     assert own[query % len(times)] and (np.diff(found.score) <= 0).all()
     order = np.argsort(found.start)

@@ -151,7 +151,7 @@ def _rules(record: Mapping[str, Any]) -> str:
     elif threshold is not None:
         text += f" Events with a score of at least {threshold:.4f} were taken."
     if record.get("k") is not None:
-        text += f" At most the best {count(record['k'], 'event')} were kept."
+        text += f" At most the best {count(record['k'], 'interval')} were kept."
     calibrated = record.get("fdr")
     if calibrated:
         text += (
