@@ -199,10 +199,10 @@ def find_similar(
     Returns
     -------
     list of str
-        For each variable X ``X_similarity``, float64 (time): cosine to the nearest query, relative to the reference;
-        about 0 for what is usual in it, and NaN where a sample cannot be encoded; and, where something is found in it,
-        ``X_similar``, bars over the events. [] where nothing is found in any, after one warning; the similarity is
-        stored nevertheless.
+        For each variable X, as ``pyspedas.tplot`` draws them from top to bottom: where something is found in it,
+        ``X_similar``, bars over the events; and ``X_similarity``, float64 (time): cosine to the nearest query, relative
+        to the reference; about 0 for what is usual in it, and NaN where a sample cannot be encoded. [] where nothing is
+        found in any, after one warning; the similarity is stored nevertheless.
 
     Raises
     ------
