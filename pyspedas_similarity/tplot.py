@@ -189,8 +189,6 @@ class Panel:
     ----------
     name : str
         Of a loaded variable.
-    shaded : sequence of (starts, ends, color, opacity)
-        Events, datetime64[ns].
     instead : Variable, optional
         What is drawn in place of its values.
     options : mapping
@@ -198,7 +196,6 @@ class Panel:
     """
 
     name: str
-    shaded: Sequence[tuple[np.ndarray, np.ndarray, str, float]] = ()
     instead: Variable | None = None
     options: Mapping[str, object] = field(default_factory=dict)
 
@@ -268,9 +265,6 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
     for group in ("xaxis_opt", "yaxis_opt", "zaxis_opt", "line_opt"):
         options = module.data_quants[name].attrs["plot_options"].get(group) or {}
         options.update({key: _drawable(value) for key, value in options.items()})
-    for starts, ends, color, opacity in panel.shaded:
-        for start, end in zip(starts.astype(np.int64) / 1e9, ends.astype(np.int64) / 1e9, strict=True):
-            module.highlight(name, range=[float(start), float(end)], color=color, alpha=opacity)
     return name
 
 

@@ -49,7 +49,7 @@ def test_howto_instrument(monkeypatch):
     finally:
         INSTRUMENTS.pop("example", None)
     # Twelve beams of 150 s begin every ten minutes; the first is the seed's own.
-    assert names["found"] == ["examplea_flux_similarity", "examplea_flux_similar"]
+    assert names["found"] == ["examplea_flux_similar", "examplea_flux_similarity"]
     starts = sorted(names["table"]["start"].isot)
     assert [one[11:16] for one in starts] == [f"{m // 60:02d}:{m % 60:02d}" for m in range(10, 120, 10)]
     assert set(names["table"]["probe"]) == {"examplea"}

@@ -211,13 +211,13 @@ def run_page(page: str) -> dict[str, object]:
 
 def test_page_on_recipes_runs():
     names = run_page("recipes")
-    assert names["found"] == ["simulated1_des_dist_brst_similarity", "simulated1_des_dist_brst_similar"]
+    assert names["found"] == ["simulated1_des_dist_brst_similar", "simulated1_des_dist_brst_similarity"]
     assert names["encoder"].card.recipe["pixels"] == 64
 
 
 def test_page_on_allsky_frames_runs():
     names = run_page("allsky")
-    assert names["found"][:2] == ["simulated_asf_fsmi_similarity", "simulated_asf_fsmi_similar"]
+    assert names["found"][:2] == ["simulated_asf_fsmi_similar", "simulated_asf_fsmi_similarity"]
     assert names["keogram"] == ["simulated_asf_fsmi_keogram"] and 0 < names["usable"].mean() < 1
 
 

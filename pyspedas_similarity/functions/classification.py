@@ -81,8 +81,9 @@ def classify(
     Returns
     -------
     list of str
-        For each variable X ``X_probability``, float64 (time, class), NaN where a sample cannot be encoded; and for each
-        class with hits ``X_<class>``, bars, from which `intervals` makes a table with a column ``class``.
+        For each variable X, as ``pyspedas.tplot`` draws them from top to bottom: for each class with hits
+        ``X_<class>``, bars, from which `intervals` makes a table with a column ``class``; and ``X_probability``,
+        float64 (time, class), NaN where a sample cannot be encoded.
 
     Raises
     ------
@@ -278,9 +279,9 @@ def _products(
         raise VariableError(series.name, "none of its samples can be encoded", "Look at it with tplot.")
     chosen = {"threshold": threshold, "classes": list(fitted.classes), "probe": fitted.about}
     provenance = series.provenance | chosen
-    made = [tplot_output.probability_series(series, title[0], found, fitted.classes, provenance)]
+    made = []
     for column, name in enumerate(fitted.classes):
         hits = find_events(series.times, found[:, column], threshold, gap)
         if len(hits):
             made.append(tplot_output.event_bars(series, title[1 + column], hits, provenance | {"class": name}))
-    return made
+    return [*made, tplot_output.probability_series(series, title[0], found, fitted.classes, provenance)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .report_page.content import Card
-from .series import MATCH_COLOR, QUERY_COLOR
+from .style import MATCH_COLOR, QUERY_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ..archive.neighbors import NeighborGraph
 
     Graph = Callable[[np.ndarray, int], NeighborGraph]
+
+logger = logging.getLogger(__name__)
 
 METHODS = ("auto", "umap", "pca")
 NEIGHBORS, LEAST_DISTANCE = 15, 0.1
@@ -80,6 +83,7 @@ def embedding_map(
         # are apart from the rest.
         warnings.simplefilter("ignore")
         if method == "umap":
+            logger.info("The map is made by UMAP, which is compiled at its first use: this can take a minute.")
             umap = _umap()
             neighbors = min(NEIGHBORS, int(known.sum()) - 1)
             vectors = embeddings[known].astype(np.float32)

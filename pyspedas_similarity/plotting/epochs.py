@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ArgumentError, VariableError
 from ..times import cadence
 from ..tplot import Variable
+from .labels import bins_label, units_text
 from .style import Style, plain
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Epoch:
     axis : numpy.ndarray or None
         Of a spectrogram: the place of each component, as its median over time.
     components : tuple of str
+    axis_label : str
+        Of that axis, with units where they are known.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Epoch:
     n_events: np.ndarray
     axis: np.ndarray | None = None
     components: tuple[str, ...] = ("",)
+    axis_label: str = ""
 
     def table(self) -> QTable:
         """One row for each bin: ``seconds``, ``median``, ``lower``, ``upper``, ``n_events``."""
@@ -163,7 +167,8 @@ def superpose(
     if axis is None and values.shape[1] > 1:
         numbers = tuple(f"component {one}" for one in range(values.shape[1]))
         names = tuple(map(str, components)) if len(components) == values.shape[1] else numbers
-    return Epoch(variable.name, variable.units, seconds, median, lower, upper, there.sum(axis=0), axis, names)
+    label = bins_label(variable, "v", "")
+    return Epoch(variable.name, variable.units, seconds, median, lower, upper, there.sum(axis=0), axis, names, label)
 
 
 def overlapping(times: np.ndarray, before: np.timedelta64, after: np.timedelta64) -> int:
@@ -231,8 +236,9 @@ def _lines(panel: Axes, epoch: Epoch, style: Style) -> None:
         dashes = _DASHES[number % len(_DASHES)]
         panel.plot(epoch.seconds, epoch.median[:, number], color=color, linestyle=dashes, linewidth=1.4, label=label)
     if len(epoch.components) > 1:
-        panel.legend(fontsize="xx-small", loc="upper right", ncols=3)
-    unit = f"\n({plain(epoch.unit, 24)})" if epoch.unit else ""
+        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "frameon": False, "borderpad": 0}
+        panel.legend(fontsize="xx-small", ncols=6, **place)
+    unit = f"\n({units_text(epoch.unit, 24)})" if epoch.unit else ""
     panel.set_ylabel(f"{_wrapped(epoch.name)}{unit}", fontsize="small")
     panel.margins(x=0)
 
@@ -258,11 +264,11 @@ def _spectrogram(panel: Axes, epoch: Epoch, style: Style) -> None:
         rasterized=True,
     )
     bar = panel.figure.colorbar(mesh, ax=panel, pad=0.01)
-    bar.set_label(plain(epoch.unit or "as stored", 30), fontsize="x-small")
-    bar.ax.tick_params(labelsize="x-small")
+    bar.set_label(units_text(epoch.unit, 30) or "no unit stored", fontsize="x-small")
+    bar.ax.tick_params(labelsize="x-small", which="both")
     if (epoch.axis > 0).all() and epoch.axis.max() > 20 * epoch.axis.min():
         panel.set_yscale("log")
-    panel.set_ylabel(_wrapped(epoch.name), fontsize="small")
+    panel.set_ylabel(f"{_wrapped(epoch.name)}\n{epoch.axis_label}".strip(), fontsize="small")
 
 
 def _wrapped(name: str) -> str:

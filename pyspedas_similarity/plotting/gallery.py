@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError
-from .original import ENCODED, Original
+from .original import AGYROTROPY, ENCODED, PITCH_ANGLE, Original
 from .style import Style, plain
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: st
                 panel.set_axis_off()
     _bars(figure, panels, shown, rows, (scales, style))
     figure.suptitle(style.heading(title), fontsize="medium")
-    figure.supxlabel(note, fontsize="x-small", color="0.3")
+    frames = dict.fromkeys(picture.frame for one in shown for picture in one.pictures if picture.frame)
+    figure.supxlabel("\n".join([note, *frames]).strip(), fontsize="x-small", color="0.3")
     return figure
 
 
@@ -110,6 +111,9 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
             known = known[known > 0]
             low, high = np.percentile(known, (2, 99.8)) if len(known) else (0.1, 1.0)
             scales[unit] = LogNorm(low, max(high, 2 * low))
+        elif unit == AGYROTROPY:
+            most = np.percentile(np.abs(known), 99.8) if len(known) else 1.0
+            scales[unit] = Normalize(-most, most)
         else:
             low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
             high = high if high > low else low + 1
@@ -139,10 +143,12 @@ def _picture(panel: Axes, one: Original, scale: Normalize | None, style: Style) 
     if one.values.ndim == 3:
         panel.imshow(one.values, origin="lower", interpolation="nearest")
         return
-    colors = style.cmap or ("gray" if one.gray else "viridis")
+    colors = colors_of(one, style)
     panel.set_facecolor("0.85")  # where nothing was measured
     shown = np.where(one.values > 0, one.values, np.nan) if one.logarithmic else one.values
     panel.pcolormesh(one.x, one.y, shown, norm=scale, cmap=colors, shading="nearest", rasterized=True)
+    if one.x_logarithmic:
+        panel.set_xscale("log")
     if one.y_logarithmic:
         panel.set_yscale("log")
     if "km/s" in one.x_label or not one.x_label:
@@ -152,17 +158,26 @@ def _picture(panel: Axes, one: Original, scale: Normalize | None, style: Style) 
         panel.axvline(0, color="white", linewidth=0.4)
 
 
+def colors_of(one: Original, style: Style) -> str:
+    """Return the name of the color map of a picture."""
+    return style.diverging if one.unit == AGYROTROPY else style.cmap or ("gray" if one.gray else "viridis")
+
+
 def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
     """Ticks where they have a unit, numbers only at the left and below."""
-    panel.tick_params(labelsize="xx-small", labelleft=first, labelbottom=last, length=2)
+    panel.tick_params(labelsize="xx-small", labelleft=first, labelbottom=last, length=2, which="both")
     if not one.x_label:
         panel.set_xticks([])
         panel.set_yticks([])
         if first:
             panel.set_ylabel(one.label, fontsize="x-small")
         return
-    panel.locator_params(axis="x", nbins=3)
-    if not one.y_logarithmic:
+    if not one.x_logarithmic:
+        panel.locator_params(axis="x", nbins=3)
+    if one.y_label == PITCH_ANGLE:  # one range for all: tables change from sample to sample
+        panel.set_ylim(0, 180)
+        panel.set_yticks([0, 45, 90, 135, 180])
+    elif not one.y_logarithmic:
         panel.locator_params(axis="y", nbins=4)
     if last or one.x_label:
         panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
@@ -194,11 +209,11 @@ def _bars(
     fullest = max(shown, key=lambda one: len(one.pictures)).pictures
     for unit, scale in scales.items():
         own = [row for row, picture in enumerate(fullest) if picture.unit == unit]
-        if unit == ENCODED or not own:
+        if unit in (ENCODED, AGYROTROPY) or not own:
             continue
         one = fullest[own[0]]
-        beside = [panels[line + row, -1] for line in range(0, len(panels), rows) for row in own]
-        colors = style.cmap or ("gray" if one.gray else "viridis")
-        bar = figure.colorbar(ScalarMappable(scale, colors), ax=beside, pad=0.03, aspect=25, fraction=0.12)
+        beside = [panel for line in range(0, len(panels), rows) for row in own for panel in panels[line + row]]
+        colors = colors_of(one, style)
+        bar = figure.colorbar(ScalarMappable(scale, colors), ax=beside, pad=0.01, aspect=25, fraction=0.05)
         bar.set_label(unit, fontsize="x-small")
-        bar.ax.tick_params(labelsize="xx-small")
+        bar.ax.tick_params(labelsize="xx-small", which="both")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError
-from .original import Original
+from .gallery import colors_of
+from .original import AGYROTROPY, Original
 from .style import Style
 
 if TYPE_CHECKING:
@@ -158,10 +159,13 @@ def _colors(style: Style) -> tuple[str, str, str]:
 
 
 def _image(panel: Axes, one: Original, ends: tuple[float, float], style: Style) -> None:
-    colors = style.cmap or ("gray" if one.gray else "viridis")
+    low, high = ends if ends[1] > ends[0] else (ends[0], ends[0] + 1)
+    if one.unit == AGYROTROPY:
+        high = max(abs(low), abs(high))
+        low = -high
     panel.set_facecolor("0.85")
-    high = ends[1] if ends[1] > ends[0] else ends[0] + 1
-    panel.imshow(one.values, origin="lower", cmap=colors, vmin=ends[0], vmax=high, interpolation="nearest")
+    look = {"cmap": colors_of(one, style), "vmin": low, "vmax": high}
+    panel.imshow(one.values, origin="lower", interpolation="nearest", **look)
     panel.set_xticks([])
     panel.set_yticks([])
 

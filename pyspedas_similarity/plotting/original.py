@@ -11,16 +11,18 @@ from ..imaging.plasma import moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..instruments import frames, sample_images
 from ..tplot import Variable
-from .style import plain
+from .labels import bins_label, brightness_unit, flux_unit
 
-ENCODED = "image for the encoder"
-"""Unit of what was measured no more."""
+ENCODED, AGYROTROPY = "image for the encoder", "agyrotropy for the encoder"
+"""Units of what was measured no more; agyrotropy has both signs."""
 
 # Phase space density, s^3 cm^-6, between which a cut is kept on a logarithmic scale.
 _LEAST, _MOST = 1e-36, 1e-9
 _PIXELS = 64
 _MASS_EV_S2_KM2 = {"ion": 938272088.2 / 299792.458**2, "electron": 510998.95 / 299792.458**2}
 _THERMAL_SPEEDS = 4.0
+PITCH_ANGLE = "pitch angle (deg)"
+_DIRECTIONS = {"pitch_angle": PITCH_ANGLE, "look": "look"}
 _AXES = {
     "x": "$v_x$",
     "y": "$v_y$",
@@ -48,9 +50,11 @@ class Original:
         What the picture shows, such as the plane.
     unit : str
         Of the values, for a color bar: what came from metadata is escaped.
-    logarithmic, y_logarithmic : bool
+    logarithmic, y_logarithmic, x_logarithmic : bool
     gray : bool
         Whether it is a photograph.
+    frame : str
+        Of a cut: where it lies, in which axes.
     """
 
     values: np.ndarray
@@ -63,6 +67,8 @@ class Original:
     logarithmic: bool = False
     y_logarithmic: bool = False
     gray: bool = False
+    x_logarithmic: bool = False
+    frame: str = ""
 
 
 def measured(sample: Variable, recipe: Recipe, speed: float | None = None) -> tuple[Original, ...]:
@@ -91,9 +97,9 @@ def measured(sample: Variable, recipe: Recipe, speed: float | None = None) -> tu
         return _cuts(sample, recipe, half_width(sample, recipe) if speed is None else speed)
     if isinstance(recipe, FrameRecipe):
         frame = frames.north_up(sample)[0][0].astype(np.float64)[::-1]
-        unit = plain(sample.units or "brightness as stored")
         places = (np.arange(side, dtype=float) for side in frame.shape[::-1])
-        return (Original(frame, *places, label="measured", unit=unit, gray=True),)
+        label = "measured, north up" if "first_row" in sample.attributes.get("data_att", {}) else "measured"
+        return (Original(frame, *places, label=label, unit=brightness_unit(sample), gray=True),)
     return (_spectrogram(sample, recipe),)
 
 
@@ -111,8 +117,11 @@ def encoded_image(image: np.ndarray, recipe: Recipe) -> tuple[Original, ...]:
     is_frame = isinstance(recipe, FrameRecipe)
     places = [np.arange(side, dtype=float) for side in image.shape[:0:-1]]
     planes = image[:, ::-1] if is_frame else image
-    pairs = zip(planes, names, strict=True)
-    return tuple(Original(plane, *places, label=name, unit=ENCODED, gray=is_frame) for plane, name in pairs)
+    pairs = [(name, AGYROTROPY if name.startswith("agyrotropy") else ENCODED) for name in names]
+    return tuple(
+        Original(plane, *places, label=name, unit=unit, gray=is_frame)
+        for plane, (name, unit) in zip(planes, pairs, strict=True)
+    )
 
 
 def kept_picture(png: bytes) -> Original:
@@ -139,44 +148,69 @@ def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
 
 
 def _cuts(sample: Variable, recipe: DistributionRecipe, speed: float) -> tuple[Original, ...]:
-    """Phase space density at the nearest instrument bin: nothing taken off, nothing smoothed."""
-    changes = {"agyrotropy": False, "speed_unit": "km/s", "speed_max": speed, "depth": 0, "pixels": _PIXELS}
-    changes |= {"subtract_velocity": False, "density_unit": "absolute", "floor": _LEAST, "ceiling": _MOST}
+    """Phase space density where the encoded image is: its planes, as thick, through the same velocity; not smoothed."""
+    # Layers lie one pixel apart on each side of the plane: as many as fill the same part of velocity space.
+    depth = max(round((recipe.depth + 0.5) * _PIXELS / recipe.pixels - 0.5), 0) if recipe.depth else 0
+    changes = {"agyrotropy": False, "speed_unit": "km/s", "speed_max": speed, "depth": depth, "pixels": _PIXELS}
+    changes |= {"density_unit": "absolute", "floor": _LEAST, "ceiling": _MOST}
     changes |= {"blur": 0.0, "least_counts": 0.0, "energy_min_ev": 0.0, "average": 1, "bad_flags": 0}
     cut = replace(recipe, **changes)
-    image = next(sample_images.images(sample, cut))[0].astype(np.float64)
+    image = next(sample_images.images(_with_velocity(sample, recipe), cut))[0].astype(np.float64)
     if not np.isfinite(image).any():
         raise VariableError(sample.name, f"nothing was measured at {sample.times[0]}", "See it with tplot.")
     density = np.where(image > 0, _LEAST * (_MOST / _LEAST) ** image, np.nan)
     middles = (np.arange(_PIXELS) + 0.5) / _PIXELS * 2 * speed - speed
+    frame = frame_text(sample, recipe, (depth + 0.5) * 2 * speed / _PIXELS if depth else 0.0)
     found = []
     for plane, values in zip(cut.planes, density, strict=True):
         across, up = plane.split("-") if "-" in plane else plane
         labels = (f"{_AXES[across]} (km/s)", f"{_AXES[up]} (km/s)", f"{plane} plane")
-        found.append(Original(values, middles, middles, *labels, "f (s$^3$ cm$^{-6}$)", logarithmic=True))
+        found.append(Original(values, middles, middles, *labels, "f (s$^3$ cm$^{-6}$)", True, frame=frame))
     return tuple(found)
 
 
+def _with_velocity(sample: Variable, recipe: DistributionRecipe) -> Variable:
+    """Return the sample with the bulk velocity that its image is made with, where none was measured."""
+    if "velocity" in sample.coordinates or not (recipe.field_aligned or recipe.subtract_velocity):
+        return sample
+    velocity = moments(sample_images.measured(sample, recipe), recipe.energy_min_ev).velocity
+    return replace(sample, coordinates={**sample.coordinates, "velocity": velocity})
+
+
+def frame_text(sample: Variable, recipe: DistributionRecipe, half_thickness: float = 0.0) -> str:
+    """Return where the planes of a recipe lie, in words: frame of reference, axes, thickness in km/s."""
+    where = "plasma frame, bulk velocity at 0" if recipe.subtract_velocity else "spacecraft frame"
+    axes = str(sample.attributes.get("data_att", {}).get("coord_sys") or "").upper()
+    turned = f"{axes} axes" if axes else "axes of the measurement"
+    if recipe.field_aligned:
+        turned = r"axes by B and V: $\parallel$ along B, $\bot 1$ along V across B, $\bot 2$ along B x V"
+    two_digits = float(f"{half_thickness:.2g}")
+    thick = f"; mean over {two_digits:.0f} km/s on each side of the plane" if half_thickness else ""
+    return f"{where}; {turned}{thick}"
+
+
 def _spectrogram(sample: Variable, recipe: Recipe) -> Original:
+    """A window with time to the right, or a spectrum with energy to the right, as images for the encoder have them."""
     values = np.asarray(sample.values[0], np.float64)
-    unit = plain(sample.units or "as stored")
+    unit = flux_unit(sample)
     if isinstance(recipe, WindowRecipe):
         seconds = (sample.coordinates["v1"][0] - sample.times[0]) / np.timedelta64(1, "s")
         table = np.asarray(sample.coordinates["v2"], float)
         bins = table.reshape(-1, table.shape[-1])[0]
-        labels = ("time from the middle (s)", "energy or speed, as stored")
-        return Original(values.T, seconds, bins, *labels, "measured", unit, True, _is_wide(bins))
+        label = bins_label(sample, "v", "energy" if recipe.axis_scale == "log" else "velocity")
+        labels = ("time from the middle (s)", label, "measured")
+        return Original(values.T, seconds, bins, *labels, unit, logarithmic=True, y_logarithmic=_is_wide(bins))
     if not isinstance(recipe, SpectrumRecipe) or values.ndim != 2:
         found = f"found the shape {sample.values.shape}"
         raise VariableError(sample.name, found, "Give distributions, frames or spectrograms.")
     places = [_row(sample.coordinates.get(key), side) for key, side in zip(("v1", "v2"), values.shape, strict=True)]
     if recipe.energy_axis == 1:
         values, places = values.T, places[::-1]
-    across = "pitch angle (deg)" if recipe.direction == "pitch_angle" else "look"
+    direction, energy = places
     if recipe.direction == "look":
-        places[0] = np.arange(len(places[0]), dtype=float)
-    logarithmic = _is_wide(places[1])
-    return Original(values.T, *places, across, "energy, as stored", "measured", unit, True, logarithmic)
+        direction = np.arange(len(direction), dtype=float)
+    labels = (bins_label(sample, f"v{recipe.energy_axis}"), _DIRECTIONS[recipe.direction], "measured")
+    return Original(values, energy, direction, *labels, unit, logarithmic=True, x_logarithmic=_is_wide(energy))
 
 
 def _row(table: np.ndarray | None, length: int) -> np.ndarray:

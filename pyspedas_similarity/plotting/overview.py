@@ -1,4 +1,4 @@
-"""One panel that shows what a variable holds against time: omnidirectional spectrogram or keogram."""
+"""One panel that shows what a variable holds against time: spectrogram of energies, or keogram."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import VariableError
+from ..imaging.keogram import keogram
+from ..imaging.recipes import Recipe, SpectrumRecipe
+from ..instruments import frames
 from ..tplot import Variable
-
-_KEOGRAM_COLUMNS = 5
+from .labels import bins_label, brightness_unit, flux_unit, slice_label
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,8 @@ class Overview:
     Attributes
     ----------
     values : numpy.ndarray, shape (n, bins)
-    bins : numpy.ndarray, shape (bins,)
-        Energy in eV, or row of the frame.
+    bins : numpy.ndarray, shape (bins,) or (n, bins)
+        Energies, or places along a keogram.
     label, unit : str
         Of the bins, and of the values.
     logarithmic : bool
@@ -34,19 +36,37 @@ class Overview:
     logarithmic: bool
 
 
-def overview(variable: Variable) -> Overview:
-    """The panel for a variable of distributions or frames.
+def overview(
+    variable: Variable, recipe: Recipe | None = None, height_km: float | None = None, width: float | None = None
+) -> Overview:
+    """The panel for a variable of distributions, spectra or frames.
+
+    Parameters
+    ----------
+    variable : Variable
+        As loaded.
+    recipe : Recipe, optional
+        Distinguishes spectra by direction from frames, which have as many dimensions.
+    height_km, width : float, optional
+        Of a keogram, as in `imaging.keogram.keogram`.
 
     Raises
     ------
     VariableError
-        If it holds neither.
+        If it holds none of these.
     """
     if variable.values.ndim == 4 and "v3" in variable.coordinates:
         return _omnidirectional(variable)
+    if variable.values.ndim == 3 and isinstance(recipe, SpectrumRecipe):
+        return _over_directions(variable, recipe)
     if variable.values.ndim == 3:
-        return _keogram(variable)
-    remedy = "Give distributions (time, azimuth, polar, energy) or frames (time, row, column)."
+        made = keogram(*frames.north_up(variable), height_km, width)
+        return Overview(made.values, made.axis, slice_label(made, variable), brightness_unit(variable), False)
+    if variable.values.ndim == 2 and "v" in variable.coordinates:
+        return Overview(
+            variable.values, variable.coordinates["v"], bins_label(variable, "v"), flux_unit(variable), True
+        )
+    remedy = "Give distributions (time, azimuth, polar, energy), spectra, or frames (time, row, column)."
     raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
 
 
@@ -55,11 +75,33 @@ def _omnidirectional(variable: Variable) -> Overview:
     polar = np.radians(np.atleast_2d(variable.coordinates["v2"])[0])
     weight = np.sin(polar) / np.sin(polar).sum()
     density = np.stack([np.nanmean(sample, axis=0).T @ weight for sample in variable.values])
-    energy = np.atleast_2d(variable.coordinates["v3"])
-    return Overview(density * energy**2, energy[0], "energy (eV)", "f E$^2$ (s$^3$ cm$^{-6}$ eV$^2$)", True)
+    energy = variable.coordinates["v3"]
+    unit = "f E$^2$ (s$^3$ cm$^{-6}$ eV$^2$)"
+    return Overview(density * np.atleast_2d(energy) ** 2, energy, bins_label(variable, "v3", "energy (eV)"), unit, True)
 
 
-def _keogram(variable: Variable) -> Overview:
-    middle, half = variable.values.shape[2] // 2, _KEOGRAM_COLUMNS // 2
-    values = variable.values[:, :, middle - half : middle + half + 1].mean(axis=2)
-    return Overview(values, np.arange(values.shape[1]), "row (keogram)", variable.units or "brightness", False)
+def _over_directions(variable: Variable, recipe: SpectrumRecipe) -> Overview:
+    """Mean over pitch angles or looks of what was measured."""
+    axis = 3 - recipe.energy_axis
+    known = np.isfinite(variable.values)
+    total = np.where(known, variable.values, 0).sum(axis=axis, dtype=float)
+    mean = np.divide(total, known.sum(axis=axis), out=np.full(total.shape, np.nan), where=known.any(axis=axis))
+    key = f"v{recipe.energy_axis}"
+    over = "pitch angles" if recipe.direction == "pitch_angle" else "looks"
+    bins = variable.coordinates.get(key, np.arange(1, mean.shape[1] + 1))
+    label = bins_label(variable, key) if key in variable.coordinates else "energy channel"
+    return Overview(mean, bins, label, f"mean over {over}\n{flux_unit(variable)}", True)
+
+
+def on_one_table(drawn: Overview) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and bins where the table changes with time: each row at the first table's bins, by the nearest."""
+    tables = np.asarray(drawn.bins, float)
+    if tables.ndim == 1:
+        return drawn.values, tables
+    usual, rows = np.unique(tables, axis=0, return_inverse=True)
+    values = np.array(drawn.values, float)
+    for number, table in enumerate(usual):
+        nearest = np.abs(table[None, :] - tables[0][:, None]).argmin(axis=1)
+        own = rows.ravel() == number
+        values[own] = values[own][:, nearest]
+    return values, tables[0]

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
 from ..files import write_whole
-from .series import MATCH_COLOR, QUERY_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST = 60
+# Of the color-blind safe palette of Okabe and Ito (2008).
+QUERY_COLOR = "#D55E00"
+MATCH_COLOR = "#009E73"
 
 
 @dataclass(frozen=True)

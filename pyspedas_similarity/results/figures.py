@@ -11,19 +11,20 @@ import numpy as np
 
 from .. import tplot
 from ..errors import ArgumentError, EncoderError, QueryError, SimilarityError, VariableError
-from ..imaging.keogram import keogram
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
 from ..instruments import frames
+from ..instruments.registry import recipe_of
 from ..instruments.sample_images import select
 from ..library.plan import recipe_of_record
 from ..library.samples import prepare
 from ..plotting.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
 from ..plotting.gallery import Shown, gallery_figure, gallery_note
-from ..plotting.keogram_score import Strip, keogram_figure
-from ..plotting.marks import Marks, drawable
+from ..plotting.marks import Marks
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
 from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
 from ..plotting.overview import overview
+from ..plotting.report_page.wording import tidy
+from ..plotting.series import Strip, date_axis, mark, strips_figure
 from ..plotting.style import Style, plain, save
 from ..search.scoring import similarity
 from ..search.settings import check_count
@@ -105,15 +106,15 @@ def score_figure(
             raise VariableError(one.name, f"no sample from {ends[0]} to {ends[1]}", "Load that time, or give trange.")
     spans = [one.span for one in result.queries if one.span is not None]
     own = [span for one in scored for span in one.own_events()]
-    panels = [_panel(one, _shaded(result.start, result.end, spans, own, ends, style), style) for one in above]
-    for one in scored:
-        events = result.events_of(one)
-        shaded = _shaded(events.start, events.end, one.own_spans(), one.own_events(), ends, style)
-        legend = [plain(one.name, 30)] if len(scored) > 1 else None
-        panels.append(_score_panel(one, shaded, legend))
+    panels = [*(_panel(result, one, style) for one in above), *map(_score_panel, scored)]
+    all_marks = Marks(result.start, result.end, *bounds(spans), *bounds(own))
+    marks = [all_marks] * len(above) + [_marks(result, one) for one in scored]
     figure = tplot.panels(panels, ends, style.size(10.0, 1.2 + 1.5 * len(panels)))
-    for panel, one in zip(figure.axes[len(above) :], scored, strict=False):
-        _draw_threshold(panel, one)
+    for panel, drawn, marked in zip(figure.axes, panels, marks, strict=False):
+        mark(panel, marked, ends, style, full=not _is_colored(drawn))
+        if np.isfinite(marked.threshold):
+            panel.axhline(marked.threshold, color="0.4", linestyle=":", linewidth=1)
+    date_axis(figure.axes[len(panels) - 1])
     _draw_legend(figure, bool(len(result)), bool(spans), bool(own), bool(scored), style)
     figure.suptitle(style.heading(_title(result)), fontsize="medium")
     return _saved(figure, path, style)
@@ -168,14 +169,12 @@ def keogram_score_figure(
         variable = variable_of(result, one.name, options.loaded_name(one.source), options)
         frames.check(variable)
         part = _part(variable, one.times[0], one.times[-1])
-        made = keogram(*frames.north_up(part), *cut)
-        strips.append(
-            Strip(variable.name, variable.units, part.times, made, one.times, one.scores, _marks(result, one))
-        )
+        made = overview(part, None, *cut)
+        strips.append(Strip(variable.name, part.times, made, one.times, one.scores, _marks(result, one)))
     title = _title(result)
     if len(scored) > CAMERAS_DRAWN:
         title += f"; {CAMERAS_DRAWN} of {len(scored)} cameras"
-    return _saved(keogram_figure(strips, style, title), path, style)
+    return _saved(strips_figure(strips, style, title), path, style)
 
 
 def occlusion_of_event(
@@ -361,49 +360,44 @@ def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.d
 
 def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
     events, threshold = result.events_of(series), float(series.record.get("threshold", np.nan))
-    return Marks(events.start, events.end, *bounds(series.own_events()), threshold)
+    return Marks(events.start, events.end, *bounds(series.own_spans()), *bounds(series.own_events()), threshold)
 
 
-def _shaded(
-    starts: np.ndarray,
-    stops: np.ndarray,
-    queries: Sequence[Span],
-    own: Sequence[Span],
-    ends: tuple[np.datetime64, np.datetime64],
-    style: Style,
-) -> tuple[tuple[np.ndarray, np.ndarray, str, float], ...]:
-    return (
-        (*drawable(starts, stops, *ends), style.match, 0.3),
-        (*drawable(*bounds(own), *ends), style.query, 0.2),
-        (*drawable(*bounds(queries), *ends), style.query, 0.5),
-    )
-
-
-def _panel(variable: Variable, shaded: Sequence[Any], style: Style) -> Panel:
-    """Return a variable as tplot draws it; a distribution or frames as an overview."""
+def _panel(result: SearchResult, variable: Variable, style: Style) -> Panel:
+    """Return a variable as tplot draws it; a distribution, spectra or frames as an overview."""
     if variable.values.ndim >= 3:
-        made = overview(variable)
+        made = overview(variable, _recipe(result, variable))
         values = np.where(made.values > 0, made.values, np.nan) if made.logarithmic else made.values
         instead = replace(variable, values=values, coordinates={"v": made.bins})
         options = {"spec": True, "ytitle": plain(variable.name, 24), "ysubtitle": made.label, "ztitle": made.unit}
         options |= {"ylog": made.logarithmic, "zlog": made.logarithmic, "colormap": style.cmap or "viridis"}
-        return Panel(variable.name, shaded, instead, options)
+        return Panel(variable.name, instead=instead, options=options)
     options = {"colormap": style.cmap} if style.cmap else {}
     if not style.cmap and "colormap" not in tplot.options_of(variable.name):
         options = {"colormap": "viridis"}
-    return Panel(variable.name, shaded, options=options)
+    return Panel(variable.name, options=options)
 
 
-def _score_panel(series: SearchedSeries, shaded: Sequence[Any], legend: list[str] | None) -> Panel:
+def _recipe(result: SearchResult, variable: Variable) -> Recipe | None:
+    """Return the recipe of the search in a variable, else that of its instrument; None if there is neither."""
+    for one in result.searched:
+        if one.source == variable.name:
+            return recipe_of_record(one.record)
+    try:
+        return recipe_of(variable)
+    except SimilarityError:
+        return None
+
+
+def _is_colored(panel: Panel) -> bool:
+    """Return True if colors of a panel have a meaning, which shading would change."""
+    options = {**tplot.options_of(panel.name), **panel.options} if panel.instead is None else panel.options
+    return bool(options.get("spec"))
+
+
+def _score_panel(series: SearchedSeries) -> Panel:
     made = tplot_output.similarity_series(series, series.variable or f"{series.name}_similarity", series.scores, {})
-    options = {**made.options, "legend_names": legend}
-    return Panel(made.variable.name, shaded, made.variable, options)
-
-
-def _draw_threshold(panel: Any, series: SearchedSeries) -> None:
-    threshold = float(series.record.get("threshold", np.nan))
-    if np.isfinite(threshold):
-        panel.axhline(threshold, color="0.4", linestyle=":", linewidth=1)
+    return Panel(made.variable.name, instead=made.variable, options=made.options)
 
 
 def _draw_legend(figure: Figure, matches: bool, queries: bool, own: bool, scores: bool, style: Style) -> None:
@@ -419,7 +413,7 @@ def _draw_legend(figure: Figure, matches: bool, queries: bool, own: bool, scores
 
 
 def _title(result: SearchResult) -> str:
-    query = f" like {result.title_query}" if result.title_query else ""
+    query = f" like {tidy(result.title_query)}" if result.title_query else ""
     return f"{len(result)} event{'s' * (len(result) != 1)}{query}"
 
 

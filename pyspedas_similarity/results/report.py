@@ -124,7 +124,7 @@ def _report(
     if lacking or not contents:
         notes["plots"] = (f"The scores of {', '.join(lacking) or 'the search'} are not loaded.",)
     drawn, notes["map"] = _map(result, contents, table, reloaded, page.map_by)
-    plots = [plot for one, made in scored for plot in (score_plot(one, made.variable), histogram(one))]
+    plots = [plot for one, made in scored for plot in (score_plot(one, made.variable, made.recipe), histogram(one))]
     return Report(
         title=page.title or _title(result),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),

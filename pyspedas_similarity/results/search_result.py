@@ -252,7 +252,8 @@ class SearchResult:
         Returns
         -------
         list of str
-            ``X_similarity`` for each series X, and ``X_similar`` where it has events.
+            For each series X ``X_similar`` where it has events, and below it ``X_similarity``, so that
+            ``pyspedas.tplot`` draws the bars above the score and the time axis at the foot of the score.
         """
         scored = [one for one in self.searched if one.scores is not None]
         titles = result_names([one.name for one in scored], newname, suffix, self.ENDINGS, overwrite)
@@ -262,7 +263,7 @@ class SearchResult:
             made = [tplot_output.similarity_series(one, series, one.scores, one.record)]
             events, calibration = self.events_of(one), self.calibration_of(one)
             if len(events):
-                made.append(tplot_output.event_bars(one, bars, events, one.record, calibration))
+                made.insert(0, tplot_output.event_bars(one, bars, events, one.record, calibration))
             names += [tplot.write(product.variable, product.options) for product in made]
         return names
 
@@ -277,8 +278,9 @@ class SearchResult:
     ) -> Figure:
         """Draw the query next to the best matches, as they were measured.
 
-        Distributions are cut in the planes of the recipe, in km/s, with phase space density as color: nothing is
-        scaled, smoothed or subtracted. Frames have north up. All samples share one color scale.
+        Distributions are cut where their images are: in the planes and axes of the recipe, as thick, through the bulk
+        velocity if the recipe subtracts it, in km/s, with phase space density as color: nothing is scaled or smoothed.
+        Frames have north up. All samples share one color scale.
 
         Parameters
         ----------
@@ -317,8 +319,8 @@ class SearchResult:
         """Draw tplot variables and the score below each other, with queries and events shaded.
 
         Panels are drawn by ``pyspedas.tplot`` with the options that the variables have. Spectrograms without a color
-        map of their own get one that suits color-blind readers; distributions and frames are drawn as omnidirectional
-        spectrogram and keogram.
+        map of their own get one that suits color-blind readers; distributions and spectra are drawn as spectrograms of
+        all directions, frames as keograms.
 
         Parameters
         ----------

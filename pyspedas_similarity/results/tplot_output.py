@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,8 @@ from ..encoder.library_view import PACKED
 from ..errors import VariableError
 from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
+from ..plotting.labels import brightness_unit, slice_label, units_text
+from ..plotting.style import MATCH_COLOR, QUERY_COLOR
 from ..provenance import ATTRIBUTE, CALIBRATED
 from ..search.events import Events
 from ..times import to_astropy
@@ -37,6 +40,19 @@ class Product:
     options: Mapping[str, object]
 
 
+# Of the color-blind safe palette of Okabe and Ito (2008).
+_COLORS = ("#0072B2", "#D55E00", MATCH_COLOR, "#CC79A7", "#E69F00", "#000000")
+
+
+def _color_of(number: int) -> str:
+    return _COLORS[number % len(_COLORS)]
+
+
+def _over_lines(name: str) -> str:
+    """Break a long name after underscores, so that it fits beside a panel."""
+    return "\n".join(line.replace("_ ", "_") for line in textwrap.wrap(name.replace("_", "_ "), 14))
+
+
 def _product(
     source: Source,
     name: str,
@@ -57,10 +73,9 @@ def similarity_series(source: Source, name: str, scores: np.ndarray, provenance:
     """One score per sample of the source, float64, NaN where there is none."""
     low = float(np.nanmin(scores)) if np.isfinite(scores).any() else -1.0
     options = {
-        "ytitle": "similarity",
-        "ysubtitle": "[cosine]",
+        "ytitle": _over_lines(source.name),
+        "ysubtitle": "similarity",
         "yrange": [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)],
-        "legend_names": [source.name],
         "color": "black",
     }
     return _product(source, name, scores, "1", provenance, options)
@@ -70,7 +85,15 @@ def probability_series(
     source: Source, name: str, probabilities: np.ndarray, classes: Sequence[str], provenance: Mapping[str, Any]
 ) -> Product:
     """The probability of each class, float64 (time, class), NaN where there is none."""
-    options = {"ytitle": "probability", "ysubtitle": "[1]", "yrange": [-0.02, 1.02], "legend_names": list(classes)}
+    options = {
+        "ytitle": _over_lines(source.name),
+        "ysubtitle": "probability",
+        "yrange": [-0.02, 1.02],
+        "legend_names": list(classes),
+        "color": [_color_of(number) for number in range(len(classes))],
+        "legend_location": "spedas",  # to the right of the panel, where it hides nothing
+        "legend_size": 9,
+    }
     return _product(source, name, probabilities, "1", provenance, options)
 
 
@@ -83,11 +106,18 @@ def event_bars(
 ) -> Product:
     """Return bars as pyspedas draws burst segments: times start, start, end, end with values nan, 1, 1, nan.
 
-    `calibration` has a value of each event under names in `CALIBRATED`.
+    `calibration` has a value of each event under names in `CALIBRATED`. Bars of a class have the color of its line in
+    `probability_series`. Where the record has own events of the queries, values are (time, 2): events, own events.
     """
-    order = np.argsort(found.start, kind="stable")
-    times = np.stack([found.start, found.start, found.end, found.end], axis=1)[order].ravel()
-    values = np.tile([np.nan, 1.0, 1.0, np.nan], len(found))
+    own = np.array([(one["start"], one["end"]) for one in provenance.get("own_events", ())], "datetime64[ns]")
+    own = own.reshape(-1, 2)
+    start, end = np.concatenate([found.start, own[:, 0]]), np.concatenate([found.end, own[:, 1]])
+    order = np.argsort(start, kind="stable")
+    times = np.stack([start, start, end, end], axis=1)[order].ravel()
+    bars = np.tile([np.nan, 1.0, 1.0, np.nan], len(start))
+    is_own = np.repeat(np.arange(len(start))[order] >= len(found), 4)
+    columns = np.where(np.stack([~is_own, is_own], axis=1), bars[:, None], np.nan)
+    values = columns if len(own) else bars
     attributes = {
         "data_att": {"units": "", "coord_sys": ""},
         ATTRIBUTE: event_record(provenance, found, calibration or {}),
@@ -97,10 +127,11 @@ def event_bars(
         "yrange": [0.9, 1.1],
         "panel_size": 0.09,
         "thick": 4,
-        "color": "green",
+        "color": [MATCH_COLOR, QUERY_COLOR] if len(own) else MATCH_COLOR,
         "border": False,
-        "legend_names": [provenance.get("class", "similar")],
     }
+    if "class" in provenance:
+        options["color"] = _color_of(list(provenance["classes"]).index(provenance["class"]))
     return Product(Variable(name, times, values, {}, attributes, source.store), options)
 
 
@@ -116,19 +147,20 @@ def scalar_series(
 ) -> Product:
     """A scalar that the images leave out, 'density' or 'temperature', float64 (time)."""
     unit = {"density": "cm^-3", "temperature": "eV"}[quantity]
-    options = {"ytitle": quantity, "ysubtitle": f"[{unit}]", "ylog": True, "legend_names": [source.name]}
+    label = f"{quantity} ({units_text(unit)})"
+    options = {"ytitle": _over_lines(source.name), "ysubtitle": label, "ylog": True}
     return _product(source, name, values.astype(np.float64), unit, provenance, options)
 
 
 def novelty_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Return the novelty of each sample, float64 (time): from 0, equal to another sample, to 2."""
-    options = {"ytitle": "novelty", "ysubtitle": "1 - cosine", "legend_names": [source.name]}
+    options = {"ytitle": _over_lines(source.name), "ysubtitle": "novelty\n1 - cosine"}
     return _product(source, name, values, "1", provenance, options)
 
 
 def cluster_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Number of the group of each sample, float64 (time), NaN for none."""
-    options = {"ytitle": "group", "symbols": True, "marker_size": 2, "legend_names": [source.name]}
+    options = {"ytitle": _over_lines(source.name), "ysubtitle": "group", "symbols": True, "marker_size": 2}
     return _product(source, name, values, "", provenance, options)
 
 
@@ -136,34 +168,32 @@ def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mappi
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
     options = {
-        "ytitle": "flag",
-        "ysubtitle": "0 usable",
+        "ytitle": _over_lines(source.name),
+        "ysubtitle": "flag\n0 usable",
         "yrange": [-0.5, max(FLAGS.values()) + 0.5],
         "symbols": True,
         "marker_size": 2,
         "color": "black",
-        "legend_names": [source.name],
     }
     return _product(source, name, gate.flag, "", provenance, options, flags=meaning)
 
 
 def activity_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The activity of each frame, float64 (time): from 1 on something happens."""
-    options = {"ytitle": "activity", "ysubtitle": "1 and more: active", "ylog": True, "legend_names": [source.name]}
+    options = {"ytitle": _over_lines(source.name), "ysubtitle": "activity\n1 and more: active", "ylog": True}
     return _product(source, name, gate.activity.astype(np.float64), "1", provenance, options)
 
 
 def keogram_series(source: Variable, name: str, made: Keogram, title: str) -> Product:
     """A keogram or ewogram as a spectrogram over its axis."""
-    units = source.units or "counts"
-    attributes = {"data_att": {"units": units, "coord_sys": "", "axis": made.name, "axis_units": made.units}}
+    attributes = {"data_att": {"units": source.units, "coord_sys": "", "axis": made.name, "axis_units": made.units}}
     variable = Variable(name, source.times, made.values, {"v": made.axis}, attributes, source.store)
     options = {
         "spec": True,
         "ytitle": f"{source.attributes.get('data_att', {}).get('site') or source.name} {title}",
-        "ysubtitle": f"{made.name} [{made.units}]",
+        "ysubtitle": slice_label(made, source, title).replace(", ", "\n"),
         "yrange": [float(made.axis[0]), float(made.axis[-1])],
-        "ztitle": f"[{units}]",
+        "ztitle": brightness_unit(source),
         "zrange": _robust_range(made.values),
         "colormap": "viridis",
     }

@@ -24,6 +24,7 @@ from .timeline import sample_times
 
 # Place of the camera of `simulate_night`, without a real station.
 _SINGLE_CAMERA = {"simulated": (65.0, -105.0)}
+_TURNED = {"first_row": "north", "first_column": "west"}
 CLEAR = NightOptions(("quiet", "arc", "patches", "streamer"), conditions=("clear",), cameras="plain")
 
 
@@ -187,7 +188,8 @@ def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str =
 
 
 def _store(night: SimulatedNight, suffix: str) -> list[str]:
-    attributes = {"data_att": {"units": "counts"}, "simulated": {"seed": night.seed, "kind": night.kind.tolist()}}
+    about = {"units": "counts", **_TURNED}
+    attributes = {"data_att": about, "simulated": {"seed": night.seed, "kind": night.kind.tolist()}}
     line = keogram(night.frames, night.view)
     rows = Variable(f"simulated_keogram{suffix}", night.times, line.values, {"v": line.axis}, attributes)
     spectrogram = {
@@ -203,7 +205,7 @@ def _store_station(night: SimulatedNight, suffix: str) -> str:
     truth = {name: getattr(night, name).tolist() for name in ("kind", "condition", "latitude", "longitude", "visible")}
     place = {"latitude": night.view.latitude, "longitude": night.view.longitude}
     attributes = {
-        "data_att": {"units": "counts", "site": night.site, **place},
+        "data_att": {"units": "counts", "site": night.site, **place, **_TURNED},
         "skymap": night.view,
         "simulated": {"seed": night.seed, **truth},
     }

@@ -9,15 +9,15 @@ import pytest
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
-from pyspedas_similarity.imaging.keogram import Keogram
 from pyspedas_similarity.plotting.archive_map import Colors, MapMarks, archive_map_figure
 from pyspedas_similarity.plotting.embedding_map import EmbeddingMap
 from pyspedas_similarity.plotting.epochs import epochs_figure, superpose
 from pyspedas_similarity.plotting.gallery import Shown, gallery_figure
-from pyspedas_similarity.plotting.keogram_score import Strip, keogram_figure
 from pyspedas_similarity.plotting.marks import Marks
 from pyspedas_similarity.plotting.occlusion import Occlusion, occlusion_figure
 from pyspedas_similarity.plotting.original import Original
+from pyspedas_similarity.plotting.overview import Overview
+from pyspedas_similarity.plotting.series import Strip, strips_figure
 from pyspedas_similarity.plotting.style import Style
 from pyspedas_similarity.results.tplot_output import event_bars, similarity_series
 from pyspedas_similarity.search.events import find_events
@@ -55,7 +55,7 @@ def scores() -> np.ndarray:
     return np.exp(-(((np.arange(200) - 50) / 15) ** 2)) + 0.8 * np.exp(-(((np.arange(200) - 150) / 10) ** 2))
 
 
-def score(style=None, threshold=0.6):
+def score(style=None, threshold=0.4):
     record = {
         "source": "made up",
         "threshold": threshold,
@@ -98,8 +98,8 @@ def epochs(shift=0):
 def keogram(style=PLAIN, end=160):
     rows = np.exp(-(((np.arange(30)[None] - 5 - np.arange(200)[:, None] / 10) / 3) ** 2))
     marks = Marks(AT[[140]], AT[[end]], AT[[50]], AT[[50]], 0.6)
-    made = Keogram(rows, np.arange(30.0), "row", "pixel")
-    return keogram_figure([Strip("sky", "counts", AT, made, AT, scores(), marks)], style, "Simulated")
+    made = Overview(rows, np.arange(30.0), "row, north up", "counts", False)
+    return strips_figure([Strip("sky", AT, made, AT, scores(), marks)], style, "Simulated")
 
 
 def archive_map(style=PLAIN, kinds=False, matches=4):
@@ -145,7 +145,7 @@ def test_a_picture_looks_as_it_was_stored(name, compared):
         ("gallery", lambda: gallery(x=0.2), "picture of panel 1"),
         ("gallery", lambda: gallery(score="0.872"), "texts"),
         ("score", lambda: score({"match": "#CC79A7"}), "picture of panel 0"),
-        ("score", lambda: score(threshold=0.3), "picture of panel 2"),
+        ("score", lambda: score(threshold=0.7), "picture of panel 2"),
         ("epochs", lambda: epochs(shift=3), "picture of panel 0"),
         ("keogram", lambda: keogram(end=150), "picture of panel 1"),
         ("keogram", lambda: keogram(Style(title="Other")), "texts"),

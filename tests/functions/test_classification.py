@@ -41,8 +41,8 @@ def examples(night, count: int) -> dict[str, list[np.datetime64]]:
 def test_classes_of_the_other_half_of_the_night(name, night):
     given = examples(night, 5)
     found = sim.classify(name, examples=given)
-    assert found[0] == "simulated_asf_fsmi_probability"
-    probability = tplot.read(found[0])
+    assert found[-1] == "simulated_asf_fsmi_probability"
+    probability = tplot.read(found[-1])
     classes = probability.attributes["similarity"]["classes"]
     assert classes == ["arc", "patches", "quiet"] and probability.values.shape == (len(night.times), 3)
     known = np.isfinite(probability.values).all(axis=1)
@@ -56,21 +56,27 @@ def test_classes_of_the_other_half_of_the_night(name, night):
 
 def test_intervals_of_each_class(name, night):
     found = sim.classify(name, examples=examples(night, 3), threshold=0.6, suffix="_few")
-    assert set(found[1:]) <= {f"{name}_{kind}_few" for kind in ("quiet", "arc", "patches")}
+    assert set(found[:-1]) <= {f"{name}_{kind}_few" for kind in ("quiet", "arc", "patches")}
     table = sim.intervals(found)
-    assert set(table["class"]) == {one.removeprefix(f"{name}_").removesuffix("_few") for one in found[1:]}
+    assert set(table["class"]) == {one.removeprefix(f"{name}_").removesuffix("_few") for one in found[:-1]}
     assert (table["score"] >= 0.6).all() and (table["end"] > table["start"]).all()
-    values, classes = tplot.read(found[0]).values, tplot.read(found[0]).attributes["similarity"]["classes"]
+    values, classes = tplot.read(found[-1]).values, tplot.read(found[-1]).attributes["similarity"]["classes"]
     hits = (values >= 0.6).sum(axis=0)
     for kind in set(table["class"]):
         assert table["n_samples"][table["class"] == kind].sum() == hits[classes.index(kind)]
-    pyspedas.tplot(found, display=False)
+    _, panels = pyspedas.tplot(found, display=False, return_plot_objects=True)
+    *bars, last = panels
+    assert all(not one.axison and one.get_legend() is None for one in bars)
+    assert last.axison and [one.get_text() for one in last.get_legend().get_texts()] == classes
+    for title, panel in zip(found, bars, strict=False):
+        line = last.get_lines()[classes.index(title.removeprefix(f"{name}_").removesuffix("_few"))]
+        assert panel.get_lines()[0].get_color() == line.get_color()
 
 
 def test_one_example_of_each_is_not_calibrated(name, night):
     found = sim.classify(name, examples=examples(night, 1), newname="one")
-    assert found[0] == "one_probability"
-    assert not tplot.read(found[0]).attributes["similarity"]["probe"]["calibrated"]
+    assert found[-1] == "one_probability"
+    assert not tplot.read(found[-1]).attributes["similarity"]["probe"]["calibrated"]
 
 
 @pytest.mark.parametrize(

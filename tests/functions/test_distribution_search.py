@@ -51,11 +51,11 @@ def search(event, like=40, name=NAME, recipe=RECIPE, **keywords):
 
 
 def scores(names):
-    return pyspedas.get_data(names[0]).y
+    return pyspedas.get_data(names[-1]).y
 
 
 def record(names):
-    return pyspedas.get_data(names[0], metadata=True)[ATTRIBUTE]
+    return pyspedas.get_data(names[-1], metadata=True)[ATTRIBUTE]
 
 
 def warnings_of(caplog):
@@ -91,12 +91,12 @@ def refused(event, named, **keywords):
 
 def test_field_and_velocity_are_found_by_name(event, stored, caplog):
     names = search(event)
-    assert names == [f"{NAME}_similarity", f"{NAME}_similar"]
+    assert names == [f"{NAME}_similar", f"{NAME}_similarity"]
     assert record(names)["recipe"]["planes"] == list(RECIPE.planes)
     assert record(names)["recipe"]["hash"] == RECIPE.hash
     assert record(names)["station"] == {"probe": "simulated1"}
     assert np.isfinite(scores(names)).all() and scores(names)[40] == pytest.approx(1, abs=1e-6)
-    np.testing.assert_array_equal(pyspedas.get_data(names[0], dt=True).times, event.times)
+    np.testing.assert_array_equal(pyspedas.get_data(names[-1], dt=True).times, event.times)
     assert warnings_of(caplog) == []
 
 
@@ -285,7 +285,7 @@ def test_doubled_distribution_times_are_kept(event, stored):
     times[11] = times[10]
     change(NAME, times=times)
     names = search(event)
-    np.testing.assert_array_equal(pyspedas.get_data(names[0], dt=True).times, times)
+    np.testing.assert_array_equal(pyspedas.get_data(names[-1], dt=True).times, times)
     assert np.isfinite(scores(names)).all()
 
 
@@ -374,9 +374,9 @@ def test_one_sample_cannot_be_searched_but_can_be_a_seed(event, stored):
 def test_a_suffix_of_names_is_shared(event):
     store(event, suffix="_mine")
     names = search(event, name=NAME + "_mine")
-    assert names == [f"{NAME}_mine_similarity", f"{NAME}_mine_similar"]
+    assert names == [f"{NAME}_mine_similar", f"{NAME}_mine_similarity"]
     assert record(names)["recipe"]["planes"] == list(RECIPE.planes)
-    assert sim.find_similar(NAME + "_mine", like=event.times[40], recipe=RECIPE, suffix="_a", **QUIET)[0].endswith(
+    assert sim.find_similar(NAME + "_mine", like=event.times[40], recipe=RECIPE, suffix="_a", **QUIET)[-1].endswith(
         "_similarity_a"
     )
 
@@ -438,10 +438,10 @@ def test_a_range_is_searched_segment_by_segment(served, burst, caplog):
     tplot_tools.store_data(SERVED, data={"x": [0.0, 1.0], "y": [3.0, 4.0]})
     before = fingerprint()
     names = ranged(burst, like=burst.times[140])
-    assert names == [f"{SERVED}_similarity", f"{SERVED}_similar"]
+    assert names == [f"{SERVED}_similar", f"{SERVED}_similarity"]
     after = fingerprint()
     assert set(after) - set(before) == set(names) and {name: after[name] for name in before} == before
-    series = pyspedas.get_data(names[0], dt=True)
+    series = pyspedas.get_data(names[-1], dt=True)
     np.testing.assert_array_equal(series.times, burst.times)
     assert np.isfinite(series.y).all() and series.y[140] == pytest.approx(1, abs=1e-6)
     assert record(names)["recipe"]["planes"] == list(RECIPE.planes) and record(names)["station"] == {"probe": "mms1"}
@@ -464,7 +464,7 @@ def test_a_server_that_dies_loses_its_segments_and_says_so(served, burst, caplog
     served.killed_at = names[2]
     found = ranged(burst, like=burst.times[50])
     parts = np.array_split(np.arange(burst.times.size), SEGMENTS)
-    series = pyspedas.get_data(found[0], dt=True)
+    series = pyspedas.get_data(found[-1], dt=True)
     np.testing.assert_array_equal(series.times, burst.times[np.concatenate(parts[:2])])
     assert np.isfinite(series.y).all()
     (said,) = warnings_of(caplog)
@@ -483,7 +483,7 @@ def test_one_broken_file_loses_one_segment(served, burst, caplog):
     found = ranged(burst, like=burst.times[20])
     parts = np.array_split(np.arange(burst.times.size), SEGMENTS)
     np.testing.assert_array_equal(
-        pyspedas.get_data(found[0], dt=True).times, burst.times[np.concatenate([parts[0], *parts[2:]])]
+        pyspedas.get_data(found[-1], dt=True).times, burst.times[np.concatenate([parts[0], *parts[2:]])]
     )
     (said,) = warnings_of(caplog)
     assert "1 part" in said
@@ -514,8 +514,8 @@ def test_ions_by_range(served, burst, tmp_path):
     names = sim.find_similar(
         instrument="mms_dis", trange=[ions.times[0], ions.times[-1]], like=ions.times[20], probe="1", k=1, **QUIET
     )
-    assert names[0] == "mms1_dis_dist_brst_similarity"
-    np.testing.assert_array_equal(pyspedas.get_data(names[0], dt=True).times, ions.times)
+    assert names[-1] == "mms1_dis_dist_brst_similarity"
+    np.testing.assert_array_equal(pyspedas.get_data(names[-1], dt=True).times, ions.times)
 
 
 def test_a_recipe_of_another_kind_is_one_error(served, burst):

@@ -59,7 +59,7 @@ def test_labels_become_an_encoder(name, night, encoder):
     assert record["labels"] == dict.fromkeys(sorted(KINDS), 12) and record["from"]["hash"] == encoder.hash
     assert tuned.card.training["data"] == [name] and record["plan"]["epochs"] == 2 and record["n_held_out"] > 0
     found = sim.classify(name, examples=given, encoder=tuned, recipe=RECIPE, usable_only=False, errors="raise")
-    probability = tplot.read(found[0])
+    probability = tplot.read(found[-1])
     assert probability.values.shape == (len(night.times), 3)
     assert probability.attributes["similarity"]["encoder"]["hash"] == tuned.hash != encoder.hash
 

@@ -61,8 +61,8 @@ def fingerprint():
 
 def test_what_comes_back(sky):
     names = sim.find_similar(sky, like=TIMES[14], exclude=20, threshold="auto")
-    assert names == ["sky_similarity", "sky_similar"]
-    series = pyspedas.get_data(names[0], dt=True)
+    assert names == ["sky_similar", "sky_similarity"]
+    series = pyspedas.get_data(names[-1], dt=True)
     np.testing.assert_array_equal(series.times, TIMES)
     assert series.y.dtype == np.float64 and series.y[14] == pytest.approx(1, abs=1e-6)
     assert series.y[LEVEL].min() > series.y[UPRIGHT].max()
@@ -73,9 +73,12 @@ def test_what_comes_back(sky):
     assert table["score"][0] == series.y[60:70].max()
     assert table["peak"].isot[0] == str(TIMES[60 + np.argmax(series.y[60:70])])
     assert table["source"][0] == "sky" and isinstance(table["start"], Time) and table["start"].scale == "utc"
-    bars = pyspedas.get_data(names[1], dt=True)
-    np.testing.assert_array_equal(bars.times, [TIMES[60], TIMES[60], TIMES[70], TIMES[70]])
-    np.testing.assert_array_equal(bars.y, [np.nan, 1, 1, np.nan])
+    bars = pyspedas.get_data(names[0], dt=True)
+    own = [TIMES[8], TIMES[8], TIMES[21], TIMES[21]]  # 20 s on both sides of the query
+    np.testing.assert_array_equal(bars.times, [*own, TIMES[60], TIMES[60], TIMES[70], TIMES[70]])
+    np.testing.assert_array_equal(bars.y[4:, 0], [np.nan, 1, 1, np.nan])
+    np.testing.assert_array_equal(bars.y[:4, 1], [np.nan, 1, 1, np.nan])
+    assert np.isnan(bars.y[:4, 0]).all() and np.isnan(bars.y[4:, 1]).all()
 
 
 def test_score_is_the_cosine_of_the_embeddings(sky):
@@ -106,11 +109,11 @@ def test_provenance_and_plot_options(sky):
         assert record["recipe"]["hash"] == FrameRecipe().hash
         assert {"pyspedas", "numpy", "pyspedas-similarity"} <= set(record["versions"])
     assert sim.intervals(names).meta["similarity"][0]["encoder"]["name"] == "structure"
-    options = pyspedas.get_data(names[0], metadata=True)["plot_options"]
-    assert options["yaxis_opt"]["axis_label"] == "similarity"
+    options = pyspedas.get_data(names[-1], metadata=True)["plot_options"]
+    assert (options["yaxis_opt"]["axis_label"], options["yaxis_opt"]["axis_subtitle"]) == ("sky", "similarity")
     low, high = options["yaxis_opt"]["y_range"]
-    assert low < np.nanmin(pyspedas.get_data(names[0]).y) and high > 1
-    assert pyspedas.get_data(names[1], metadata=True)["plot_options"]["extras"]["panel_size"] == 0.09
+    assert low < np.nanmin(pyspedas.get_data(names[-1]).y) and high > 1
+    assert pyspedas.get_data(names[0], metadata=True)["plot_options"]["extras"]["panel_size"] == 0.09
 
 
 def test_tplot_draws_them(sky, tmp_path):
@@ -150,7 +153,7 @@ def test_times_around_a_seed_elsewhere_are_matches_too(sky):
 def test_several_variables_and_globs(sky):
     store("sky2", made_up_sky(seed=3))
     names = sim.find_similar("sky*", like=TIMES[14], exclude=20)
-    assert names == ["sky_similarity", "sky_similar", "sky2_similarity", "sky2_similar"]
+    assert names == ["sky_similar", "sky_similarity", "sky2_similar", "sky2_similarity"]
     table = sim.intervals(names)
     assert set(table["source"]) == {"sky", "sky2"}
     assert (np.diff(table["score"]) <= 0).all()
@@ -165,8 +168,8 @@ def test_a_variable_of_pytplot_comes_back_in_pytplot():
 
 def test_names_of_results(sky):
     assert sim.find_similar(sky, like=TIMES[14], newname="aurora", suffix="_a") == [
-        "aurora_similarity_a",
         "aurora_similar_a",
+        "aurora_similarity_a",
     ]
     assert sim.encode(sky, newname="aurora") == ["aurora_embedding"]
 
@@ -177,14 +180,24 @@ def test_overwrite_false_keeps_what_is_there(sky):
     with pytest.raises(VariableError, match="sky_similarity"):
         sim.find_similar(sky, like=TIMES[44], overwrite=False, errors="raise")
     assert fingerprint() == before
-    assert sim.find_similar(sky, like=TIMES[44], overwrite=True, k=1)[0] == "sky_similarity"
+    assert sim.find_similar(sky, like=TIMES[44], overwrite=True, k=1)[-1] == "sky_similarity"
+
+
+def test_tplot_has_bars_without_legend_above_a_score_with_the_time_axis(sky):
+    names = sim.find_similar(sky, like=TIMES[14], errors="raise")
+    _, (bars, score) = pyspedas.tplot(names, display=False, return_plot_objects=True)
+    assert not bars.axison and bars.get_legend() is None and score.get_legend() is None
+    assert bars.get_position().y0 > score.get_position().y1 - 1e-3
+    assert score.axison and any(label.get_text() for label in score.get_xticklabels())
+    assert score.get_ylabel().split() == ["sky", "similarity"]
+    np.testing.assert_array_equal(score.get_lines()[0].get_ydata(), pyspedas.get_data("sky_similarity").y)
 
 
 def test_k_and_trange(sky):
     names = sim.find_similar(sky, like=TIMES[14], k=3, exclude=20)
     assert len(sim.intervals(names)) == 3
     names = sim.find_similar(sky, like=TIMES[14], trange=[TIMES[30], TIMES[80]], k=1)
-    np.testing.assert_array_equal(pyspedas.get_data(names[0], dt=True).times, TIMES[30:81])
+    np.testing.assert_array_equal(pyspedas.get_data(names[-1], dt=True).times, TIMES[30:81])
 
 
 def test_samples_that_cannot_be_encoded_are_nan():
@@ -192,7 +205,7 @@ def test_samples_that_cannot_be_encoded_are_nan():
     frames[[3, 65]] = np.nan
     store(frames=frames)
     names = sim.find_similar("sky", like=TIMES[14], exclude=20)
-    assert np.flatnonzero(np.isnan(pyspedas.get_data(names[0]).y)).tolist() == [3, 65]
+    assert np.flatnonzero(np.isnan(pyspedas.get_data(names[-1]).y)).tolist() == [3, 65]
     assert sim.intervals(names)["n_samples"][0] == 9
 
 
@@ -306,7 +319,7 @@ def test_the_input_is_left_as_it_was(sky):
 def test_instrument_and_range_load_and_leave_nothing_behind():
     trange = ["2020-01-02/06:00", "2020-01-02/06:02"]
     names = sim.find_similar(instrument="simulated_asi", trange=trange, like="2020-01-02/06:01", k=1, exclude=5)
-    assert names == ["simulated_asf_similarity", "simulated_asf_similar"]
+    assert names == ["simulated_asf_similar", "simulated_asf_similarity"]
     assert set(tplot_tools.data_quants) == set(names)
     assert sim.intervals(names)["site"][0] == "simulated"
 
@@ -346,7 +359,7 @@ def test_a_trained_encoder_searches_with_its_own_recipe(sky, tmp_path):
     encoder = sim.train(sky, **TRAINING)
     for given in (encoder, sim.save_encoder(encoder, tmp_path / "mine")):
         names = sim.find_similar(sky, like=TIMES[14], encoder=given, k=1, errors="raise")
-        record = pyspedas.get_data(names[0], metadata=True)[ATTRIBUTE]
+        record = pyspedas.get_data(names[-1], metadata=True)[ATTRIBUTE]
         assert record["encoder"]["hash"] == encoder.hash
         assert record["recipe"]["hash"] == TRAINING["recipe"].hash
     with pytest.raises(EncoderError, match="another recipe"):

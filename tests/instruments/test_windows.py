@@ -238,7 +238,7 @@ def test_find_similar_gives_each_window_a_score_and_finds_the_burst():
     recipe = WindowRecipe(length_s=60, stride_s=5)
     center = START + seconds(130)
     names = sim.find_similar("omni", like=center, recipe=recipe, k=1, exclude=60, errors="raise")
-    assert names == ["omni_similarity", "omni_similar"]
+    assert names == ["omni_similar", "omni_similarity"]
     series = pyspedas.get_data("omni_similarity", dt=True)
     np.testing.assert_array_equal(series.times, START + seconds(np.arange(0, 841, 5) + 30))
     assert series.y[np.argmin(np.abs(series.times - center))] == pytest.approx(1)

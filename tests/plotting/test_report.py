@@ -14,7 +14,7 @@ import pytest
 from astropy.table import Table as AstropyTable
 from PIL import Image
 
-from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, WindowRecipe
+from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, SpectrumRecipe, WindowRecipe
 from pyspedas_similarity.plotting.contact_sheet import plot_contact_sheet
 from pyspedas_similarity.plotting.report_page.content import Card, Map, Picture, Report, Result, table_of
 from pyspedas_similarity.plotting.report_page.page import render, seen, table_csv, table_hash
@@ -230,10 +230,25 @@ def test_a_window_has_energy_upward_and_gaps_are_gray():
     values = np.tile(np.geomspace(1, 1e4, 16), (1, 20, 1))
     values[0, 5] = np.nan
     recipe = WindowRecipe(length_s=20, stride_s=20)
-    drawn = as_image(measured_picture(Variable("w", np.array([START]), values), recipe))
-    assert drawn.shape == (16, 20, 3)
+    tables = {"v1": START + np.arange(20)[None] * np.timedelta64(1, "s"), "v2": np.geomspace(10, 1e4, 16)}
+    picture = measured_picture(Variable("w", np.array([START]), values, tables), recipe)
+    drawn = as_image(picture)
+    assert drawn.shape == (64, 64, 3)
     assert drawn[0, 0, 0] > 200 and drawn[-1, 0, 0] < 90  # viridis: yellow above, violet below
-    assert (drawn[:, 5] == 190).all()
+    assert (drawn[:, 5 * 64 // 20 + 1] == 190).all()
+    assert picture.label == "measured: time from the middle (s) to the right, energy upward"
+
+
+def test_a_spectrum_has_the_axes_of_its_image():
+    values = np.tile(np.geomspace(1e4, 1, 20), (1, 9, 1))
+    values[0, 0] = np.nan
+    tables = {"v1": np.linspace(0, 180, 9), "v2": np.geomspace(10, 5e4, 20)}
+    sample = Variable("FPDU", np.array([START]), values, tables, {"data_att": {"depend_2_units": "eV"}})
+    picture = measured_picture(sample, SpectrumRecipe())
+    drawn = as_image(picture)
+    assert drawn[0, 0, 0] > 200 and drawn[0, -1, 0] < 90  # flux falls with energy, which is to the right
+    assert (drawn[-1] == 190).all() and (drawn[0] != 190).any()  # the first pitch angle is at the foot
+    assert picture.label == "measured: energy (eV) to the right, pitch angle (deg) upward"
 
 
 def test_a_cut_shows_where_particles_fly():
@@ -245,20 +260,24 @@ def test_a_cut_shows_where_particles_fly():
     sample = Variable(
         "simulated1_dis_dist_brst", np.array([START]), density, tables, {"data_att": {"units": "s^3/cm^6"}}
     )
-    picture = measured_picture(sample, DistributionRecipe())
+    picture = measured_picture(sample, DistributionRecipe(depth=0))
     drawn = as_image(picture)
-    rows, columns = np.nonzero((drawn != 190).any(axis=2))
+    assert drawn.shape == (64, 3 * 64, 3)  # planes xy, xz, yz
+    rows, columns = np.nonzero((drawn[:, :64] != 190).any(axis=2))
     assert rows.min() > 32 and abs(columns.mean() - 31.5) < 2  # the lower half: v_y below zero
+    rows, columns = np.nonzero((drawn[:, 128:] != 190).any(axis=2))
+    assert columns.max() < 32  # the left half of yz
     assert "1000 km/s" in picture.alt
+    assert picture.label == "measured: xy, xz, yz; ±1000 km/s, spacecraft frame"
 
 
 def test_channels_of_the_encoder_stand_side_by_side():
     recipe = DistributionRecipe(planes=("perp1-perp2", "par-perp1"), agyrotropy=True)
-    image = np.stack([np.full((32, 32), level, np.float32) for level in (0, 0.5, 1)])
+    image = np.stack([np.full((32, 32), level, np.float32) for level in (0, 0.5, 0.5)])
     image[0, 0] = np.nan  # row 0 is the lowest
     picture = encoded_picture(image, recipe)
     drawn = as_image(picture)
-    assert drawn.shape == (32, 96, 3) and picture.label == "perp1-perp2, par-perp1, agyrotropy"
+    assert drawn.shape == (32, 96, 3) and picture.label == "as encoded: perp1-perp2, par-perp1, agyrotropy"
     assert (drawn[-1, :32] == 190).all() and (drawn[0, :32] != 190).any()
     assert tuple(drawn[0, 80]) == (253, 231, 37)  # the end of viridis
 

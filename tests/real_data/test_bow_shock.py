@@ -49,8 +49,8 @@ def epoch(burst):
 def test_from_the_tree_to_the_table_and_back(burst, epoch):
     before = pyspedas.get_data(NAME).y.copy()
     names = sim.find_similar(NAME, like="2020-11-19/23:36:22", errors="raise")
-    assert names == [f"{NAME}_similarity", f"{NAME}_similar"]
-    series = tplot_tools.get_data(names[0], dt=True)
+    assert names == [f"{NAME}_similar", f"{NAME}_similarity"]
+    series = tplot_tools.get_data(names[-1], dt=True)
     assert series.y.shape == (800,) and series.y.dtype == np.float64
     np.testing.assert_array_equal(series.times, epoch)
     table = sim.intervals(names)
@@ -61,12 +61,12 @@ def test_from_the_tree_to_the_table_and_back(burst, epoch):
         assert np.isin(table[column].to_value("datetime64"), epoch).all()
     assert np.isin(table["end"].to_value("datetime64"), np.append(epoch, epoch[-1] + np.median(np.diff(epoch)))).all()
     assert set(table["probe"]) == {"mms1"} and set(table["source"]) == {NAME}
-    bars = tplot_tools.get_data(names[1], dt=True)
+    bars = tplot_tools.get_data(names[0], dt=True)
     order = np.argsort(table["start"].to_value("datetime64"))
     expected = np.stack([table[c].to_value("datetime64") for c in ("start", "start", "end", "end")], axis=1)[order]
     np.testing.assert_array_equal(bars.times, expected.ravel())
     np.testing.assert_array_equal(bars.y, np.tile([np.nan, 1, 1, np.nan], len(table)))
-    record = tplot_tools.get_data(names[1], metadata=True)["similarity"]
+    record = tplot_tools.get_data(names[0], metadata=True)["similarity"]
     assert record["recipe"]["species"] == "ion" and record["queries"][0]["n_samples"] == 1
     assert np.datetime64(record["queries"][0]["start"], "ns") in epoch
     np.testing.assert_array_equal(pyspedas.get_data(NAME).y, before)
@@ -81,16 +81,16 @@ def test_the_loader_is_reached_by_instrument_and_range(tree):
         like="2020-11-19/23:36:22",
         errors="raise",
     )
-    assert names == [f"{NAME}_similarity", f"{NAME}_similar"]
-    assert pyspedas.get_data(names[0]).y.shape == (800,)
+    assert names == [f"{NAME}_similar", f"{NAME}_similarity"]
+    assert pyspedas.get_data(names[-1]).y.shape == (800,)
     assert set(tplot_tools.data_quants) == set(names)
 
 
 def best_of(seed, n=20):
     """Records of the n best samples outside the exclusion that find_similar chose."""
     names = sim.find_similar(NAME, like=seed, k=1, errors="raise")
-    series = pyspedas.get_data(names[0], dt=True)
-    exclude = np.timedelta64(int(pyspedas.get_data(names[0], metadata=True)["similarity"]["exclude_s"] * 1e9), "ns")
+    series = pyspedas.get_data(names[-1], dt=True)
+    exclude = np.timedelta64(int(pyspedas.get_data(names[-1], metadata=True)["similarity"]["exclude_s"] * 1e9), "ns")
     scores = np.where(np.abs(series.times - seed) > exclude, series.y, -np.inf)
     return np.argsort(-scores)[:n]
 

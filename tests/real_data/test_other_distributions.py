@@ -104,7 +104,7 @@ def test_hope_search_end_to_end(hope):
     times = tplot.read(name).times
     # 'pixels' compares what was not measured as well.
     names = sim.find_similar(name, like=times[40], encoder="pixels", reference=None, k=2, exclude=120, errors="raise")
-    assert names == ["rbspa_hope_FEDU_similarity", "rbspa_hope_FEDU_similar"]
+    assert names == ["rbspa_hope_FEDU_similar", "rbspa_hope_FEDU_similarity"]
     scores = pyspedas.get_data(names[0]).y
     assert len(scores) == 100 and scores[40] == pytest.approx(1) and np.isfinite(scores).all()
     # Samples of nine energies have no cold electrons to compare; all others are nearer to the seed than any of them.

@@ -62,4 +62,4 @@ def test_find_similar_loads_by_site(tree):
         exclude=3,
         errors="raise",
     )
-    assert found == ["thg_asf_gako_similarity", "thg_asf_gako_similar"]
+    assert found == ["thg_asf_gako_similar", "thg_asf_gako_similarity"]

@@ -259,7 +259,7 @@ def test_what_find_similar_returns_is_exported_with_its_provenance(tmp_path):
     read = QTable.read(sim.export(names, tmp_path / "found.ecsv"), format="ascii.ecsv")
     assert read["start"].isot.tolist() == found["start"].isot.tolist() and read["site"][0] == "simulated"
     assert read.meta["similarity"][0]["encoder"] == found.meta["similarity"][0]["encoder"]
-    text = sim.export(names[1], tmp_path / "list.txt", "idl").read_text()
+    text = sim.export(names[0], tmp_path / "list.txt", "idl").read_text()
     provenance = json.loads(text.splitlines()[0].removeprefix("; provenance: "))
     assert provenance["similarity"][0]["recipe"]["hash"] == found.meta["similarity"][0]["recipe"]["hash"]
     assert {"queries", "versions", "threshold"} <= set(provenance["similarity"][0])

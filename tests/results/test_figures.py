@@ -17,7 +17,9 @@ from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import make_rows
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError, QueryError, VariableError
-from pyspedas_similarity.imaging.recipes import FrameRecipe, WindowRecipe
+from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, WindowRecipe
+from pyspedas_similarity.instruments import sample_images
+from pyspedas_similarity.plotting.original import measured
 from pyspedas_similarity.simulate import fpi
 from pyspedas_similarity.times import to_astropy
 from pyspedas_similarity.tplot import Variable
@@ -94,7 +96,8 @@ def test_a_frame_whose_first_row_is_in_the_south_is_turned(found):
 def test_a_cut_through_a_distribution_is_in_km_s_and_s3_cm6():
     names = fpi.load(trange=["2020-01-01/00:00:00", "2020-01-01/00:00:40"], seed=3)
     times = pyspedas.get_data(names[0], dt=True).times
-    found = sim.find_similar(names[0], like=times[20], k=2, errors="raise")
+    cut = DistributionRecipe(depth=0)
+    found = sim.find_similar(names[0], like=times[20], k=2, recipe=cut, errors="raise")
     figure = sim.plot_matches(found, limit=1, errors="raise")
     panel = figure.axes[0]
     assert (panel.get_xlabel(), panel.get_ylabel()) == ("", "$v_y$ (km/s)") or panel.get_xlabel() == "$v_x$ (km/s)"
@@ -108,6 +111,36 @@ def test_a_cut_through_a_distribution_is_in_km_s_and_s3_cm6():
     assert len(measured) > 100 and apart.max() < 1e-3
     assert panel.get_xlim()[1] == pytest.approx(1000, abs=20)
     assert figure.axes[-1].get_ylabel() == "f (s$^3$ cm$^{-6}$)"
+    assert figure.get_supxlabel().splitlines()[-1] == "spacecraft frame; axes of the measurement"
+
+
+def test_a_cut_is_where_the_encoded_image_is():
+    names = fpi.load(trange=["2020-01-01/00:00:00", "2020-01-01/00:00:40"], seed=3)
+    velocity = pyspedas.get_data("simulated1_dis_bulkv_dbcs_brst", dt=True)
+    query = velocity.times[np.argmax(np.abs(velocity.y[:, 2]))]
+    found = sim.find_similar(names[0], like=query, k=1, errors="raise")
+    figure = sim.plot_matches(found, limit=1, encoded=True, errors="raise")
+    assert "mean over 270 km/s on each side of the plane" in figure.get_supxlabel()
+    columns = figure.axes[:12:2]  # six rows of a query and a match
+    for cut, encoded in zip(columns[:3], columns[3:], strict=True):
+        density = np.nan_to_num(mesh(cut)).reshape(32, 2, 32, 2).mean(axis=(1, 3))
+        logarithm = np.log10(np.maximum(density, 3e-25))
+        assert np.corrcoef(logarithm.ravel(), np.nan_to_num(mesh(encoded)).ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("is_subtracted", [True, False])
+def test_a_cut_goes_through_the_velocity_of_the_image(is_subtracted):
+    names = fpi.load(trange=["2020-01-01/00:00:00", "2020-01-01/00:00:40"], seed=3)
+    recipe = DistributionRecipe(planes=("xz",), subtract_velocity=is_subtracted)
+    velocity = pyspedas.get_data("simulated1_dis_bulkv_dbcs_brst")
+    row = int(np.argmax(np.abs(velocity.y[:, 2])))
+    sample = sample_images.select(tplot.read(names[0]), np.array([row]))
+    (cut,) = measured(sample, recipe, 1000.0)
+    weight = np.nan_to_num(cut.values)
+    mean = (weight.sum(axis=1) * cut.y).sum() / weight.sum()
+    bulk = velocity.y[row, 2]
+    assert abs(bulk) > 300 and abs(mean - (0 if is_subtracted else bulk)) < 0.3 * abs(bulk)
+    assert cut.frame.startswith("plasma frame" if is_subtracted else "spacecraft frame")
 
 
 def test_field_aligned_planes_and_without_field_those_of_the_instrument():
@@ -185,7 +218,7 @@ def test_score_below_variables_with_intervals_and_seed_shaded(found, tmp_path):
     assert fingerprint() == before and (tmp_path / "score.png").stat().st_size > 5000
     line, keogram, score = figure.axes[:3]
     np.testing.assert_array_equal(line.get_lines()[0].get_ydata(), np.arange(90.0))
-    np.testing.assert_allclose(score.get_lines()[0].get_ydata(), pyspedas.get_data(found[0]).y)
+    np.testing.assert_allclose(score.get_lines()[0].get_ydata(), pyspedas.get_data(found[-1]).y)
     table = sim.intervals(found)
     threshold = table.meta["similarity"][0]["threshold"]
     assert set(score.get_lines()[-1].get_ydata()) == {threshold}
@@ -205,7 +238,7 @@ def test_a_variable_of_pytplot_and_hostile_names_are_drawn(tmp_path):
     assert len(figure.axes) == 3  # keogram, score, bar
     sim.plot_matches(found, tmp_path / "matches.png", errors="raise")
     sim.plot_keogram(found, tmp_path / "keogram.png", errors="raise")
-    sim.superposed_epochs(found, found[0], path=tmp_path / "epochs.png", errors="raise")
+    sim.superposed_epochs(found, found[-1], path=tmp_path / "epochs.png", errors="raise")
     sim.what_drove(found, path=tmp_path / "drove.png", errors="raise")
     for path in tmp_path.glob("*.png"):
         assert path.stat().st_size > 5000
@@ -257,8 +290,53 @@ def test_the_keogram_is_that_of_the_verb_with_the_score_below(found, tmp_path):
     (name,) = sim.keogram("sky")
     np.testing.assert_allclose(mesh(upper), pyspedas.get_data(name).y.T)
     assert upper.get_ylim()[0] < upper.get_ylim()[1]  # south below
-    np.testing.assert_allclose(lower.get_lines()[0].get_ydata(), pyspedas.get_data(found[0]).y)
+    np.testing.assert_allclose(lower.get_lines()[0].get_ydata(), pyspedas.get_data(found[-1]).y)
     assert {one.get_text() for one in lower.get_legend().get_texts()} == {"threshold", "similar", "query"}
+
+
+@pytest.mark.parametrize(
+    ("about", "label", "unit"),
+    [
+        ({"units": "R", "first_row": "south"}, "row, north up", "R"),
+        ({}, "row from the bottom", "brightness, no unit stored"),
+    ],
+)
+def test_a_keogram_is_the_same_in_all_figures(about, label, unit):
+    store()
+    tplot_tools.data_quants["sky"].attrs["data_att"] = about
+    found = search()
+    rows = made_up_sky() if about else made_up_sky()[:, ::-1]
+    expected = rows[:, :, 30:35].mean(axis=2).T
+    (name,) = sim.keogram("sky", errors="raise")
+    np.testing.assert_allclose(pyspedas.get_data(name).y.T, expected, rtol=1e-6)
+    options = pyspedas.get_data(name, metadata=True)["plot_options"]
+    assert " ".join(options["yaxis_opt"]["axis_subtitle"].split()) == label.replace(",", "")
+    assert options["zaxis_opt"]["axis_label"] == unit
+    assert pyspedas.get_data(name, metadata=True)["data_att"]["units"] == about.get("units", "")
+    for figure in (sim.plot_keogram(found, errors="raise"), sim.plot_score(found, "sky", errors="raise")):
+        panel, bar = figure.axes[0], figure.axes[-1]
+        np.testing.assert_allclose(mesh(panel), expected, rtol=1e-6)
+        assert panel.get_ylim()[0] < panel.get_ylim()[1]
+        assert label in panel.get_ylabel().replace(",\n", ", ").replace("\n", " ").replace("row north", "row, north")
+        assert " ".join(bar.get_ylabel().split()) == unit
+
+
+def test_spectra_by_pitch_angle_are_drawn_with_their_axes():
+    rng = np.random.default_rng(0)
+    values = np.exp(rng.normal(size=(90, 9, 20))) * np.geomspace(1e5, 1, 20)
+    tables = {"v1": np.linspace(10, 170, 9), "v2": np.geomspace(15, 5e4, 20)}
+    about = {"data_att": {"units": "s!E-1!Ncm!E-2!N", "depend_1_units": "deg", "depend_2_units": "eV"}}
+    tplot.write(Variable("rbspa_hope_FPDU", TIMES, values, tables, about))
+    found = sim.find_similar("rbspa_hope_FPDU", like=TIMES[14], k=2, encoder="pixels", errors="raise")
+    figure = sim.plot_matches(found, limit=2, errors="raise")
+    panel = figure.axes[0]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("energy (eV)", "pitch angle (deg)")
+    assert panel.get_xscale() == "log" and panel.get_ylim() == (0, 180)
+    np.testing.assert_allclose(mesh(panel), values[14])
+    assert figure.axes[-1].get_ylabel() == "s$^{-1}$ cm$^{-2}$" and "rbspa_hope_FPDU" in figure.get_suptitle()
+    figure = sim.plot_score(found, "rbspa_hope_FPDU", errors="raise")
+    assert figure.axes[0].get_ylabel().split("\n") == ["rbspa_hope_FPDU", "energy (eV)"]
+    np.testing.assert_allclose(mesh(figure.axes[0]), values.mean(axis=1).T)
 
 
 def test_a_keogram_has_a_hole_where_frames_are_missing(found):

@@ -511,6 +511,8 @@ def test_load_of_stations_stores_frames_with_skymap_and_truth(store):
             "site": night.site,
             "latitude": latitude,
             "longitude": longitude,
+            "first_row": "north",
+            "first_column": "west",
         }
         assert about["simulated"]["kind"] == night.kind.tolist() and about["simulated"]["seed"] == 3
         assert about["simulated"]["condition"] == night.condition.tolist()

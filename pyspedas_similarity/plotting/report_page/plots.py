@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import VariableError
+from ...errors import SimilarityError
+from ...imaging.recipes import Recipe
 from ...tplot import Variable
+from ..marks import Marks
 from ..overview import overview
-from ..series import MATCH_COLOR, score_figure
+from ..series import Strip, strips_figure
+from ..style import MATCH_COLOR
 from .content import Picture, Result
 from .wording import count
 
@@ -19,10 +23,11 @@ if TYPE_CHECKING:
 
 _BINS = 80
 _DPI = 110
+_ENDS = ("start_ns", "end_ns")
 
 
-def score_plot(result: Result, source: Variable | None) -> Picture:
-    """The score against time with the intervals, below what was measured where that can be shown.
+def score_plot(result: Result, source: Variable | None, recipe: Recipe | None = None) -> Picture:
+    """The score against time with the events, below what was measured where that can be shown.
 
     Parameters
     ----------
@@ -30,19 +35,29 @@ def score_plot(result: Result, source: Variable | None) -> Picture:
         With times and scores.
     source : Variable or None
         As loaded.
+    recipe : Recipe, optional
+        Of the search.
     """
     above = None
     if source is not None:
-        # What has no overview, such as windows, is shown by its score alone.
-        try:
-            above = (source.times, overview(source))
-        except VariableError:
-            above = None
-    record = {**result.record, "intervals": result.intervals}
-    figure = score_figure(result.times, result.scores, record, above, result.source)
+        # What has no overview, such as lines, is shown by its score alone.
+        with suppress(SimilarityError):
+            above = overview(source, recipe)
+    times = result.times if source is None else source.times
+    figure = strips_figure([Strip(result.source, times, above, result.times, result.scores, _marks(result))])
     found = count(len(result.intervals["score"]), "interval")
     alt = f"Score of {result.source} against time, from {result.times[0]} to {result.times[-1]} UTC; {found} marked."
-    return Picture(png(figure), alt, f"{result.source}: score against time; query orange, matches green.")
+    return Picture(
+        png(figure), alt, f"{result.source}: score against time; query and its own event orange, matches green."
+    )
+
+
+def _marks(result: Result) -> Marks:
+    starts, ends = (np.asarray(result.intervals[key], np.int64).astype("datetime64[ns]") for key in _ENDS)
+    spans = [(one["start"], one["end"]) for one in result.record["queries"] if "start" in one and result.has(one)]
+    queries = np.array(spans, "datetime64[ns]").reshape(-1, 2)
+    own = np.array([(one["start"], one["end"]) for one in result.record.get("own_events", ())], "datetime64[ns]")
+    return Marks(starts, ends, *queries.T, *own.reshape(-1, 2).T, float(result.record.get("threshold", np.nan)))
 
 
 def histogram(result: Result) -> Picture:
@@ -53,8 +68,10 @@ def histogram(result: Result) -> Picture:
     panel = figure.subplots()
     known = result.scores[np.isfinite(result.scores)]
     panel.hist(known, bins=_BINS, color="0.55", label="all samples")
-    panel.set_yscale("log")
-    panel.set_xlabel("score (cosine)")
+    panel.set_yscale("symlog", linthresh=1)  # with a place for 0
+    panel.set_ylim(0, None)
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.set_xlabel("score (similarity)")
     panel.set_ylabel("samples")
     threshold = result.record.get("threshold", np.nan)
     if np.isfinite(threshold):

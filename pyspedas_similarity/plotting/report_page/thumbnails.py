@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 
 from ...errors import SimilarityError
-from ...imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe
-from ...instruments import frames
-from ...instruments.sample_images import images
+from ...imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
 from ...tplot import Variable
+from ..original import half_width, measured
 from .content import Picture
 
-# Half the width of a cut through velocity space, km/s, where the recipe has none: MMS FPI ions and electrons.
-_SPEEDS = {"ion": 1000.0, "electron": 15000.0}
-# Phase space density, s^3 cm^-6, between which a cut is made; what is drawn of it is stretched to what is there.
-_LEAST, _MOST = 1e-33, 1e-12
-_LARGEST = 128
+_LARGEST, _SIDE = 128, 64
 _UNKNOWN = 255
 """Of the palette: gray, for what was not measured."""
 
@@ -39,15 +34,18 @@ def measured_picture(sample: Variable, recipe: Recipe) -> Picture:
     SimilarityError
         If no picture can be made of it.
     """
-    if isinstance(recipe, DistributionRecipe):
-        return _cut(sample, recipe)
+    width = half_width(sample, recipe) if isinstance(recipe, DistributionRecipe) else None
+    made = measured(sample, recipe, width)
     if isinstance(recipe, FrameRecipe):
-        frame = frames.north_up(sample)[0][0].astype(np.float64)
-        return Picture(_png(_stretched(_reduced(frame)), "gray"), "the frame as measured", "measured")
-    values = np.asarray(sample.values[0], np.float64)
-    # Time, pitch angle or look by bins of energy; a window has energy upward, as spectrograms have.
-    turned = values if isinstance(recipe, SpectrumRecipe) else values.T
-    return Picture(_png(_stretched(_logarithm(turned))[::-1], "viridis"), "the spectrogram as measured", "measured")
+        return Picture(_png(_stretched(_reduced(made[0].values[::-1])), "gray"), "the frame as measured", made[0].label)
+    shown = [_logarithm(_square(one.values)[::-1]) for one in made]  # rows ascend upward
+    picture = _png(_stretched(np.concatenate(shown, axis=1)), "viridis")
+    if isinstance(recipe, DistributionRecipe):
+        planes, frame = ", ".join(recipe.planes), re.split("[,;]", made[0].frame)[0]
+        alt = f"cuts through the distribution as measured, planes {planes}, {width:g} km/s to each side, {frame}"
+        return Picture(picture, alt, f"measured: {planes}; ±{width:g} km/s, {frame}")
+    axes = f"{made[0].x_label} to the right, {made[0].y_label} upward"
+    return Picture(picture, f"the spectrogram as measured, {axes}", f"measured: {axes}")
 
 
 def encoded_picture(image: np.ndarray, recipe: Recipe) -> Picture:
@@ -60,10 +58,14 @@ def encoded_picture(image: np.ndarray, recipe: Recipe) -> Picture:
     """
     if isinstance(recipe, FrameRecipe):
         return Picture(_png(_scaled(_reduced(image[0]), -2, 3), "gray"), "the image for the encoder", "as encoded")
-    names = [*recipe.planes, *(["agyrotropy"] if recipe.agyrotropy else [])] if _is_distribution(recipe) else []
+    names = ""
+    if isinstance(recipe, DistributionRecipe):
+        names = ", ".join([*recipe.planes, *(["agyrotropy"] if recipe.agyrotropy else [])])
+        # Agyrotropy has both signs: none is in the middle of the colors.
+        image = np.concatenate([image[: len(recipe.planes)], image[len(recipe.planes) :] + 0.5])
     beside = np.concatenate(list(image[:, ::-1]), axis=1)  # rows ascend upward
-    alt = "the image for the encoder" + (f", planes {', '.join(names)}" if names else "")
-    return Picture(_png(_scaled(beside, 0, 1), "viridis"), alt, ", ".join(names) or "as encoded")
+    alt = "the image for the encoder" + (f", planes {names}" if names else "")
+    return Picture(_png(_scaled(beside, 0, 1), "viridis"), alt, f"as encoded: {names}" if names else "as encoded")
 
 
 def pictures_of(sample: Variable, image: np.ndarray | None, recipe: Recipe) -> tuple[tuple[Picture, ...], str]:
@@ -80,20 +82,11 @@ def pictures_of(sample: Variable, image: np.ndarray | None, recipe: Recipe) -> t
     return tuple(made), "; ".join(missing)
 
 
-def _cut(sample: Variable, recipe: DistributionRecipe) -> Picture:
-    """Phase space density in a plane of the instrument's axes, in km/s: nothing taken off, nothing smoothed."""
-    width = recipe.speed_max if recipe.speed_unit == "km/s" else _SPEEDS[recipe.species]
-    changes = {"planes": ("xy",), "agyrotropy": False, "speed_unit": "km/s", "speed_max": width, "depth": 0}
-    changes |= {"subtract_velocity": False, "density_unit": "absolute", "floor": _LEAST, "ceiling": _MOST}
-    changes |= {"blur": 0.0, "least_counts": 0.0, "energy_min_ev": 0.0, "average": 1, "pixels": 64, "bad_flags": 0}
-    plane = next(images(sample, replace(recipe, **changes)))[0, 0]
-    alt = f"cut through the distribution as measured, v_x to the right and v_y upward, {width:g} km/s to each side"
-    shown = np.where(plane > 0, plane, np.nan)[::-1]
-    return Picture(_png(_stretched(shown), "viridis"), alt, f"measured, xy, ±{width:g} km/s")
-
-
-def _is_distribution(recipe: Recipe) -> bool:
-    return isinstance(recipe, DistributionRecipe)
+def _square(values: np.ndarray) -> np.ndarray:
+    """Values repeated or left out to as many rows as columns: bins of any number in a picture of one size."""
+    side = max(_SIDE, *values.shape)
+    rows, columns = (np.arange(side) * length // side for length in values.shape)
+    return values[np.ix_(rows, columns)]
 
 
 def _logarithm(values: np.ndarray) -> np.ndarray:
