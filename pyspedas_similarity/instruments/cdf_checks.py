@@ -29,6 +29,7 @@ from typing import BinaryIO
 from ..errors import LoadError
 
 _CDF3, _CDF2 = bytes.fromhex("cdf300010000ffff"), bytes.fromhex("cdf260020000ffff")
+_AS_A_WHOLE = bytes.fromhex("cccc0001")
 _BEFORE_26 = bytes.fromhex("0000ffff0000ffff")
 # Types of values and their bytes (table 2.5); of the last two each element is a character.
 _TYPES = {1: 1, 2: 2, 4: 4, 8: 8, 11: 1, 12: 2, 14: 4, 21: 4, 22: 8, 31: 8, 32: 16, 33: 8, 41: 1, 44: 4, 45: 8}
@@ -171,7 +172,7 @@ class _Walk:
         """Flags, and place and fields of the global descriptor record."""
         magic = self.file.read(8)
         if magic not in (_CDF3, _CDF2):
-            if magic[:4] in (_CDF3[:4], _CDF2[:4]):
+            if magic[:4] in (_CDF3[:4], _CDF2[:4]) and magic[4:] == _AS_A_WHOLE:
                 raise self._not_read("it is compressed as a whole")
             if magic == _BEFORE_26:
                 raise self._not_read("it is of a version before 2.6")

@@ -259,16 +259,14 @@ def without_fills(variable: Variable) -> Variable:
 def known_tables(variable: Variable) -> Variable:
     """A distribution whose samples with an unknown table are unmeasured and have the table of another sample.
 
-    A row that is not finite, or of energies that do not ascend from above 0, is unknown; where all are, they stay.
+    A row that is not finite, or one value repeated, such as 0, is unknown; where all are, they stay.
     """
     values, coordinates = variable.values, dict(variable.coordinates)
     for key in ("v1", "v2", "v3"):
         table = np.asarray(coordinates.get(key, np.empty(0)), np.float64)
         if table.ndim != 2 or len(table) != len(values):
             continue
-        good = np.isfinite(table).all(axis=1)
-        if key == "v3":
-            good &= (table > 0).all(axis=1) & (np.diff(table, axis=1) > 0).all(axis=1)
+        good = np.isfinite(table).all(axis=1) & (table.max(axis=1) > table.min(axis=1))
         if good.any() and not good.all():
             coordinates[key] = np.where(good[:, None], table, table[good.argmax()])
             values = np.where(good.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
