@@ -61,7 +61,10 @@ def draw(parts: dict[str, Distributions], recipe: DistributionRecipe, title: str
         for row, plane in enumerate(rows):
             panel = panels[row, column]
             scale = {"cmap": "RdBu_r", "vmin": -0.3, "vmax": 0.3} if plane == "agyrotropy" else {"vmin": 0, "vmax": 1}
-            panel.imshow(image[row], origin="lower", extent=(-edge, edge, -edge, edge), **scale)
+            drawn = panel.imshow(image[row], origin="lower", extent=(-edge, edge, -edge, edge), **scale)
+            panel.set_facecolor("0.85")  # where nothing was measured
+            if column == len(parts) - 1:
+                figure.colorbar(drawn, ax=list(panels[row]), pad=0.01).ax.tick_params(labelsize=6)
             panel.axhline(0, color="0.6", linewidth=0.3)
             panel.axvline(0, color="0.6", linewidth=0.3)
             panel.set_xticks([-edge / 2, 0, edge / 2])
@@ -72,7 +75,8 @@ def draw(parts: dict[str, Distributions], recipe: DistributionRecipe, title: str
         panels[0, column].set_title(state.replace("_", "\n"), fontsize=8)
     unit = "thermal speeds" if recipe.speed_unit == "thermal" else "km/s"
     figure.suptitle(title, fontsize=10)
-    figure.supxlabel(f"{unit}; first axis to the right, second upward", fontsize=8)
+    about = f"{unit}; first axis to the right, second upward; colors: logarithm of f, 0 at the floor, 1 at the ceiling"
+    figure.supxlabel(about, fontsize=8)
     figure.savefig(path, dpi=110)
 
 

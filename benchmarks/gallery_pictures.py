@@ -42,7 +42,7 @@ def ions(folder: Path) -> None:
     names = fpi.load(trange=PASS, seed=3)
     found = sim.find_similar(names[0], like=middle_of_first(names[0], "jet"), k=12, errors="raise")
     title = "Simulated ions: a jet and its matches"
-    sim.plot_matches(found, folder / "simulated_matches_ions.png", title=title, dpi=85, errors="raise")
+    sim.plot_matches(found, folder / "simulated_matches_ions.png", title=title, dpi=110, errors="raise")
     sim.plot_matches(found, folder / "matches_ions_encoded.png", limit=3, encoded=True, errors="raise")
     above = ["simulated1_dis_energyspectr_omni_brst", "simulated1_dis_bulkv_dbcs_brst", names[0]]
     above = [one for one in above if one in pyspedas.tplot_names(quiet=True)]
@@ -55,6 +55,22 @@ def ions(folder: Path) -> None:
     print(f"epochs: {len(made.centers)} events, {made.overlapping} windows overlap")
     drove = sim.what_drove(found, path=folder / "drove_ions.png", errors="raise")
     print(f"drove: score {drove.score:.3f}, strongest at {drove.strongest}, fall {np.nanmax(drove.change):.3f}")
+
+
+def tour(folder: Path) -> None:
+    """Draw the search of docs/tour.rst: all jets of five minutes."""
+    names = fpi.load(trange=["2020-01-01/00:00:00", "2020-01-01/00:05:00"], seed=1)
+    region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
+    times, jets = pyspedas.get_data(names[0], dt=True).times, runs(region == "jet")
+    longest = max(jets, key=len)
+    found = sim.find_similar(names[0], like=times[longest[len(longest) // 2]], errors="raise")
+    table = sim.intervals(found)
+    start, end = (table[key].to_value("datetime64") for key in ("start", "end"))
+    hit = sum(bool(((start <= times[run[-1]]) & (end >= times[run[0]])).any()) for run in jets)
+    print(f"tour: {len(table)} events overlap {hit} of {len(jets)} jets, one of which is the query")
+    look = {"title": "Simulated ions: a jet and its matches", "figsize": (8.0, 5.4), "dpi": 110}
+    above = ["simulated1_dis_energyspectr_omni_brst", "simulated1_dis_bulkv_dbcs_brst"]
+    sim.plot_score(found, above, path=folder / "simulated_jet_score.png", errors="raise", **look)
 
 
 def electrons(folder: Path) -> None:
@@ -70,14 +86,16 @@ def electrons(folder: Path) -> None:
 
 def cameras(folder: Path) -> None:
     """Draw a streamer in a night above one camera."""
-    names = allsky.load(NIGHT, probe=["fsmi"], seed=4)
-    kinds = pyspedas.get_data(names[0], metadata=True)["simulated"]["kind"]
-    kind = "streamer" if "streamer" in kinds else next(one for one in kinds if one != "quiet")
-    query = middle_of_first(names[0], kind, "kind")
-    found = sim.find_similar(names[0], like=query, k=7, errors="raise")
-    sim.plot_matches(found, folder / "matches_frames.png", title=f"Simulated frames: {kind}", errors="raise")
+    names = allsky.load(NIGHT, seed=0)
+    query = middle_of_first(names[0], "streamer", "kind")
+    found = sim.find_similar(names[0], like=query, k=3, errors="raise")
+    kinds = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["kind"])
+    peaks = sim.intervals(found)["peak"].to_value("datetime64")
+    print(f"streamer: {kinds[np.searchsorted(pyspedas.get_data(names[0], dt=True).times, peaks)]}")
+    path = folder / "simulated_matches_frames.png"
+    sim.plot_matches(found, path, title="Simulated frames: a streamer and its matches", dpi=110, errors="raise")
     path = folder / "simulated_keogram_score.png"
-    sim.plot_keogram(found, path, height_km=110, title=f"Simulated night, query: {kind}", dpi=85, errors="raise")
+    sim.plot_keogram(found, path, title="Simulated night, query: a streamer", dpi=110, errors="raise")
     sim.what_drove(found, path=folder / "drove_frames.png", errors="raise")
 
 
@@ -104,6 +122,7 @@ def runs(inside: np.ndarray) -> list[np.ndarray]:
 
 
 PARTS: dict[str, Callable[[Path], None]] = {
+    "tour": tour,
     "ions": ions,
     "electrons": electrons,
     "cameras": cameras,

@@ -111,7 +111,7 @@ def _simulated_cases(seed: int) -> list[Case]:
     """A simulated pass and a simulated night; each query is the middle of the first episode of its kind."""
     distribution = INSTRUMENTS["simulated_dis"].load(_SIMULATED_PASS, seed=seed)[0]
     frames = INSTRUMENTS["simulated_asi"].load(_SIMULATED_NIGHT, seed=seed)[0]
-    wanted = [("jet", distribution), ("magnetosheath", distribution), ("arc", frames), ("streamer", frames)]
+    wanted = [("jet", distribution), ("magnetosphere", distribution), ("arc", frames), ("streamer", frames)]
     return [
         Case(f"simulated_{kind}", f"Simulated {kind}", name, _middle_of_first(tplot.read(name), kind))
         for kind, name in wanted

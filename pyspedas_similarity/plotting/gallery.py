@@ -70,7 +70,7 @@ def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: st
     columns = min(len(shown), _PER_LINE)
     ticks = any(picture.x_label for one in shown for picture in one.pictures)
     lines = -(-len(shown) // columns)
-    size = style.size(max(1.55 * columns + 1.3, 4.2), lines * (1.5 * rows + 0.55) + (0.8 if ticks else 0.45))
+    size = style.size(max(1.55 * columns + 1.3, 4.2), lines * (1.5 * rows + 0.55) + (0.9 if ticks else 0.6))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines * rows, columns, squeeze=False)
     scales = _scales(shown)

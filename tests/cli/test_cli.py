@@ -178,7 +178,7 @@ def test_info_names_instruments_and_encoders(capsys):
 def test_demo_finds_every_kind_and_draws_it(tmp_path, capsys):
     assert cli.main(["demo", "--out", str(tmp_path)]) == cli.FOUND
     printed = capsys.readouterr().out
-    slugs = ["simulated_jet", "simulated_magnetosheath", "simulated_arc", "simulated_streamer"]
+    slugs = ["simulated_jet", "simulated_magnetosphere", "simulated_arc", "simulated_streamer"]
     for slug in slugs:
         table = QTable.read(tmp_path / f"{slug}_events.ecsv", format="ascii.ecsv")
         kind = slug.removeprefix("simulated_")
