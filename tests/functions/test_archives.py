@@ -77,10 +77,10 @@ def test_what_is_kept_is_what_encode_gives(archive):
 def test_a_search_of_the_archive_is_a_search_of_the_data(archive):
     store()
     sim.add(archive, "sky")
-    loaded = sim.intervals(sim.find_similar("sky", like=TIMES[14], exclude=20))
+    loaded = sim.intervals(sim.find_similar("sky", like=TIMES[14], exclude=20, threshold="auto"))
     scores = pyspedas.get_data("sky_similarity").y
     pyspedas.del_data("*")
-    names = sim.find_similar(archive=archive, like=TIMES[14], exclude=20, errors="raise")
+    names = sim.find_similar(archive=archive, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     assert names == ["sky_similar", "sky_similarity"]
     series = pyspedas.get_data("sky_similarity", dt=True)
     np.testing.assert_array_equal(series.times, TIMES)
@@ -99,11 +99,11 @@ def test_a_search_of_the_archive_is_a_search_of_the_data(archive):
 def test_an_archive_that_is_larger_than_memory_gives_the_same(archive):
     store()
     sim.add(archive, "sky")
-    sim.find_similar(archive=archive, like=(TIMES[12], TIMES[16]), exclude=20, errors="raise")
+    sim.find_similar(archive=archive, like=(TIMES[12], TIMES[16]), exclude=20, threshold="auto", errors="raise")
     scores = pyspedas.get_data("sky_similarity").y
     small = sim.open_archive(archive.path, memory=1e-6)
     assert not small.index().in_memory and archive.index().in_memory
-    sim.find_similar(archive=small, like=(TIMES[12], TIMES[16]), exclude=20, errors="raise")
+    sim.find_similar(archive=small, like=(TIMES[12], TIMES[16]), exclude=20, threshold="auto", errors="raise")
     np.testing.assert_allclose(pyspedas.get_data("sky_similarity").y, scores, atol=1e-6)
 
 
@@ -186,7 +186,7 @@ def test_several_sources_and_filters(archive):
     store("sky")
     store("other", made_up_sky(seed=5))
     sim.add(archive, ["sky", "other"])
-    both = sim.find_similar(archive=archive, like=("sky", TIMES[14]), exclude=20, errors="raise")
+    both = sim.find_similar(archive=archive, like=("sky", TIMES[14]), exclude=20, threshold="auto", errors="raise")
     assert both == ["other_similar", "other_similarity", "sky_similar", "sky_similarity"]
     table = sim.intervals(both)
     # The same time in the other source is a match like any other; in the seed's own it is the seed.
@@ -195,7 +195,7 @@ def test_several_sources_and_filters(archive):
         for name in ("sky", "other")
     }
     assert starts["sky"].tolist() == [60] and sorted(starts["other"]) == [10, 60]
-    one = sim.find_similar("oth*", archive=archive, like=TIMES[14], exclude=20, errors="raise")
+    one = sim.find_similar("oth*", archive=archive, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     assert one == ["other_similar", "other_similarity"]
     part = sim.find_similar(
         "sky",
@@ -223,7 +223,9 @@ def test_probes_are_named_as_loaders_take_them(archive):
         embeddings = pyspedas.get_data(name).y
         kept.append(make_rows(embeddings, TIMES, TIMES + STEP, f"mms{number}_sky", f"mms{number}"))
     for probe, expected in ((2, ["mms2"]), ("2", ["mms2"]), ("mms2", ["mms2"]), ([1, 2], ["mms1", "mms2"])):
-        names = sim.find_similar(archive=archive, probe=probe, like=TIMES[14], exclude=20, errors="raise")
+        names = sim.find_similar(
+            archive=archive, probe=probe, like=TIMES[14], exclude=20, threshold="auto", errors="raise"
+        )
         assert names[1::2] == [f"{one}_sky_similarity" for one in expected]
         assert set(sim.intervals(names)["probe"]) == set(expected)
 
@@ -241,12 +243,14 @@ def test_what_is_outside_the_range_is_filtered_before_k_is_counted(archive):
 def test_unlike_lowers_what_is_nearer_to_it(archive):
     store()
     sim.add(archive, "sky")
-    sim.find_similar(archive=archive, like=TIMES[14], exclude=20, errors="raise")
+    sim.find_similar(archive=archive, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     plain = pyspedas.get_data("sky_similarity").y
-    sim.find_similar(archive=archive, like=TIMES[44], exclude=20, errors="raise")
+    sim.find_similar(archive=archive, like=TIMES[44], exclude=20, threshold="auto", errors="raise")
     other = pyspedas.get_data("sky_similarity").y
     for where in ({"archive": archive}, {"names": "sky"}):
-        names = sim.find_similar(like=TIMES[14], unlike=TIMES[44], exclude=20, errors="raise", **where)
+        names = sim.find_similar(
+            like=TIMES[14], unlike=TIMES[44], exclude=20, threshold="auto", errors="raise", **where
+        )
         scores = pyspedas.get_data("sky_similarity").y
         np.testing.assert_allclose(scores, np.maximum(plain - np.maximum(other - plain, 0), -1), atol=2e-6)
         assert scores[UPRIGHT].max() < plain[UPRIGHT].min() and scores[14] == pytest.approx(1, abs=1e-6)
@@ -356,7 +360,7 @@ def test_a_damaged_row_is_left_out_and_told(archive, caplog):
     file.write_bytes(raw)
     again = sim.open_archive(archive.path)
     with caplog.at_level(logging.WARNING):
-        names = sim.find_similar(archive=again, like=TIMES[14], exclude=20, errors="raise")
+        names = sim.find_similar(archive=again, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     assert "1 of 90 rows are damaged" in caplog.text
     scores = pyspedas.get_data(names[-1]).y
     assert np.flatnonzero(np.isnan(scores)).tolist() == [65]
