@@ -31,6 +31,7 @@ from benchmarks.data_sets.sky import simulate
 from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
+from pyspedas_similarity.search.events import outside
 from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
 from pyspedas_similarity.search.peaks import own_event, peak_events
 from pyspedas_similarity.search.scoring import ScoreScale, decorrelation_lag, similarity
@@ -98,7 +99,7 @@ def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tu
         exclude = 2 * gap
         queries = [Span(data.times[row], data.times[row]) for row in likes if data.series[row] == series]
         scale = ScoreScale.of(part)
-        own = own_event(times, part, queries, scale, exclude, gap)
+        own = own_event(times, part, queries, scale, gap) | ~outside(times, queries, exclude)
         hits = peak_events(times, np.where(own, np.nan, part), own, scale, gap, k=n + len(judged))
         for start, end, peak, score in zip(hits.start, hits.end, hits.peak, hits.score, strict=True):
             old = [span for other, span in judged if other == series]

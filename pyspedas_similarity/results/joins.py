@@ -14,8 +14,9 @@ from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
+from ..search.events import outside
 from ..search.overlap import Intervals, inside, merged, pairs, shared
-from ..times import bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
+from ..times import Span, bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
 from .searched_series import SearchedSeries
 from .tables import CARRIED, events_of_names, intervals_of, loaded, result_table
@@ -225,8 +226,10 @@ def _scored(name: str) -> Intervals:
 
 def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Intervals:
     """Return the time of the samples that could be reported."""
-    own = merged(Intervals(*bounds(SearchedSeries(record).own_events())), touching=True)[0]
-    keep = np.isfinite(scores) & ~inside(times, own)
+    series, exclude = SearchedSeries(record), to_timedelta64(record.get("exclude_s", 0))
+    own = [Span(one.start, one.end - np.timedelta64(1, "ns")) for one in series.own_events()]  # an end is not in it
+    keep = np.isfinite(scores) & outside(times, series.own_spans(), exclude)
+    keep &= outside(times, own, np.timedelta64(0, "ns"))
     return merged(Intervals(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 

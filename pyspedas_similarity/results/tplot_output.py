@@ -282,10 +282,12 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
             values = np.concatenate([np.asarray(record["intervals"][key]) for record in records])
             if values.dtype == bool or np.isfinite(values).any() or not len(values):
                 table[key] = values
+                table[key].info.format = _FORMATS.get(key)
     classes = [record.get("class", "") for record in records]
     if any(classes):
         table["class"] = np.repeat(classes, lengths)
     return table[np.argsort(-table["score"], kind="stable")] if len(table) else table
 
 
+_FORMATS = {"deviations": ".1f", "share_higher": ".4f", "p_value": ".2g"}
 _TIMES = ("start", "end", "peak")

@@ -32,12 +32,7 @@ _OWN, _GAP = 10.0, -10.0
 
 
 def own_event(
-    times: np.ndarray,
-    scores: np.ndarray,
-    spans: Sequence[Span],
-    scale: ScoreScale,
-    exclude: np.timedelta64,
-    gap: np.timedelta64,
+    times: np.ndarray, scores: np.ndarray, spans: Sequence[Span], scale: ScoreScale, gap: np.timedelta64
 ) -> np.ndarray:
     """Find the samples that belong to the events of the queries.
 
@@ -49,18 +44,16 @@ def own_event(
     spans : sequence of Span
         Times of the queries.
     scale : ScoreScale
-    exclude : numpy.timedelta64
-        Samples this close to a query belong to its event in any case.
     gap : numpy.timedelta64
         Shorter dips of the score do not end an event.
 
     Returns
     -------
     numpy.ndarray of bool, shape (n,)
-        On both sides of what is that close, the event ends where the score falls to the background for longer
+        On both sides of a query, the event ends where the score falls to the background for longer
         than the gap, or at the lowest score before a peak of more than twice its height.
     """
-    own = ~outside(times, spans, exclude)
+    own = ~outside(times, spans, np.timedelta64(0, "ns"))
     line = _Line.of(times, scores, scale, gap)
     inside = np.flatnonzero(np.concatenate([[False], own])[line.rows + 1])  # row -1 is a gap
     if not len(inside):

@@ -126,8 +126,10 @@ def _matches(
     # Samples two decorrelation times apart are independent; dips of one are noise within an event.
     gap = settings.exclude if settings.exclude is not None else lag * cadence(series.times)
     exclude = settings.exclude if settings.exclude is not None else 2 * gap
-    own = _own_samples(series, scores, asked[0], scale, (exclude, gap), settings)
-    candidates = np.where(own | ~_may_be_reported(series, settings), np.nan, scores)
+    spans = [query.span for query in asked[0] if query.variable == series.name]
+    near = ~outside(series.times, spans, exclude)
+    own = near if settings.exclude is not None else own_event(series.times, scores, spans, scale, gap)
+    candidates = np.where(own | near | ~_may_be_reported(series, settings), np.nan, scores)
     background = _background(candidates, max(2 * lag, _samples(exclude, series.times)), settings)
     threshold = scale.threshold if is_auto(settings.threshold) else settings.threshold
     if settings.fdr is not None:
@@ -135,7 +137,7 @@ def _matches(
     k = settings.k if settings.k is not None or threshold is not None else DEFAULT_K
     lowest = -np.inf if threshold is None else threshold
     # Next to an exclusion of the caller's choice, a match may touch it; next to an own event, it is part of that.
-    event = own if settings.exclude is None else np.zeros(len(own), bool)
+    event = own | near if settings.exclude is None else np.zeros(len(own), bool)
     events = peak_events(series.times, candidates, event, scale, gap, threshold=lowest, k=k)
     threshold = scale.threshold if threshold is None else threshold
     seconds = float(exclude / np.timedelta64(1, "s"))
@@ -153,24 +155,6 @@ def _matches(
     return SeriesMatches(
         series.times, scores, events, _calibration(events, scale, ranked, background), record, shortfall
     )
-
-
-def _own_samples(
-    series: Series,
-    scores: np.ndarray,
-    queries: Sequence[Query],
-    scale: ScoreScale,
-    around: tuple[np.timedelta64, np.timedelta64],
-    settings: SearchSettings,
-) -> np.ndarray:
-    """Return which samples belong to the queries' own events, or are excluded by the caller's choice.
-
-    `around` is what is left out around a query in any case, and the longest dip within an event.
-    """
-    spans = [query.span for query in queries if query.variable == series.name]
-    if settings.exclude is not None:
-        return ~outside(series.times, spans, around[0])
-    return own_event(series.times, scores, spans, scale, *around)
 
 
 def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:

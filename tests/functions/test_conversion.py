@@ -117,7 +117,7 @@ def test_a_variable_of_pytplot_is_found_and_written_back():
     pytplot.store_data("theirs", data={"x": TIMES, "y": frames()})
     names = sim.find_similar("theirs", like=TIMES[14], exclude=20)
     assert set(names) <= set(pytplot.data_quants) and not set(names) & set(tplot_tools.data_quants)
-    np.testing.assert_array_equal(sim.to_xarray(names[0])["time"].values, TIMES)
+    np.testing.assert_array_equal(sim.to_xarray(names[-1])["time"].values, TIMES)
 
 
 def test_components_of_speasy():

@@ -30,7 +30,7 @@ def events(scores, own=(), gap=0, **options):
 def own_rows(scores, query, gap=0, scale=SCALE):
     times = at(*range(len(scores)))
     return np.flatnonzero(
-        own_event(times, np.array(scores, float), [Span(times[query], times[query])], scale, gap * SECOND, gap * SECOND)
+        own_event(times, np.array(scores, float), [Span(times[query], times[query])], scale, gap * SECOND)
     )
 
 
@@ -82,7 +82,7 @@ def test_the_own_event_reaches_down_to_the_background_on_both_sides():
     #         0    1    2    3    4    5    6    7     8    9
     scores = [0.0, 0.8, 0.0, 0.2, 0.5, 1.0, 0.6, 0.15, 0.0, 0.9]
     assert own_rows(scores, 5).tolist() == [3, 4, 5, 6, 7]
-    assert own_rows(scores, 5, gap=3).tolist() == list(range(1, 10))  # what touches it belongs to it
+    assert own_rows(scores, 5, gap=3).tolist() == list(range(1, 10))  # dips of two samples are shorter than the gap
     # 0.3 is above the background, but less than half of the next peak: the own event ends at the lowest score.
     assert own_rows([1.0, 0.6, 0.3, 0.35, 0.9, 0.0], 0).tolist() == [0, 1]
     assert own_rows([1.0, 0.6, 0.46, 0.6, 0.9, 0.0], 0).tolist() == [0, 1, 2, 3, 4]
@@ -90,7 +90,7 @@ def test_the_own_event_reaches_down_to_the_background_on_both_sides():
 
 def test_the_own_event_ends_at_a_gap_in_the_data():
     times = at(0, 1, 2, 60, 61)
-    own = own_event(times, np.array([0.9, 1, 0.9, 0.9, 0.9]), [Span(times[1], times[1])], SCALE, SECOND, SECOND)
+    own = own_event(times, np.array([0.9, 1, 0.9, 0.9, 0.9]), [Span(times[1], times[1])], SCALE, SECOND)
     assert own.tolist() == [True, True, True, False, False]
 
 
@@ -103,7 +103,7 @@ def test_events_lie_apart_from_each_other_and_from_the_own_event(scores, query, 
     scores, times = np.array(scores), at(*range(len(scores)))
     span = Span(times[query % len(times)], times[query % len(times)])
     scale = ScoreScale.of(scores)
-    own = own_event(times, scores, [span], scale, gap * SECOND, gap * SECOND)
+    own = own_event(times, scores, [span], scale, gap * SECOND)
     found = peak_events(times, np.where(own, np.nan, scores), own, scale, gap * SECOND)
     assert own[query % len(times)] and (np.diff(found.score) <= 0).all()
     order = np.argsort(found.start)
