@@ -250,7 +250,7 @@ def test_page_on_reports_and_reviews_runs():
 
 def test_tour_runs_and_finds_what_it_says(capsys):
     names = run_page("tour")
-    assert names["truth"][0] == "jet"
+    assert len(names["shares"]) == len(names["table"]) and sorted(names["shares"])[-7] > 0.2
     assert names["table"]["score"][0] > names["table"]["score"][-1]
     assert "jet" in capsys.readouterr().out
 
