@@ -39,8 +39,8 @@ _FIRST, _MORE = 16, 4
 _AROUND = 4096
 # Products that novelty may take in addition to the graph: some minutes on two cores.
 _MOST_PRODUCTS = 4e10
-# Samples that one is compared with for its novelty, at least: their number, and their share of all.
-_FEWEST_COMPARED, _LEAST_COMPARED = 10, 0.1
+# Least share of all samples that one is compared with for its novelty.
+_LEAST_COMPARED = 0.1
 
 
 def _no_pairs() -> QTable:
@@ -156,7 +156,7 @@ def novelty(
     -------
     list of str
         For each series X ``X_novelty``, float64 (time): 1 less the cosine to the nearest sample that counts; NaN where
-        fewer than a tenth of all samples, or than ten, count, which one warning reports.
+        fewer than a tenth of all samples count, which one warning reports.
 
     Raises
     ------
@@ -472,7 +472,7 @@ def _nearest_apart(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
 def _comparable(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
     """Return which samples have enough others to be compared with: bool; a warning where some have not."""
     first, end = _barred(chosen, np.arange(len(chosen)), apart).T
-    enough = len(chosen) - (end - first) >= max(_FEWEST_COMPARED, _LEAST_COMPARED * len(chosen))
+    enough = len(chosen) - (end - first) >= max(1, _LEAST_COMPARED * len(chosen))
     if not enough.all():
         text = "novelty: %d of %d samples are compared with too few others outside exclude=%g s and are NaN."
         logger.warning(text, int((~enough).sum()), len(chosen), apart / np.timedelta64(1, "s"))

@@ -97,18 +97,21 @@ def peak_events(
     -------
     Events
         By descending score; of equal scores the earlier first. Where there is a threshold, an event ends where the
-        score falls below it or below half of the peak's height.
+        score falls below it or below half of the peak's height. If there is no peak above the median, the highest below
+        it is the only event.
     """
     from scipy.signal import find_peaks
 
     line = _Line.of(times, np.where(own, scale.middle + _OWN, scores), scale, gap)
-    lowest = np.nextafter(max(threshold - scale.middle, 0.0), -1.0)  # the threshold itself passes
+    lowest = np.nextafter(threshold - scale.middle, -np.inf)  # the threshold itself passes
     at, found = find_peaks(line.heights, height=(lowest, _OWN / 2), prominence=0, plateau_size=1)
     heights, prominences = found["peak_heights"], found["prominences"]
-    kept = (prominences >= _HALF * heights) & (heights > 0)
+    kept = (heights > 0) & (prominences >= _HALF * heights)
+    if len(heights) and not kept.any():
+        kept[np.argmax(heights)] = True
     at, heights = at[kept], heights[kept]
     best = np.argsort(-heights, kind="stable")[:k]
-    least = np.maximum(_HALF * heights[best], lowest)
+    least = np.maximum(np.minimum(_HALF * heights[best], heights[best]), lowest)
     hits = [_hits(line, peak, scores - scale.middle, low) for peak, low in zip(at[best], least, strict=True)]
     return _as_events(times, scores, hits)
 
@@ -175,6 +178,7 @@ def _length(heights: np.ndarray, least: float) -> int:
 
 
 def _as_events(times: np.ndarray, scores: np.ndarray, hits: Sequence[np.ndarray]) -> Events:
+    hits = sorted(hits, key=lambda rows: -scores[rows].max())
     first, last, peak = (
         np.array([choose(rows) for rows in hits], np.int64)
         for choose in (lambda rows: rows[0], lambda rows: rows[-1], lambda rows: rows[np.argmax(scores[rows])])

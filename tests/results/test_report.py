@@ -139,7 +139,7 @@ def test_images_that_average_neighbors_come_out_the_same(tmp_path):
 
 def test_several_variables_share_a_page(tmp_path):
     names = fpi.load_electrons(["2020-01-03/00:00:00", "2020-01-03/00:00:03"], probe=["1", "2"])[:2]
-    found = sim.find_similar(names, like="2020-01-03/00:00:01.5", k=3, errors="raise")
+    found = sim.find_similar(names, like="2020-01-03/00:00:01.5", k=3, exclude=0.3, errors="raise")
     text = page_of(found, tmp_path)
     data = data_of(text)
     assert {row[data["columns"].index("source")] for row in data["rows"]} == set(names)

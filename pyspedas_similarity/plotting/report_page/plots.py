@@ -47,9 +47,7 @@ def score_plot(result: Result, source: Variable | None, recipe: Recipe | None = 
     figure = strips_figure([Strip(result.source, times, above, result.times, result.scores, _marks(result))])
     found = count(len(result.intervals["score"]), "interval")
     alt = f"Score of {result.source} against time, from {result.times[0]} to {result.times[-1]} UTC; {found} marked."
-    return Picture(
-        png(figure), alt, f"{result.source}: score against time; query and its own event orange, matches green."
-    )
+    return Picture(png(figure), alt, f"{result.source}: score against time; query orange, matches green.")
 
 
 def _marks(result: Result) -> Marks:
