@@ -21,8 +21,9 @@ def test_find_prints_and_writes_the_table(tmp_path, capsys):
     printed = capsys.readouterr().out
     table = QTable.read(path, format="ascii.ecsv")
     assert 1 <= len(table) <= 2 and table["start"].scale == "utc"
-    for start in table["start"].isot:
-        assert start in printed
+    for peak in table["peak"].isot:
+        assert peak in printed
+    assert printed.startswith("own event of the query: ") and max(map(len, printed.splitlines()[1:])) <= 80
     assert table.meta["similarity"][0]["queries"][0]["start"] == "2020-01-02T06:01:00.000000000"
 
 
@@ -75,7 +76,7 @@ def test_an_archive_is_filled_searched_and_moved(tmp_path, capsys):
     assert run("find", "--archive", folder, "--looking-for", "event", *like)[0] == cli.FOUND
     assert cli.main(["find", "--archive", folder, "--nearest", *plain, *like]) == cli.BAD_INPUT
     assert "--reference" in capsys.readouterr().err
-    best = [printed.splitlines()[1].split()[2:4] for _, printed in (whole, nearest)]
+    best = [next(row.split()[:2] for row in text.splitlines() if row[0].isdigit()) for _, text in (whole, nearest)]
     assert best[0] == best[1]  # peak and score of the best interval
     assert cli.main(["archive", "index", folder]) == cli.BAD_INPUT
     assert "80 rows" in capsys.readouterr().err

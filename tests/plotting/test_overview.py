@@ -84,7 +84,7 @@ def test_what_has_no_overview():
 
 def test_strips_have_one_time_axis_with_the_date_and_marks_at_the_foot_of_colors():
     scores = np.linspace(-0.5, 1.0, 30)
-    marks = Marks(TIMES[[5]], TIMES[[9]], TIMES[[20]], TIMES[[21]], 0.6)
+    marks = Marks(TIMES[[5]], TIMES[[9]], TIMES[[20]], TIMES[[21]], threshold=0.6)
     figure = strips_figure([Strip("sky", TIMES, overview(FRAMES), TIMES, scores, marks)])
     figure.draw_without_rendering()
     upper, lower, bar = figure.axes
