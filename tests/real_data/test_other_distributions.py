@@ -105,7 +105,7 @@ def test_hope_search_end_to_end(hope):
     # 'pixels' compares what was not measured as well.
     names = sim.find_similar(name, like=times[40], encoder="pixels", reference=None, k=2, exclude=120, errors="raise")
     assert names == ["rbspa_hope_FEDU_similar", "rbspa_hope_FEDU_similarity"]
-    scores = pyspedas.get_data(names[0]).y
+    scores = pyspedas.get_data(names[-1]).y
     assert len(scores) == 100 and scores[40] == pytest.approx(1) and np.isfinite(scores).all()
     # Samples of nine energies have no cold electrons to compare; all others are nearer to the seed than any of them.
     assert few.sum() == 20 and scores[few].max() < scores[~few].min()
