@@ -44,7 +44,7 @@ from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
-from pyspedas_similarity.archive.neighbors import LEAST_RECALL
+from pyspedas_similarity.archive.neighbors import MIN_RECALL
 from pyspedas_similarity.archive.objects import LEASE_S
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, MixingError, SimilarityError
@@ -234,19 +234,19 @@ def _after_index(store: LanceStore, truth: dict, like: np.ndarray, answer: tuple
     if near is not None:
         found["proposals without the nearest"] += not _proposes_the_first(store, near, like, answer)
     found["not sound"] += not store.verify().sound
-    found["not built the next time"] += store.build_index() < LEAST_RECALL or store.near(store.heads()) is None
+    found["not built the next time"] += store.build_index() < MIN_RECALL or store.near(store.heads()) is None
     found["rows that differ after it"] += contents(store)[0] != truth
     return found
 
 
 def _proposes_the_first(store: LanceStore, near: object, like: np.ndarray, answer: tuple) -> bool:
     heads = store.heads()
-    return answer[0][0] in heads.start[near.ask(like, 10)]
+    return answer[0][0] in heads.start[near.propose(like, 10)]
 
 
 def _index_of_few_rows() -> contextlib.AbstractContextManager:
     """Of so few it is of no use, but can be lost and damaged like a large one."""
-    return mock.patch.object(lance_index, "FEWEST", 100)
+    return mock.patch.object(lance_index, "MIN_ROWS", 100)
 
 
 class Disk:
@@ -323,7 +323,7 @@ def power(n: int, seed: int, folder: Path) -> dict:
         for turn in range(n):
             every = ["append", "append", "append", "compact", "restore", "forget", "index"]
             what = "append" if turn < 3 else rng.choice(every)
-            what = "append" if what == "index" and len(before) < lance_index.FEWEST else what
+            what = "append" if what == "index" and len(before) < lance_index.MIN_ROWS else what
             if what == "append":
                 after = before | dictionary(batch(turn))
             elif what == "restore":
@@ -333,10 +333,7 @@ def power(n: int, seed: int, folder: Path) -> dict:
                 after = before
             pair = [before, after]
             disk.at_call = lambda pair=pair: lose(pair, "at an fsync")
-            if what == "append" and turn % 2:  # as the workers of a cluster do it
-                number = store.adopt([store.stage(batch(turn), "0123abcd")]).version
-                found["of which staged and adopted"] += 1
-            elif what == "append":
+            if what == "append":
                 number = store.append(batch(turn)).version
             elif what == "restore":
                 number = store.restore(version)
@@ -527,7 +524,7 @@ def spread(n: int, seed: int, folder: Path) -> dict:
         with _cluster(2) as client:
             _fill(folder / f"warm{turn}", data | {"trange": [str(START), str(START + np.timedelta64(15, "s"))]}, client)
             moment = rng.uniform(0, found["seconds with 2 workers"])
-            with _killing(client, moment, folder / f"turn{turn}", found):
+            with _killing(client, moment, found):
                 _fill(folder / f"turn{turn}", data, client)
         found.update(_after_kill(folder / f"turn{turn}", truth))
     bad = [key for key in found if key.startswith(("not ", "rows ", "left"))]
@@ -586,7 +583,7 @@ def _everything(archive: Path) -> dict:
 
 
 @contextlib.contextmanager
-def _killing(client: object, moment: float, archive: Path, found: Counter) -> Iterator[None]:
+def _killing(client: object, moment: float, found: Counter) -> Iterator[None]:
     """Kill one of the workers a moment after work began."""
     import threading
 
@@ -595,7 +592,6 @@ def _killing(client: object, moment: float, archive: Path, found: Counter) -> It
     def kill_one() -> None:
         time.sleep(moment)
         found["kills while it had a task"] += bool(client.processing([address]).get(address))
-        found["kills after something was staged"] += any(archive.glob("staged/*/data/*.lance"))
         os.kill(process, signal.SIGKILL)
         found["kills"] += 1
 
@@ -612,7 +608,6 @@ def _after_kill(archive: Path, truth: dict) -> dict:
     there = _everything(archive)
     found["rows lost or too many"] = len(there.keys() ^ truth.keys())
     found["rows with other bits"] = sum(there.get(key) not in (None, value) for key, value in truth.items())
-    found["left behind"] = (archive / "staged").exists()
     store = LanceStore(archive)
     listed = set(store.snapshot().files())
     found["left files of no version"] = len(
@@ -900,7 +895,7 @@ def _after_flip(archive: Path, truth: dict, like: np.ndarray, answer: tuple) -> 
         if near is None:
             found["index not used"] += 1
         elif damaged == 0:
-            proposed = heads.start[near.ask(like, 10)]
+            proposed = heads.start[near.propose(like, 10)]
             found["silently wrong answers of the index"] += not set(answer[0]) <= set(proposed)
     except SimilarityError:
         outcome = "refused with a typed error"

@@ -16,7 +16,7 @@ from scipy.signal import lfilter
 
 from pyspedas_similarity.search.background import fit_background
 from pyspedas_similarity.search.events import find_events
-from pyspedas_similarity.search.scoring import coherence_lag, similarity
+from pyspedas_similarity.search.scoring import decorrelation_lag, similarity
 
 N, QUERY, LENGTH = 4000, 1000, 8
 SECOND = np.timedelta64(1, "s")
@@ -46,7 +46,7 @@ def planted(embeddings: np.ndarray, cosine: float) -> np.ndarray:
 def passing(embeddings: np.ndarray, fdr: float) -> tuple[np.ndarray, int]:
     """Return the sample numbers of the peaks of events that pass, and the number of stretches judged."""
     scores = similarity(embeddings, [embeddings[QUERY : QUERY + 1]])
-    block = 2 * coherence_lag(scores)
+    block = 2 * decorrelation_lag(scores)
     scores[max(QUERY - 4 * block, 0) : QUERY + 4 * block] = np.nan
     background = fit_background(scores, block)
     hits = find_events(TIMES, scores, background.threshold(fdr), block * SECOND)

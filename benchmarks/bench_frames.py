@@ -3,12 +3,14 @@
     python -m benchmarks.bench_frames                   simulated frames
     python -m benchmarks.bench_frames --real FOLDER     also reading, and images of the real frames, in FOLDER/asi
 
-Images are made on one core. The first image of a camera takes longer when it needs a matrix; that is a separate column.
+Images are made on up to four cores. The first image of a camera takes longer when it needs a matrix; that is a separate
+column.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from dataclasses import replace
@@ -86,7 +88,8 @@ def reading(folder: Path) -> None:
 def steps(name: str, frames: np.ndarray, view: View) -> None:
     """Print frames per second for each step, and the difference to the default."""
     times = np.datetime64("2015-03-26T06:00:00", "ns") + np.arange(len(frames)) * np.timedelta64(3, "s")
-    print(f"images of {len(frames)} {name} frames, {frames.shape[1]} x {frames.shape[2]} {frames.dtype}, one core")
+    size = f"{frames.shape[1]} x {frames.shape[2]} {frames.dtype}"
+    print(f"images of {len(frames)} {name} frames, {size}, {os.cpu_count()} cores")
     reference = None
     for title, changes in STEPS.items():
         recipe = replace(DEFAULT, **changes)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyspedas_similarity.imaging.frame_quality import FLAGS, FrameQuality, gate_frames
+from pyspedas_similarity.imaging.frame_quality import FLAGS, FrameQuality, assess_frames
 from pyspedas_similarity.instruments.asi_files import read_cdf, read_stream
 from pyspedas_similarity.simulate.allsky import SimulatedNight, simulate_nights
 from pyspedas_similarity.simulate.stations import NightOptions
@@ -45,7 +45,7 @@ def simulated_table() -> None:
         for night in simulate_nights(START, DURATION_S, seed, SITES, CADENCE_S, options=SPOILED).values()
     ]
     began = time.process_time()
-    gate = FrameQuality.joined([gate_frames(night.frames) for night in nights])
+    gate = FrameQuality.joined([assess_frames(night.frames) for night in nights])
     spent = (time.process_time() - began) / len(gate.flag)
     condition = np.concatenate([night.condition for night in nights])
     sky = np.concatenate([sky_of(night) for night in nights])
@@ -67,7 +67,7 @@ def real_table(data: Path) -> None:
         "fsmi 2015, aurora": movie[next(key for key in movie.files if key != "times")],
     }
     for title, frames in real.items():
-        print(row(f"real, {title}", gate_frames(frames)))
+        print(row(f"real, {title}", assess_frames(frames)))
 
 
 def main() -> None:

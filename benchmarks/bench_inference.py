@@ -3,6 +3,7 @@
     python -m benchmarks.bench_inference speed [--output FILE]     every backbone, shape and precision
     python -m benchmarks.bench_inference default [--output FILE]   encoders that need no training
     python -m benchmarks.bench_inference batches [--output FILE]   images at once and threads
+    python -m benchmarks.bench_inference samples [--output FILE]   from what is stored to embeddings, default encoder
 
 The published loop is torchvision's ResNet-18, three channels of 256 px, eager, in batches of 64, in evaluation mode and
 without gradients. Ours is `Encoder.encode` from images with NaN to unit embeddings, in a separate process that never
@@ -22,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from benchmarks.data_sets.sky import Frames, simulate
 from benchmarks.timing import rates, resident_kb
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
-from pyspedas_similarity.encoder.fixed import DEFAULT, fixed_encoder
+from pyspedas_similarity.encoder.fixed import DEFAULT, default_encoder, fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
 from pyspedas_similarity.imaging.recipes import FrameRecipe
@@ -43,7 +44,7 @@ COUNTS = {"compact": 512, "resnet18": 64}
 """Images in one try: enough for about a second."""
 PUBLISHED_BATCH, PUBLISHED_PIXELS = 64, 256
 TRIES = 3
-WITHOUT_TRAINING = (DEFAULT, "hybrid", "hog", "pixels")
+WITHOUT_TRAINING = (DEFAULT, "hog", "pixels")
 TORCH = ("torch", "torchvision", "lightly")
 
 
@@ -226,13 +227,37 @@ def batches(say: Output) -> None:
                 say(f"{backbone:9s} {pixels:4d} {batch:6d} {words:>21s} {numbers}")
 
 
+def samples(say: Output) -> None:
+    """Print how long a frame and a distribution take from what is stored to an embedding, by the default recipes."""
+    # Here, so that the memory of other tables is that of an encoder.
+    from benchmarks.bench_distributions import electrons
+    from benchmarks.bench_frames import synthetic_frames
+    from pyspedas_similarity.imaging.distributions import distribution_images
+    from pyspedas_similarity.imaging.frames import frame_images
+    from pyspedas_similarity.instruments.registry import INSTRUMENTS
+
+    say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}. Milliseconds a sample by clock and by processor.")
+    say(f"{'':14s} {'image':>15s} {'embedding':>15s} {'both':>15s} {'samples/s':>10s}")
+    stored, recipe = synthetic_frames(), FrameRecipe()
+    measured, plane = electrons(12.0)[1], INSTRUMENTS["mms_des"].recipe
+    for kind, make in (
+        ("frame", lambda: frame_images(stored, recipe)),
+        ("distribution", lambda: distribution_images(measured, plane)),
+    ):
+        encoder, images = default_encoder(kind), make()
+        steps = make, partial(encoder.encode, images), lambda make=make, encoder=encoder: encoder.encode(make())
+        found = [1e3 / np.array(rates(step, len(images), 5 * TRIES)) for step in steps]
+        numbers = " ".join(f"{clock:7.2f} {processor:7.2f}" for clock, processor in found)
+        say(f"{kind:14s} {numbers} {1e3 / found[2][0]:10.0f}")
+
+
 def main() -> None:
     """Print one of the tables."""
     if sys.argv[1:2] == ["alone"]:
         print(json.dumps(alone(**json.loads(sys.argv[2]))))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = {"speed": speed, "default": default, "batches": batches}
+    tables = {"speed": speed, "default": default, "batches": batches, "samples": samples}
     parser.add_argument("table", choices=tables)
     parser.add_argument("--output", type=Path)
     choice = parser.parse_args()

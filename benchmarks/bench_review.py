@@ -31,9 +31,10 @@ from benchmarks.data_sets.sky import simulate
 from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
-from pyspedas_similarity.search.events import best_events, outside
-from pyspedas_similarity.search.linear_classifier import fit_probe
-from pyspedas_similarity.search.scoring import coherence_lag, default_threshold, similarity
+from pyspedas_similarity.search.events import outside
+from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
+from pyspedas_similarity.search.peaks import own_event, peak_events
+from pyspedas_similarity.search.scoring import ScoreScale, decorrelation_lag, similarity
 from pyspedas_similarity.simulate.fpi import DES, simulate_event
 from pyspedas_similarity.times import Span, cadence
 
@@ -80,7 +81,7 @@ def scores_of(embeddings: np.ndarray, likes: list[int], unlikes: list[int], rule
     if rule == "probe" and unlikes:
         rows = [*likes, *unlikes]
         labels = np.repeat(["like", "unlike"], [len(likes), len(unlikes)])
-        probe = fit_probe(embeddings[rows], labels, np.arange(len(rows)))
+        probe = fit_linear_classifier(embeddings[rows], labels, np.arange(len(rows)))
         return probe.probabilities(embeddings)[:, probe.classes.index("like")]
     unlike = [] if rule == "likes" else [embeddings[[row]] for row in unlikes]
     return similarity(embeddings, [embeddings[[row]] for row in likes], unlike)
@@ -94,12 +95,12 @@ def offered(data: Samples, scores: np.ndarray, likes: list[int], judged: list[tu
         times, part = data.times[rows], scores[rows]
         if not np.isfinite(part).any():
             continue
-        exclude = 2 * coherence_lag(part) * cadence(times)
+        gap = decorrelation_lag(part) * cadence(times)
+        exclude = 2 * gap
         queries = [Span(data.times[row], data.times[row]) for row in likes if data.series[row] == series]
-        part = np.where(outside(times, queries, exclude), part, np.nan)
-        if not np.isfinite(part).any():
-            continue
-        hits, _ = best_events(times, part, default_threshold(scores[rows]), exclude, n + len(judged))
+        scale = ScoreScale.of(part)
+        own = own_event(times, part, queries, scale, gap) | ~outside(times, queries, exclude)
+        hits = peak_events(times, np.where(own, np.nan, part), own, scale, gap, k=n + len(judged))
         for start, end, peak, score in zip(hits.start, hits.end, hits.peak, hits.score, strict=True):
             old = [span for other, span in judged if other == series]
             if not any(span.start - exclude <= peak <= span.end + exclude for span in old):
@@ -192,7 +193,7 @@ def main() -> None:
     regions, kinds = "simulated electrons, regions of a reconnection site", "simulated nights, kinds of aurora"
     for name, make, natural, encoders in (
         (regions, lambda recipe: electrons(chosen.events, recipe), ELECTRONS, ("pixels", "structure")),
-        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("hybrid", "structure")),
+        (kinds, lambda recipe: nights(chosen.nights, recipe), FRAMES, ("structure",)),
     ):
         for encoder in encoders:
             recipe = recipe_of(encoder, natural)

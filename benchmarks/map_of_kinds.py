@@ -106,7 +106,7 @@ def plot_embedding_map(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoder", nargs="+", default=["pixels", "oriented", "hybrid"])
+    parser.add_argument("--encoder", nargs="+", default=["pixels", "structure"])
     parser.add_argument("--method", default="umap", choices=("umap", "pca"))
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     chosen = parser.parse_args()

@@ -50,7 +50,7 @@ from pyspedas_similarity.instruments.npz_files import read_npz
 from pyspedas_similarity.instruments.segments import Segment
 from pyspedas_similarity.tplot import Variable
 
-MOST_SECONDS, MOST_MEMORY_MB, MOST_BOMB_MB, MOST_RATIO = 2.0, 1000, 256, 1.5
+MAX_SECONDS, MAX_MEMORY_MB, MAX_BOMB_MB, MAX_RATIO = 2.0, 1000, 256, 1.5
 
 
 from benchmarks import archive_faults
@@ -91,7 +91,7 @@ def mutations(n: int, seed: int, folder: Path) -> dict:
             took = time.monotonic() - began
             slowest = max(slowest, took)
             found[f"{name}: {outcome}"] += 1
-            found["longer than 2 s"] += took > MOST_SECONDS
+            found["longer than 2 s"] += took > MAX_SECONDS
             found["other errors"] += outcome.startswith("other error")
             readers.look()
             form.path.write_bytes(form.content)
@@ -99,7 +99,7 @@ def mutations(n: int, seed: int, folder: Path) -> dict:
     found["files"], found["readers that were ended"] = n, readers.ended
     memory = {"MB at most, here": _peak(), "MB at most, a reader that lived": readers.peak}
     told = dict(sorted(found.items())) | {"slowest, s": round(slowest, 2)} | memory
-    return _judged(Counter(told), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MOST_MEMORY_MB)
+    return _judged(Counter(told), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MAX_MEMORY_MB)
 
 
 def _outcome(read: Callable[[], Any], good: str, told: list) -> str:
@@ -176,7 +176,7 @@ def bombs(n: int, seed: int, folder: Path) -> dict:
             key = f"{kind}: most MB beyond a good file"
             most[key] = max(most[key], beyond)
             found["most computing of both, s"] = max(found["most computing of both, s"], one["s"])
-            if one["outcome"] != "refused" or beyond >= MOST_BOMB_MB or one["s"] > MOST_SECONDS:
+            if one["outcome"] != "refused" or beyond >= MAX_BOMB_MB or one["s"] > MAX_SECONDS:
                 found[f"{kind}, {name}: {one}"] += 1
                 found["not as they should be"] += 1
     bad = ("not as they should be", "good files that were not read")
@@ -246,7 +246,7 @@ def downloads(n: int, seed: int, folder: Path) -> dict:
                 *(["not told"] if not good and not one["told"] else []),
                 *(["left something as good"] if one["offline"] != good or one["left"] else []),
                 *(["does not come afterward"] if not one["afterward"] else []),
-                *(["too many requests or too long"] if one["requests"] > 12 or one["s"] > 5 * MOST_SECONDS else []),
+                *(["too many requests or too long"] if one["requests"] > 12 or one["s"] > 5 * MAX_SECONDS else []),
                 *([one["other error"]] if one["other error"] else []),
             ]
             found["came all the same, as it should"] += good and not wrong
@@ -448,19 +448,14 @@ def weights(n: int, seed: int, folder: Path) -> dict:
         found["MB at most"] = max(found["MB at most"], one["MB"])
         harmless = one["name"] in hostile_weights.HARMLESS and one["outcome"] == "loaded"
         found["loaded, because what is hostile is not looked at"] += harmless
-        if (
-            not (one["outcome"] == "refused" or harmless)
-            or one["heard"]
-            or one["sprung"]
-            or one["s"] > 2 * MOST_SECONDS
-        ):
+        if not (one["outcome"] == "refused" or harmless) or one["heard"] or one["sprung"] or one["s"] > 2 * MAX_SECONDS:
             found["not refused"] += 1
             found[f"{one['name']}: {one['outcome']}, {one['heard']}, {one['s']} s"] += 1
     found["died"] = int(out.returncode != 0)
     if out.returncode:
         found[out.stderr[-300:]] = 1
     bad = ("things that were run", "files that appeared elsewhere", "not refused", "died")
-    return _judged(found, bad, found["hostile files"] >= 20 and found["MB at most"] < MOST_MEMORY_MB)
+    return _judged(found, bad, found["hostile files"] >= 20 and found["MB at most"] < MAX_MEMORY_MB)
 
 
 def _work_weights(place: str) -> None:
@@ -494,12 +489,11 @@ def _good_files(folder: Path) -> dict[str, Callable[[Path], Any]]:
     from pyspedas_similarity.archive.parquet import export_archive, import_archive
     from pyspedas_similarity.encoder.fitted import fit_pca, fit_random
     from pyspedas_similarity.encoder.foreign import import_onnx
-    from pyspedas_similarity.encoder.hybrid import hybrid
     from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
     from pyspedas_similarity.imaging.recipes import FrameRecipe
 
     noise = np.random.default_rng(0).random((20, 1, 32, 32), np.float32)
-    save_encoder(hybrid(fit_pca(noise, "window"), "oriented", 0.75), folder / "encoder")
+    save_encoder(fit_pca(noise, "window"), folder / "encoder")
     save_encoder(fit_random(noise, "window", "random_compact"), folder / "trained")  # runs in ONNX Runtime
     (folder / "network.onnx").write_bytes(hostile_weights.network().SerializeToString())
     archive = Archive(folder / "archive")
@@ -715,7 +709,7 @@ def speed(n: int, seed: int, folder: Path) -> dict:
         isolated_reader.IsolatedCdf(hour).varinq("thg_asf_gako")
         starts.append(time.perf_counter() - began)
     found["starting a reader, s"] = round(float(np.median(starts)), 3)
-    return _judged(Counter(found), (), max(found[key] for key in found if key.endswith("/ here")) < MOST_RATIO)
+    return _judged(Counter(found), (), max(found[key] for key in found if key.endswith("/ here")) < MAX_RATIO)
 
 
 def _read_in_parts(file: Any, names: list[str]) -> None:

@@ -6,11 +6,13 @@ import difflib
 import functools
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from . import tplot
 from .errors import ArgumentError, SimilarityError, VariableError
+from .times import scalar
 
 logger = logging.getLogger(__name__)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -20,7 +22,7 @@ def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") ->
     """Give a public function the keyword `errors`, and refuse keywords that it does not have.
 
     With ``errors='log'`` a SimilarityError is logged once and what `empty` makes is returned; with ``errors='raise'``
-    it is raised.
+    it is raised. Arrays without dimensions, as numpy and xarray make of scalars, are taken for what is in them.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") ->
             try:
                 if not open_ended:
                     check_keywords(keywords, known, function.__name__)
-                return function(*arguments, **keywords)
+                return function(*arguments, **{key: scalar(value) for key, value in keywords.items()})
             except SimilarityError as error:
                 if errors == "raise":
                     raise
@@ -62,6 +64,29 @@ def check_keywords(given: Iterable[str], known: Sequence[str], function: str) ->
             near = difflib.get_close_matches(name, known, n=1)
             remedy = f"The nearest is {near[0]}." if near else f"See help({function})."
             raise ArgumentError(name, f"{function} has no such keyword", remedy)
+
+
+def probe_names(probe: Any, prefix: str, known: Sequence[str]) -> list[str]:
+    """Return the short names of spacecraft, such as '1' of 1, '1', 'mms1' or 'MMS 1'.
+
+    Parameters
+    ----------
+    probe : str, int, or several
+    prefix : str
+        What may come before the short name, a regular expression.
+    known : sequence of str
+        Short names, small letters.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none, or one is not known.
+    """
+    given = [probe] if isinstance(probe, str) or not isinstance(probe, Iterable) else list(probe)
+    names = [re.sub(rf"^(?:{prefix})[-_ ]*", "", str(scalar(one)).strip().lower()) for one in given]
+    if not names or any(name not in known for name in names):
+        raise ArgumentError("probe", f"found {probe!r}", f"Give one or more of {', '.join(known)}.")
+    return list(dict.fromkeys(names))
 
 
 def nothing_found(reason: str) -> list[str]:
@@ -90,6 +115,8 @@ def result_names(
     SimilarityError
         If `newname` does not give one name for each series, or a name exists and `overwrite` is False.
     """
+    if suffix is not None and not isinstance(suffix, str):
+        raise ArgumentError("suffix", f"found {suffix!r:.80}", "Give text, or None.")
     bases = list(series) if newname is None else check_newname(newname)
     if len(bases) != len(series):
         found = f"found {len(bases)} names for {len(series)} variables"

@@ -90,15 +90,14 @@ def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
     if not len(found):
         say(f"  nothing found: {'; '.join(found.shortfalls)}")
         return False
-    threshold, exclude = found.record["threshold"], found.record["exclude_s"]
-    say(f"  threshold {threshold:.3f}, samples within {exclude:g} s of the query left out")
+    for line in found.own_event_lines():
+        say(f"  {line}")
     source, table = tplot.read(case.name), found.events
     truth = _truth(source)
     if truth is not None:
         table["truth"] = [truth[row] for row in np.searchsorted(source.times, found.peak)]
     table.write(folder / f"{case.slug}_events.ecsv", format="ascii.ecsv", overwrite=True)
-    table["score"].info.format = ".3f"
-    columns = ["start", "end", "score", "n_samples", *(["truth"] if truth is not None else [])]
+    columns = ["score", "peak", "duration", "stands_out", *(["truth"] if truth is not None else [])]
     say("\n".join(f"  {line}" for line in table[columns][:10].pformat(max_width=-1, show_unit=False)))
     if len(table) > 10:
         say(f"  ... and {len(table) - 10} more")
@@ -132,11 +131,11 @@ def _real_cases(data: Path) -> list[Case]:
     tplot.write(Variable("thg_asf_fsmi", movie["times"], movie["frames"]))
     shock, movie_name = "mms1_dis_dist_brst", "thg_asf_fsmi"
     return [
-        Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00", {"threshold": 0.95}),
-        Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12", {"k": 3}),
+        Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00"),
+        Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12"),
         Case("shock_downstream", "MMS1 2020-11-19: downstream", shock, "2020-11-19/23:36:22"),
         Case("fsmi_arc", "Fort Smith 2015-03-26: growth-phase arc", movie_name, "2015-03-26/06:08:00"),
-        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00", {"k": 5}),
+        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00"),
     ]
 
 

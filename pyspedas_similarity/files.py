@@ -1,10 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,28 +44,43 @@ def check_place(path: Any, endings: tuple[str, ...], overwrite: bool) -> Path:
     return place
 
 
-def write_whole(path: Path, content: bytes, overwrite: bool) -> None:
-    """Write a temporary file next to the target, flush it to the disk, then rename it.
+def replace_whole(path: Path, content: bytes) -> None:
+    """Write a file whole and to the disk, or not at all; OSError if it cannot be written.
 
     Whatever interrupts this, an older file stays as it was until the new one is whole.
+    """
+    with _written(path, content) as temporary:
+        os.replace(temporary, path)
+
+
+def write_whole(path: Path, content: bytes, overwrite: bool) -> None:
+    """Write a file that a caller named, as `replace_whole`.
 
     Raises
     ------
     ArgumentError
         If it cannot be written, or one came there meanwhile and `overwrite` is False.
     """
+    try:
+        with _written(path, content) as temporary:
+            if overwrite:
+                os.replace(temporary, path)
+            else:
+                _take_name(temporary, path)
+    except OSError as error:
+        raise ArgumentError(f"path {path}", f"it cannot be written ({error})", "Give another place.") from error
+
+
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Path]:
+    """Write a temporary file next to a path and flush it to the disk; it is removed unless it was renamed."""
     temporary = path.parent / f".{path.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if overwrite:
-            os.replace(temporary, path)
-        else:
-            _take_name(temporary, path)
-    except OSError as error:
-        raise ArgumentError(f"path {path}", f"it cannot be written ({error})", "Give another place.") from error
+        yield temporary
     finally:
         with suppress(OSError):
             temporary.unlink()

@@ -7,7 +7,7 @@ from importlib import metadata
 ATTRIBUTE = "similarity"
 """Attribute of a tplot variable under which the record of a result is stored."""
 
-CALIBRATED = ("deviations", "share_higher", "p_value")
+CALIBRATED = ("deviations", "share_higher", "p_value", "stands_out")
 """Columns of a table of events that state how unusual a score is among all scores of a search."""
 
 METHOD = "Smith et al. 2024, JGR Space Physics 129, e2023JA032096, doi 10.1029/2023JA032096"

@@ -30,7 +30,7 @@ _FIRST_YEAR, _LAST_YEAR = 1678, 2261
 _LARGEST_UNIX = 9.2e9
 
 _TIME_STRING = re.compile(
-    r"\s*(?P<date>\d{4}-\d{1,2}-\d{1,2})"
+    r"\s*(?P<date>\d{4}-\d{1,2}-\d{1,2}|\d{4}-(?P<of_year>\d{3}))"
     r"(?:(?:[/T]|\s+)(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:[.,](?P<fraction>\d+))?)?)?)?"
     r"\s*(?P<offset>Z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*",
     re.IGNORECASE,
@@ -78,8 +78,9 @@ def to_datetime64(value: Any) -> np.datetime64:
     Parameters
     ----------
     value : str, float, int, datetime, numpy.datetime64, pandas.Timestamp or astropy.time.Time
-        A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, with or without offset (without: UTC); a number is
-        unix seconds; a datetime without time zone is UTC; a Time may have any format and any scale but ``local``.
+        A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, by month and day or by day of the year, with or
+        without offset (without: UTC); a number is unix seconds; a datetime without time zone is UTC; a Time may have
+        any format and any scale but ``local``. An array of numpy or xarray without dimensions is what is in it.
 
     Returns
     -------
@@ -91,8 +92,9 @@ def to_datetime64(value: Any) -> np.datetime64:
     TimeError
         If it cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
     """
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
+    value = scalar(value)
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
     if isinstance(value, str):
         return _from_string(value)
     if hasattr(value, "to_datetime64"):  # pandas.Timestamp keeps nanoseconds that datetime does not
@@ -131,6 +133,8 @@ def to_times(values: Any) -> np.ndarray:
         for extreme in (np.min(array), np.max(array)) if array.size else ():  # NaT where one of them is
             _from_numpy(extreme)
         return array.astype("datetime64[ns]")
+    if hasattr(values, "dims") and hasattr(values, "values"):  # of xarray
+        return to_times(np.asarray(values.values))
     values = list(values)
     if values and all(isinstance(one, str) and _PLAIN.fullmatch(one) for one in values):
         try:
@@ -179,6 +183,8 @@ def to_spans(value: Any) -> list[Span]:
         return [Span(instant, instant)]
     if not isinstance(value, Iterable):
         to_datetime64(value)
+    if hasattr(value, "dims") and hasattr(value, "values"):  # of xarray
+        value = np.asarray(value.values)
     items = list(value)
     if not items:
         raise TimeError(repr(value)[:80], "there is no time in it", TIME_FORMS)
@@ -201,6 +207,7 @@ def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
         If it is not a duration, or negative.
     """
     remedy = "Give seconds, a timedelta, a numpy timedelta64 or an astropy Quantity, not negative."
+    value = scalar(value)
     try:
         if hasattr(value, "to_value"):
             value = float(value.to_value("s"))
@@ -277,18 +284,46 @@ def nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(np.abs(times[near] - wanted) <= cadence(times), near, -1)
 
 
+def rows_in_order(times: np.ndarray) -> np.ndarray:
+    """Return the rows of samples without those whose time is missing (NaT) or goes back.
+
+    Where times go back, either those before the step are too late or those after it too early: the fewer are left out.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+
+    Returns
+    -------
+    numpy.ndarray of int
+        Times of these rows ascend; equal ones are kept.
+    """
+    rows = np.flatnonzero(~np.isnat(times))
+    nanoseconds = times[rows].astype(np.int64)
+    early = nanoseconds < np.maximum.accumulate(nanoseconds)
+    late = nanoseconds > np.minimum.accumulate(nanoseconds[::-1])[::-1]
+    return rows[~(early if early.sum() <= late.sum() else late)]
+
+
 def sample_ends(times: np.ndarray) -> np.ndarray:
     """Return the end of each sample: the next one, or one cadence later before a gap and at the end."""
     step = cadence(times)
     if step == np.timedelta64(0, "ns"):
         return times.copy()
     following = np.append(times[1:], times[-1:] + step)
-    return np.where(following - times > one_and_a_half(times), times + step, following)
+    return np.where(following - times > longest_step(times), times + step, following)
 
 
-def one_and_a_half(times: np.ndarray) -> np.timedelta64:
+def longest_step(times: np.ndarray) -> np.timedelta64:
     """Return 1.5 cadences: samples further apart than this have a gap between them."""
     return cadence(times) * 3 // 2
+
+
+def scalar(value: Any) -> Any:
+    """Return what is in an array of numpy or xarray without dimensions; anything else as it is."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "values") and hasattr(value, "dims"):
+        value = np.asarray(value.values)
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _is_astropy_time(value: Any) -> bool:
@@ -305,9 +340,10 @@ def _is_time_range(value: Any) -> bool:
 
 def _is_single_time(value: Any) -> bool:
     """Return True if `value` has the form of one time, readable or not."""
+    value = scalar(value)
     if isinstance(value, np.ndarray) or _is_astropy_time(value):
         return value.ndim == 0
-    return isinstance(value, (str, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")
+    return isinstance(value, (str, bytes, Real, np.datetime64, dt.date)) or hasattr(value, "to_datetime64")
 
 
 def _interval(start: Any, end: Any) -> Span:
@@ -321,12 +357,17 @@ def _from_string(text: str) -> np.datetime64:
     match = _TIME_STRING.fullmatch(text)
     if match is None:
         raise TimeError(repr(text[:80]), "this is not a time", "Write it like 2015-10-16/13:07:02.16.")
-    year, month, day = (int(part) for part in match["date"].split("-"))
+    year, *date = (int(part) for part in match["date"].split("-"))
     hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
     if (hour, minute, second) == (23, 59, 60) or (second == 60 and match["offset"]):
         raise _leap_second(text)
     try:
+        month, day = (1, 1) if match["of_year"] else date
         whole = dt.datetime(year, month, day, hour, minute, second)
+        if match["of_year"]:
+            whole += dt.timedelta(days=int(match["of_year"]) - 1)
+            if whole.year != year:
+                raise ValueError("day of the year is out of range")
     except ValueError as error:
         raise TimeError(repr(text[:80]), f"this is not a time ({error})", "Check its date and time of day.") from error
     _check_year(year, text)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _COORDINATES = ("v", "v1", "v2", "v3")
 _LONG_BYTES = 2**24
+_PLAIN_NAME = "similarity_options"
 _MARGIN = np.timedelta64(2, "us")
 
 
@@ -136,8 +137,21 @@ def write(variable: Variable, options: Mapping[str, object] | None = None) -> st
         whole = {"data": variable.values.copy(), "dims": entry.dims, "coords": {"time": entry.coords["time"]}}
         module.data_quants[variable.name] = type(entry)(**whole, attrs=entry.attrs, name=entry.name)
     if options:
-        module.options(variable.name, opt_dict=dict(options))
+        _set_options(variable.name, dict(options), module)
     return variable.name
+
+
+def _set_options(name: str, options: dict[str, object], module: ModuleType) -> None:
+    """Set options of this variable: pyspedas would take brackets, stars and blanks in its name for patterns."""
+    entry = module.data_quants[name]
+    lent = entry.copy(deep=False)
+    lent.name, lent.attrs = _PLAIN_NAME, entry.attrs
+    module.data_quants[_PLAIN_NAME] = lent
+    try:
+        module.options(_PLAIN_NAME, opt_dict=options)
+        entry.attrs = module.data_quants[_PLAIN_NAME].attrs
+    finally:
+        del module.data_quants[_PLAIN_NAME]
 
 
 def options_of(name: str) -> dict[str, Any]:

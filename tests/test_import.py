@@ -75,7 +75,7 @@ print(len(encoders))
 
 
 def test_encoders_without_training_run_without_torch():
-    assert int(python(ENCODERS_WITHOUT_TORCH).stdout) == 7
+    assert int(python(ENCODERS_WITHOUT_TORCH).stdout) == 4
 
 
 def test_training_without_torch_names_the_extra():

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from pyspedas_similarity.errors import ArgumentError, TimeError
 from pyspedas_similarity.times import (
     Span,
     cadence,
+    rows_in_order,
     to_astropy,
     to_datetime64,
     to_interval,
@@ -227,3 +229,37 @@ def test_a_masked_time_among_many_is_refused():
     times[1] = np.ma.masked
     with pytest.raises(TimeError, match="masked"):
         to_times(times)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"),
+    [
+        ([0, 1, 2, 3], [0, 1, 2, 3]),
+        ([0, 1, 1, 3], [0, 1, 2, 3]),
+        ([0, 1, 90, 3, 4, 5], [0, 1, 3, 4, 5]),  # one stamp far ahead loses itself alone
+        ([0, 1, 2, -9, 4, 5], [0, 1, 2, 4, 5]),
+        ([0, 1, None, 3], [0, 1, 3]),
+        ([], []),
+    ],
+)
+def test_rows_in_order(seconds, kept):
+    times = np.array([np.datetime64("NaT") if s is None else np.datetime64(s, "s") for s in seconds], "datetime64[ns]")
+    assert rows_in_order(times).tolist() == kept
+
+
+@pytest.mark.parametrize("text", ["2015-289/13:07:02.5", "2015-289T13:07:02.5Z", "2015-289 14:07:02.5+01:00"])
+def test_days_of_the_year(text):
+    assert to_datetime64(text) == np.datetime64("2015-10-16T13:07:02.5", "ns")
+    for wrong in ("2015-366", "2015-000"):
+        with pytest.raises(TimeError, match="day of the year"):
+            to_datetime64(wrong)
+
+
+def test_scalars_of_numpy_and_xarray():
+    times = np.datetime64("2015-10-16", "ns") + np.arange(3) * np.timedelta64(1, "s")
+    along = xr.DataArray(np.arange(3), {"time": times}, ("time",)).time
+    for one in (along[1], times[1], np.array(times[1]), np.str_("2015-10-16T00:00:01"), np.float64(1444953601)):
+        assert to_datetime64(one) == times[1] and to_spans(one) == [Span(times[1], times[1])]
+    assert to_interval(along[:2]) == to_interval([along[0], along[1]]) == (times[0], times[1])
+    np.testing.assert_array_equal(to_times(along), times)
+    assert to_timedelta64(xr.DataArray(2.5)) == to_timedelta64(np.float32(2.5)) == np.timedelta64(2500, "ms")

@@ -144,3 +144,19 @@ def test_preserved_puts_everything_back():
         raise RuntimeError
     np.testing.assert_array_equal(pyspedas.get_data("mine").y, before)
     assert "new" not in tplot.loaded_names()
+
+
+@pytest.mark.parametrize("name", ["flux[1]", "flux*", "flux?", "a b", "[ab]", "B{x}", "100%", "é", "flux [eV] *"])
+def test_a_name_with_odd_characters_means_itself_first(name):
+    from pyspedas import tplot_tools
+
+    for one in ("flux1", "fluxX", "a", "b", "similar", name):
+        tplot_tools.store_data(one, data={"x": [0.0, 1.0], "y": [1.0, 2.0]})
+    plain = {one: str(tplot_tools.data_quants[one].attrs) for one in ("flux1", "fluxX", "a", "b", "similar")}
+    assert tplot.expand(name) == [name] and tplot.read(name).name == name
+    times = np.array([0, 10**9], "datetime64[ns]")
+    written = tplot.Variable(name, times, np.array([3.0, 4.0]))
+    assert tplot.write(written, {"ytitle": "score", "line_color": ["green"]}) == name
+    assert tplot.options_of(name)["axis_label"] == "score" and tplot.options_of(name)["line_color"] == ["green"]
+    assert {one: str(tplot_tools.data_quants[one].attrs) for one in plain} == plain
+    assert list(tplot_tools.data_quants)[-1] == name

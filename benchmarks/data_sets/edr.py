@@ -19,7 +19,7 @@ WITHOUT_REGION = 5
 """Every so many events has no diffusion region."""
 
 _FIELD_GAP = np.timedelta64(1, "s")
-_MOST_QUERIES = 600
+_MAX_QUERIES = 600
 
 
 def make_edr(events: int = 15, duration_s: float = 12.0, first_seed: int = FIRST_SEED) -> DataSet:
@@ -62,7 +62,7 @@ def edr_task(event: np.ndarray, is_edr: np.ndarray) -> Task:
         "edr",
         "a sample in a diffusion region finds those of other events; its own event left out",
         "the simulator's truth of where the diffusion region is",
-        queries=thin(np.flatnonzero(is_edr), _MOST_QUERIES),
+        queries=thin(np.flatnonzero(is_edr), _MAX_QUERIES),
         relevant=flagged(is_edr),
         allowed=negate(same_value(event)),
         leaky=not_self(len(event)),

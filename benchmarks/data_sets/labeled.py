@@ -28,7 +28,7 @@ FRAMES = FrameRecipe(pixels=64, contrast_pixels=4.0)
 TOGETHER = 10
 """Number of successive windows of a pass that are held out together; there are too few passes to hold out one."""
 
-FEWEST_GROUPS = 2
+MIN_GROUPS = 2
 """Fewest groups of a class: one for labels, one for the test."""
 
 
@@ -169,6 +169,6 @@ def thin_by_label(label: np.ndarray, group: np.ndarray, most: int) -> np.ndarray
 
 
 def has_enough_groups(label: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return True for samples whose label occurs in `FEWEST_GROUPS` groups or more: (n,) bool."""
-    names = [each for each in np.unique(label) if len(np.unique(group[label == each])) >= FEWEST_GROUPS]
+    """Return True for samples whose label occurs in `MIN_GROUPS` groups or more: (n,) bool."""
+    names = [each for each in np.unique(label) if len(np.unique(group[label == each])) >= MIN_GROUPS]
     return np.isin(label, names)

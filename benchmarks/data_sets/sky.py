@@ -46,7 +46,7 @@ MAP = FrameRecipe(projection="geographic", least_elevation=10.0)
 
 SAME_TIME = np.timedelta64(6, "s")
 TOO_NEAR, NEAR = np.timedelta64(30, "s"), np.timedelta64(180, "s")
-_MOST_QUERIES = 600
+_MAX_QUERIES = 600
 _START = np.datetime64("2020-01-01T06:00:00", "ns")
 
 ARCS_FILE = "asi/kho_20131204_movie_gray.npz"
@@ -185,7 +185,7 @@ def station_tasks(sky: Frames) -> Iterator[Task]:
             name,
             f"a frame with structure seen by both stations {title}, among all of its nights; own station left out",
             _TRUTH,
-            queries=thin(np.flatnonzero(at_both), _MOST_QUERIES),
+            queries=thin(np.flatnonzero(at_both), _MAX_QUERIES),
             relevant=relevant,
             allowed=negate(same_value(sky.station)),
             leaky=not_self(len(sky.times)),
@@ -204,7 +204,7 @@ def empty_task(sky: Frames, where: Rule, whose: str) -> Task:
         f"a control: an empty clear sky finds {whose} of the same night. Above chance, the background identifies the "
         "night, and other nights are not full distractors in the tasks about the same night",
         _TRUTH,
-        queries=thin(np.flatnonzero(sky.empty), _MOST_QUERIES),
+        queries=thin(np.flatnonzero(sky.empty), _MAX_QUERIES),
         relevant=same_value(sky.night),
         allowed=all_of(where, flagged(sky.empty)),
         leaky=all_of(not_self(len(sky.times)), flagged(sky.empty)),
@@ -218,7 +218,7 @@ def near_times(sky: Frames) -> Task:
         "times",
         "a frame finds those of its station and episode less than 180 s away; 30 s left out",
         _TRUTH,
-        queries=thin(np.flatnonzero(sky.seen), _MOST_QUERIES),
+        queries=thin(np.flatnonzero(sky.seen), _MAX_QUERIES),
         relevant=all_of(same_value(sky.episode), within(sky.times, NEAR)),
         allowed=all_of(own_station, negate(within(sky.times, TOO_NEAR))),
         leaky=all_of(own_station, not_self(len(sky.times))),
@@ -229,7 +229,7 @@ def near_times(sky: Frames) -> Task:
 def single_station_tasks(sky: Frames) -> Iterator[Task]:
     """Yield the tasks of near times, of the same kind in other nights, and the control."""
     own_station, other_frame = same_value(sky.station), not_self(len(sky.times))
-    queries = thin(np.flatnonzero(sky.seen), _MOST_QUERIES)
+    queries = thin(np.flatnonzero(sky.seen), _MAX_QUERIES)
     yield near_times(sky)
     # A frame of the same kind that is not seen well is neither right nor wrong.
     hidden = all_of(same_value(sky.kind), flagged(~sky.seen))

@@ -18,12 +18,12 @@ from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from benchmarks.retrieval.measures import BOOTSTRAPS, Estimate
 from benchmarks.retrieval.plan import SLOW, Plan
 from benchmarks.retrieval.table import prepare_folder, write
-from pyspedas_similarity.encoder.finetune import FEWEST_LABELS, backbone_of, in_torch, tuned_network
+from pyspedas_similarity.encoder.finetune import MIN_LABELS, backbone_of, in_torch, tuned_network
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
 from pyspedas_similarity.errors import ArgumentError, SimilarityError
-from pyspedas_similarity.search.linear_classifier import fit_probe
+from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -34,7 +34,7 @@ LABELS = (1, 3, 10, 30)
 DRAWS = 5
 """Number of random splits of the groups, each with its own draw of labels."""
 
-ENCODERS = ("pixels", "hog", "oriented", "hybrid", "random")
+ENCODERS = ("pixels", "hog", "structure", "random")
 REFERENCE, NOTHING, TUNED = "pixels", "from nothing", "{}, tuned"
 """Lines of the table: the reference; the network trained on the labels alone; a fine-tuned encoder."""
 
@@ -226,7 +226,7 @@ def by_classifier(embeddings: Sequence[np.ndarray], data: LabeledSet, splits: Se
 
 def by_tuning(encoders: Sequence[Encoder], images: np.ndarray, data: LabeledSet, splits: Sequence[Split]) -> Outcome:
     """Fit the same classifier after fine-tuning the encoder, for the numbers of labels that allow it."""
-    correct: dict[int, list[np.ndarray]] = {count: [] for count in splits[0].labeled if count >= FEWEST_LABELS}
+    correct: dict[int, list[np.ndarray]] = {count: [] for count in splits[0].labeled if count >= MIN_LABELS}
     seconds = dict.fromkeys(correct, 0.0)
     for split in splits:
         encoder = encoders[split.seed % len(encoders)]
@@ -260,7 +260,7 @@ def from_nothing(images: np.ndarray, data: LabeledSet, splits: Sequence[Split]) 
 def _correct(vectors: np.ndarray, rows: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Return True for test rows that a classifier on the labeled rows predicts; False without an embedding."""
     rows = rows[np.isfinite(vectors[rows]).all(axis=1)]
-    classifier = fit_probe(vectors[rows], label[rows], np.arange(len(rows)))
+    classifier = fit_linear_classifier(vectors[rows], label[rows], np.arange(len(rows)))
     found = np.nan_to_num(classifier.probabilities(vectors[test]))
     return (np.array(classifier.classes)[found.argmax(axis=1)] == label[test]) & (found.max(axis=1) > 0)
 

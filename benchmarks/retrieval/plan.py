@@ -17,7 +17,7 @@ from pyspedas_similarity.errors import ArgumentError
 
 DATASETS = ("foreign", "movie", "arcs", "reduced", "regions", "edr", "nights", "projected")
 """Data by other authors, simulated and real, before those of the simulator of this package."""
-SLOW = ("random", "random_compact", "scattering")
+SLOW = ("random", "random_compact")
 """Named encoders that a quick run omits."""
 
 QUICK = {

@@ -49,7 +49,7 @@ for name in names:
 # ------
 # The query is one frame of Fort Smith with a streamer in the field of view. The two cameras have different orientations
 # and see the streamer from two sides. The recipe therefore projects the frames of both onto one map, at a height of 110
-# km, before they are compared. The threshold is the default.
+# km, before they are compared. With ``threshold="auto"``, the events that stand out of the background are reported.
 
 query = (names[0], "2020-01-02/06:13:12")
 maps = [pyspedas.get_data(name, metadata=True)["skymap"] for name in names]
@@ -59,7 +59,9 @@ middle = (
 )
 one_map = sim.recipes.FrameRecipe(projection="geographic", center=middle, width_km=1000)
 
-found = sim.find_similar(names, like=query, recipe=one_map, active_only=True)
+found = sim.find_similar(
+    names, like=query, recipe=one_map, active_only=True, threshold="auto"
+)
 table = sim.intervals(found)
 table["score"].info.format = ".3f"
 print(table["start", "end", "score", "n_samples", "site"])
@@ -90,8 +92,7 @@ for name in names:
 
 # %%
 # The search finds the streamer of the query at the neighboring station, Fort Simpson, and a second streamer at Fort
-# Smith twelve minutes later. A third match, with a lower score, is no streamer: it is the breakup after the first one.
-# The second streamer is missed at Fort Simpson:
+# Smith twelve minutes later, and nothing else stands out. The second streamer is missed at Fort Simpson:
 
 second = streamers(names[1])[1]
 series = pyspedas.get_data(f"{names[1]}_similarity", dt=True)
@@ -213,7 +214,8 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #    for site in ("fsmi", "fsim"):
 #        sim.load_asi(trange, site, skymap=f"themis_skymap_{site}_20150101.sav", no_update=True)
 #    names = ["thg_asf_fsmi", "thg_asf_fsim"]
-#    found = sim.find_similar(names, like=("thg_asf_fsmi", "2015-03-26/06:24:00"), recipe=one_map, active_only=True)
+#    query = ("thg_asf_fsmi", "2015-03-26/06:24:00")
+#    found = sim.find_similar(names, like=query, recipe=one_map, active_only=True, threshold="auto")
 #
 #    found = sim.find_similar(
 #        instrument="themis_asi", probe=["fsmi", "fsim"], trange=trange, like="2015-03-26/06:24:00", active_only=True

@@ -12,8 +12,7 @@ from .identity import Identity
 from .index import Index
 from .lance_store import LanceStore
 from .locations import Place, place_of
-from .neighbor_graph import cached_graph
-from .neighbors import NeighborGraph
+from .neighbors import NeighborGraph, cached_graph
 from .seals import sealed_versions
 from .store import Report, Store, Version
 
@@ -49,18 +48,18 @@ class Archive:
         self._store: Store | None = None
         self._index: Index | None = None
         if version is not None:
-            self.store.told(version)
+            self.store.version_info(version)
 
     def __repr__(self) -> str:
         if not self._place.locks and self._store is None:  # nothing is asked of a network to show a name
             return f"<Archive {self.path!r}>"
         if not self.begun:
             return f"<Archive {str(self.path)!r}, empty>"
-        told = self.store.told(self._pinned)
+        told = self.store.version_info(self._pinned)
         return f"<Archive {str(self.path)!r}, version {told.number}, {told.rows} samples>"
 
     def __len__(self) -> int:
-        return self.store.told(self._pinned).rows if self.begun else 0
+        return self.store.version_info(self._pinned).rows if self.begun else 0
 
     @property
     def begun(self) -> bool:
@@ -82,7 +81,7 @@ class Archive:
     @property
     def version(self) -> int:
         """The one that is searched."""
-        return self.store.told(self._pinned).number
+        return self.store.version_info(self._pinned).number
 
     def begin(self, identity: Identity) -> Store:
         """The store for rows of an identity, begun where there is none.

@@ -147,7 +147,7 @@ class LockedCommits:
                 sync_folder(folder)
             write_seal(place, seal_of(place, self._identity, dataset.version, Change("create", None, ())))
 
-    def settle(self, since: int) -> None:
+    def resolve_unsealed(self, since: int) -> None:
         """Remove versions that a writer left without acknowledging them; only under the lock, when it is gone."""
         newest = newest_sealed(self._place, since)
         leftover = [one for one in manifest_versions(self._place) if one > newest]
@@ -171,7 +171,7 @@ class LockedCommits:
             write_seal(place, seal)
         except BaseException:
             with suppress(OSError):
-                self.settle(newest.version)
+                self.resolve_unsealed(newest.version)
             raise
         return Snapshot(seal, dataset)
 
@@ -200,7 +200,7 @@ class RacingCommits:
             with suppress(FileExistsError):
                 self._place.create(name, to_bytes(self._identity.to_dict()))
         read_identity(self._place).check(self._identity, self._place.address)
-        if self._told(1) is None:
+        if self._message_in(1) is None:
             message = self._message(Change("create", None, ()))
             empty = schema(self._identity.dimension).empty_table()
             try:
@@ -208,11 +208,11 @@ class RacingCommits:
                     empty, self._place.rows, storage_options=self._place.options, commit_message=message
                 )
             except OSError:
-                if self._told(1) is None:  # nor has anybody else
+                if self._message_in(1) is None:  # nor has anybody else
                     raise
         self._seal(1)
 
-    def settle(self, since: int) -> None:
+    def resolve_unsealed(self, since: int) -> None:
         """Seal what a writer has left unsealed, be it alive or not."""
         with suppress(DamagedArchiveError):  # it has been sealed and given up meanwhile
             self._seal(newest_sealed(self._place, since) + 1)
@@ -234,7 +234,7 @@ class RacingCommits:
         try:
             dataset = lance.LanceDataset.commit(self._place.rows, operation, commit_message=message, **options)
         except (OSError, ValueError, RuntimeError) as error:
-            told = self._told(number)  # of a commit that was made only the answer may have been lost
+            told = self._message_in(number)  # of a commit that was made only the answer may have been lost
             if told is None:
                 raise
             if told != message:
@@ -250,7 +250,7 @@ class RacingCommits:
 
     def _seal(self, number: int) -> None:
         """Seal a version in the place of its maker, if there is one of this number without a seal."""
-        told = self._told(number)
+        told = self._message_in(number)
         if told is not None:
             fragments = [one.metadata for one in open_version(self._place, number).get_fragments()]
             said = json.loads(told)
@@ -269,7 +269,7 @@ class RacingCommits:
                     return there
         raise DamagedArchiveError(self._place.address, f"version {seal.version} was given up", "Do it again.")
 
-    def _told(self, number: int) -> str | None:
+    def _message_in(self, number: int) -> str | None:
         """Return the description in a version; None if there is no such version."""
         try:
             self._place.size(manifest_name(number))

@@ -8,12 +8,12 @@ here first.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ArchiveError, BusyArchiveError
+from ..files import replace_whole
 
 
 def sync(files: Iterable[Path]) -> None:
@@ -38,22 +38,6 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for one in reversed(missing):
         sync_folder(one.parent)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file: whole and on the disk when this returns, or not at all."""
-    temporary = path.parent / f".tmp{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
 
 
 class Folder:
@@ -89,7 +73,9 @@ class Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """See `Place`."""
-        write_whole(self.folder / name, content)
+        path = self.folder / name
+        replace_whole(path, content)
+        sync_folder(path.parent)
 
     def create(self, name: str, content: bytes) -> None:
         """See `Place`; only under a lock."""

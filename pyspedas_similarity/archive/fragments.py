@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
-from .durable import sync
 from .identity import Identity
 from .locations import DATA, Place
 from .objects import reason_of
@@ -134,18 +132,6 @@ def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) 
             raise OSError(f"{file.path} has {size} bytes of {file.file_size_bytes} that were written")
     place.keep(*(f"{DATA}/{name}" for name in names_of(fragments)))
     return fragments
-
-
-def write_file(folder: Path, table: pa.Table) -> tuple[str, int]:
-    """Write one data file below a folder that is no data set; its name and its bytes, on the disk when this returns."""
-    from lance.fragment import LanceFragment
-
-    (file,) = LanceFragment.create(str(folder), table, data_storage_version=_STORAGE).files
-    size = (folder / "data" / file.path).stat().st_size
-    if size != file.file_size_bytes:
-        raise OSError(f"{file.path} has {size} bytes of {file.file_size_bytes} that were written")
-    sync([folder / "data" / file.path])
-    return file.path, size
 
 
 def names_of(fragments: Sequence[FragmentMetadata]) -> list[str]:
@@ -318,11 +304,6 @@ def ids_of(batch: pa.RecordBatch) -> np.ndarray:
     """Content hashes of a batch, 'S16', without a copy."""
     ids = batch.column("id")
     return np.frombuffer(ids.buffers()[1], f"S{ID_BYTES}", count=ids.offset + len(ids))[ids.offset :]
-
-
-def intact_heads(batch: pa.RecordBatch, identity: Identity) -> np.ndarray:
-    """Content hashes of the rows of a batch whose heads are as they were written, 'S16'."""
-    return _heads_of(batch, 0, identity)[0]
 
 
 def _heads_of(batch: pa.RecordBatch, offset: int, identity: Identity) -> tuple:

@@ -14,7 +14,7 @@ FORMAT_VERSION = 1
 METRIC = "cosine"
 
 # A row of more is longer than anything that is embedded here.
-_MOST_DIMENSIONS = 2**20
+_MAX_DIMENSIONS = 2**20
 
 _COMPARED = ("kind", "encoder", "recipe", "dimension", "metric", "format_version")
 _REMEDY = {
@@ -53,7 +53,7 @@ class Identity:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if type(self.dimension) is not int or not 1 <= self.dimension <= _MOST_DIMENSIONS:
+        if type(self.dimension) is not int or not 1 <= self.dimension <= _MAX_DIMENSIONS:
             raise ArchiveError("dimension", f"found {self.dimension!r}", "Give the length of an embedding.")
         for name in ("kind", "encoder", "recipe", "metric"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):

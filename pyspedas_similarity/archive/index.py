@@ -18,7 +18,7 @@ import numpy as np
 from ..encoder.library_view import LibraryView
 from ..errors import ArchiveError
 from .identity import METRIC
-from .neighbors import LEAST_RECALL, GraphNear
+from .neighbors import MIN_RECALL, GraphNear
 from .store import Part, Store
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ FEW_ROWS = 100_000
 """Up to so many rows a product takes a few milliseconds, and nothing else is worth its trouble."""
 
 # Of more neighbors than this a graph or an index costs what a product does.
-_MOST_PROPOSED = 4096
+_MAX_PROPOSED = 4096
 _FEW_OF = 100
 _UNKNOWN = object()  # whether the store has an index
 _DEFAULT_MEMORY = 4 * 2**30
@@ -234,7 +234,7 @@ class Index:
         The graph, where `prepare` has made one and all rows are searched; else the index, where one was built and more
         than a hundred thousand rows are searched; else, and for thousands of neighbors, the product with every row.
         """
-        if k > _MOST_PROPOSED:
+        if k > _MAX_PROPOSED:
             return PRODUCT
         if self._graph is not None and chosen is None:
             return GRAPH
@@ -257,7 +257,7 @@ class Index:
         used, with a warning.
         """
         graph = GraphNear(self._loaded(), seed)
-        if graph.recall < LEAST_RECALL:
+        if graph.recall < MIN_RECALL:
             logger.warning("The graph finds %.3f of the nearest only; it is not used.", graph.recall)
         else:
             self._graph = graph
@@ -265,8 +265,8 @@ class Index:
 
     def _proposed(self, center: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
         if way == GRAPH:
-            return self._graph.ask(center, k)
-        return self._position[self._near.ask(center, k, None if chosen is None else chosen.part)]
+            return self._graph.propose(center, k)
+        return self._position[self._near.propose(center, k, None if chosen is None else chosen.part)]
 
     def _loaded(self) -> np.ndarray:
         """All embeddings in the order of the rows; NaN where damaged."""

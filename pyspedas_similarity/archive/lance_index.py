@@ -28,7 +28,7 @@ from .commits import Change
 from .durable import make_folder, sync, sync_folder
 from .fragments import failures_of_lance
 from .locations import ROWS
-from .neighbors import AIM, LEAST_RECALL
+from .neighbors import AIM, MIN_RECALL
 from .records import read_record, write_record
 from .store import Heads, Near, Part
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "near"
-FEWEST = 1000
+MIN_ROWS = 1000
 """Rows; of fewer an index cannot be made, and need not."""
 
 # Enough for a standard error of the recall of 0.003 where it is 0.98, as the answers to one query hang together.
 _QUERIES, _K = 400, 10
 # Candidates for each row requested, against the order that one bit per number, or rounding, gets wrong.
 _CANDIDATES = {"IVF_RQ": 10, "IVF_FLAT": 2}
-_MOST_CELLS = 4096
+_MAX_CELLS = 4096
 _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
 
 
@@ -104,14 +104,14 @@ def build(store: LanceStore, seed: int = 0) -> Built:
         )
     with store.maintaining():
         snapshot = store.snapshot()
-        if snapshot.seal.rows < FEWEST:
+        if snapshot.seal.rows < MIN_ROWS:
             found = f"it holds {snapshot.seal.rows} rows"
-            remedy = f"An index needs {FEWEST}; fewer are searched exactly at once."
+            remedy = f"An index needs {MIN_ROWS}; fewer are searched exactly at once."
             raise ArchiveError(store.place.address, found, remedy)
         failed = ArchiveError(store.place.address, "its index cannot be written (is the disk full?)", "Make room.")
         with failures_of_lance(failed):
             made = _made(snapshot.dataset, snapshot.seal.rows, store.identity.dimension)
-            built = _told(store, made, snapshot)
+            built = _described(store, made, snapshot)
         make_folder(store.place.folder / "indexes")
         write_record(store.place, _record_name(built.uuid), asdict(built))
         _put_in_place(store, made, built)
@@ -131,7 +131,7 @@ def near(store: LanceStore, heads: Heads) -> Near | None:
     if built is None:
         logger.warning("The index of %s is not as it was written and not used; build it again.", store.place.address)
         return None
-    if built.recall < LEAST_RECALL:
+    if built.recall < MIN_RECALL:
         if built.cells:
             logger.warning("The index finds %.3f of the nearest only; every search is exact.", built.recall)
         return None
@@ -162,7 +162,7 @@ class LanceNear:
         self._order = order.astype(np.int32 if len(order) < 2**31 else np.int64)
         self._places = heads.place if _ascends(order) else heads.place[order]
 
-    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         """Numbers in the heads of about the m nearest rows, in no order, and of more than m."""
         # As many rows of a part are looked at as of the whole, which recall was measured on.
         cells = self._built.cells if part is None else int(np.ceil(self._built.cells / max(part.share, 1e-6)))
@@ -170,7 +170,7 @@ class LanceNear:
             "column": "embedding",
             "q": np.ascontiguousarray(center, np.float32),
             "k": max(m, 10) * _CANDIDATES[self._built.kind],
-            "nprobes": min(cells, _MOST_CELLS),
+            "nprobes": min(cells, _MAX_CELLS),
         }
         options: dict[str, Any] = {"columns": [], "with_row_address": True, "disable_scoring_autoprojection": True}
         if part is not None:
@@ -186,7 +186,7 @@ class LanceNear:
 
 def _made(dataset: LanceDataset, rows: int, dimension: int) -> Any:
     """Lance's index of all fragments, written and of no version yet."""
-    cells = min(max(int(np.sqrt(rows) / 2), 1), _MOST_CELLS)
+    cells = min(max(int(np.sqrt(rows) / 2), 1), _MAX_CELLS)
     fragments = [one.fragment_id for one in dataset.get_fragments()]
     kind = _kind_for(dimension)
     options = {"metric": "dot", "name": NAME, "replace": True, "num_partitions": cells, "fragment_ids": fragments}
@@ -198,7 +198,7 @@ def _kind_for(dimension: int) -> str:
     return "IVF_FLAT" if dimension < 64 or dimension % 8 else "IVF_RQ"
 
 
-def _told(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
+def _described(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
     """Return the description of an index before its recall is measured; its files are durable on return."""
     folder = _files_folder(store, made.uuid)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -301,7 +301,7 @@ def _recall(store: LanceStore, heads: Heads, finder: Near, queries: np.ndarray, 
     """Return the share of the nearest others that are found; rows of equal score are interchangeable."""
     shares = []
     for query, right in zip(queries, exact, strict=True):
-        numbers = finder.ask(query, _K)
+        numbers = finder.propose(query, _K)
         # The row that asks is found by any index, and is not counted.
         scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[1 : _K + 1]
         # As many of mine as reach the last of the right ones, up to rounding of two products in different order.

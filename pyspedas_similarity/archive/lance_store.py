@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-from . import lance_index, maintenance, repair, staging
-from .appending import appending, writing
+from . import lance_index, maintenance, repair
 from .commits import PATIENCE_S, Change, OvertakenError, Snapshot, commits_of, open_version, read_identity
 from .fragments import (
     FileHeads,
+    failures_of_lance,
     joined_labels,
     names_of,
     read_embeddings,
@@ -39,7 +39,7 @@ from .identity import Identity
 from .locations import DATA, Place, place_of
 from .rows import Rows, check_rows, content_hashes
 from .seals import check_manifest, newest_sealed, read_seal, sealed_versions
-from .store import Appended, Heads, Near, Report, Staged, Version
+from .store import Appended, Heads, Near, Report, Version
 
 if TYPE_CHECKING:
     from lance.fragment import FragmentMetadata
@@ -92,7 +92,7 @@ class LanceStore:
             If it cannot be written.
         """
         place = place_of(where)
-        with writing(place):
+        with _writing(place):
             if place.locks or not sealed_versions(place):
                 commits_of(place, identity).begin()
         store = cls(place)
@@ -116,12 +116,12 @@ class LanceStore:
         found = []
         for version in sealed_versions(self.place):
             with suppress(DamagedArchiveError):
-                found.append(read_seal(self.place, version).told)
+                found.append(read_seal(self.place, version).version_info)
         return found
 
-    def told(self, version: int | None = None) -> Version:
+    def version_info(self, version: int | None = None) -> Version:
         """Return columns of a version, by default the newest, without embeddings."""
-        return read_seal(self.place, self.latest() if version is None else version).told
+        return read_seal(self.place, self.latest() if version is None else version).version_info
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """A version, or the newest, after its list of files was checked.
@@ -158,7 +158,7 @@ class LanceStore:
             fresh = fresh[~self.is_known(ids[fresh])]
             if not len(fresh):
                 return Appended(self.latest(), 0, len(rows))
-            with writing(self.place):
+            with _writing(self.place):
                 written = self._write(rows.take(fresh), ids[fresh])
             with self.discarding(written):
                 version = self.commit(partial(self._appended, written, ids[fresh]))
@@ -167,18 +167,6 @@ class LanceStore:
             self.discard(written)
         found = f"others added some of the same rows, {_ATTEMPTS} times in a row"
         raise BusyArchiveError(self.place.address, found, "Try again, with one writer for the same data.")
-
-    def stage(self, rows: Rows, job: str) -> Staged:
-        """Write rows that belong to no version yet, for a job; they outlast a loss of power then."""
-        return staging.stage(self, rows, job)
-
-    def adopt(self, staged: Sequence[Staged]) -> Appended:
-        """Make one version that holds staged rows as well; what is there already is kept once."""
-        return staging.adopt(self, staged)
-
-    def unstage(self, job: str) -> None:
-        """Give up what was staged for a job and not adopted."""
-        staging.unstage(self, job)
 
     def heads(self, version: int | None = None) -> Heads:
         """The intact rows of a version, or of the newest, without their embeddings."""
@@ -287,15 +275,8 @@ class LanceStore:
     def committing(self) -> Iterator[Snapshot]:
         """Hold that lock, finish or undo what a dead writer left, and return the newest version."""
         with self.lock_of_commits():
-            self._commits.settle(self._newest)
+            self._commits.resolve_unsealed(self._newest)
             yield self.snapshot()
-
-    def fragments_of(self, names: Sequence[str]) -> list[FragmentMetadata]:
-        """Data files that lie among the archive's and that no version names yet, as they can be committed."""
-        from lance.fragment import LanceFragment
-
-        dataset = self.snapshot().dataset
-        return [LanceFragment.create_from_file(name, dataset, 0) for name in names]
 
     def commit(self, change_of: Callable[[Snapshot], Change | None]) -> int | None:
         """Make the version that `change_of` wants of the newest one; its number, None where it wants none.
@@ -320,7 +301,7 @@ class LanceStore:
 
     def make(self, change: Change, newest: Snapshot) -> int:
         """Make a version and seal it, under the lock where there is one; its number."""
-        with writing(self.place):
+        with _writing(self.place):
             self._snapshot = self._commits.make(change, newest)
         return self._snapshot.version
 
@@ -345,7 +326,12 @@ class LanceStore:
 
     def _appended(self, written: list[FragmentMetadata], ids: np.ndarray, newest: Snapshot) -> Change | None:
         """Return the operation that makes new files part of the archive; None if others added some of the rows."""
-        return None if self.is_known(ids).any() else appending(written, newest)
+        import lance
+
+        if self.is_known(ids).any():
+            return None
+        fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
+        return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
 
     def _write(self, rows: Rows, ids: np.ndarray) -> list[FragmentMetadata]:
         table = to_arrow(rows, ids, self.identity)
@@ -374,6 +360,17 @@ class LanceStore:
         times, texts = np.zeros(0, "datetime64[ns]"), np.zeros(0, object)
         empty = np.zeros((0, self.identity.dimension), np.float32)
         return Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
+
+
+def _writing(place: Place) -> AbstractContextManager[None]:
+    """Convert any failure of writing into one error that says what became of the data."""
+    if place.locks:
+        found = "it cannot be written (is the disk full?); nothing of this batch was kept, all before is"
+        remedy = "Make room, or check its rights, and do it again."
+    else:
+        found = "it cannot be written; this batch may be there or not, all before is"
+        remedy = "Check the network and the credentials, and do it again: nothing is kept twice."
+    return failures_of_lance(ArchiveError(place.address, found, remedy))
 
 
 def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:

@@ -1,23 +1,28 @@
 """Graph of the neighbors in an archive, by pynndescent, and searches along it.
 
-The graph serves maps, clusters, novelty and duplicates. It is a cache: the embeddings are the truth, its scores are
-their products, and it is built again when they change. Nearest neighbor descent: Dong et al. 2011
-(doi 10.1145/1963405.1963487).
+The graph serves maps, clusters, novelty and duplicates. It is kept in ``<archive>/graphs/<hash>.npz``, a cache that may
+be deleted: its scores are products of embeddings, and it is built again when these change. Nearest neighbor descent:
+Dong et al. 2011 (doi 10.1145/1963405.1963487).
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ArgumentError
+from ..files import replace_whole
 
 if TYPE_CHECKING:
     from pynndescent import NNDescent
@@ -27,12 +32,14 @@ logger = logging.getLogger(__name__)
 EXACT_ROWS = 20_000
 """Up to so many all products are computed, which takes less time than the compilation of pynndescent."""
 
-LEAST_RECALL = 0.99
+MIN_RECALL = 0.99
 """Of an index that is used: the share of the ten nearest that it finds."""
 
 AIM = 0.995
 """What its settings are chosen for: rows find each other better than a query from outside finds them."""
 
+# Graphs of what an archive held before are kept up to this number.
+_KEPT = 4
 # Rows by which that is measured, and neighbors of each.
 _QUERIES, _K = 400, 10
 # Pairs of rows whose products are in memory at once: 64 MB.
@@ -128,6 +135,60 @@ def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray)
     return nearest, scores
 
 
+def cached_graph(folder: Path | None, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighborGraph:
+    """Return the graph of embeddings, from the disk where it was made before; small ones are computed every time.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Of the graphs of one archive; made where there is none. One that cannot be written to costs the cache alone, and
+        so does None.
+    embeddings, k, seed
+        As in `make_graph`.
+    """
+    if folder is None or len(embeddings) <= EXACT_ROWS:
+        return make_graph(embeddings, k, seed)
+    made_of = hashlib.sha256(np.ascontiguousarray(embeddings)).hexdigest()
+    path = folder / f"{hashlib.sha256(f'{made_of} {k} {seed}'.encode()).hexdigest()[:32]}.npz"
+    found = _read_graph(path, (len(embeddings), k))
+    if found is None:
+        graph = make_graph(embeddings, k, seed)
+        try:
+            _write_graph(path, graph)
+        except OSError as error:
+            logger.info("The graph of neighbors is not kept: %s", error)
+        return graph
+    return scored(embeddings, *found)
+
+
+def _read_graph(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, float] | None:
+    """Return neighbors and recall; None where there is none or it is damaged, which the checksums of a zip show."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            neighbors, recall = file["neighbors"], float(file["recall"])
+        if neighbors.shape != shape or neighbors.dtype != np.int32:
+            raise ValueError(f"it holds {neighbors.dtype} of shape {neighbors.shape}")
+        if neighbors.min() < -1 or neighbors.max() >= shape[0]:
+            raise ValueError("it names rows that are not there")
+        return neighbors, recall
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        logger.warning("The graph of neighbors is built again: %s", error)
+        return None
+
+
+def _write_graph(path: Path, graph: NeighborGraph) -> None:
+    """Write a graph, and remove the oldest ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    np.savez(content, neighbors=graph.neighbors, recall=graph.recall)
+    replace_whole(path, content.getvalue())
+    for old in sorted(path.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime)[:-_KEPT]:
+        with suppress(OSError):
+            old.unlink()
+
+
 class GraphNear:
     """Proposes neighbors by a walk along a graph that is kept in memory, with a second copy of the embeddings.
 
@@ -154,7 +215,7 @@ class GraphNear:
         taken = time.perf_counter() - began
         logger.info("Graph of %d rows in %.0f s, recall %.3f.", len(vectors), taken, self.recall)
 
-    def ask(self, center: np.ndarray, m: int) -> np.ndarray:
+    def propose(self, center: np.ndarray, m: int) -> np.ndarray:
         """Numbers of rows proposed for the m nearest."""
         m = min(m, len(self._known))
         found = self._descent.query(np.asarray(center, np.float32)[None], m, epsilon=self._stray)[0][0]
@@ -206,7 +267,7 @@ def _by_descent(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, flo
         there = near[row][near[row] >= 0]
         shares.append((vectors[there] @ vectors[row] >= right[-1] - 1e-6).sum() / len(right))
     recall = float(np.minimum(shares, 1).mean())
-    if recall < LEAST_RECALL:
+    if recall < MIN_RECALL:
         logger.warning("The graph of neighbors holds %.3f of the nearest only.", recall)
     return near, recall
 

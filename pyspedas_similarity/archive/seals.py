@@ -72,7 +72,7 @@ class Seal:
         np.datetime64(self.made, "ns")
 
     @property
-    def told(self) -> Version:
+    def version_info(self) -> Version:
         """Return the version as shown to users."""
         return Version(self.version, np.datetime64(self.made, "ns"), self.what, self.rows, self.added)
 

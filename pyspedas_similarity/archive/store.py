@@ -59,28 +59,6 @@ class Appended:
     skipped: int
 
 
-@dataclass(frozen=True)
-class Staged:
-    """Rows that were written and belong to no version yet, described in plain values for the process that commits them.
-
-    Attributes
-    ----------
-    job : str
-        For what they were written: 8 to 64 hexadecimal digits.
-    file : str
-        What the store calls them.
-    rows : int
-        How many there are.
-    size : int
-        Of the file, in bytes.
-    """
-
-    job: str
-    file: str
-    rows: int
-    size: int
-
-
 @dataclass(frozen=True, eq=False)
 class Heads:
     """Everything of the intact rows of one version but embeddings and thumbnails, in the order they are stored.
@@ -175,7 +153,7 @@ class Near(Protocol):
     def recall(self) -> float:
         """Share of the ten nearest that are among its proposals for ten, as measured when it was made."""
 
-    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         """Numbers in the heads of proposals for the m nearest rows of a part, in no order; more than m where it can."""
 
 
@@ -192,24 +170,11 @@ class Store(Protocol):
     def versions(self) -> list[Version]:
         """All that one can go back to, oldest first."""
 
-    def told(self, version: int | None = None) -> Version:
+    def version_info(self, version: int | None = None) -> Version:
         """Return columns of a version, by default the newest, without embeddings."""
 
     def append(self, rows: Rows) -> Appended:
         """Store rows durably: they survive a loss of power once this returns."""
-
-    def stage(self, rows: Rows, job: str) -> Staged:
-        """Write rows, one or more, that belong to no version yet, for a job; they outlast a loss of power then."""
-
-    def adopt(self, staged: Sequence[Staged]) -> Appended:
-        """Make one version that holds staged rows as well; what is there already is kept once.
-
-        Rows of files with such rows are appended one file after another, each in a version of its own.
-        DamagedArchiveError if a file does not match its description; then none is taken.
-        """
-
-    def unstage(self, job: str) -> None:
-        """Give up what was staged for a job and not adopted."""
 
     def heads(self, version: int | None = None) -> Heads:
         """The intact rows of a version, or of the newest, without their embeddings."""

@@ -21,7 +21,7 @@ _EXAMPLES = """examples:
   pyspedas-similarity demo --data FOLDER
   pyspedas-similarity find --instrument mms_dis --probe 1 --trange 2020-11-19/23:34 2020-11-19/23:37 \\
       --like 2020-11-19/23:36:22
-  pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found
+  pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found.ecsv
   pyspedas-similarity export found.ecsv found.xml
   pyspedas-similarity join found.ecsv sitl_selections.csv --searched 2020-11-19/23:34 2020-11-19/23:37 --tolerance 5
   pyspedas-similarity report --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out page.html
@@ -33,8 +33,8 @@ _EXAMPLES = """examples:
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2 --json | jq .data
   eval "$(pyspedas-similarity completion bash)"
 
-Results go to the standard output, warnings and errors to the standard error output.
-exit status: 0 found, 1 nothing found or an archive that is damaged, 2 bad input, 130 interrupted
+Results are printed to standard output, warnings and errors to standard error.
+Exit status: 0 found, 1 nothing found or the archive is damaged, 2 bad input, 130 interrupted.
 """
 
 
@@ -82,7 +82,7 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
-    from ..functions.results import intervals
+    from ..functions.results import intervals, result
     from ..functions.search import find_similar
     from ..results.exports import export as write
     from ..results.exports import format_of
@@ -97,9 +97,17 @@ def find(chosen: argparse.Namespace) -> int:
     table = intervals(names)
     if names and chosen.out is not None:
         write(table, chosen.out, overwrite=True)
+    if names and not chosen.json:
+        print("".join(f"{line}\n" for line in result(names).own_event_lines()), end="")
     if names or chosen.json:
-        print_table(table, chosen.json)
+        print_table(table, chosen.json, _columns(table, chosen.wide))
     return FOUND if names else NOTHING_FOUND
+
+
+def _columns(table: Any, wide: bool) -> list[str]:
+    """Return the columns to print: those that fit into 80 characters, or all."""
+    narrow = ("score", "peak", "duration", "stands_out", *(("source",) if len(set(table["source"])) > 1 else ()))
+    return [name for name in table.colnames if wide or name in narrow]
 
 
 def _find_nearest(chosen: argparse.Namespace) -> list[str]:
@@ -123,10 +131,8 @@ def train(chosen: argparse.Namespace) -> int:
     from ..functions.training import save_encoder
     from ..functions.training import train as train_encoder
 
-    options = {"method": chosen.method}
-    if chosen.method != "canonical":  # which has neither network nor chance
-        options |= {"backbone": chosen.backbone, "epochs": chosen.epochs, "seed": chosen.seed}
-    encoder = train_encoder(**data_of(chosen), lag=chosen.lag, **options)
+    options = {key: getattr(chosen, key) for key in ("method", "backbone", "epochs", "seed", "lag")}
+    encoder = train_encoder(**data_of(chosen), **options)
     folder = save_encoder(encoder, chosen.out, overwrite=chosen.overwrite)
     print(f"Saved {encoder.card.name} ({encoder.hash}) in {folder}")
     for key in ("n_samples", "epochs", "final_loss", "std_of_normalized", "effective_rank"):
@@ -162,7 +168,7 @@ def info(chosen: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pyspedas-similarity",
-        description="Find the intervals like a seed, in MMS FPI distributions and all-sky frames.",
+        description="Find similar intervals in particle distributions, spectrograms and all-sky images.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -181,43 +187,50 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(commands: Any) -> None:
-    parser = add_command(commands, "demo", demo, "The main job on simulated data, or on the real files of a folder.")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the real files; default: simulate")
-    parser.add_argument(
-        "--out", type=Path, default=Path("pyspedas-similarity-demo"), metavar="FOLDER", help="for results"
+    parser = add_command(
+        commands, "demo", demo, "Run the demonstration on simulated data, or on real files in a folder."
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the simulation")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with real files (default: simulated data)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pyspedas-similarity-demo"), metavar="FOLDER", help="folder for the results"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the simulation")
 
 
 def _add_find(commands: Any) -> None:
-    parser = add_command(commands, "find", find, "Find the intervals like a seed and print them.")
+    parser = add_command(commands, "find", find, "Find the intervals that are similar to a query and print them.")
     add_search(parser)
     parser.add_argument(
-        "--nearest", action="store_true", help="the k nearest of an archive only; quick where it is large"
+        "--nearest", action="store_true", help="find only the k nearest samples of an archive; fast for large archives"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"
+    )
     parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
+    parser.add_argument("--wide", action="store_true", help="print all columns of the table")
 
 
 def _add_train(commands: Any) -> None:
-    parser = add_command(commands, "train", train, "Train an encoder on data by self-supervision and save it.")
+    parser = add_command(commands, "train", train, "Train an encoder by self-supervision and save it.")
     add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the encoder")
-    parser.add_argument("--overwrite", action="store_true", help="replace an encoder that is there")
-    parser.add_argument("--method", default="simsiam", help="or simclr, byol, vicreg, barlow_twins, canonical")
-    parser.add_argument("--lag", type=float, metavar="S", help="samples so many seconds apart show the same thing")
-    parser.add_argument("--backbone", default="compact", help="compact or resnet18")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the encoder")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing encoder")
+    parser.add_argument("--method", default="simsiam", help="simsiam (default), simclr, byol, vicreg or barlow_twins")
+    parser.add_argument("--lag", type=float, metavar="S", help="pair each sample with the next one within S seconds")
+    parser.add_argument("--backbone", default="compact", help="network: compact (default) or resnet18")
+    parser.add_argument("--epochs", type=int, default=30, help="passes over the data (default: 30)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training (default: 0)")
 
 
 def _add_info(commands: Any) -> None:
-    parser = add_command(commands, "info", info, "Versions, instruments and encoders, or the card of one encoder.")
+    parser = add_command(
+        commands, "info", info, "Print versions, instruments and encoders, or the description of a saved encoder."
+    )
     parser.add_argument("encoder", nargs="?", type=Path, help="folder of a saved encoder")
 
 
 def completion(chosen: argparse.Namespace) -> int:
-    """Print what makes a shell complete commands, options and names of files."""
+    """Print a script by which a shell completes commands, options and file names."""
     try:
         import shtab
     except ImportError as error:
@@ -243,8 +256,8 @@ def _all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentP
 
 
 def _add_completion(commands: Any) -> None:
-    parser = add_command(commands, "completion", completion, "Print what makes a shell complete these commands.")
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser = add_command(commands, "completion", completion, "Print a completion script for a shell.")
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
 
 
 def _version(package: str) -> str:

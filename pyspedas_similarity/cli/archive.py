@@ -16,7 +16,7 @@ from .output import FOUND, NOTHING_FOUND, print_json
 
 
 def add(chosen: argparse.Namespace) -> int:
-    """Embed samples and keep them."""
+    """Encode samples and add them."""
     from ..functions.archives import add as fill
 
     with _workers(chosen) as client:
@@ -118,11 +118,11 @@ def compact(chosen: argparse.Namespace) -> int:
 
 def index(chosen: argparse.Namespace) -> int:
     """Build an index on the disk for quick searches of the nearest."""
-    from ..archive.neighbors import LEAST_RECALL
+    from ..archive.neighbors import MIN_RECALL
     from ..functions.archives import open_archive
 
     recall = open_archive(chosen.archive).build_index()
-    print(f"recall {recall:.3f}" + ("" if recall >= LEAST_RECALL else f", below {LEAST_RECALL}: it is not used"))
+    print(f"recall {recall:.3f}" + ("" if recall >= MIN_RECALL else f", below {MIN_RECALL}: it is not used"))
     return FOUND
 
 
@@ -146,7 +146,7 @@ def export_file(chosen: argparse.Namespace) -> int:
 
 
 def import_file(chosen: argparse.Namespace) -> int:
-    """Add what such a file holds."""
+    """Add the contents of such a Parquet file."""
     from ..archive.parquet import import_archive
     from ..functions.archives import open_archive
 
@@ -157,40 +157,42 @@ def import_file(chosen: argparse.Namespace) -> int:
 
 def add_commands(commands: Any) -> None:
     """Add ``archive`` and its subcommands."""
-    text = "Embeddings that are kept: fill, inspect, repair, move."
+    text = "Fill, inspect, repair and copy an archive of embeddings."
     parser = commands.add_parser("archive", help=text, description=text)
     under = parser.add_subparsers(required=True, metavar="add | info | verify | repair | compact | restore | ...")
     for name, command, about in (
-        ("add", add, "Embed samples and keep them."),
-        ("info", info, "What it holds."),
-        ("verify", verify, "Read everything and report what is damaged."),
-        ("repair", repair, "Leave out what is damaged and keep all the rest."),
-        ("compact", compact, "Join small files."),
-        ("index", index, "Build an index on the disk, for find --nearest in large archives."),
-        ("restore", restore, "Make a new version that holds what an older one held."),
-        ("export", export_file, "Write it to one Parquet file."),
-        ("import", import_file, "Add what such a file holds."),
+        ("add", add, "Encode samples and add them."),
+        ("info", info, "Print the contents of an archive."),
+        ("verify", verify, "Read all files and report damage."),
+        ("repair", repair, "Remove damaged rows and keep all others."),
+        ("compact", compact, "Merge small files."),
+        ("index", index, "Build an index on disk for find --nearest in large archives."),
+        ("restore", restore, "Make a new version with the contents of an older one."),
+        ("export", export_file, "Write an archive to a Parquet file."),
+        ("import", import_file, "Add the contents of such a Parquet file."),
     ):
         one = add_command(under, name, command, about)
-        one.add_argument("archive", metavar="FOLDER", help="or the address of an object store: s3://bucket/prefix")
+        one.add_argument(
+            "archive", metavar="FOLDER", help="folder of the archive, or an address such as s3://bucket/prefix"
+        )
         if name == "add":
             add_data(one)
-            one.add_argument("--encoder", help="name of an encoder or folder of a saved one; default the archive's")
-            one.add_argument("--thumbnails", action="store_true", help="keep a small picture of each sample as well")
+            one.add_argument("--encoder", help="name of an encoder, or folder of a saved one (default: the archive's)")
+            one.add_argument("--thumbnails", action="store_true", help="store a small picture of each sample")
             where = one.add_mutually_exclusive_group()
+            where.add_argument("--workers", type=positive, metavar="N", help="use N processes of this machine")
             where.add_argument(
-                "--workers", type=positive, metavar="N", help="as many processes of this machine share it"
+                "--scheduler", metavar="ADDRESS", help="address of a Dask scheduler whose workers are used"
             )
-            where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers share it")
         if name in ("info", "export"):
-            one.add_argument("--version", type=int, help="an older state; default the newest")
+            one.add_argument("--version", type=int, help="number of the version (default: the newest)")
         if name == "info":
-            one.add_argument("--versions", action="store_true", help="list them")
+            one.add_argument("--versions", action="store_true", help="list all versions")
         if name in ("info", "verify"):
-            one.add_argument("--json", action="store_true", help="print it as JSON")
+            one.add_argument("--json", action="store_true", help="print as JSON")
         if name == "compact":
-            one.add_argument("--keep", type=int, metavar="N", help="give up all but the newest N versions")
+            one.add_argument("--keep", type=int, metavar="N", help="delete all but the newest N versions")
         if name == "restore":
-            one.add_argument("version", type=int)
+            one.add_argument("version", type=int, help="number of the version")
         if name in ("export", "import"):
-            one.add_argument("file", type=Path, metavar="FILE")
+            one.add_argument("file", type=Path, metavar="FILE", help="Parquet file")

@@ -14,22 +14,22 @@ def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.A
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
     told = parser.add_mutually_exclusive_group()
-    told.add_argument("-v", "--verbose", action="store_true", help="show what pyspedas reports")
-    told.add_argument("-q", "--quiet", action="store_true", help="show errors only: no warnings, no progress")
+    told.add_argument("-v", "--verbose", action="store_true", help="show the messages of pyspedas")
+    told.add_argument("-q", "--quiet", action="store_true", help="show errors only, no warnings or progress bars")
     return parser
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `data_of` reads."""
-    loading = parser.add_argument_group("what to load, through pyspedas")
-    loading.add_argument("--instrument", help="see info")
-    loading.add_argument("--trange", nargs=2, metavar=("START", "END"))
+    loading = parser.add_argument_group("data to load with pyspedas")
+    loading.add_argument("--instrument", help="name of an instrument; the command info lists them")
+    loading.add_argument("--trange", nargs=2, metavar=("START", "END"), help="time range")
     loading.add_argument("--probe", help="spacecraft, or station of a camera")
-    loading.add_argument("--data-rate", help="brst or fast")
-    loading.add_argument("--no-update", action="store_true", help="use local files only")
-    files = parser.add_argument_group("or which files")
-    files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE")
-    files.add_argument("--variable", help="the variable in them")
+    loading.add_argument("--data-rate", help="data rate: brst or fast")
+    loading.add_argument("--no-update", action="store_true", help="use local files only, download nothing")
+    files = parser.add_argument_group("or files to read")
+    files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE", help="CDF files")
+    files.add_argument("--variable", help="name of the variable in the files")
 
 
 def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -68,16 +68,18 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
 def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the arguments of data and query, and those that `rules_of` reads."""
     add_data(parser)
-    about = "a time, or the start and end of an interval"
+    about = "the query: a time, or the start and end of an interval"
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
-    parser.add_argument("--archive", metavar="FOLDER", help="search what is kept there; nothing is loaded")
-    parser.add_argument("--encoder", help="name of a fixed encoder or folder of a saved one")
-    parser.add_argument("-k", type=int, help="how many intervals at most")
-    parser.add_argument("--threshold", type=float, help="cosine that a match reaches")
-    parser.add_argument("--exclude", type=float, metavar="SECONDS", help="around the query; default: from the scores")
-    about = "the same kind of structure (default), or the same event"
+    parser.add_argument("--archive", metavar="FOLDER", help="search this archive instead of loading data")
+    parser.add_argument("--encoder", help="name of an encoder, or folder of a saved one")
+    parser.add_argument("-k", type=int, help="number of events of each variable, the best ones (default: 10)")
+    about = "smallest score of an event, or 'auto' for all events that stand out of the background"
+    parser.add_argument("--threshold", type=threshold_of, metavar="SCORE", help=about)
+    about = "time around the query that is left out (default: the query's own event)"
+    parser.add_argument("--exclude", type=float, metavar="SECONDS", help=about)
+    about = "find the same kind of structure (default) or the same event"
     parser.add_argument("--looking-for", choices=("kind", "event"), help=about)
-    about = "archive that similarity is relative to, 'library' for what is searched (default), or 'none'"
+    about = "archive to which similarity is relative, 'library' for the searched data (default), or 'none'"
     parser.add_argument("--reference", metavar="FOLDER", help=about)
 
 
@@ -94,6 +96,11 @@ def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
 def like_of(times: list[str]) -> Any:
     """A time, or the interval that two of them are."""
     return times[0] if len(times) == 1 else times
+
+
+def threshold_of(text: str) -> float | str:
+    """A number or 'auto', as the type of an argument."""
+    return text if text == "auto" else float(text)
 
 
 def positive(text: str) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..results.search_result import SearchResult
 
 _SHORT = {"y": "yes", "n": "no", "m": "more", "a": "again", "q": "quit"}
-_QUESTION = "  like the query? yes, no, more, again, quit [y/n/m/a/q]: "
+_QUESTION = "  similar to the query? yes, no, more, again, quit [y/n/m/a/q]: "
 
 
 def add_commands(commands: Any) -> None:
@@ -29,31 +29,35 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_report(commands: Any) -> None:
-    parser = add_command(commands, "report", report, "Search, and write what is found as one HTML page.")
+    parser = add_command(commands, "report", report, "Search and write the results to an HTML page.")
     add_search(parser)
     _add_fdr(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, ending in .html")
-    parser.add_argument("--overwrite", action="store_true", help="replace a page that is there")
-    parser.add_argument("--title", help="of the page")
-    parser.add_argument("--gallery", type=int, default=60, metavar="N", help="pictures of the best N matches")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page (.html)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing page")
+    parser.add_argument("--title", help="title of the page")
+    parser.add_argument(
+        "--gallery", type=int, default=60, metavar="N", help="show pictures of the best N matches (default: 60)"
+    )
     maps = ("auto", "umap", "pca", "none")
-    parser.add_argument("--map-by", choices=maps, default="auto", help="how the map of embeddings is made")
+    parser.add_argument(
+        "--map-by", choices=maps, default="auto", help="method of the map of embeddings (default: auto)"
+    )
 
 
 def _add_review(commands: Any) -> None:
-    parser = add_command(
-        commands, "review", review, "Search, ask for every match whether it is like the query, search again."
-    )
+    parser = add_command(commands, "review", review, "Search, judge the matches one by one, and search again.")
     add_search(parser, required=False)
     _add_fdr(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the answers, ending in .ecsv; saved after each")
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with the answers in such a file")
-    parser.add_argument("--page", type=int, default=10, metavar="N", help="matches at a time")
-    parser.add_argument("--pictures", type=Path, metavar="FILE", help="write each page of matches there, as .png")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="file for the answers (.ecsv), saved after each answer"
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="continue a review with the answers in this file")
+    parser.add_argument("--page", type=int, default=10, metavar="N", help="matches shown together (default: 10)")
+    parser.add_argument("--pictures", type=Path, metavar="FILE", help="draw each page of matches in this file (.png)")
 
 
 def _add_fdr(parser: argparse.ArgumentParser) -> None:
-    about = "in place of a threshold: share of the matches that may be chance"
+    about = "largest false discovery rate, instead of a threshold"
     parser.add_argument("--fdr", type=float, help=about)
 
 
@@ -205,22 +209,30 @@ def join(chosen: argparse.Namespace) -> int:
 
 
 def _add_export(commands: Any) -> None:
-    parser = add_command(commands, "export", export, "Write a table of intervals for another program.")
-    parser.add_argument("table", type=Path, metavar="TABLE", help="that find wrote: .ecsv or .csv")
-    parser.add_argument("out", type=Path, metavar="FILE", help="ending in .ecsv, .csv, .xml or .json; or with --format")
+    parser = add_command(commands, "export", export, "Convert a table of intervals for another program.")
+    parser.add_argument("table", type=Path, metavar="TABLE", help="table written by find (.ecsv or .csv)")
+    parser.add_argument("out", type=Path, metavar="FILE", help="output file; its ending or --format sets the format")
     parser.add_argument("--format", help="ecsv, csv, votable, json, time_list, idl, hpevent or autoplot")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def _add_join(commands: Any) -> None:
     parser = add_command(
-        commands, "join", join, "Hold a table of intervals against a list of events: known, new, missed."
+        commands, "join", join, "Compare intervals with a list of events: which are known, new or missed."
     )
-    parser.add_argument("table", type=Path, metavar="TABLE", help="that find wrote: .ecsv or .csv")
-    parser.add_argument("events", type=Path, metavar="EVENTS", help=".ecsv, .csv, .xml, or text with times in a line")
-    parser.add_argument("--searched", nargs=2, metavar=("START", "END"), required=True, help="what find searched")
-    parser.add_argument("--tolerance", type=float, default=0.0, metavar="S", help="seconds, at both ends of events")
-    parser.add_argument("--columns", nargs="+", metavar="NAME", help="of the events' starts and ends")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there: .ecsv, .csv, .xml or .json")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    parser.add_argument("--json", action="store_true", help="print the table as JSON, with the numbers")
+    parser.add_argument("table", type=Path, metavar="TABLE", help="table written by find (.ecsv or .csv)")
+    parser.add_argument(
+        "events", type=Path, metavar="EVENTS", help="list of events (.ecsv, .csv, .xml, or text with one event a line)"
+    )
+    parser.add_argument(
+        "--searched", nargs=2, metavar=("START", "END"), required=True, help="the time range that find searched"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=0.0, metavar="S", help="seconds added at both ends of events"
+    )
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="columns with the start and end of the events")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument("--json", action="store_true", help="print the table and the counts as JSON")

@@ -17,10 +17,10 @@ WEIGHTS = "weights.safetensors"
 NETWORK = "encoder.onnx"
 """The files of a saved encoder."""
 
-MOST_FILE_BYTES, MOST_CARD_BYTES = 2**30, 2**24
+MAX_FILE_BYTES, MAX_CARD_BYTES = 2**30, 2**24
 """A network of 250 million numbers, and a card: more is read of no file."""
 
-MOST_SIZE = 2**20
+MAX_SIZE = 2**20
 """Largest size of images and embeddings; memory is allocated by the sizes in a card."""
 
 KINDS = ("distribution", "frame", "spectrum", "window")
@@ -100,9 +100,9 @@ class Card:
             )
         if self.kind not in KINDS:
             raise EncoderError("kind", f"{self.kind!r}", f"Use one of {', '.join(KINDS)}.")
-        if max(self.dimension, self.channels, self.pixels) > MOST_SIZE:
+        if max(self.dimension, self.channels, self.pixels) > MAX_SIZE:
             found = f"{self.dimension}, {self.channels}, {self.pixels}"
-            raise EncoderError("dimension, channels, pixels", found, f"Give at most {MOST_SIZE}.")
+            raise EncoderError("dimension, channels, pixels", found, f"Give at most {MAX_SIZE}.")
         if not self.name:
             raise EncoderError("name", "an empty name", "Give the encoder a name.")
 
@@ -162,7 +162,7 @@ class Card:
             raise EncoderError(f"{source}: {error.subject}", error.found, error.remedy) from error
 
 
-def read_file(path: Path, most_bytes: int = MOST_FILE_BYTES) -> bytes:
+def read_file(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
     """A file of an encoder.
 
     Raises

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EncoderError
+from ..files import replace_whole
 
 FILE = "checkpoint.safetensors"
 FORMAT_VERSION = 1
@@ -61,12 +61,7 @@ def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) 
     kept = {"version": FORMAT_VERSION, "run": run, "record": checkpoint.record, "sha256": _sha256(tensors)}
     content = save(tensors, {"checkpoint": json.dumps(kept, allow_nan=False)})
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / f".{FILE}.{os.getpid()}.new"
-    try:
-        _write_through(fresh, content)
-        fresh.replace(folder / FILE)
-    finally:
-        fresh.unlink(missing_ok=True)
+    replace_whole(folder / FILE, content)
 
 
 def read_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
@@ -115,11 +110,3 @@ def _sha256(tensors: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
         digest.update(tensors[name].tobytes())
     return digest.hexdigest()
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    """Write and wait for the disk, so that the rename that follows never shows a half-written file."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

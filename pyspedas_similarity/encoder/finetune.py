@@ -12,16 +12,14 @@ import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, require_training
-from .cards import WEIGHTS, Card
+from .cards import WEIGHTS
 from .export import as_encoder
-from .hybrid import METHOD as HYBRID_METHOD
-from .hybrid import hybrid
 from .runtime import Encoder
 from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
 
 METHOD = "fine-tuning"
 
-FEWEST_LABELS, FEWEST_GROUPS = 10, 2
+MIN_LABELS, MIN_GROUPS = 10, 2
 """Of each class. With fewer labels there is little to hold out, and a probe on the embeddings as they are is as good
 (docs/benchmarks); of one event alone nothing can be held out."""
 
@@ -71,8 +69,7 @@ def fine_tune(
     groups : numpy.ndarray
         (n,) event or night of each sample: whole groups are held out for early stopping.
     encoder : Encoder
-        Trained, with weights of one of `backbone.BACKBONES`. Of a hybrid the learned part is trained, and the fixed one
-        remains next to it as before.
+        Trained, with weights of one of `backbone.BACKBONES`.
     plan : LabelPlan, optional
     name : str, optional
         What to call the new encoder; default the old name and '_tuned'.
@@ -82,13 +79,13 @@ def fine_tune(
     Returns
     -------
     Encoder
-        Its embeddings are the backbone's; the head of its training is dropped. The card names the encoder from which
-        encoder it comes, how many labels it has seen, and how training went.
+        Its embeddings are the backbone's; the head of its training is dropped. The card names the encoder it comes
+        from, how many labels it has seen, and how training went.
 
     Raises
     ------
     ArgumentError
-        Fewer than two classes, than `FEWEST_LABELS` usable images of a class, or than `FEWEST_GROUPS` groups of one.
+        Fewer than two classes, than `MIN_LABELS` usable images of a class, or than `MIN_GROUPS` groups of one.
     EncoderError
         The encoder has no backbone to train, or takes images of another shape.
     """
@@ -130,10 +127,10 @@ def tuned_network(
     for number, name in enumerate(labeled.classes):
         of_class = labeled.truth == number
         n, n_groups = int(of_class.sum()), len(np.unique(labeled.group[of_class]))
-        if n < FEWEST_LABELS or n_groups < FEWEST_GROUPS:
+        if n < MIN_LABELS or n_groups < MIN_GROUPS:
             found = f"{n} labels of {name!r} from {n_groups} event{'s' if n_groups != 1 else ''}"
             remedy = (
-                f"Give {FEWEST_LABELS} labels or more of each class, from {FEWEST_GROUPS} events or more; "
+                f"Give {MIN_LABELS} labels or more of each class, from {MIN_GROUPS} events or more; "
                 "for fewer, classify with the encoder as it is."
             )
             raise ArgumentError("examples", found, remedy)
@@ -142,30 +139,20 @@ def tuned_network(
 
 def in_torch(encoder: Encoder, network: LabeledNetwork) -> Encoder:
     """The fine-tuned encoder without the export, which takes longer than the training: to try it, not to save it."""
-    card = replace(_learned_card(encoder), dimension=BACKBONES[network.backbone])
-    return _beside_fixed(encoder, Encoder(card, lambda filled, measured: network.features(filled), encoder.files))
+    card = replace(encoder.card, method=METHOD, training={}, dimension=BACKBONES[network.backbone])
+    return Encoder(card, lambda filled, measured: network.features(filled), encoder.files)
 
 
 def _finished(encoder: Encoder, network: LabeledNetwork, record: dict[str, Any], name: str, data: list[str]) -> Encoder:
-    """Export, and join the fixed part of a hybrid."""
+    """Export the network, with a card of its own."""
     words = f"{network.backbone} network of {encoder.card.name}, fine-tuned on {sum(record['labels'].values())} labels."
     card = replace(
-        _learned_card(encoder),
+        encoder.card,
+        method=METHOD,
         name=name,
         description=words,
         training={"backbone": network.backbone, "data": data, "fine_tuning": record},
         metrics={},
         known_failures=list(dict.fromkeys([*encoder.card.known_failures, _FAILURE])),
     )
-    return _beside_fixed(encoder, as_encoder(network.backbone, network.weights, card))
-
-
-def _learned_card(encoder: Encoder) -> Card:
-    return replace(encoder.card, method=METHOD, training={})
-
-
-def _beside_fixed(origin: Encoder, learned: Encoder) -> Encoder:
-    if origin.card.method != HYBRID_METHOD:
-        return learned
-    parts = origin.card.training["hybrid"]
-    return hybrid(learned, parts["fixed"], parts["share"])
+    return as_encoder(network.backbone, network.weights, card)

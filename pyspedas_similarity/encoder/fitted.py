@@ -17,9 +17,8 @@ from .backbone import BACKBONES, build_backbone, require_training
 from .cards import KINDS, NETWORK, WEIGHTS, Card, with_checksums
 from .export import export
 from .fixed import FIXED, fixed_encoder
-from .linear import PCA_METHOD, pca_transform
 from .resizing import averaging
-from .runtime import Encoder, fill, is_usable, network_transform
+from .runtime import Encoder, Transform, fill, is_usable, network_transform
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
@@ -29,19 +28,20 @@ FITTED = {
 NAMED = {**FIXED, **FITTED}
 """Every encoder that is made from its name, and what it is."""
 
+PCA_METHOD = "principal components"
 _METHODS = {"pca": PCA_METHOD, "random": "no training", "random_compact": "no training"}
 
-MOST_IMAGES = {"pca": 4096, "random": 512, "random_compact": 512}
+MAX_IMAGES = {"pca": 4096, "random": 512, "random_compact": 512}
 """To how many images they are fitted; means, variances and leading directions hardly change with more."""
 
-FEWEST_IMAGES = 16
+MIN_IMAGES = 16
 IMAGES_PER_COMPONENT = 8
 """Whitening by fewer puts all images of the fit at right angles to each other, whatever they show."""
 
 BLOCKS = 32
 """Blocks along a side of the images that principal components are made of."""
 
-MOST_EXACT = 1024
+MAX_EXACT_BLOCKS = 1024
 """Up to so many blocks the covariance is diagonalized exactly, above it by random projections (arXiv:0909.4061)."""
 
 BATCH = 64
@@ -130,7 +130,7 @@ def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True,
     """
     if dimension < 1:
         raise ArgumentError("dimension", f"{dimension}", "Give 1 or more.")
-    library = _library(images, MOST_IMAGES["pca"], kind, seed, BLOCKS)
+    library = _library(images, MAX_IMAGES["pca"], kind, seed, BLOCKS)
     weights, share = _principal(library.images, dimension, whiten, seed)
     weights["average"] = averaging(library.pixels, min(BLOCKS, library.pixels)).astype(np.float32)
     training = {"n_samples": len(library.images), "whiten": whiten, "explained_variance": round(float(share), 6)}
@@ -170,7 +170,7 @@ def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -
     if name not in backbones:
         raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(backbones)}.")
     backbone = backbones[name]
-    library = _library(images, MOST_IMAGES[name], kind, seed)
+    library = _library(images, MAX_IMAGES[name], kind, seed)
     weights = _random_weights(backbone, library.images, seed)
     normalization = "means and variances of the samples"
     training = {"n_samples": len(library.images), "backbone": backbone, "normalisation": normalization, "seed": seed}
@@ -206,9 +206,9 @@ def _library(images: Images, most: int, kind: str, seed: int, side: int | None =
             filled = average @ filled @ average.T
         parts.append(filled)
     count = sum(map(len, parts))
-    if len(shapes) != 1 or count < FEWEST_IMAGES:
+    if len(shapes) != 1 or count < MIN_IMAGES:
         found = f"{count} that can be encoded, of {len(shapes)} shapes"
-        raise ArgumentError("images", found, f"Give {FEWEST_IMAGES} or more of one shape, or use a fixed encoder.")
+        raise ArgumentError("images", found, f"Give {MIN_IMAGES} or more of one shape, or use a fixed encoder.")
     return _Library(np.concatenate(parts)[spread_evenly(count, most, seed)], shapes.pop()[1])
 
 
@@ -220,7 +220,7 @@ def _principal(blocks: np.ndarray, dimension: int, whiten: bool, seed: int) -> t
     if (features == features[0]).all():
         raise ArgumentError("images", "all that can be encoded are the same", "Give images that differ.")
     most = min(dimension, len(features) // IMAGES_PER_COMPONENT, features.shape[1])
-    solver = "covariance_eigh" if features.shape[1] <= MOST_EXACT else "randomized"
+    solver = "covariance_eigh" if features.shape[1] <= MAX_EXACT_BLOCKS else "randomized"
     pca = PCA(most, svd_solver=solver, random_state=seed).fit(features)
     variance = pca.explained_variance_
     kept = variance > SMALLEST_VARIANCE * variance[0]
@@ -228,6 +228,50 @@ def _principal(blocks: np.ndarray, dimension: int, whiten: bool, seed: int) -> t
     weights = {"mean": pca.mean_, "components": pca.components_[kept].T / scale}
     weights = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
     return weights, pca.explained_variance_ratio_[kept].sum()
+
+
+def _read_tensors(content: bytes, shapes: dict[str, tuple[int, ...]], source: str) -> dict[str, np.ndarray]:
+    """Read tensors of a safetensors file as float64.
+
+    Raises
+    ------
+    EncoderError
+        A tensor is missing or has another shape.
+    """
+    from safetensors.numpy import load
+
+    tensors = load(content)
+    for name, shape in shapes.items():
+        found = tensors[name].shape if name in tensors else "no such tensor"
+        if found != shape:
+            raise EncoderError(source, f"tensor {name!r} of shape {found}, expected {shape}", "Restore the folder.")
+    return {name: tensors[name].astype(np.float64) for name in shapes}
+
+
+def pca_transform(card: Card, content: bytes, source: str) -> Transform:
+    """Return the transform of principal components of averaged blocks.
+
+    Products are computed in float64, so that the rounding of float32 products, which depends on the number of BLAS
+    threads, does not show in the float32 embeddings.
+
+    Raises
+    ------
+    EncoderError
+        The weights do not fit the card.
+    """
+    from safetensors.numpy import load
+
+    blocks = len(load(content).get("average", ()))
+    width = card.channels * blocks**2
+    shapes = {"average": (blocks, card.pixels), "mean": (width,), "components": (width, card.dimension)}
+    tensors = _read_tensors(content, shapes, source)
+
+    def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        averaged = tensors["average"] @ filled @ tensors["average"].T
+        flat = averaged.reshape(len(filled), -1)
+        return ((flat - tensors["mean"]) @ tensors["components"]).astype(np.float32)
+
+    return transform
 
 
 def _linear_network(weights: dict[str, np.ndarray], card: Card) -> bytes:

@@ -1,20 +1,16 @@
-"""Encoders without training: block averages, descriptors of oriented structure, and mean curves."""
+"""Encoders without training, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
 
 from ..errors import ArgumentError
 from .cards import KINDS, Card
-from .filters import FLOOR, REFERENCE_PIXELS, each_channel, filter_matrix, weighted_mean
 from .mean_curves import spectrum_features
 from .resizing import averaging
-from .runtime import Encoder, unit_length
-from .scattering import scattering_features
+from .runtime import Encoder
 from .structure import blocks_of_kind, structure_features
 
 METHOD = "fixed transform"
@@ -23,25 +19,6 @@ TRANSFORM_VERSION = 1
 
 SIDE = 16
 """Blocks along a side of the 'pixels' image."""
-
-SIGMAS = (1.0, 2.0, 4.0, 8.0)
-BAND_SIGMAS = (*SIGMAS, 16.0)
-"""Gaussian scales in pixels of a 128 px image; at other sizes they grow with the image."""
-
-FEATURE_NAMES = tuple(
-    f"{name}, sigma {sigma:g}"
-    for sigma in SIGMAS
-    for name in ("log energy", "cos 2a", "sin 2a", "cos 4a", "sin 4a", "log peakedness")
-) + tuple(f"log band variance, sigma {sigma:g}" for sigma in BAND_SIGMAS)
-
-KERNEL_WIDTH = 1.0
-"""Distance of two descriptors, in natural units (e-folds of energy), at which their similarity is exp(-1/2)."""
-
-KERNEL_PAIRS = 256
-"""Pairs of random Fourier features; the error of a similarity is about (1 - its square) / sqrt(2 * pairs)."""
-
-PLACE_SHARE = 0.25
-"""Weight of 'pixels' in 'hybrid': enough to prefer the same place among equal structures, and no more."""
 
 CELLS, ORIENTATIONS = 8, 9
 """Cells along a side and orientations in a half turn of 'hog'."""
@@ -54,17 +31,12 @@ DEFAULT = "structure"
 FIXED = {
     "pixels": "Each channel averaged over 16 x 16 blocks, image mean removed: cosine is Pearson's correlation. "
     "True to place and shape.",
-    "oriented": "Energy, orientation and peakedness of brightness gradients at four scales and variance in five bands, "
-    "pooled over the image; cosine is a Gaussian of their distance. Free of place, true to orientation.",
-    "hybrid": "Three parts 'oriented', one part 'pixels': cosine is the weighted mean of their two cosines.",
     "hog": "Histograms of oriented gradients in 8 x 8 cells (Dalal & Triggs 2005). True to place and orientation.",
     "spectrum": "Mean over time (windows), direction (spectra) or rings (distributions), or power by wave number "
     "(frames): cosine is Pearson's correlation of these curves. Free of orientation.",
     "structure": "Strength, orientation and shape of structure at three scales, free of place and true to orientation; "
     "beside them place and mean curve, which count where the same event is searched. Made for comparison relative to a "
     "library.",
-    "scattering": "Wavelet scattering of two orders, pooled over the image, on a logarithmic scale (Bruna & Mallat "
-    "2013). Free of place, true to orientation.",
 }
 
 
@@ -127,91 +99,6 @@ def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     return centered
 
 
-def oriented_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """The descriptor of oriented structure on a sphere: (n, 2 * `KERNEL_PAIRS`) of unit length, see `describe`.
-
-    Cosines of descriptors themselves would depend on where their zero is put, which is arbitrary for a logarithm.
-    Random Fourier features (Rahimi and Recht 2007, NIPS 20) turn them into vectors whose cosine is a Gaussian of
-    their distance.
-    """
-    waves = _waves(filled.shape[1] * len(FEATURE_NAMES))
-    # One product an image: the same to the last bit whatever other images are in the batch.
-    phases = (waves @ describe(filled, measured)[:, :, None])[:, :, 0]
-    return np.hstack([np.cos(phases), np.sin(phases)]) / np.sqrt(KERNEL_PAIRS)
-
-
-def hybrid_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """'pixels' and 'oriented', weighted by `PLACE_SHARE`; a part without direction is 0."""
-    place, structure = (unit_length(each(filled, measured)) for each in (pixel_features, oriented_features))
-    return np.nan_to_num(np.hstack([np.sqrt(PLACE_SHARE) * place, np.sqrt(1 - PLACE_SHARE) * structure]))
-
-
-def describe(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Statistics of brightness gradients over each channel, in natural units (`FEATURE_NAMES`).
-
-    Parameters
-    ----------
-    filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); means run over measured pixels only.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n, channels * 29) float64.
-
-    Notes
-    -----
-    Angles count from growing column toward growing row. The doubled angle of the gradient weighted by its energy is
-    the structure tensor's orientation (Bigun & Granlund 1987, ICCV); twice that angle splits one orientation from two
-    crossed ones. Peakedness is <e^2>/<e>^2 of the gradient energy e, large where structure is rare.
-    """
-    return each_channel(_describe, filled, measured)
-
-
-def _describe(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`describe` for single-channel images (m, pixels, pixels) float32: (m, 29)."""
-    pixels, mean = images.shape[-1], weighted_mean(weights)
-    # Around the mean, so that the rim of the measured disc is no edge.
-    images = np.where(weights > 0, images - mean(images).astype(np.float32)[:, None, None], 0)
-    features, blurred = [], [images]
-    for sigma in BAND_SIGMAS:
-        sigma = sigma * pixels / REFERENCE_PIXELS
-        smooth, slope = filter_matrix(pixels, sigma, 0), filter_matrix(pixels, sigma, 1)
-        rows = smooth @ images
-        blurred.append(rows @ smooth.T)
-        if len(blurred) - 1 <= len(SIGMAS):
-            features += _gradient_features(rows @ slope.T, slope @ images @ smooth.T, mean)
-    for fine, coarse in pairwise(blurred):
-        band = fine - coarse
-        features.append(np.log(np.maximum(mean(band * band) - mean(band) ** 2, 0) + FLOOR))
-    return np.stack(features, axis=1)
-
-
-def _gradient_features(
-    across: np.ndarray, down: np.ndarray, mean: Callable[[np.ndarray], np.ndarray]
-) -> list[np.ndarray]:
-    """Energy, orientation and peakedness of gradients along columns and rows, each (m, pixels, pixels)."""
-    energy = across * across + down * down
-    cos2, sin2 = across * across - down * down, 2 * across * down
-    divisor = np.maximum(energy, np.finfo(np.float32).tiny)
-    cos4, sin4 = (cos2 * cos2 - sin2 * sin2) / divisor, 2 * cos2 * sin2 / divisor
-    total = mean(energy)
-    safe = np.where(total > 0, total, 1)
-    moments = [mean(each) / safe for each in (cos2, sin2, cos4, sin4)]
-    peaked = np.where(total > 0, mean(energy * energy) / safe**2, 1)
-    return [np.log(total + FLOOR), *moments, np.log(np.maximum(peaked, 1))]
-
-
-@cache
-def _waves(dimension: int) -> np.ndarray:
-    """Wave vectors (`KERNEL_PAIRS`, dimension) of the Gaussian kernel.
-
-    NumPy guarantees the same numbers from its legacy generator only, and embeddings must not change.
-    """
-    drawn = np.random.RandomState(20240520).standard_normal((KERNEL_PAIRS, dimension))
-    return drawn / KERNEL_WIDTH
-
-
 def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Histograms of oriented gradients (Dalal & Triggs 2005, CVPR, 886): (n, channels * 7 * 7 * 36).
 
@@ -257,10 +144,7 @@ def _hog(images: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 _TRANSFORMS = {
     "pixels": pixel_features,
-    "oriented": oriented_features,
-    "hybrid": hybrid_features,
     "hog": hog_features,
-    "scattering": scattering_features,
     "spectrum": spectrum_features,
     "structure": structure_features,
 }

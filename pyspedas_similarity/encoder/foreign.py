@@ -28,7 +28,7 @@ OWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 OLDEST_OPSET = 7
 """From it on arithmetic broadcasts as numpy does, and ONNX Runtime runs it."""
 
-LARGEST_SIDE, MOST_CHANNELS = 1024, 64
+LARGEST_SIDE, MAX_CHANNELS = 1024, 64
 """Largest size tried: a file may state any size, and trying it takes as much memory."""
 
 SAME_IN_BATCH = 1e-4
@@ -89,8 +89,8 @@ class ForeignInput:
     output: str = ""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.pixels <= LARGEST_SIDE and 0 <= self.channels <= MOST_CHANNELS):
-            remedy = f"Give 0 to {LARGEST_SIDE}, and 0 to {MOST_CHANNELS}; 0 where the file states it."
+        if not (0 <= self.pixels <= LARGEST_SIDE and 0 <= self.channels <= MAX_CHANNELS):
+            remedy = f"Give 0 to {LARGEST_SIDE}, and 0 to {MAX_CHANNELS}; 0 where the file states it."
             raise ArgumentError("pixels, channels", f"{self.pixels}, {self.channels}", remedy)
         if self.layout not in ("NCHW", "NHWC"):
             raise ArgumentError("layout", f"{self.layout!r}", "Give 'NCHW' or 'NHWC'.")
@@ -127,7 +127,7 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
     content = read_file(path)
     model = read_network(content, str(path))
     _check_operators(model, str(path))
-    takes = _settled(model, recipe.shape, takes, str(path))
+    takes = _completed(model, recipe.shape, takes, str(path))
     onnx, dimension = _wrapped(model, recipe.shape, takes, str(path))
     channels, pixels, _ = recipe.shape
     weights = no_weights()
@@ -165,7 +165,7 @@ def _check_operators(model: ModelProto, source: str) -> None:
         raise EncoderError(source, f"a function of its own, {model.functions[0].name!r}", remedy)
 
 
-def _settled(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> ForeignInput:
+def _completed(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> ForeignInput:
     """Return `takes` completed with what the file states."""
     from onnx import TensorProto
 
@@ -186,9 +186,9 @@ def _settled(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput
                 source, f"{what}: the file says {said}, not {asked}", f"Leave {what} out, or the layout."
             )
     channels = channels or takes.channels or shape[0]
-    if pixels > LARGEST_SIDE or channels > MOST_CHANNELS:
+    if pixels > LARGEST_SIDE or channels > MAX_CHANNELS:
         found = f"images of {channels} channels and {pixels} pixels"
-        raise EncoderError(source, found, f"Give a network for at most {MOST_CHANNELS} and {LARGEST_SIDE}.")
+        raise EncoderError(source, found, f"Give a network for at most {MAX_CHANNELS} and {LARGEST_SIDE}.")
     if any(len(each) not in (1, channels) for each in (takes.mean, takes.std)):
         found = f"{len(takes.mean)} and {len(takes.std)} values for {channels} channels"
         raise EncoderError(source, f"mean, std: {found}", f"Give one or {channels}.")

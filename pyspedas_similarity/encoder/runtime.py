@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ REPEATING = ("Loop", "Scan", "SequenceMap")
 
 SMALLEST_NORM = 1e-12
 
-PIXELS_AT_ONCE, MOST_AT_ONCE = 2**18, 256
+PIXELS_AT_ONCE, MAX_BATCH = 2**18, 256
 """Bounds of a batch: 256 images of 32 px, 64 of 64 px, 16 of 128 px.
 
 From 4 images to 256 the speed differed by less than other work on the machine made of it, the memory by up to five
@@ -82,7 +82,7 @@ class Encoder:
         if batch is not None and batch < 1:
             raise ArgumentError("batch", f"{batch}", "Give 1 or more.")
         images = self._checked(images)
-        batch = batch or min(MOST_AT_ONCE, max(1, PIXELS_AT_ONCE // images.shape[-1] ** 2))
+        batch = batch or min(MAX_BATCH, max(1, PIXELS_AT_ONCE // images.shape[-1] ** 2))
         parts = [self._encode_batch(images[first : first + batch]) for first in range(0, len(images), batch)]
         if not parts:
             return np.empty((0, self.dimension(images.shape[1:])), np.float32)
@@ -137,9 +137,8 @@ def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def is_usable(images: np.ndarray) -> np.ndarray:
     """Return which images (n, ...) can be encoded, bool (n,): no infinite pixel, and two different measured values."""
     flat = images.reshape(len(images), -1)
-    measured = ~np.isnan(flat)
-    low = np.where(measured, flat, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(measured, flat, -np.inf).max(axis=1, initial=-np.inf)
+    low = np.fmin.reduce(flat, axis=1, initial=np.inf)  # passes over NaN
+    high = np.fmax.reduce(flat, axis=1, initial=-np.inf)
     return np.isfinite(low) & np.isfinite(high) & (high > low)
 
 
@@ -169,43 +168,22 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
         Not a readable network, one that reaches for other files, holds numbers that are not finite, or does not fit
         `card`.
     """
-    network = run_network(onnx, [(card.channels, card.pixels, card.pixels), (card.dimension,)], source)
-    return lambda filled, measured: network(filled)
-
-
-def run_network(onnx: bytes, shapes: Sequence[tuple[int, ...]], source: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A network in ONNX Runtime on the CPU as a function of one array, both float32.
-
-    Parameters
-    ----------
-    onnx : bytes
-    shapes : sequence of tuple of int
-        Of what goes in and what comes out, without the number of samples, which stands in front.
-    source : str
-        The file it came from, named in errors.
-
-    Raises
-    ------
-    EncoderError
-        As `network_transform`.
-    """
     read_network(onnx, source)
     session = open_session(onnx, source)
     ports = [*session.get_inputs(), *session.get_outputs()]
     found = [tuple(port.shape[1:]) for port in ports]
-    if found != list(shapes) or any(port.type != "tensor(float)" for port in ports):
-        raise EncoderError(
-            source, f"a network of shapes {found}, the card states {list(shapes)}", "Restore the folder."
-        )
+    expected = [(card.channels, card.pixels, card.pixels), (card.dimension,)]
+    if found != expected or any(port.type != "tensor(float)" for port in ports):
+        raise EncoderError(source, f"a network of shapes {found}, the card states {expected}", "Restore the folder.")
     name = ports[0].name
 
-    def run(values: np.ndarray) -> np.ndarray:
+    def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
         try:
-            return session.run(None, {name: values})[0]
+            return session.run(None, {name: filled})[0]
         except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
             raise EncoderError(source, f"it fails ({str(error)[:200]})", "Restore the file or train again.") from error
 
-    return run
+    return transform
 
 
 def open_session(onnx: bytes, source: str) -> InferenceSession:

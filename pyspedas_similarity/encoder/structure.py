@@ -1,8 +1,9 @@
 """Statistics of the structure in an image: strength, orientation and shape at three scales, and two blocks of place.
 
-Free of place, true to orientation: gradient energies and band variances (as `fixed.describe`), and the modulation of
-gradients by coarser scales (as `modulation.modulation_features`), on images of at most `SIDE` pixels and without the
-finest scale, which differs between cameras and holds most of the noise. A search compares what is left after the center
+Free of place, true to orientation: gradient energies, whose doubled angle is the orientation of the structure tensor
+(Bigun & Granlund 1987, ICCV), band variances, and the modulation of gradients by coarser scales (in the manner of
+wavelet scattering, Bruna & Mallat 2013, IEEE TPAMI 35, 1872). Images have at most `SIDE` pixels, and the finest scale
+is left out: it differs between cameras and holds most of the noise. A search compares what is left after the center
 of the library is subtracted from each block and the blocks are given equal variance there, see `search.reference`.
 """
 
@@ -13,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .filters import AMPLITUDE_FLOOR, FLOOR, REFERENCE_PIXELS, filter_matrix, gradient
+from .filters import AMPLITUDE_FLOOR, FLOOR, blurred, gradient
 from .mean_curves import spectrum_features
 from .resizing import averaging, resizing
 
@@ -45,7 +46,8 @@ _LEVELS = {
 _SHAPES = (1.3, -1.2, -1.3, -1.5, 1.1, -1.3, -1.5, 0.9, -1.5)
 _SPREADS = {"frame": (0.3, 0.3, 0.3), "other": (1.0, 0.3, 0.6, 1.0, 5.0)}
 
-_AT_ONCE = 16
+# Maps of so many pixels stay in the processor's cache.
+_PIXELS_AT_ONCE = 2**16
 
 
 def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
@@ -69,7 +71,8 @@ def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> n
     images, weights = _reduced(filled, measured)
     n, channels, side, _ = images.shape
     flat, shares = images.reshape(-1, side, side), weights.reshape(-1, side, side)
-    parts = [_structure(flat[i : i + _AT_ONCE], shares[i : i + _AT_ONCE]) for i in range(0, len(flat), _AT_ONCE)]
+    at_once = max(_PIXELS_AT_ONCE // side**2, 1)
+    parts = [_structure(flat[i : i + at_once], shares[i : i + at_once]) for i in range(0, len(flat), at_once)]
     level, orientation, shape = (np.concatenate(one) for one in zip(*parts, strict=True))
     of_kind = "frame" if kind == "frame" else "other"
     blocks = [level - _LEVELS[of_kind], orientation, shape - _SHAPES]
@@ -105,54 +108,81 @@ def _reduced(filled: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.n
     images, weights = filled.astype(np.float32, copy=False), measured.astype(np.float32)
     if images.shape[-1] <= SIDE:
         return images, weights
-    average = averaging(images.shape[-1], SIDE).astype(np.float32)
-    total, weights = average @ (images * weights) @ average.T, average @ weights @ average.T
-    return np.where(weights > 0, total / np.where(weights > 0, weights, 1), 0), weights
+    total, weights = (_averaged(each) for each in (images * weights, weights))
+    return total / np.where(weights > 0, weights, 1), weights
+
+
+def _averaged(images: np.ndarray) -> np.ndarray:
+    """Return averages over blocks of pixels: (..., SIDE, SIDE)."""
+    pixels = images.shape[-1]
+    factor, rest = divmod(pixels, SIDE)
+    if rest:
+        average = averaging(pixels, SIDE).astype(np.float32)
+        return average @ images @ average.T
+    # A product of matrices of this size would use the threads of BLAS, which wait for each other on a busy machine.
+    rows = sum(images[..., first::factor, :] for first in range(factor))
+    return sum(rows[..., first::factor] for first in range(factor)) / np.float32(factor**2)
 
 
 def _structure(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the first three blocks of single-channel images, both (m, side, side) float32."""
-    side = images.shape[-1]
-    shares = (weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1e-9)).reshape(len(weights), 1, -1)
-    inside = weights > 0
-
-    def means(*maps: np.ndarray) -> np.ndarray:
-        # One product an image: the same to the last bit whatever other images are in the batch.
-        columns = np.stack([one.reshape(len(one), -1) for one in maps], axis=2)
-        return np.matmul(shares, columns)[:, 0].astype(np.float64).T
-
-    def centered(maps: np.ndarray, level: np.ndarray) -> np.ndarray:
-        # Around the mean, so that the rim of the measured disc is no edge.
-        return np.where(inside, maps - level.astype(np.float32)[:, None, None], 0)
-
-    images = centered(images, means(images)[0])
+    shares = weights / np.maximum(weights.sum(axis=(1, 2), keepdims=True), 1e-9)
+    inside = (weights > 0).astype(np.float32)
+    images = _centered(images, _dot(shares, images), inside)
     level, orientation, shape = [], [], []
-    smooths = [filter_matrix(side, sigma * side / REFERENCE_PIXELS, 0) for sigma in BAND_SIGMAS]
-    for fine, coarse in pairwise([images, *(smooth @ images @ smooth.T for smooth in smooths)]):
+    for fine, coarse in pairwise([images, *(blurred(images, sigma) for sigma in BAND_SIGMAS)]):
         band = fine - coarse
-        mean, square = means(band, band * band)
-        level.append(np.log(np.maximum(square - mean**2, 0) + FLOOR))
+        weighted = band * shares
+        variance = _dot(weighted, band) - _dot(shares, band) ** 2
+        level.append(np.log(np.maximum(variance, 0) + FLOOR))
     for number, sigma in enumerate(SIGMAS):
-        across, down = gradient(images, sigma)
-        right, below = across * across, down * down
-        energy, cos2, sin2 = right + below, right - below, 2 * across * down
-        divisor = np.maximum(energy, np.finfo(np.float32).tiny)
-        cos4, sin4, strength = (cos2 * cos2 - sin2 * sin2) / divisor, 2 * cos2 * sin2 / divisor, np.sqrt(energy)
-        total, *moments, squares, amplitude = means(energy, cos2, sin2, cos4, sin4, energy * energy, strength)
-        safe = np.where(total > 0, total, 1)
+        strength, total, turned, squares = _gradient_moments(*gradient(images, sigma), shares)
+        amplitude, safe = _dot(shares, strength), np.where(total > 0, total, 1)
         log_amplitude = np.log(amplitude + AMPLITUDE_FLOOR)
         level += [np.log(total + FLOOR), log_amplitude]
-        orientation += [one / safe for one in moments]
+        orientation += [one / safe for one in turned]
         shape.append(np.log(np.maximum(np.where(total > 0, squares / safe**2, 1), 1)))
-        strength = centered(strength, amplitude)
+        strength = _centered(strength, amplitude, inside)
         for coarse in BAND_SIGMAS[number + 1 :]:
-            across, down = gradient(strength, coarse)
-            right, below = across * across, down * down
-            total, cos2, sin2 = means(right + below, right - below, 2 * across * down)
+            total, cos2, sin2 = _modulation_moments(*gradient(strength, coarse), shares)
             safe = np.where(total > 0, total, 1)
             shape.append(np.log(total + AMPLITUDE_FLOOR**2) / 2 - log_amplitude)
             orientation += [cos2 / safe, sin2 / safe]
     return np.stack(level, axis=1), np.stack(orientation, axis=1), np.stack(shape, axis=1)
+
+
+def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the sum over pixels of products of maps (m, side, side): float64 (m,)."""
+    # One product an image: the same to the last bit whatever other images are in the batch.
+    flat = (each.reshape(len(one), -1) for each in (one, other))
+    return np.vecdot(*flat).astype(np.float64)
+
+
+def _centered(maps: np.ndarray, level: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return maps less a level (m,), 0 outside, so that the rim of the measured disc is no edge."""
+    return (maps - level.astype(np.float32)[:, None, None]) * inside
+
+
+def _gradient_moments(
+    across: np.ndarray, down: np.ndarray, shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+    """Return strengths, their mean square, it times cosine and sine of 2 and 4 angles, and their mean fourth power."""
+    right, below, product = across * across, down * down, across * down
+    energy, difference = right + below, right - below
+    weighted = energy * shares
+    # For energy e and angle a: e cos 4a = 2 (e cos 2a)^2 / e - e, and e sin 4a = 2 (e cos 2a) (e sin 2a) / e.
+    ratio = difference * shares / np.maximum(energy, np.finfo(np.float32).tiny)
+    total = _dot(shares, energy)
+    cos4, sin4 = 2 * _dot(ratio, difference) - total, 4 * _dot(ratio, product)
+    turned = _dot(shares, difference), 2 * _dot(shares, product), cos4, sin4
+    return np.sqrt(energy), total, turned, _dot(weighted, energy)
+
+
+def _modulation_moments(across: np.ndarray, down: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the mean square of gradients, and it times cosine and sine of the doubled angle."""
+    weighted = across * shares
+    right, below = _dot(weighted, across), _dot(down * shares, down)
+    return right + below, right - below, 2 * _dot(weighted, down)
 
 
 def _place(images: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ SCALE = 10.0
 """Scale of the cosines in logits: unit vectors alone cannot express certainty."""
 
 _BLOCK = 256
-_SETTLING = 128
+_BATCH_NORM_IMAGES = 128
 """Images that set batch normalization; a second decimal of its means is no matter."""
 
 
@@ -49,7 +49,7 @@ class LabelPlan:
         Epochs without a lower loss of the held-out labels before training stops.
     unjudged : int
         Epochs where nothing can be held out: one label of each class, or one event.
-    settled : bool
+    freeze_batch_norm : bool
         Keep the means and variances of the backbone's batch normalization: a few images estimate them worse.
     views : ViewOptions, optional
         How far a view may differ from its image; default `LIGHT`.
@@ -71,7 +71,7 @@ class LabelPlan:
     held_out: float = 0.3
     patience: int = 5
     unjudged: int = 10
-    settled: bool = True
+    freeze_batch_norm: bool = True
     views: ViewOptions | None = None
     seed: int = 0
 
@@ -97,7 +97,9 @@ class LabelPlan:
 LIGHT = ViewOptions(gain=0.1, noise=0.02, shift=0.03, rotation_deg=3.0, crop_scale_min=1.0, erase=0.1)
 """Weak views: the labels define what matters."""
 
-FROM_NOTHING = LabelPlan(epochs=30, backbone_rate=1e-3, head_rate=2e-3, patience=6, unjudged=20, settled=False)
+FROM_NOTHING = LabelPlan(
+    epochs=30, backbone_rate=1e-3, head_rate=2e-3, patience=6, unjudged=20, freeze_batch_norm=False
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,7 +328,7 @@ class _Run:
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         size, steps = self.plan.batch_size, self.plan.steps
         order = self.labeled.balanced(rows, steps * size, rng)
-        self.network.train(not self.plan.settled)
+        self.network.train(not self.plan.freeze_batch_norm)
         losses = []
         for step in range(steps):
             for part in self.optimizer.param_groups:
@@ -342,15 +344,15 @@ class _Run:
             loss.backward()
             self.optimizer.step()
             losses.append(loss.item())
-        self._settle(rows)
+        self._update_batch_norm(rows)
         return float(np.mean(losses))
 
-    def _settle(self, rows: np.ndarray) -> None:
+    def _update_batch_norm(self, rows: np.ndarray) -> None:
         """Recompute batch normalization from the images: its moving averages lag in so few steps."""
         from torch.optim.swa_utils import update_bn
 
-        if not self.plan.settled:
-            some = np.random.default_rng([self.plan.seed, 2]).permutation(rows)[:_SETTLING]
+        if not self.plan.freeze_batch_norm:
+            some = np.random.default_rng([self.plan.seed, 2]).permutation(rows)[:_BATCH_NORM_IMAGES]
             update_bn([self._images(some)], self.network)
 
     def _judge(self, rows: np.ndarray) -> tuple[float, float]:

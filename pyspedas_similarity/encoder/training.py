@@ -281,53 +281,33 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     positives: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
 ) -> Encoder:
-    """Train a network and hand it over as an encoder that already runs in ONNX Runtime.
+    """Train a network and return it as an encoder that runs in ONNX Runtime.
 
     Parameters
     ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured; memory-mapped where larger than memory.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        The kind of image.
-    recipe, recipe_hash : dict, str
-        How the images were made.
+    images, plan, progress, positives, groups, checkpoint
+        As in `train_network`.
+    kind, recipe, recipe_hash, name
+        As in `Card`.
     data : list of str
         Names of the data the images come from.
-    plan : TrainingPlan
-        How to train.
-    name : str
-        Name of the encoder.
-    progress : bool
-        Show a progress bar in a terminal.
-    positives, groups, checkpoint, checkpoint_every
-        As in `train_network`.
 
     Raises
     ------
-    ArgumentError
-        Fewer than 16 usable images, images that are all the same, or relations that do not fit them.
-    EncoderError
-        A card field is not fit for JSON, the checkpoint is of another run, or the network cannot be exported.
+    ArgumentError, EncoderError
+        As `train_network`; also if a field of the card does not fit into JSON, or the network cannot be exported.
     """
     require_training()
     # Before the long part, so that a wrong word does not cost a training run.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
     plan = plan if plan.views is not None else replace(plan, views=VIEWS[kind])
-    network = train_network(images, plan, progress, positives, groups, checkpoint, checkpoint_every)
+    network = train_network(images, plan, progress, positives, groups, checkpoint)
     return as_trained_encoder(network, card)
 
 
 def as_trained_encoder(network: TrainedNetwork, card: Card) -> Encoder:
-    """Return a trained network as an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    network : TrainedNetwork
-        From `train_network`.
-    card : Card
-        Name, kind, recipe and words; shape, training record and checksums are filled in here.
+    """Return a trained network as an encoder, with shape, training record and checksums added to the card.
 
     Raises
     ------
@@ -353,7 +333,6 @@ def train_network(
     positives: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: int = 1,
 ) -> TrainedNetwork:
     """Train a backbone and keep its best epoch.
 
@@ -377,8 +356,6 @@ def train_network(
         that had not collapsed.
     checkpoint : str or pathlib.Path, optional
         Folder for a checkpoint. If it has one of the same plan and data, training continues from there.
-    checkpoint_every : int
-        Epochs from one checkpoint to the next.
 
     Raises
     ------
@@ -394,13 +371,11 @@ def train_network(
     checkpoint that cannot be written, for lack of space, is reported once, and training continues.
     """
     require_training()
-    if not isinstance(checkpoint_every, int) or checkpoint_every < 1:
-        raise ArgumentError("checkpoint_every", f"{checkpoint_every!r}", "Give a whole number from 1 up.")
     plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
     library = make_training_images(images, positives, groups, plan.held_out, plan.seed)
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
         logger.warning("No group could be held out with partners in it: training is judged by collapse alone.")
-    store = None if checkpoint is None else _Store(Path(checkpoint), plan, library, checkpoint_every)
+    store = None if checkpoint is None else _Store(Path(checkpoint), plan, library)
     device = training_device()
     with own_randomness(plan.seed, device):
         run = _Run(plan, library, device)
@@ -456,7 +431,7 @@ class _Run:
             betas = (plan.momentum, 0.999)
             self.optimizer = torch.optim.AdamW(weights, plan.rate, betas, weight_decay=plan.weight_decay)
         self.best: dict[str, np.ndarray] = {}
-        self.history = History(_judge(_settled(self), library, device))
+        self.history = History(_judge(_with_batch_norm(self), library, device))
 
     def until_end(self, store: _Store | None, progress: bool) -> None:
         """Train until the history or the user ends it."""
@@ -487,10 +462,10 @@ class _Run:
                 raise ArgumentError("learning_rate", "the loss is not finite in the first epoch", "Give a lower one.")
             self.history.ended_by = "divergence"
             return
-        settled = _settled(self)
-        judgment = _judge(settled, self.library, self.device)
+        backbone = _with_batch_norm(self)
+        judgment = _judge(backbone, self.library, self.device)
         # Contiguous: safetensors writes an array of another order of axes as if it were in this one.
-        weights = {key: value.cpu().contiguous().numpy() for key, value in settled.state_dict().items()}
+        weights = {key: value.cpu().contiguous().numpy() for key, value in backbone.state_dict().items()}
         if self.history.add(loss, judgment, self.plan):
             self.best = weights
 
@@ -498,12 +473,12 @@ class _Run:
 class _Store:
     """The checkpoint of a run."""
 
-    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages, every: int) -> None:
+    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EncoderError(str(folder), f"cannot be made ({error})", "Choose a folder that can be.") from error
-        self.folder, self.every, self.warned = folder, every, False
+        self.folder, self.warned = folder, False
         self.identity = {"plan": plan.as_dict(), "data": library.hash()}
 
     def restore(self, run: _Run) -> None:
@@ -531,9 +506,7 @@ class _Store:
             raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
 
     def save(self, run: _Run) -> None:
-        """Write a checkpoint where one is due; a disk that takes none is warned of once."""
-        if len(run.history.losses) % self.every and not run.history.ended_by:
-            return
+        """Write a checkpoint; a disk that takes none is warned of once."""
         tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in run.best.items()}
         for index, memory in run.optimizer.state_dict()["state"].items():
@@ -584,12 +557,12 @@ def _epoch(
     return float(np.mean(losses))
 
 
-def _settled(run: _Run) -> nn.Module:
+def _with_batch_norm(run: _Run) -> nn.Module:
     """Return a copy of the backbone with batch normalization recomputed: moving averages lag in short training."""
     from torch.optim.swa_utils import update_bn
 
     backbone = copy.deepcopy(run.model.backbone)
-    update_bn(_batches(run.library, run.library.settling(), run.device, least=2), backbone)
+    update_bn(_batches(run.library, run.library.batch_norm_rows(), run.device, least=2), backbone)
     return backbone.eval()
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from ..errors import ArgumentError
 from .runtime import fill, is_usable
 
-FEWEST_IMAGES = 16
-MOST_PROBED = 1024
+MIN_IMAGES = 16
+MAX_JUDGED = 1024
 """Images looked at after each epoch: enough for a mean precision to about 0.01."""
 _BLOCK = 1024
 
@@ -56,15 +56,15 @@ class TrainingImages:
         takes = (rng.random(len(rows)) < share) & (chosen >= 0)
         return np.where(takes, chosen, rows)
 
-    def settling(self) -> np.ndarray:
+    def batch_norm_rows(self) -> np.ndarray:
         """Rows that set batch normalization: some of the training set, in random order."""
-        return np.random.default_rng([self.seed, 1]).permutation(self.training)[:MOST_PROBED]
+        return np.random.default_rng([self.seed, 1]).permutation(self.training)[:MAX_JUDGED]
 
     def probed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to judge an epoch by, at most about `MOST_PROBED`, and their partners as positions among them."""
+        """Rows to judge an epoch by, at most about `MAX_JUDGED`, and their partners as positions among them."""
         pool = self.held_out if len(self.held_out) else self.training
-        most = MOST_PROBED // (1 + self.partners.shape[1])
-        rows = pool if len(pool) <= MOST_PROBED else np.random.default_rng([self.seed, 2]).permutation(pool)[:most]
+        most = MAX_JUDGED // (1 + self.partners.shape[1])
+        rows = pool if len(pool) <= MAX_JUDGED else np.random.default_rng([self.seed, 2]).permutation(pool)[:most]
         theirs = self.partners[rows]
         rows = np.union1d(rows, theirs[theirs >= 0])
         position = np.full(len(self.images) + 1, -1)  # the last is for -1
@@ -113,9 +113,9 @@ def make_training_images(
         raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
     images = np.asanyarray(images)
     usable = _usable(images)
-    if usable.sum() < FEWEST_IMAGES:
+    if usable.sum() < MIN_IMAGES:
         found = f"{usable.sum()} of {len(images)} can be used"
-        raise ArgumentError("images", found, f"Give {FEWEST_IMAGES} or more, or use a fixed encoder.")
+        raise ArgumentError("images", found, f"Give {MIN_IMAGES} or more, or use a fixed encoder.")
     partners = _partners(positives, usable)
     held = np.zeros(len(images), bool)
     if groups is not None and positives is not None and held_out > 0:
@@ -125,7 +125,7 @@ def make_training_images(
         held[:] = False  # nothing to judge by
         partners = _partners(positives, usable)
     training = np.flatnonzero(usable & ~held)
-    if len(training) < FEWEST_IMAGES:
+    if len(training) < MIN_IMAGES:
         found = f"{len(training)} images are left to train on, {held.sum()} are held out"
         raise ArgumentError("groups", found, "Give more groups, or held_out=0.")
     return TrainingImages(images, training, np.flatnonzero(held), partners, seed)
@@ -142,7 +142,7 @@ def _usable(images: np.ndarray) -> np.ndarray:
             filled = fill(block[good])[0]
             first_used = filled[0] if first_used is None else first_used
             differ = bool((filled != first_used).any())
-    if usable.sum() >= FEWEST_IMAGES and not differ:
+    if usable.sum() >= MIN_IMAGES and not differ:
         raise ArgumentError("images", f"all {usable.sum()} usable ones are the same", "Give images that differ.")
     return usable
 

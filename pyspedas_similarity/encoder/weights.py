@@ -17,15 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .canonical import METHOD as CANONICAL_METHOD
-from .canonical import canonical_transform
-from .cards import CARD, MOST_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
+from ..files import replace_whole
+from .cards import CARD, MAX_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
+from .fitted import PCA_METHOD, pca_transform
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
-from .hybrid import METHOD as HYBRID_METHOD
-from .hybrid import hybrid_transform, learned_card
-from .linear import PCA_METHOD, pca_transform
-from .runtime import Encoder, Transform, network_transform
+from .runtime import Encoder, network_transform
+
+REMOVED_METHODS = ("canonical", "hybrid")
+REMOVED_NAMES = ("hybrid", "oriented", "scattering")
+"""Encoders of earlier versions: methods of training, and names of fixed encoders."""
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) -> Path:
@@ -58,7 +59,7 @@ def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) 
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir()
         for name, content in {**encoder.files, CARD: encoder.card.to_json().encode()}.items():
-            _write_through(fresh / name, content)
+            replace_whole(fresh / name, content)
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)
@@ -87,12 +88,13 @@ def load_encoder(folder: str | Path) -> Encoder:
     """
     folder = Path(folder)
     try:
-        text = read_file(folder / CARD, MOST_CARD_BYTES).decode()
+        text = read_file(folder / CARD, MAX_CARD_BYTES).decode()
     except UnicodeDecodeError as error:
         raise EncoderError(str(folder / CARD), "not a text", "Restore the file or train again.") from error
     card = Card.from_json(text, str(folder / CARD))
+    check_not_removed(card.name, card.method, str(folder / CARD))
     if card.method == FIXED_METHOD:
-        return _load_fixed(card, folder)
+        return assemble(card, {}, str(folder / CARD))
     files = {name: read_file(folder / name) for name in (WEIGHTS, NETWORK)}
     for name, expected in ((WEIGHTS, card.weights_sha256), (NETWORK, card.onnx_sha256)):
         if _sha256(files[name]) != expected:
@@ -102,25 +104,26 @@ def load_encoder(folder: str | Path) -> Encoder:
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
-    """Return the encoder of a card whose files are given, alone or joined with a fixed transform.
+    """Return the encoder of a card whose files are given.
 
     Raises
     ------
     EncoderError
-        The network is damaged or does not fit the card; names `source`.
+        The network is damaged or does not fit the card, or a fixed encoder is not that of this version; names `source`.
     """
-    return Encoder(card, _transform(card, files, source), files)
-
-
-def _transform(card: Card, files: Mapping[str, bytes], source: str) -> Transform:
-    """Return the transform that a card describes; layers are matrices, everything else runs in ONNX Runtime."""
-    if card.method == HYBRID_METHOD:
-        return hybrid_transform(card, _transform(learned_card(card), files, source))
-    if card.method == CANONICAL_METHOD:
-        return canonical_transform(card, files[WEIGHTS], source)
+    if card.method == FIXED_METHOD:
+        return _fixed(card, source)
+    # Principal components are products of matrices in NumPy; everything else runs in ONNX Runtime.
     if card.method == PCA_METHOD:
-        return pca_transform(card, files[WEIGHTS], source)
-    return network_transform(files[NETWORK], card, source)
+        return Encoder(card, pca_transform(card, files[WEIGHTS], source), files)
+    return Encoder(card, network_transform(files[NETWORK], card, source), files)
+
+
+def check_not_removed(name: str, method: str, source: str) -> None:
+    """Refuse an encoder that only earlier versions of this package can run; EncoderError names `source`."""
+    if method in REMOVED_METHODS or (method == FIXED_METHOD and name in REMOVED_NAMES):
+        found = f"the encoder {name!r} ({method}) was removed from this package"
+        raise EncoderError(source, found, "Use the version that wrote it, or encode the data with another encoder.")
 
 
 def no_weights() -> bytes:
@@ -130,13 +133,13 @@ def no_weights() -> bytes:
     return save({})
 
 
-def _load_fixed(card: Card, folder: Path) -> Encoder:
+def _fixed(card: Card, source: str) -> Encoder:
     try:
         encoder = fixed_encoder(card.name, card.kind)
     except ArgumentError as error:
-        raise EncoderError(str(folder / CARD), f"{error.subject}: {error.found}", error.remedy) from error
+        raise EncoderError(source, f"{error.subject}: {error.found}", error.remedy) from error
     if encoder.hash != card.hash:
-        raise EncoderError(str(folder / CARD), "a fixed encoder of another version", "Encode the data again.")
+        raise EncoderError(source, "a fixed encoder of another version", "Encode the data again.")
     return replace(encoder, card=card)
 
 
@@ -161,14 +164,6 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         raise EncoderError(str(folder), "is there already", "Pass overwrite=True or choose another folder.")
     if not folder.is_dir() or not {each.name for each in folder.iterdir()} <= {CARD, WEIGHTS, NETWORK}:
         raise EncoderError(str(folder), "holds other things than an encoder", "Choose another folder.")
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    """Write and wait for the disk, so that the rename that follows never shows a half-written file."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sha256(content: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ import numpy as np
 
 from ..archive.archive import Archive
 from ..archive.rows import Rows
-from ..archive.store import Staged
 from ..conventions import pyspedas_convention
 from ..encoder.runtime import Encoder
-from ..errors import BusyArchiveError, DamagedArchiveError, LoadError, SimilarityError
+from ..errors import BusyArchiveError, DamagedArchiveError, LoadError
 from ..imaging.recipes import Recipe
 from ..library.archive_rows import in_batches, marks_of, rows_of
 from ..library.archived import as_archive, identity_of, with_encoder_of
@@ -43,10 +41,8 @@ logger = logging.getLogger(__name__)
 # Samples that become durable together: what a crash costs at most.
 _BATCH = 4096
 # Small files slow down opening and reading; so many of them are joined.
-_MOST_BATCHES = 64
-# What workers staged is joined by one commit: at most so many rows, and not less often than that.
-_COMMIT_ROWS, _COMMIT_S = 2**16, 30.0
-_MOST_LOGGED = 10
+_MAX_BATCHES = 64
+_MAX_LOGGED = 10
 
 
 @dataclass(frozen=True)
@@ -150,8 +146,8 @@ def add(
     progress : bool
         Show a progress bar, in a terminal, on anything over two seconds.
     client : dask.distributed.Client, optional
-        Let its workers load and encode. They have to see the folder of the archive, and that of the data, under the
-        same paths, and need this package with its extra ``scale``.
+        Let its workers load and encode. They have to see the folder of the data under the same path, and need this
+        package with its extra ``scale``; only the caller writes to the archive.
     thumbnails : bool
         Keep a small picture of each sample as it was measured, some kilobytes, so that `report` and `review` can show
         what was found without loading anything. It takes some milliseconds a sample.
@@ -183,10 +179,10 @@ def add(
 
     With a client, the first segment is loaded here to choose encoder and recipe. Then each task is one file of an
     instrument with segments; of other instruments and of `names`, which are loaded here, some 16 MB of samples that are
-    sent to a worker. A few tasks for each worker exist at a time. What came back is committed together, in the order of
-    the tasks, every half a minute or 65,536 samples: what is lost when the caller dies. The rows are those that are
-    made without a client, to the last bit where libraries and processors are the same. A worker does one task at a
-    time, however many threads it has, in the memory that `add` takes alone. Files of dead workers are removed.
+    sent to a worker. A few tasks for each worker exist at a time. What came back is added in the order of the tasks,
+    some thousands of samples at a time. The rows are those that are made without a client, to the last bit where
+    libraries and processors are the same. A worker does one task at a time, however many threads it has, in the memory
+    that `add` takes alone.
     """
     request = Request(names, trange, instrument, probe, load_keywords or {})
     archive = as_archive(archive)
@@ -221,11 +217,11 @@ def _spread(client: Client, filling: _Filling, request: Request) -> None:
         plan, samples = prepared_variables(request.variables(), filling.options)
         if plan is None:
             return
-        parts = parts_in_range(samples, request.trange)
+        parts = parts_in_range(samples, request.trange, fewest=1)
         for part in parts:
             filling.check(plan, part)
         tasks = (task for part in parts for task in array_tasks(part, plan, filling.wanted(part)))
-    with Spread(client, filling.archive, plan, _BATCH) as spread, closing(spread.results(tasks)) as results:
+    with closing(Spread(client, plan).results(tasks)) as results:
         filling.join(plan, results)
 
 
@@ -244,8 +240,6 @@ class _Filling:
     def __init__(self, archive: Archive, options: EncodingOptions) -> None:
         self.archive, self.options = archive, options
         self._added = self._skipped = self._left_out = self._batches = 0
-        self._files = 0
-        self._held: list[Staged] = []
         self._there: dict[str, np.ndarray] | None = None
 
     def summary(self) -> Added:
@@ -282,55 +276,42 @@ class _Filling:
             self._batches += appended.added > 0
 
     def join(self, plan: Plan, results: Iterator[Done]) -> None:
-        """Make durable what workers staged, some of it at a time."""
-        rows, last, lost, warnings = 0, time.monotonic(), {}, []
+        """Make durable what workers return, some thousands of rows at a time."""
+        held, lost, warnings = [], {}, []
         with progress_bar(plan, desc="adding") as bar:
             try:
                 for done in results:
-                    self._held += done.staged
                     self._skipped += done.skipped
-                    self._left_out += done.left_out
                     warnings += done.warnings
                     lost |= {done.label: done.lost} if done.lost else {}
-                    rows += done.rows
-                    bar.update(done.rows + done.left_out)
-                    if rows >= _COMMIT_ROWS or time.monotonic() - last >= _COMMIT_S:
-                        self._adopt()
-                        rows, last = 0, time.monotonic()
-            except SimilarityError:
-                self._adopt()  # what came before stays, as it does without workers
-                raise
-        self._adopt()
+                    held += done.rows
+                    bar.update(sum(map(len, done.rows)))
+                    if sum(map(len, held)) >= _BATCH:
+                        rows, held = Rows.joined(held), []
+                        self.keep(plan, rows)
+            finally:
+                if held:  # what came before an error or an interrupt stays, as it does without workers
+                    self.keep(plan, Rows.joined(held))
         self._log(warnings, lost)
-
-    def _adopt(self) -> None:
-        held, self._held = self._held, []
-        if held:
-            appended = self.archive.store.adopt(held)
-            self._added += appended.added
-            self._skipped += appended.skipped
-            self._files += len(held)
-            self._batches += appended.added > 0
 
     def _log(self, warnings: list[str], lost: dict[str, str]) -> None:
         """Log the warnings of workers and the files that could not be loaded; LoadError if nothing was loaded."""
         if lost and not (self._added or self._skipped or self._left_out):
-            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MOST_LOGGED])
+            named = "; ".join(f"{label} ({why})" for label, why in list(lost.items())[:_MAX_LOGGED])
             raise LoadError(str(self.archive.path), f"nothing could be loaded: {named}", "Look whether workers see it.")
         messages = list(dict.fromkeys([*warnings, *(f"{label}: {why}" for label, why in lost.items())]))
-        for one in messages[:_MOST_LOGGED]:
+        for one in messages[:_MAX_LOGGED]:
             logger.warning("%s", one)
-        if len(messages) > _MOST_LOGGED:
-            logger.warning("Workers logged %d more warnings.", len(messages) - _MOST_LOGGED)
+        if len(messages) > _MAX_LOGGED:
+            logger.warning("Workers logged %d more warnings.", len(messages) - _MAX_LOGGED)
 
     def tidy(self) -> None:
         """Join small files where there are many."""
         if not self._batches:
             return
-        many = self._files >= _MOST_BATCHES
         since = [one.what for one in self.archive.versions()]
         since = since[len(since) - since[::-1].index("compact") :] if "compact" in since else since
-        if many or since.count("append") >= _MOST_BATCHES:
+        if since.count("append") >= _MAX_BATCHES:
             try:
                 self.archive.compact()
             except (BusyArchiveError, DamagedArchiveError) as error:

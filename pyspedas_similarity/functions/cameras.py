@@ -13,7 +13,7 @@ from .. import tplot
 from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..errors import VariableError
 from ..imaging import keogram as slices
-from ..imaging.frame_quality import GateRules
+from ..imaging.frame_quality import QualityRules
 from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, themis_asi
 from ..provenance import versions
@@ -109,7 +109,7 @@ def load_asi(
 def frame_quality(
     names: str | int | Iterable[str | int],
     overlays: Sequence[tuple[float, float, float, float]] = (),
-    rules: GateRules | None = None,
+    rules: QualityRules | None = None,
     newname: str | Sequence[str] | None = None,
     suffix: str | None = None,
     overwrite: bool = True,
@@ -122,7 +122,7 @@ def frame_quality(
         Loaded tplot variables of frames (time, row, column), at least 64 x 64.
     overlays : sequence of (top, bottom, left, right), optional
         Rectangles that are no sky, such as text, as shares of rows and columns.
-    rules : GateRules, optional
+    rules : QualityRules, optional
         Other thresholds than the default ones.
     newname, suffix, overwrite, errors
         As in `find_similar`.
@@ -148,10 +148,10 @@ def frame_quality(
     """
     variables = _frames(names)
     titles = result_names([one.name for one in variables], newname, suffix, ("_flag", "_activity"), overwrite)
-    rules = rules or GateRules()
+    rules = rules or QualityRules()
     made = []
     for variable, (flag, activity) in zip(variables, titles, strict=True):
-        gate = frames.gate(variable, FrameRecipe(overlays=tuple(overlays)), rules)
+        gate = frames.assess(variable, FrameRecipe(overlays=tuple(overlays)), rules)
         provenance = {"source": variable.name, "rules": asdict(rules), "versions": versions()}
         made.append(tplot_output.flag_series(variable, flag, gate, provenance))
         made.append(tplot_output.activity_series(variable, activity, gate, provenance))

@@ -22,7 +22,7 @@ from ..library.samples import Request, prepared_segments, prepared_variables
 from ..library.series import Library, LoadedSeries
 from ..results import tplot_output
 from ..search.events import find_events
-from ..search.linear_classifier import Probe, fit_probe
+from ..search.linear_classifier import LinearClassifier, fit_linear_classifier
 from ..search.query import Example, Query, find_queries, parse_examples
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
@@ -258,7 +258,7 @@ def _classes(examples: Any) -> dict[str, list[Example]]:
     return {name: parse_examples(like, "examples") for name, like in sorted(examples.items())}
 
 
-def _fitted(classes: Mapping[str, list[Example]], library: Library) -> Probe:
+def _fitted(classes: Mapping[str, list[Example]], library: Library) -> LinearClassifier:
     embeddings, labels, numbers = [], [], []
     for name, examples in classes.items():
         for query in find_queries(examples, library):
@@ -267,11 +267,11 @@ def _fitted(classes: Mapping[str, list[Example]], library: Library) -> Probe:
             numbers += [len(embeddings)] * len(rows)
             labels += [name] * len(rows)
             embeddings.append(rows)
-    return fit_probe(np.concatenate(embeddings), np.array(labels), np.array(numbers))
+    return fit_linear_classifier(np.concatenate(embeddings), np.array(labels), np.array(numbers))
 
 
 def _products(
-    series: LoadedSeries, fitted: Probe, threshold: float, gap: np.timedelta64, title: tuple[str, ...]
+    series: LoadedSeries, fitted: LinearClassifier, threshold: float, gap: np.timedelta64, title: tuple[str, ...]
 ) -> list[tplot_output.Product]:
     found = fitted.probabilities(series.embedded.embeddings)
     found[~series.searched] = np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ import numpy as np
 from .. import tplot
 from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, TimeError, VariableError
+from ..imaging.camera_geometry import View
+from ..instruments.identification import names_bins
 from ..times import to_times
 from ..tplot import Variable
 
@@ -24,9 +27,19 @@ _FORMS = (
     "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, or an array with times."
 )
 _PUT_AWAY = "tplot"
+# Names of coordinates that are not the values of bins.
+_NO_VALUE = re.compile(
+    r"width|delta|(?:^|_)d_?e(?:nergy)?$|err|sigma|uncert|quality|flag|bound|(?:^|_)(?:plus|minus|lo|hi|upper|lower)$",
+    re.IGNORECASE,
+)
+_PLACE = ("site", "latitude", "longitude", "first_row", "first_column")
 _FILLS = ("fillval", "_fillvalue", "missing_value", "fill")
 """Names of attributes that hold a value for what was not measured; case does not count."""
 
+# asilib's Imager has the first pixel in the southeastern corner (asilib/imager.py: with the origin below, north is at
+# the top and east at the left).
+_ASILIB_TURNED = {"first_row": "south", "first_column": "east"}
+_TPLOT_DIMENSION = re.compile(r"v[123]?(?:_dim)?|component|axis[123]|dim_\d+")
 _DAY_OF_YEAR = 8  # characters of YYYY-DDD
 
 
@@ -41,7 +54,7 @@ def to_tplot(
     data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, or array
         A DataArray has one coordinate of times; its other coordinates become ``v`` or ``v1``, ``v2``, ``v3``. Of what
         hapiclient's ``hapi`` returns, each parameter becomes a variable, with fill values as NaN. Of an imager the
-        frames are read as asilib reads them, with station and place. An array goes with ``times``.
+        frames are read as asilib reads them, with station, place, orientation and skymap. An array goes with ``times``.
     name : str, optional
         Of the variable; by default what the data are called. Before the names of the parameters of HAPI.
     times : array of times, shape (n,), optional
@@ -129,6 +142,7 @@ class _Read:
     tables: Mapping[int, np.ndarray] = field(default_factory=dict)
     units: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    skymap: View | None = None
 
 
 def _read(data: Any, name: str | None, times: Any) -> Iterator[_Read]:
@@ -183,6 +197,8 @@ def _from_xarray(data: Any, name: str | None) -> _Read:
     tables = {i: _table_along(data, time.dims[0], dim, subject) for i, dim in enumerate(others)}
     tables = {i: one for i, one in tables.items() if one is not None}
     about = {key: value for key, value in data.attrs.items() if _is_plain(value)}
+    if len(others) > 1 and not all(_TPLOT_DIMENSION.fullmatch(str(dim)) for dim in others):
+        about["axes"] = [str(dim) for dim in others]  # what else would say that they are rows, angles or energies?
     units = str(data.attrs.get("units", ""))
     values = _without_fills(moved.values, data.attrs)
     return _Read(str(name or data.name or ""), _times(time.values, subject), values, tables, units, about)
@@ -192,14 +208,16 @@ def _table_along(data: Any, time: str, dim: str, subject: str) -> np.ndarray | N
     """Return the values of the bins of a dimension, (bins,) or (time, bins); None where no coordinate has them.
 
     A coordinate of each time, named otherwise than the dimension, or of its name, in this order: numbers of channels go
-    by the name of the dimension where energies are given as well.
+    by the name of the dimension where energies are given as well. A coordinate of this and another dimension is taken
+    where it does not depend on the other one.
 
     Raises
     ------
     VariableError
-        If several coordinates come into question and differ.
+        If several coordinates come into question and differ, there are only widths or errors, or the values of the bins
+        depend on another dimension or are not among the coordinates.
     """
-    numbers = [one for one in map(data.coords.get, data.coords) if one.dtype.kind in "fiu"]
+    numbers = [one for one in map(data.coords.get, data.coords) if one.dtype.kind in "fiu" and dim in one.dims]
     of_time = {one.name: one.transpose(time, dim).values for one in numbers if set(one.dims) == {time, dim}}
     along = {one.name: one.values for one in numbers if one.dims == (dim,)}
     named = {dim: along.pop(dim)} if dim in along else {}
@@ -207,17 +225,51 @@ def _table_along(data: Any, time: str, dim: str, subject: str) -> np.ndarray | N
         if len(found) > 1 and not all(np.array_equal(one, next(iter(found.values()))) for one in found.values()):
             remedy = "Drop all but the one with the values of the bins: data.drop_vars(name)."
             raise VariableError(subject, f"{', '.join(map(str, found))} all go along {dim!r}", remedy)
+        if found and all(_NO_VALUE.search(str(name)) for name in found):
+            text = f"{', '.join(map(str, found))} goes along {dim!r}, and nothing with the values of the bins"
+            raise VariableError(subject, text, f"Add them: data.assign_coords(energy=({dim!r}, values)).")
         if found:
             return np.asarray(next(iter(found.values())))
+    return _table_beside(data, dim, subject, [one for one in numbers if one.ndim > 1])
+
+
+def _table_beside(data: Any, dim: str, subject: str, wider: list[Any]) -> np.ndarray | None:
+    """Return the table of a dimension from a coordinate of several; VariableError where it is lost otherwise."""
+    for one in wider:
+        table = one.transpose(..., dim).values.reshape(-1, one.sizes[dim])
+        if (table == table[0]).all():
+            return table[0]
+        if names_bins(str(one.name)) and (table != table[:, :1]).any():
+            found = f"{one.name} has the dimensions {', '.join(map(str, one.dims))}"
+            raise VariableError(subject, found, f"Give it one value for each {dim}, or for each time and {dim}.")
+    named = data.attrs.get(f"DEPEND_{data.dims.index(dim)}")
+    if isinstance(named, str) and named not in data.coords and names_bins(named):
+        found = f"the values of its bins are in {named!r}, which is not among its coordinates"
+        raise VariableError(subject, found, f"Add them: data.assign_coords({{{named!r}: ('{dim}', values)}}).")
     return None
 
 
 def _without_fills(values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Return values with NaN in place of the fill values that attributes state."""
-    for key, fill in attributes.items():
-        if str(key).lower() in _FILLS and np.ndim(fill) == 0:
-            values = _without_fill(values, fill)
-    return values
+    """Return values with NaN in place of the fill values that attributes state, and of what is outside of their range.
+
+    The range is that of VALIDMIN and VALIDMAX (CDF) or valid_min, valid_max and valid_range (netCDF).
+    """
+    low, high = -np.inf, np.inf
+    for key, value in attributes.items():
+        name = str(key).lower().replace("_", "")
+        if str(key).lower() in _FILLS and np.ndim(value) == 0:
+            values = _without_fill(values, value)
+        elif name in ("validmin", "validmax", "validrange") and np.size(value) == (2 if name == "validrange" else 1):
+            try:
+                ends = np.asarray(value, float).ravel()
+            except (TypeError, ValueError):  # times or text
+                continue
+            low, high = (ends[0] if name != "validmax" else low), (ends[-1] if name != "validmin" else high)
+    if values.dtype.kind not in "fiu" or not low < high:
+        return values
+    with np.errstate(invalid="ignore"):
+        outside = (values < low) | (values > high)
+    return np.where(outside, np.nan, values) if outside.any() else values
 
 
 def _from_speasy(data: Any, name: str | None) -> _Read:
@@ -242,7 +294,7 @@ def _from_hapi(data: np.ndarray, meta: Mapping[str, Any], name: str | None) -> I
     for key in others:
         about = parameters.get(key, {})
         bins = about.get("bins") or []
-        centers = {i: _centers(one, data) for i, one in enumerate(bins)}
+        centers = {i: _centers(one, data, key) for i, one in enumerate(bins)}
         centers = {i: one for i, one in centers.items() if one is not None}
         values = _without_fill(data[key], about.get("fill"))
         plain = {k: value for k, value in about.items() if k not in ("bins", "name") and _is_plain(value)}
@@ -251,13 +303,17 @@ def _from_hapi(data: np.ndarray, meta: Mapping[str, Any], name: str | None) -> I
         yield _Read(f"{name}_{key}" if name else key, times, values, centers, text, plain)
 
 
-def _centers(axis: Mapping[str, Any], data: np.ndarray) -> np.ndarray | None:
+def _centers(axis: Mapping[str, Any], data: np.ndarray, subject: str) -> np.ndarray | None:
     """Return the centers of the bins of HAPI, (bins,) or (n, bins); None where the axis does not have them.
 
     They are numbers, the name of a parameter that has them for each time, or the middles of ranges: geometric where all
     are positive, as energies are.
     """
     centers, ranges = axis.get("centers"), axis.get("ranges")
+    for named in (centers, ranges):
+        if isinstance(named, str) and named not in data.dtype.names:
+            found = f"the values of its bins are in the parameter {named!r}, which is not in the data"
+            raise VariableError(subject, found, f"Ask HAPI for {named} as well.")
     if isinstance(centers, str) and centers in data.dtype.names:
         return np.asarray(data[centers], float)
     try:
@@ -318,7 +374,21 @@ def _from_imager(data: Any, name: str | None) -> _Read:
             place[key] = float(meta[short])
     array = str(meta.get("array", "asi")).lower()
     title = name or "_".join(part for part in (array, "asi", station) if part)
-    return _Read(title, _times(times, title), frames, {}, "counts", place)
+    if "spect" in array:
+        found = f"it is of the spectrograph {array}, which sees a line of the sky in many colors"
+        raise ArgumentError("data", found, "Give the Imager of a camera.")
+    return _Read(title, _times(times, title), frames, {}, "counts", place | _ASILIB_TURNED, _view(data, frames))
+
+
+def _view(data: Any, frames: np.ndarray) -> View | None:
+    """The skymap of an imager as asilib turns it, with its frames; None where it has none of these frames."""
+    sky, meta = data.skymap or {}, data.meta or {}
+    if not all(key in sky for key in ("az", "el")) or not all(key in meta for key in ("lat", "lon")):
+        return None
+    azimuth, elevation = (np.ma.filled(np.ma.asarray(sky[key]).astype(float), np.nan) for key in ("az", "el"))
+    if not azimuth.shape == elevation.shape == frames.shape[1:3]:
+        return None
+    return View(float(meta["lat"]), float(meta["lon"]), azimuth, elevation)
 
 
 def _from_array(data: Any, name: str | None, times: Any) -> _Read:
@@ -327,7 +397,9 @@ def _from_array(data: Any, name: str | None, times: Any) -> _Read:
     if name is None:
         raise ArgumentError("name", "an array has no name of its own", "Give it one.")
     values = np.asarray(data)
-    masked = np.ma.getmaskarray(data) if isinstance(data, np.ma.MaskedArray) else np.zeros(values.shape, bool)
+    if values.dtype.kind not in "fiub":
+        raise VariableError(name, f"its values are {values.dtype}, not numbers", "Give numbers.")
+    masked = np.broadcast_to(np.asarray(getattr(data, "mask", False), bool), values.shape)  # numpy's or astropy's
     units = str(getattr(data, "unit", ""))  # of an astropy Quantity
     return _Read(name, _times(times, name), np.where(masked, np.nan, values) if masked.any() else values, units=units)
 
@@ -339,6 +411,8 @@ def _holds_times(values: np.ndarray) -> bool:
 def _times(values: Any, subject: str) -> np.ndarray:
     if not isinstance(values, np.ndarray) and not isinstance(values, Iterable):
         raise ArgumentError("times", f"found {type(values).__name__}", "Give one for each sample.")
+    if np.any(np.ma.getmask(values)):
+        raise TimeError(f"{subject}: times", "some are masked", "Leave out the samples without a time.")
     if isinstance(values, np.ndarray) and values.dtype.kind == "O":
         values = values.tolist()
     try:
@@ -389,10 +463,11 @@ def _attributes(one: _Read, units: str | None) -> dict[str, Any]:
         known = dict(attributes.get("data_att", {}))
     except (KeyError, TypeError, ValueError):
         attributes, known = {}, {"units": "", "coord_sys": ""}
-    place = {key: one.about[key] for key in ("site", "latitude", "longitude") if key in one.about}
+    place = {key: one.about[key] for key in _PLACE if key in one.about}
     chosen = {"units": units} if units is not None else {"units": one.units} if one.units else {}
     others = {key: value for key, value in one.about.items() if key not in (*place, "units", "time_scale", _PUT_AWAY)}
-    return attributes | {"data_att": known | place | chosen} | ({"taken_from": others} if others else {})
+    sky = {} if one.skymap is None else {"skymap": one.skymap}
+    return attributes | {"data_att": known | place | chosen} | ({"taken_from": others} if others else {}) | sky
 
 
 def _dimension(variable: Variable, table: str, axis: int, inner: int) -> str:

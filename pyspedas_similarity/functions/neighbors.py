@@ -21,9 +21,9 @@ from ..library.options import EncodingOptions
 from ..results import tplot_output
 from ..search.events import Events, join_hits, outside
 from ..search.query import Query, find_queries, parse_query, query_records
-from ..search.scoring import centers_of, coherence_lag, less_unlike
+from ..search.scoring import decorrelation_lag, lower_unlike, query_directions
 from ..search.settings import check_count, check_exclude, check_threshold
-from ..times import cadence, one_and_a_half, to_astropy, to_timedelta64
+from ..times import cadence, longest_step, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -39,6 +39,8 @@ _FIRST, _MORE = 16, 4
 _AROUND = 4096
 # Products that novelty may take in addition to the graph: some minutes on two cores.
 _MOST_PRODUCTS = 4e10
+# Least share of all samples that one is compared with for its novelty.
+_LEAST_COMPARED = 0.1
 
 
 def _no_pairs() -> QTable:
@@ -104,8 +106,8 @@ def find_nearest(
     question = _Question(
         kept,
         kept.choice,
-        centers_of([query.embeddings() for query in queries]).astype(np.float32),
-        centers_of([query.embeddings() for query in others]).astype(np.float32) if others else None,
+        query_directions([query.embeddings() for query in queries]).astype(np.float32),
+        query_directions([query.embeddings() for query in others]).astype(np.float32) if others else None,
     )
     gap = _length_of_event(question, queries) if wanted is None else wanted
     found, way = _nearest_intervals(question, queries, gap, k)
@@ -154,7 +156,7 @@ def novelty(
     -------
     list of str
         For each series X ``X_novelty``, float64 (time): 1 less the cosine to the nearest sample that counts; NaN where
-        there is none.
+        fewer than a tenth of all samples count, which one warning reports.
 
     Raises
     ------
@@ -167,7 +169,7 @@ def novelty(
         return nothing_found(f"the archive {archive} holds nothing of this")
     titles = result_names([one.name for one in kept.series], newname, suffix, ("_novelty",), overwrite)
     chosen = _Chosen.of(kept)
-    values = 1 - _nearest_apart(chosen, apart).astype(np.float64)
+    values = np.where(_comparable(chosen, apart), 1 - _nearest_apart(chosen, apart).astype(np.float64), np.nan)
     about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(chosen)}
     return chosen.store(titles, values, tplot_output.novelty_series, about)
 
@@ -222,7 +224,8 @@ def clusters(
     chosen = _Chosen.of(kept)
     graph = chosen.graph(max(fewest - 1, 1))
     if threshold is None:
-        threshold = float(np.nanmedian(graph.scores[:, -1]))
+        known = graph.scores[:, -1][np.isfinite(graph.scores[:, -1])]
+        threshold = float(np.median(known)) if len(known) else 1.0  # with fewer rows than neighbors there are no groups
     groups = _groups(graph, threshold, fewest)
     about = {"threshold": threshold, "fewest": fewest, "compared": len(chosen)}
     return chosen.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)
@@ -302,7 +305,7 @@ class _Question:
         """Exact scores of some rows, NaN where damaged."""
         found = self.kept.index.embeddings(rows)
         scores = np.clip((found @ self.centers.T).max(axis=1), -1, 1)
-        return scores if self.unlike is None else less_unlike(scores, (found @ self.unlike.T).max(axis=1))
+        return scores if self.unlike is None else lower_unlike(scores, (found @ self.unlike.T).max(axis=1))
 
     def best(self, m: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """All rows above some score, with their scores, best first; and whether these are all rows there are.
@@ -357,7 +360,7 @@ def _joined(kept: ArchiveLibrary, rows: np.ndarray, scores: np.ndarray, gap: np.
         inside = np.flatnonzero(series.holds(rows))
         inside = inside[np.argsort(rows[inside])]
         at = rows[inside] - series.indexed.first
-        least = max(gap, one_and_a_half(series.times)) if len(at) else gap
+        least = max(gap, longest_step(series.times)) if len(at) else gap
         found.append(join_hits(series.times[at], series.indexed.end[at], scores[inside], least))
     return found
 
@@ -391,7 +394,7 @@ def _length_of_event(question: _Question, queries: Sequence[Query]) -> np.timede
             middle = int(np.searchsorted(series.times, query.span.start))
             first, last = max(middle - _AROUND, 0), min(middle + _AROUND, len(series.times))
             scores = question.scores(series.indexed.first + np.arange(first, last)).astype(np.float64)
-            longest = max(longest, 2 * coherence_lag(scores) * cadence(series.times))
+            longest = max(longest, 2 * decorrelation_lag(scores) * cadence(series.times))
     return longest
 
 
@@ -464,6 +467,16 @@ def _nearest_apart(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
     _, scores = nearest_others(chosen.embeddings(), open_rows, _barred(chosen, open_rows, apart))
     best[open_rows] = scores
     return np.where(np.isfinite(best), best, np.nan).astype(np.float32)
+
+
+def _comparable(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
+    """Return which samples have enough others to be compared with: bool; a warning where some have not."""
+    first, end = _barred(chosen, np.arange(len(chosen)), apart).T
+    enough = len(chosen) - (end - first) >= max(1, _LEAST_COMPARED * len(chosen))
+    if not enough.all():
+        text = "novelty: %d of %d samples are compared with too few others outside exclude=%g s and are NaN."
+        logger.warning(text, int((~enough).sum()), len(chosen), apart / np.timedelta64(1, "s"))
+    return enough
 
 
 def _barred(chosen: _Chosen, rows: np.ndarray, apart: np.timedelta64) -> np.ndarray:

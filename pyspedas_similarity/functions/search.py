@@ -41,7 +41,7 @@ def search(
     probe: Any = None,
     encoder: str | Path | Encoder | None = None,
     k: int | None = None,
-    threshold: float | None = None,
+    threshold: float | str | None = None,
     fdr: float | None = None,
     exclude: Any = "auto",
     unlike: Any = None,
@@ -104,7 +104,7 @@ def find_similar(
     probe: Any = None,
     encoder: str | Path | Encoder | None = None,
     k: int | None = None,
-    threshold: float | None = None,
+    threshold: float | str | None = None,
     fdr: float | None = None,
     exclude: Any = "auto",
     unlike: Any = None,
@@ -145,17 +145,18 @@ def find_similar(
         fitted to the searched data), folder of a saved one, or one from `train`. Default:
         'structure', for images of every kind.
     k : int, optional
-        Largest number of events for each variable, the best ones. Without `threshold`, the default threshold is
-        lowered until there are so many.
-    threshold : float, optional
-        Cosine that a similar sample reaches. Default: three standard deviations above the median score, but at least
-        half and at most four fifths of the way from it to 1.
+        Number of events for each variable, the best ones, whether or not they stand out. Default: 10, or all where a
+        threshold is given.
+    threshold : float or 'auto', optional
+        Score that the peak of an event reaches; 'auto': all events that stand out of the background. An event ends
+        where the score falls below the threshold or below half of the height of its peak above the median score.
     fdr : float, optional
         In place of a threshold: largest expected share of background among the events of a variable (Benjamini and
-        Hochberg), estimated from the background of the same variable. The table then has ``p_value``.
+        Hochberg), estimated from the background of the same variable.
     exclude : 'auto', seconds, timedelta or Quantity
-        Samples this close to a query, in its variable, are not reported, since they belong to the same event. 'auto' is
-        twice the decorrelation time of the scores. Samples no further apart than this form one event.
+        'auto': the own event of a query, in its variable, is not reported: on both sides until the score falls to the
+        background, at least twice the decorrelation time of the scores. A duration: samples so close to a query are
+        left out instead. Shorter dips of the score than this do not end an event.
     unlike : as `like`, optional
         Examples of what is not looked for. Where a sample is closer to one of them than to a query, its score is
         lowered by the difference.
@@ -201,8 +202,12 @@ def find_similar(
     list of str
         For each variable X, as ``pyspedas.tplot`` draws them from top to bottom: where something is found in it,
         ``X_similar``, bars over the events; and ``X_similarity``, float64 (time): cosine to the nearest query, relative
-        to the reference; about 0 for what is usual in it, and NaN where a sample cannot be encoded. [] where nothing is
-        found in any, after one warning; the similarity is stored nevertheless.
+        to the reference; about 0 for what is usual in it, and NaN where a sample cannot be encoded. Of each event,
+        `intervals` gives the number of standard deviations above the median score (``deviations``), the share of the
+        library that scores higher, the probability that a stretch of background as long as the scores' memory scores
+        so high (``p_value``, where the data are long enough to tell), and ``stands_out``: at least three standard
+        deviations, and between 1/2 and 4/5 of the way from the median to 1. [] where nothing is found in any, after one
+        warning; the similarity is stored nevertheless.
 
     Raises
     ------
@@ -302,7 +307,8 @@ def _run(
     examples, unlike = parse_query(*like)
     options = replace(options, encoder=resolve_encoder(options.encoder))
     source.check()
-    background = None if reference is None or reference == LIBRARY else open_reference(reference)
+    is_library = isinstance(reference, str) and reference == LIBRARY
+    background = None if reference is None or is_library else open_reference(reference)
     if naming is not None:
         check_result_names(source.variables, *naming)
     library = source.open(options)

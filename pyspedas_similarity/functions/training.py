@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..encoder.cards import Card
 from ..encoder.runtime import Encoder
 from ..encoder.weights import load_encoder, save_encoder
 from ..errors import ArgumentError, VariableError
@@ -20,7 +19,6 @@ from ..library.samples import Request, prepared_parts
 from ..times import cadence, to_timedelta64
 
 if TYPE_CHECKING:
-    from ..encoder.canonical import CanonicalPlan
     from ..encoder.training import TrainingPlan
 
 __all__ = ["load_encoder", "save_encoder", "train"]
@@ -37,7 +35,7 @@ def train(
     trange: Any = None,
     instrument: str | None = None,
     probe: Any = None,
-    plan: TrainingPlan | CanonicalPlan | None = None,
+    plan: TrainingPlan | None = None,
     recipe: Recipe | None = None,
     name: str | None = None,
     progress: bool = True,
@@ -55,7 +53,7 @@ def train(
     ----------
     names, trange, instrument, probe, recipe, field, velocity
         As in `find_similar`; at least 16 samples that can be encoded, all of one kind.
-    plan : TrainingPlan or CanonicalPlan, optional
+    plan : TrainingPlan, optional
         All choices of training together.
     name : str, optional
         What to call the encoder; default the method and the first variable.
@@ -74,9 +72,7 @@ def train(
     **options
         Single choices of `TrainingPlan` instead of `plan`: ``method`` ('simsiam', 'simclr', 'byol', 'vicreg' or
         'barlow_twins'), ``backbone`` ('compact' or 'resnet18'), ``epochs``, ``batch_size``, ``seed``,
-        ``learning_rate``, ``views`` and others. With ``method='canonical'`` those of `CanonicalPlan`: no network is
-        trained, but the directions of fixed statistics on which partners agree are found, in one step. It needs `lag`
-        or `siblings`, and is how the encoders that come with the package were made.
+        ``learning_rate``, ``views`` and others.
 
     Returns
     -------
@@ -96,22 +92,15 @@ def train(
     `siblings` a fifth of the time covered is held out in whole stretches, and the epoch is kept whose embeddings find
     their partners there best; without, only the number of epochs and collapse end the training.
     """
-    from ..encoder import canonical, training
+    from ..encoder import training
 
-    plan = _training_plan(plan, options)
-    method = canonical.METHOD if isinstance(plan, canonical.CanonicalPlan) else plan.method
-    if method == canonical.METHOD and lag is None and not siblings:
-        raise ArgumentError("lag, siblings", "neither is given", f"Give one: {method!r} learns from partners alone.")
+    plan = plan_of(training.TrainingPlan, plan, options)
     # Any encoder without a recipe of its own: images are to be those of the instrument.
     encoding = EncodingOptions(instrument, "pixels", recipe, {"field": field, "velocity": velocity}, progress)
     library = _library(Request(names, trange, instrument, probe, load_keywords or {}), encoding)
     positives = _partners(library, None if lag is None else to_timedelta64(lag, "lag"), siblings)
     groups = None if positives is None else _stretches(library.times)
-    recipe, name = library.recipe, name or f"{method}_{library.names[0]}"
-    if method == canonical.METHOD:
-        made_of = {"recipe": recipe.to_dict(), "recipe_hash": recipe.hash, "training": {"data": library.names}}
-        card = Card(name, recipe.kind, method, **made_of)
-        return canonical.fit_canonical(library.images, positives, card, plan, groups)
+    recipe = library.recipe
     return training.train(
         library.images,
         kind=recipe.kind,
@@ -119,21 +108,12 @@ def train(
         recipe_hash=recipe.hash,
         data=library.names,
         plan=plan,
-        name=name,
+        name=name or f"{plan.method}_{library.names[0]}",
         progress=progress,
         positives=positives,
         groups=groups,
         checkpoint=checkpoint,
     )
-
-
-def _training_plan(plan: TrainingPlan | CanonicalPlan | None, options: dict[str, Any]) -> TrainingPlan | CanonicalPlan:
-    """Return the plan that was given, or one of single options."""
-    from ..encoder import canonical, training
-
-    if plan is None and options.get("method") == canonical.METHOD:
-        return plan_of(canonical.CanonicalPlan, None, {key: one for key, one in options.items() if key != "method"})
-    return plan_of(training.TrainingPlan, plan, options)
 
 
 def plan_of(kind: type[_Plan], plan: _Plan | None, options: Mapping[str, Any]) -> _Plan:

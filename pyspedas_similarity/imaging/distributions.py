@@ -179,23 +179,19 @@ def _planes(
     measured: Distributions, rows: np.ndarray, placement: _Placement, grid: np.ndarray, recipe: DistributionRecipe
 ) -> np.ndarray:
     """Mean over the layers of each plane, of what was measured; NaN where nothing was."""
-    points = grid.reshape(-1, 3).T
-    planes = np.empty((len(rows), *grid.shape[:1], *grid.shape[2:4]), np.float32)
+    points = np.ascontiguousarray(grid.reshape(-1, 3).T)
+    found = np.empty((len(rows), *grid.shape[:-1]), np.float32)
     for place, i in enumerate(rows):
         turned = (placement.unit[i] * placement.axes[i].T).astype(np.float32)
         # Not by @: the threads of BLAS and those here would wait for each other, for a hundred times as long.
         velocity = np.einsum("ij,jn->in", turned, points)
         velocity += placement.center[i].astype(np.float32)[:, None]
-        found = _look_up(measured, i, velocity).reshape(grid.shape[:-1])
-        if grid.shape[1] == 1:
-            planes[place] = found[:, 0]
-        else:
-            good = found >= 0  # False for NaN
-            count = good.sum(axis=1, dtype=np.float32)
-            mean = np.where(good, found, 0).sum(axis=1) / np.maximum(count, 1)
-            planes[place] = np.where(count > 0, mean, np.nan)
-        planes[place] /= placement.density_unit[i]
-    return np.where(planes >= 0, planes, np.nan)
+        found[place] = _look_up(measured, i, velocity).reshape(grid.shape[:-1])
+    good = found >= 0  # False for NaN
+    count = good.sum(axis=2, dtype=np.int16)
+    total = np.where(good, found, np.float32(0)).sum(axis=2)
+    mean = total / np.maximum(count, np.float32(1)) / placement.density_unit[rows, None, None, None].astype(np.float32)
+    return np.where(count > 0, mean, np.float32(np.nan))
 
 
 def _look_up(measured: Distributions, i: int, velocity: np.ndarray) -> np.ndarray:

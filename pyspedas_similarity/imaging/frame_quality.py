@@ -6,7 +6,7 @@ counted from the dark corners outside the lens's disc, and noise is measured in 
     +---.--""--.---+  <- corner: dark level
     | /          \ |
     ||  .------.  ||     the disc, in which the Moon may stand
-    || |  sky   | ||     the sky that is judged: `GateRules.radius`
+    || |  sky   | ||     the sky that is judged: `QualityRules.radius`
     ||  '------'  ||
     | \          / |
     +---'--..--'---+
@@ -30,6 +30,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
+from .recipes import FrameRecipe
 
 FLAGS = MappingProxyType({"usable": 0, "cloud": 1, "moon or twilight": 2, "saturated": 3, "dropped": 4, "duplicate": 5})
 
@@ -57,8 +58,8 @@ _LARGEST, _TINY = 1e15, np.float32(1e-20)
 
 
 @dataclass(frozen=True)
-class GateRules:
-    """Thresholds of the gate.
+class QualityRules:
+    """Thresholds for the quality of frames.
 
     Brightness is the median light of the sky above the corners, over the noise of a pixel of 128 x 128. It grows with
     the root of the light: about 20 to 40 for airglow seen by a THEMIS camera in its second of exposure.
@@ -117,7 +118,7 @@ class FrameQuality:
     flag : numpy.ndarray of uint8, shape (n,)
         See `FLAGS`.
     activity : numpy.ndarray of float32, shape (n,)
-        Structure in units of `GateRules.contrast`: a twentieth of the sky differs by that share, or more, from the
+        Structure in units of `QualityRules.contrast`: a twentieth of the sky differs by that share, or more, from the
         light around it at scales of about 1.5 to 8 pixels of 128, beyond smooth glow, stars and noise. From 1 on
         something happens. NaN where the frame is dropped, without meaning where it is saturated.
     features : mapping of str to numpy.ndarray of float32, shape (n,)
@@ -163,9 +164,9 @@ _NOTHING = FrameQuality(
 )
 
 
-def gate_frames(
+def assess_frames(
     frames: np.ndarray,
-    rules: GateRules = GateRules(),
+    rules: QualityRules = QualityRules(),
     previous: np.ndarray | None = None,
     overlays: tuple[Overlay, ...] = (),
 ) -> FrameQuality:
@@ -175,7 +176,7 @@ def gate_frames(
     ----------
     frames : numpy.ndarray, shape (n, rows, columns)
         Counts, or any measure of brightness that is linear in it, with the dark corners around the lens's disc.
-    rules : GateRules
+    rules : QualityRules
     previous : numpy.ndarray, shape (rows, columns), optional
         The frame before the first one, where a stream comes in blocks: then blocks give what the whole gives.
     overlays : tuple of (top, bottom, left, right)
@@ -205,8 +206,27 @@ def gate_frames(
     )
 
 
-def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: GateRules) -> FrameQuality:
-    features = {name: np.asarray(values, np.float32) for name, values in _features(frames, sky, rules).items()}
+def _filled(frames: np.ndarray, sky: _Sky) -> tuple[np.ndarray, np.ndarray]:
+    """Return frames with missing pixels as the one before them in the row, and which were measured enough."""
+    if frames.dtype.kind != "f":
+        return frames, np.ones(len(frames), bool)
+    pixels = frames.reshape(len(frames), -1)
+    known = np.abs(pixels) < _LARGEST
+    if known.all():
+        return frames, known.all(axis=1)
+    wrong = (~known & ~np.isnan(pixels)).any(axis=1)  # numbers that are no counts, not pixels that were not measured
+    readable = ~wrong & (known.take(sky.inside, axis=1).mean(axis=1) >= 1 - FrameRecipe.most_missing)
+    last = np.maximum.accumulate(np.where(known, np.arange(pixels.shape[1]), -1), axis=1)
+    first = known.argmax(axis=1)
+    filled = np.take_along_axis(pixels, np.where(last < 0, first[:, None], last), axis=1)
+    return np.where(readable[:, None], filled, 0).reshape(frames.shape), readable
+
+
+def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: QualityRules) -> FrameQuality:
+    frames, readable = _filled(frames, sky)
+    previous = None if previous is None else _filled(previous[None], sky)[0][0]
+    found = _features(frames, readable, sky, rules)
+    features = {name: np.asarray(values, np.float32) for name, values in found.items()}
     activity = features["structure"] / np.float32(rules.contrast)
     flag = _decide(features, activity, rules)
     flag[_repeats(frames, previous, sky.hidden) & (flag != FLAGS["dropped"])] = FLAGS["duplicate"]
@@ -214,7 +234,7 @@ def _judge(frames: np.ndarray, previous: np.ndarray | None, sky: _Sky, rules: Ga
     return FrameQuality(flag, activity, MappingProxyType(features))
 
 
-def _decide(features: Mapping[str, np.ndarray], activity: np.ndarray, rules: GateRules) -> np.ndarray:
+def _decide(features: Mapping[str, np.ndarray], activity: np.ndarray, rules: QualityRules) -> np.ndarray:
     """Flags without duplicates; what comes later wins."""
     clear, brightness = features["stars"] >= rules.least_stars, features["brightness"]
     saturated = features["at_maximum"] >= rules.saturated_share
@@ -238,15 +258,12 @@ def _repeats(frames: np.ndarray, previous: np.ndarray | None, hidden: np.ndarray
     return same
 
 
-def _features(frames: np.ndarray, sky: _Sky, rules: GateRules) -> dict[str, np.ndarray]:
+def _features(frames: np.ndarray, readable: np.ndarray, sky: _Sky, rules: QualityRules) -> dict[str, np.ndarray]:
     """The numbers that decide, each (n,): see `_FEATURES`."""
     pixels = frames.reshape(len(frames), -1)
-    readable = (np.abs(pixels) < _LARGEST).all(axis=1) if frames.dtype.kind == "f" else np.ones(len(frames), bool)
-    if not readable.all():
-        pixels = np.where(readable[:, None], pixels, 0)
     inside = pixels.take(sky.inside, axis=1)
     highest = (pixels if sky.shown is None else pixels.take(sky.shown, axis=1)).max(axis=1)
-    readable &= (inside.min(axis=1) < highest) | (highest == _most(frames.dtype))
+    readable = readable & ((inside.min(axis=1) < highest) | (highest == _most(frames.dtype)))
     grid = _coarser(pixels.reshape(frames.shape), sky.factor)
     dark = np.median(pixels.take(sky.corner, axis=1), axis=1).astype(np.float32)
     light = np.median(grid.reshape(len(grid), -1).take(sky.grid_inside, axis=1), axis=1) - dark

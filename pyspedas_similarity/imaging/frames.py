@@ -5,8 +5,9 @@ Rows and columns stay as they are in the frame, or are projected: north up and e
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,15 +15,22 @@ from ..errors import VariableError
 from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+from .tables import LEAST_FILL
 
 _SMALLEST_FRAME = 16
 # Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
-_BLOCK = 32
+_BLOCK = 16
+# Multiplications in a product of matrices up to which BLAS uses one thread. Several wait for each other for ages where
+# another process has the cores.
+_UNTHREADED = 2**18
+# Least measured share of a pixel of the image; width of the neighborhood that others are filled from, and its least
+# measured weight.
+_LEAST_MEASURED, _FILL_PIXELS, _LEAST_NEAR = 0.5, 2.0, 1e-3
 # Share of the stretch up to which 'asinh' is about linear.
 _KNEE = 0.1
+
+# A matrix that blurs, in parts: see `_gaussian`.
+_Blur = list[tuple[slice, slice, np.ndarray]]
 
 
 def frame_images(
@@ -50,7 +58,8 @@ def frame_images(
     Returns
     -------
     numpy.ndarray of float32, shape (n, 1, pixels, pixels)
-        NaN outside the mask; all NaN for a frame that is constant or holds a pixel that is not finite inside it.
+        NaN outside the mask; all NaN for a frame that is constant, or of which more than `FrameRecipe.most_missing` of
+        what lies inside the mask is not finite. Less is filled from the neighbors.
 
     Raises
     ------
@@ -60,7 +69,8 @@ def frame_images(
     plan = _plan(frames, recipe, view, disc)
     _check_background(background, len(frames), recipe)
     images = np.full((len(frames), *recipe.shape), np.nan, np.float32)
-    for start in range(0, len(frames), _BLOCK):
+
+    def work(start: int) -> None:
         rows = slice(start, start + _BLOCK)
         light = _resampled(frames[rows], recipe, plan)
         if background is not None:
@@ -68,6 +78,9 @@ def frame_images(
             empty = light.max(axis=0) == light.min(axis=0)
             light -= np.where(empty, np.nan, background[rows][:, plan.mask].T)
         images[rows, 0, plan.mask] = _normalized(light, plan, recipe).T
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets other threads run while it computes
+        list(pool.map(work, range(0, len(frames), _BLOCK)))
     return images
 
 
@@ -81,7 +94,7 @@ def resampled_frames(
     Returns
     -------
     numpy.ndarray of float32, shape (n, pixels, pixels)
-        NaN outside the mask, and wherever a pixel of the frame is not finite.
+        NaN outside the mask; all NaN for a frame with too many pixels that are not finite, see `frame_images`.
     """
     plan = _plan(frames, recipe, view, disc)
     images = np.full((len(frames), recipe.pixels, recipe.pixels), np.nan, np.float32)
@@ -89,6 +102,14 @@ def resampled_frames(
         rows = slice(start, start + _BLOCK)
         images[rows, plan.mask] = _resampled(frames[rows], recipe, plan).T
     return images
+
+
+def missing_share(
+    frames: np.ndarray, recipe: FrameRecipe, view: View | None = None, disc: Disc | None = None
+) -> np.ndarray:
+    """Share of each frame that is not finite inside the mask: shape (n,); parameters are those of `frame_images`."""
+    plan = _plan(frames, recipe, view, disc)
+    return 1 - (plan.matrix @ _in_columns(np.abs(frames) < LEAST_FILL)).sum(axis=0) / plan.gain.sum()
 
 
 def _plan(frames: np.ndarray, recipe: FrameRecipe, view: View | None, disc: Disc | None) -> Sampling:
@@ -112,15 +133,47 @@ def _check_background(background: np.ndarray | None, n: int, recipe: FrameRecipe
 
 
 # Here and below, light is (pixels inside the mask, frames): products with sparse matrices are fast that way, and need
-# no BLAS, whose threads wait for each other for ages where another process has the cores.
+# no BLAS.
 
 
 def _resampled(frames: np.ndarray, recipe: FrameRecipe, plan: Sampling) -> np.ndarray:
     frames = np.asarray(frames)
+    known = np.abs(frames) < LEAST_FILL if frames.dtype.kind == "f" else np.ones(1, bool)
     with np.errstate(over="ignore", invalid="ignore"):
-        light = plan.matrix @ np.ascontiguousarray(frames.reshape(len(frames), -1).T, np.float32)
+        if known.all():
+            light = plan.matrix @ _in_columns(frames)
+        else:
+            light = _filled(
+                plan.matrix @ _in_columns(np.where(known, frames, 0)), plan.matrix @ _in_columns(known), plan
+            )
         if recipe.dark == "corners":
             light -= plan.gain[:, None] * corner_level(frames).astype(np.float32)
+    return light
+
+
+def _in_columns(frames: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(frames.reshape(len(frames), -1).T, np.float32)
+
+
+def _filled(light: np.ndarray, weight: np.ndarray, plan: Sampling) -> np.ndarray:
+    """Replace what was not measured by its neighbors; all NaN for frames that lack too much.
+
+    A pixel of which at least a half was measured has the mean of that; others have the mean of a Gaussian neighborhood
+    of those, or the median of the frame where that has none.
+    """
+    measured = weight / plan.gain[:, None]
+    lost = 1 - weight.sum(axis=0) / plan.gain.sum() > FrameRecipe.most_missing
+    known = measured >= _LEAST_MEASURED
+    light = np.where(known, light / np.where(known, measured, 1), np.nan)
+    light[:, lost] = np.nan
+    some = np.flatnonzero(~known.all(axis=0) & ~lost)
+    if len(some):
+        part, there = light[:, some], known[:, some]
+        inside, blur = np.flatnonzero(plan.mask), _gaussian(plan.mask.shape[0], _FILL_PIXELS)
+        near = _blurred(there.astype(np.float32), inside, blur)
+        around = _blurred(np.where(there, part, 0), inside, blur) / np.maximum(near, _LEAST_NEAR)
+        around = np.where(near >= _LEAST_NEAR, around, np.nanmedian(part, axis=0))
+        light[:, some] = np.where(there, part, around)
     return light
 
 
@@ -142,7 +195,7 @@ def _normalized(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.nd
 
 def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> np.ndarray:
     """Take off the neighborhood's mean and divide by its standard deviation, both over the masked sky only."""
-    inside = np.flatnonzero(plan.mask)
+    light, inside = np.asfortranarray(light), np.flatnonzero(plan.mask)  # as `_blurred` works and returns
     blur = _gaussian(recipe.pixels, recipe.contrast_pixels)
     weight = np.maximum(_blurred(np.ones((len(inside), 1), np.float32), inside, blur), 1e-3)
     detail = light - _blurred(light, inside, blur) / weight
@@ -151,20 +204,34 @@ def _local_contrast(light: np.ndarray, plan: Sampling, recipe: FrameRecipe) -> n
     return np.divide(detail, deviation, out=detail)
 
 
-def _blurred(light: np.ndarray, inside: np.ndarray, blur: csr_array) -> np.ndarray:
+def _blurred(light: np.ndarray, inside: np.ndarray, blur: _Blur) -> np.ndarray:
     """Sum over the Gaussian neighborhood, what is outside counting as nothing."""
-    pixels, n = blur.shape[0], light.shape[1]
-    image = np.zeros((pixels * pixels, n), np.float32)
-    image[inside] = light
-    rows = (blur @ image.reshape(pixels, -1)).reshape(pixels, pixels, n)
-    columns = blur @ np.ascontiguousarray(rows.swapaxes(0, 1)).reshape(pixels, -1)
-    return columns.reshape(pixels, pixels, n).swapaxes(0, 1).reshape(-1, n)[inside]
+    pixels, n = blur[-1][0].stop, light.shape[1]
+    image, down = np.zeros((n, pixels, pixels), np.float32), np.empty((n, pixels, pixels), np.float32)
+    image.reshape(n, -1)[:, inside] = light.T
+    for part, near, weights in blur:
+        np.matmul(weights.T, image[:, near], out=down[:, part])
+    for part, near, weights in blur:
+        np.matmul(down[..., near], weights, out=image[..., part])
+    return image.reshape(n, -1).take(inside, axis=1).T
 
 
 @lru_cache(maxsize=8)
-def _gaussian(pixels: int, sigma: float) -> csr_array:
-    """The matrix (pixels, pixels) that blurs a column with zeros beyond its ends."""
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.sparse import csr_array
+def _gaussian(pixels: int, sigma: float) -> _Blur:
+    """The matrix (pixels, pixels) that blurs a row with zeros beyond its ends, in parts.
 
-    return csr_array(gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32))
+    Returns
+    -------
+    list of (slice, slice, numpy.ndarray)
+        Columns; those from which they are computed; and the weights of these, shape (second, first).
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    matrix = gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="constant").astype(np.float32)
+    reach, parts = np.count_nonzero(matrix[0]) - 1, []
+    size = max(_UNTHREADED // (pixels * min(2 * reach + 1, pixels)), 1)
+    for start in range(0, pixels, size):
+        part = slice(start, min(start + size, pixels))
+        near = slice(max(start - reach, 0), min(part.stop + reach, pixels))
+        parts.append((part, near, np.ascontiguousarray(matrix[near, part])))
+    return parts

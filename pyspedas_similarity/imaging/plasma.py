@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import VariableError
+from .tables import check_azimuth, check_energies_ev, check_polar
 
 ELECTRON_VOLT = 1.602176634e-19  # J
 MASS_KG = {"ion": 1.67262192e-27, "electron": 9.1093837e-31}
@@ -113,10 +114,9 @@ def distributions(
         raise VariableError("distribution", f"found the shape {density.shape}", remedy)
     given = {"azimuth": azimuth, "polar": polar, "energy": energy_ev}
     tables = [_table(name, table, density, axis + 1) for axis, (name, table) in enumerate(given.items())]
-    _check_polar(tables[1])
-    energies = tables[2]
-    if (energies <= 0).any() or (np.diff(energies, axis=1) <= 0).any():
-        raise VariableError("energy table", "found energies that do not ascend from above 0", "Sort the energy axis.")
+    check_azimuth("azimuth table", tables[0])
+    check_polar("polar table", tables[1])
+    check_energies_ev("energy table", tables[2])
     shapes = {
         "field": (len(density), 3),
         "velocity": (len(density), 3),
@@ -178,17 +178,6 @@ def _speeds(measured: Distributions, energy_min_ev: float) -> tuple[np.ndarray, 
     edges = speed_of(np.exp(np.hstack([lowest, middles, highest])), measured.species)
     width = np.where(measured.energy_ev >= energy_min_ev, np.diff(edges, axis=1), 0)
     return speed_of(measured.energy_ev, measured.species), width
-
-
-def _check_polar(polar: np.ndarray) -> None:
-    """Refuse latitudes, and azimuths in the place of polar angles."""
-    low, high = (float(one) for one in (polar.min(initial=0), polar.max(initial=0)))
-    if low < 0:
-        remedy = "Give angles from the z axis, 0 to 180 degrees: 90 - latitude."
-        raise VariableError("polar table", f"found angles from {low:g} to {high:g}, which are latitudes", remedy)
-    if high > 180:
-        remedy = "Give (time, azimuth, polar, energy): transpose the values, and exchange v1 and v2."
-        raise VariableError("polar table", f"found angles up to {high:g}, which are azimuths", remedy)
 
 
 def _table(name: str, table: np.ndarray, density: np.ndarray, axis: int) -> np.ndarray:

@@ -11,7 +11,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, ClassVar
+
+import numpy as np
 
 from ..errors import ArgumentError
 
@@ -41,7 +44,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """All choices as plain values, for provenance and JSON."""
-        return {"kind": self.kind, "version": self.version, **json.loads(json.dumps(asdict(self)))}
+        return {"kind": self.kind, "version": self.version, **json.loads(json.dumps(asdict(self), default=_plain))}
 
 
 _FIELD_PLANES = ("perp1-perp2", "par-perp1", "par-perp2")
@@ -208,10 +211,14 @@ class FrameRecipe(Recipe):
         brings a faint arc and a bright breakup to one scale. 0 leaves it out.
     contrast_floor : float
         Added to that standard deviation, in units of the stretch, so that noise of an empty sky is not blown up.
+    most_missing : float
+        The same for all recipes, 0.05: a frame of which a larger share inside the mask is not finite has no image. Up
+        to it, missing pixels are filled from their neighbors.
     """
 
     kind: ClassVar[str] = "frame"
     version: ClassVar[int] = 2
+    most_missing: ClassVar[float] = 0.05
     pixels: int = 128
     overlays: tuple[tuple[float, float, float, float], ...] = ()
     dark: str = "none"
@@ -340,7 +347,9 @@ class WindowRecipe(Recipe):
     Attributes
     ----------
     length_s, stride_s : float
-        Duration of a window, and from one to the next, seconds; rounded to whole samples, at least two and one.
+        Duration of a window, and from one to the next, seconds; rounded to whole samples, at least two and one. A
+        window that covers more or less than its duration by a tenth, or by one sample where that is more, is NaN, and
+        so is one with a step shorter than half or longer than one and a half of the usual one.
     axis_range : tuple of float
         Values of the variable's ``v`` at the lower and upper edge; the default suits energies of ions in eV.
     axis_scale : {'log', 'linear'}
@@ -368,7 +377,7 @@ class WindowRecipe(Recipe):
         _check_range("recipe.axis_range", self.axis_range, logarithmic=self.axis_scale == "log")
         for name in ("length_s", "stride_s"):
             seconds = getattr(self, name)
-            if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
+            if not _is_number(seconds) or not 0 < seconds < math.inf:
                 raise ArgumentError(f"recipe.{name}", f"found {seconds!r}", "Give seconds, more than 0.")
             object.__setattr__(self, name, float(seconds))  # 60 and 60.0 have one hash
 
@@ -404,6 +413,17 @@ def _as_tuple(value: Any) -> Any:
     return tuple(_as_tuple(one) for one in value) if isinstance(value, list) else value
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.timedelta64))
+
+
+def _plain(value: Any) -> Any:
+    """Return the Python value of a numpy scalar or array, which JSON does not know."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give one of {', '.join(choices)}.")
@@ -415,7 +435,7 @@ def _check_between(name: str, value: float, low: float, high: float) -> None:
 
 
 def _check_pixels(pixels: int) -> None:
-    if not isinstance(pixels, int) or not 8 <= pixels <= 512:
+    if not isinstance(pixels, Integral) or not 8 <= pixels <= 512:
         raise ArgumentError("recipe.pixels", f"found {pixels!r}", "Give a whole number from 8 to 512.")
 
 

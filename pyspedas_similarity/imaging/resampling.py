@@ -91,7 +91,7 @@ def fitted_disc(frames: np.ndarray) -> Disc:
         If there is no such disc.
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _MOST_FRAMES)).astype(int))
-    median = np.nan_to_num(np.median(np.stack([frames[i] for i in chosen]).astype(np.float32), axis=0))
+    median = np.nan_to_num(median_of_known(np.stack([frames[i] for i in chosen]).astype(np.float32), axis=0))
     frame = Disc.of_frame(median.shape)
     angle = np.arange(_RAYS) / _RAYS * 2 * np.pi
     length = np.arange(1, int(np.hypot(*median.shape) / 2))
@@ -130,11 +130,19 @@ def _circle_through(points: np.ndarray) -> tuple[float, float, float] | None:
 
 
 def corner_level(frames: np.ndarray) -> np.ndarray:
-    """Median of squares, a sixteenth of the frame wide, in the four corners of each frame: shape (n,)."""
+    """Median of what is finite in squares, a sixteenth of the frame wide, in the four corners of each frame: (n,)."""
     rows, columns = (max(size // 16, 1) for size in frames.shape[1:])
     ends = (slice(rows), slice(-rows, None)), (slice(columns), slice(-columns, None))
     corners = [frames[:, row, column] for row in ends[0] for column in ends[1]]
-    return np.median(np.stack(corners).swapaxes(0, 1).reshape(len(frames), -1), axis=1)
+    return median_of_known(np.stack(corners).swapaxes(0, 1).reshape(len(frames), -1), axis=1)
+
+
+def median_of_known(values: np.ndarray, axis: int) -> np.ndarray:
+    """Median of what is finite along an axis; NaN where nothing is."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return np.median(values, axis=axis)
+    masked = np.ma.median(np.ma.masked_invalid(values), axis=axis)
+    return np.ma.filled(masked.astype(np.float64), np.nan)
 
 
 def sampling(

@@ -12,14 +12,16 @@ import numpy as np
 
 from ..errors import VariableError
 from .recipes import Recipe, SpectrumRecipe, WindowRecipe
+from .tables import LEAST_FILL, check_pitch_angles
 
 _FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
 # ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
 _PADDING = 30.0  # degrees
 # Least share of a pixel that has to be measured.
 _LEAST_MEASURED = 0.5
-# A step from sample to sample of more cadences than this is a gap.
-_LARGEST_STEP = 1.5
+# A step from sample to sample of fewer or more cadences than these is uneven; a window may be so much shorter or longer
+# than asked for, as a share of its length, or else one sample.
+_SMALLEST_STEP, _LARGEST_STEP, _LENGTH_TOLERANCE = 0.5, 1.5, 0.1
 # Values worked on at once: bounds intermediate arrays to some tens of MB.
 _BLOCK = 2**18
 
@@ -57,10 +59,7 @@ def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, rec
         rows = _weights_by_number(flux.shape[1], recipe.pixels)
     else:
         angle = _table("pitch angle table", first, len(flux), flux.shape[1])
-        if (angle < -_PADDING).any() or (angle > _FULL_PITCH_ANGLE[1] + _PADDING).any():
-            found = f"found values from {np.nanmin(angle):g} to {np.nanmax(angle):g}"
-            remedy = "Give degrees from 0 to 180, or direction='look'; where energy is in v1, energy_axis=1."
-            raise VariableError("pitch angle table", found, remedy)
+        check_pitch_angles("pitch angle table", angle, _PADDING)
         rows = _weights(angle, _FULL_PITCH_ANGLE, recipe.pixels, logarithmic=False)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = energy**recipe.energy_power
@@ -76,7 +75,7 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
     values : numpy.ndarray, shape (n, length, bins)
         Successive spectra of each window; NaN, infinite or negative where nothing was measured.
     times : numpy.ndarray of datetime64, shape (n, length)
-        Time of each spectrum. A one-dimensional table (length,) means that no window has a gap.
+        Time of each spectrum. A one-dimensional table (length,) means that all windows are whole.
     axis : numpy.ndarray, shape (bins,) or (n, length, bins)
         Energy or velocity of each bin.
     recipe : WindowRecipe
@@ -84,7 +83,8 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
     Returns
     -------
     numpy.ndarray of float32, shape (n, 1, pixels, pixels)
-        Rows are energy or velocity, columns time, both ascending; all NaN for a window with a data gap inside.
+        Rows are energy or velocity, columns time, both ascending; all NaN for a window with a data gap or uneven steps
+        (`is_uneven`).
 
     Raises
     ------
@@ -107,31 +107,40 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
         weights = _weights(table.astype(np.float64), recipe.axis_range, recipe.pixels, recipe.axis_scale == "log")
         images[block, 0] = _logarithmic(_means(values[block], by_time, weights).swapaxes(1, 2), recipe)
     if times.ndim == 2:
-        images[has_gap(times, recipe)] = np.nan
+        images[is_uneven(times, recipe)] = np.nan
     return images
 
 
-def has_gap(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
-    """Return which windows have a step of more than one and a half cadences, bool (n,).
+def is_uneven(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
+    """Return which windows do not have the length asked for, or uneven steps: bool (n,).
+
+    Even steps are half to one and a half of a cadence, which is the recipe's length over the number of samples. A
+    window covers the time from its first to its last sample and one mean step; this may differ from the recipe's
+    length by a tenth of it, or by one cadence where that is more.
 
     Parameters
     ----------
     times : numpy.ndarray of datetime64, shape (n, length)
+        Of at least two samples each.
     recipe : WindowRecipe
-        Its length over the number of samples is the cadence.
     """
-    return (np.diff(times, axis=1) > largest_step(recipe, times.shape[1])).any(axis=1)
-
-
-def largest_step(recipe: WindowRecipe, length: int) -> np.timedelta64:
-    """Longest step between samples, in a window of `length` of them, that is no gap."""
-    return np.timedelta64(round(_LARGEST_STEP * recipe.length_s / length * 1e9), "ns")
+    length = times.shape[1]
+    cadence_s = recipe.length_s / length
+    uneven = np.zeros(len(times), bool)
+    size = max(1, _BLOCK // length)
+    for start in range(0, len(times), size):
+        block = slice(start, start + size)
+        steps = np.diff(times[block], axis=1) / np.timedelta64(1, "s") / cadence_s
+        covered_s = steps.mean(axis=1) * recipe.length_s
+        off = np.abs(covered_s - recipe.length_s) > max(_LENGTH_TOLERANCE * recipe.length_s, cadence_s) * (1 + 1e-9)
+        uneven[block] = ((steps < _SMALLEST_STEP) | (steps > _LARGEST_STEP)).any(axis=1) | off
+    return uneven
 
 
 def _means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Means over pixels: values (n, r, c), weights (pixels, r) and (pixels, c) or with leading axes -> (n, p, p)."""
     values = np.asarray(values, np.float64)
-    measured = np.isfinite(values) & (values >= 0)
+    measured = (values >= 0) & (values < LEAST_FILL)
     share, total = (
         rows @ _along_columns(part, columns) for part in (measured.astype(np.float64), np.where(measured, values, 0))
     )

@@ -42,9 +42,17 @@ _ABOUT = ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")
 _DEGREES = {"azimuth": (0, 360), "elevation": (-90, 90), "map_latitude": (-90, 90), "map_longitude": (-360, 360)}
 
 # Orientation of the frames of both forms, as attributes of frames. CDF: shown by the stars of Gakona,
-# tests/real_data/test_orientation.py. Raw streams: as asilib takes them, whose skymaps it turns with the frames.
+# tests/real_data/test_orientation.py. Raw streams, by the first letters of the project: asilib documents that the first
+# pixel of its frames is in the southeastern corner, and reverses the rows of THEMIS and REGO, and rows and columns of
+# TREx, to that end (asilib/asi/themis.py, rego.py, trex.py). Of other projects nothing is known.
 _CDF_TURNED = {"first_row": "south", "first_column": "west"}
-_STREAM_TURNED = {"first_row": "north", "first_column": "east"}
+_STREAM_TURNED = {
+    "themis": {"first_row": "north", "first_column": "east"},
+    "rego": {"first_row": "north", "first_column": "east"},
+    "trex": {"first_row": "north", "first_column": "west"},
+}
+# Projects with one camera at a site, and the begin of the names of their variables.
+_ONE_CAMERA = {"themis": "thg", "rego": "rego"}
 
 _AGAIN = "Remove the file and load again."
 
@@ -102,7 +110,7 @@ class FrameFile:
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise LoadError(str(path), "there is no such file", _AGAIN)
+            raise LoadError(str(path), "there is no such file", "Check the path.")
         with _reading(self.path, "CDF"):
             self._cdf = IsolatedCdf(path)
             self._there = self._cdf.names
@@ -215,25 +223,28 @@ def to_times(seconds: np.ndarray) -> np.ndarray:
     return np.where(usable, times, np.datetime64("NaT", "ns"))
 
 
-def read_stream(paths: str | Path | Iterable[str | Path]) -> Variable:
+def read_stream(paths: str | Path | Iterable[str | Path], skymap: Skymap | str | Path | None = None) -> Variable:
     """Frames of raw stream files, ``.pgm`` or ``.pgm.gz``: concatenated binary PGM with the header in comments.
 
     Parameters
     ----------
     paths : path or paths
         Of one camera, in any order.
+    skymap : Skymap or path of a .sav file, optional
+        As the archive has it: its rows and columns are those of the streams. It says how the frames are turned.
 
     Returns
     -------
     Variable
-        ``thg_asf_<site>`` for the project THEMIS, else ``<project>_asf_<site>``. Values (n, rows, columns), uint16 or
+        ``thg_asf_<site>`` for the project THEMIS, ``rego_asf_<site>`` for REGO, else
+        ``<project>_<imager>_asf_<site>``, such as ``trex_blue-814_asf_gill``. Values (n, rows, columns), uint16 or
         uint8; times are the starts of the image requests, as precise as the header has them.
 
     Raises
     ------
     LoadError
-        If a file is not such a stream, ends too early, holds frames of different sizes, of two cameras or without a
-        time, or if the times do not ascend.
+        If a file is not such a stream, ends too early, holds frames of different sizes, of two cameras, of a
+        spectrograph or without a time, if the times do not ascend, or the skymap is of another camera.
 
     Notes
     -----
@@ -257,7 +268,10 @@ def read_stream(paths: str | Path | Iterable[str | Path]) -> Variable:
         raise LoadError(str(first.path), found, "Give each file once.")
     values = np.concatenate([file.frames for file in files]) if len(files) > 1 else first.frames
     values.flags.writeable = False
-    return Variable(_stream_name(first), times, values, attributes={"data_att": _stream_attributes(first)})
+    attributes: dict[str, Any] = {"data_att": _stream_attributes(first)}
+    if skymap is not None:
+        attributes["skymap"] = _fitting(read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap, first)
+    return Variable(_stream_name(first), times, values, attributes=attributes)
 
 
 def read_skymap(path: str | Path) -> Skymap:
@@ -405,18 +419,38 @@ def _stream_name(file: _StreamFile) -> str:
         found = "its header has no project and site"
         raise LoadError(str(file.path), found, "Give files as the archive has them.")
     project, site = names
-    return f"thg_asf_{site}" if project.startswith("themis") else f"{project}_asf_{site}"
+    imager = file.comments.get("Imager unique ID", "").lower()
+    if re.search("spect", f"{project} {imager}") or re.search("spectr|spect-", file.path.name.lower()):
+        found = f"it is of the spectrograph {imager or project}, which sees a line of the sky in many colors"
+        raise LoadError(str(file.path), found, "Give the stream of a camera.")
+    short = next((short for start, short in _ONE_CAMERA.items() if project.startswith(start)), None)
+    if short is None and re.fullmatch(r"[a-z0-9_-]{2,24}", imager):
+        return f"{project}_{imager}_asf_{site}"
+    return f"{short or project}_asf_{site}"
 
 
 def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
     told = {"site": "Site unique ID", "imager": "Imager unique ID"}
     about: dict[str, Any] = {key: file.comments[name].lower() for key, name in told.items() if name in file.comments}
-    for key, name in (("latitude", "Geodetic latitude"), ("longitude", "Geodetic Longitude")):
+    for key in ("latitude", "longitude"):
+        place = re.compile(rf"(?:geodetic|geographic) {key}", re.IGNORECASE)
+        texts = [text for name, text in file.comments.items() if place.fullmatch(name)]
         try:
-            about[key] = float(file.comments[name])
-        except (KeyError, ValueError):  # a station without coordinates keeps its frames
+            about[key] = float(texts[0])
+        except (IndexError, ValueError):  # a station without coordinates keeps its frames
             continue
-    return {"units": "counts", "coord_sys": "", **about, **_STREAM_TURNED}
+    project = file.comments.get("Project unique ID", "").lower()
+    turned = next((turned for start, turned in _STREAM_TURNED.items() if project.startswith(start)), {})
+    return {"units": "counts", "coord_sys": "", **about, **turned}
+
+
+def _fitting(skymap: Skymap, file: _StreamFile) -> Skymap:
+    """Return the skymap if it is of these frames."""
+    site, shape = file.comments.get("Site unique ID", "").lower(), file.frames.shape[1:]
+    if skymap.site != site or skymap.azimuth.shape != shape:
+        found = f"the skymap is of {skymap.site} with {skymap.azimuth.shape} pixels, the frames of {site} with {shape}"
+        raise LoadError(str(file.path), found, "Give the skymap of this camera.")
+    return skymap
 
 
 def _idl_record(path: Path) -> Any:

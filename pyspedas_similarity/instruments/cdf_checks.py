@@ -29,6 +29,8 @@ from typing import BinaryIO
 from ..errors import LoadError
 
 _CDF3, _CDF2 = bytes.fromhex("cdf300010000ffff"), bytes.fromhex("cdf260020000ffff")
+_AS_A_WHOLE = bytes.fromhex("cccc0001")
+_BEFORE_26 = bytes.fromhex("0000ffff0000ffff")
 # Types of values and their bytes (table 2.5); of the last two each element is a character.
 _TYPES = {1: 1, 2: 2, 4: 4, 8: 8, 11: 1, 12: 2, 14: 4, 21: 4, 22: 8, 31: 8, 32: 16, 33: 8, 41: 1, 44: 4, 45: 8}
 _CHARACTERS = (51, 52)
@@ -57,6 +59,7 @@ _MOST_BYTES, _MOST_BLOCK_BYTES = 2**33, 2**29
 # Deflate packs no more than 1032 to 1. Distributions of thin plasma, nearly all zeros, reach some tens.
 _MOST_EXPANSION, _UNSUSPECTED_BYTES = 400, 2**25
 _AGAIN = "Remove the file and load again."
+_CONVERT = "The file may be good. Convert it with cdfconvert of NASA's CDF tools: single file, gzip, version 3."
 _PART, _CHUNK = 2**16, 2**20
 
 
@@ -92,7 +95,8 @@ def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
     Raises
     ------
     LoadError
-        If it is no CDF of version 2.6 or later, is cut off, is compressed as a whole, or a record does not fit.
+        If it is no CDF, is cut off, or a record does not fit; or if it may be good and is not read here: of a version
+        before 2.6, compressed as a whole or by something else than gzip, in several files, or too large.
 
     Notes
     -----
@@ -103,7 +107,12 @@ def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
     try:
         with path.open("rb") as file:
             return _Walk(path, file, _identity(os.fstat(file.fileno()))).summary(contents)
-    except (OSError, struct.error, UnicodeDecodeError, zlib.error) as error:
+    except FileNotFoundError as error:
+        raise LoadError(str(path), "there is no such file", "Check the path, or load again.") from error
+    except OSError as error:
+        found = f"it cannot be opened ({type(error).__name__}: {error})"
+        raise LoadError(str(path), found, "Check its permissions and the disk.") from error
+    except (struct.error, zlib.error) as error:
         raise _refusal(path, f"{type(error).__name__}: {error}") from error
 
 
@@ -163,14 +172,16 @@ class _Walk:
         """Flags, and place and fields of the global descriptor record."""
         magic = self.file.read(8)
         if magic not in (_CDF3, _CDF2):
-            if magic[:4] in (_CDF3[:4], _CDF2[:4]):
-                raise self._wrong("it is compressed as a whole", "Write it again with compressed variables.")
+            if magic[:4] in (_CDF3[:4], _CDF2[:4]) and magic[4:] == _AS_A_WHOLE:
+                raise self._not_read("it is compressed as a whole")
+            if magic == _BEFORE_26:
+                raise self._not_read("it is of a version before 2.6")
             raise self._wrong("it does not begin as one")
         if magic == _CDF2:
             self._word, self._name_bytes = "i", 64
         place, *_, flags = self._record(8, _CDR)[:5]
         if not flags & _SINGLE_FILE:
-            raise self._wrong("its variables are in other files")
+            raise self._not_read("its variables are in other files")
         fields = self._record(place, _GDR)
         if self.size != fields[3] + (_CHECKSUM_BYTES if flags & _MD5 == _MD5 else 0):
             raise self._wrong(f"it has {self.size} bytes and states {fields[3]}")
@@ -243,7 +254,7 @@ class _Walk:
         if any(size < 1 for size in sizes) or last < -1 or (last > 0 and not flags & _VARIES):
             raise self._wrong(f"{name} has {last + 1} records of {sizes}")
         if flags & _COMPRESSED and self._record(parameters, _CPR)[0] != _GZIP:
-            raise self._wrong(f"{name} is compressed by something else than gzip")
+            raise self._not_read(f"{name} is compressed by something else than gzip")
         if last >= 0:
             self._values(name, index, last, record)
         return name
@@ -252,7 +263,7 @@ class _Walk:
         if at + self._name_bytes > end:
             raise self._wrong(f"the record before {end} has no room for a name")
         self.file.seek(at)
-        return self.file.read(self._name_bytes).decode("ascii").replace("\0", "")
+        return self.file.read(self._name_bytes).decode("utf-8", "replace").replace("\0", "")
 
     def _value_bytes(self, form: int, elements: int, what: str) -> int:
         if form in _CHARACTERS and 1 <= elements <= self.size:
@@ -298,7 +309,7 @@ class _Walk:
         size, kind = self._claim(at, (_VVR, _CVVR))
         place = self._behind(at, kind)
         if expected > _MOST_BLOCK_BYTES:
-            raise self._wrong(f"{name} has a block of {expected} bytes")
+            raise self._not_read(f"{name} has a block of {expected} bytes, more than {_MOST_BLOCK_BYTES}")
         if kind == _VVR:
             held = at + size - place
         else:
@@ -354,9 +365,13 @@ class _Walk:
         if digest.digest() != self._bytes(end, _CHECKSUM_BYTES):
             raise self._wrong("its checksum is of another content")
 
-    def _wrong(self, what: str, remedy: str = _AGAIN) -> LoadError:
-        return _refusal(self.path, what, remedy)
+    def _not_read(self, what: str) -> LoadError:
+        """The error for what may be a good file."""
+        return LoadError(str(self.path), f"this CDF file is not read here: {what}", _CONVERT)
+
+    def _wrong(self, what: str) -> LoadError:
+        return _refusal(self.path, what)
 
 
-def _refusal(path: Path, what: str, remedy: str = _AGAIN) -> LoadError:
-    return LoadError(str(path), f"this is not a whole CDF file ({what})", remedy)
+def _refusal(path: Path, what: str) -> LoadError:
+    return LoadError(str(path), f"this is not a whole CDF file ({what})", _AGAIN)

@@ -36,7 +36,8 @@ def load_checked(loader: Callable[..., Any], **options: Any) -> list[str]:
         names = loader(**again) or []
     except Exception as error:  # values that are wrong lead loaders to nearly every exception there is
         found = f"not readable ({type(error).__name__}: {error})"
-        raise LoadError(", ".join(map(str, files)) or "files", found, "Remove it and load again.") from error
+        remedy = "The files are whole: see whether pyspedas reads them alone, and with another release of it."
+        raise LoadError(", ".join(map(str, files)) or "files", found, remedy) from error
     if changed := [path for path, identity in checked.items() if identity_of(path) != identity]:
         raise LoadError(str(changed[0]), "it was changed while it was read", "Load again.")
     return names

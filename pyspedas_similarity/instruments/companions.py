@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import VariableError
 from ..imaging.axes import at_times
 from ..imaging.recipes import DistributionRecipe
-from ..times import cadence
+from ..imaging.tables import LEAST_FILL
+from ..times import cadence, rows_in_order
 from ..tplot import Variable, loaded_names, read
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,9 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(
     r"(?P<spacecraft>(?:mms|simulated)\d)_(?P<sensor>d[ei]s)_dist_(?P<rate>brst|fast)(?P<suffix>.*)", re.DOTALL
 )
-# Fill values of CDF files are -1e31; loaders make NaN of them, other hands may not.
-_LEAST_FILL = 1e30
+_MISSING = " is missing"
+_NO_FLAGS = -1  # all bits
+_NAMES_KEY = "companions"  # of the attributes of samples: names of their companions by role
 # FGM calls survey what FPI calls fast. DMPA and DBCS differ by a fraction of a degree.
 _NAMES = {
     "field": ("{spacecraft}_fgm_b_dmpa_{fgm_rate}_l2{suffix}", "{spacecraft}_fgm_b_dmpa_{fgm_rate}_l2"),
@@ -78,7 +80,9 @@ def with_companions(variable: Variable, companions: Mapping[str, Variable], reci
     """The distribution with what its images need, one row for each sample.
 
     Field and velocity are interpolated to the distribution's times, over gaps of at most ``recipe.gap`` cadences of the
-    slower series; samples in wider gaps get NaN. `Gaps` counts them.
+    slower series; samples in wider gaps get NaN. `Gaps` counts them. Samples of a companion with times that go back or
+    are missing are left out, after a warning. Samples for which a companion of the same file has nothing get NaN, or
+    flags of all bits.
 
     Raises
     ------
@@ -92,33 +96,66 @@ def with_companions(variable: Variable, companions: Mapping[str, Variable], reci
             rows[role] = _vectors(variable, companions[role], recipe)
     for role, needed in (("error", recipe.least_counts > 0), ("flags", recipe.bad_flags != 0)):
         if needed and role in companions:
-            rows[role] = _same_samples(variable, companions[role])
-    return replace(variable, coordinates={**variable.coordinates, **rows})
+            rows[role] = _same_samples(variable, companions[role], _NO_FLAGS if role == "flags" else np.nan)
+    if "error" in rows and (lost := _unknown(rows["error"])).any():
+        lost = lost.reshape(-1, *[1] * (variable.values.ndim - 1))
+        variable = replace(variable, values=np.where(lost, np.float32(np.nan), variable.values))
+    names = {role: companions[role].name for role in rows}
+    attributes = {**variable.attributes, _NAMES_KEY: names}
+    return replace(variable, coordinates={**variable.coordinates, **rows}, attributes=attributes)
+
+
+def missing(samples: Variable, recipe: DistributionRecipe) -> dict[str, np.ndarray]:
+    """Samples that get no image because of a companion, by what is wrong with it.
+
+    Parameters
+    ----------
+    samples : Variable
+        Made by `with_companions`.
+    recipe : DistributionRecipe
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of bool, shape (n,)
+        Such as 'mms1_fgm_b_dmpa_brst_l2 is missing'; without companions of which nothing is missing.
+    """
+    found = {}
+    for role, name in samples.attributes.get(_NAMES_KEY, {}).items():
+        rows = samples.coordinates[role]
+        if role in ("field", "velocity"):
+            found[name + _MISSING] = np.isnan(rows).any(axis=1)
+            if role == "field":
+                found[f"{name} is zero"] = (rows == 0).all(axis=1)
+        elif role == "flags":
+            found[f"{name} flags it as bad"] = (rows[:, 0].astype(np.int64) & recipe.bad_flags) != 0
+            found[f"{name} has no sample for it"] = rows[:, 0] == _NO_FLAGS
+        else:
+            found[f"{name} has no sample for it"] = _unknown(rows)
+    return {what: rows for what, rows in found.items() if rows.any()}
 
 
 class Gaps:
-    """Samples that get no image because field or velocity are not known there; of many segments, for one warning."""
+    """Samples that get no image because of a companion; of many segments, for one warning."""
 
     def __init__(self) -> None:
         self._lost: dict[str, int] = {}
         self._total = 0
 
-    def count(self, samples: Variable, companions: Mapping[str, Variable]) -> None:
+    def count(self, samples: Variable, recipe: DistributionRecipe) -> None:
         """Take notice of what `with_companions` made."""
         self._total += len(samples.times)
-        for role in ("field", "velocity"):
-            rows = samples.coordinates.get(role)
-            lost = 0 if rows is None else int(np.isnan(rows).any(axis=1).sum())
-            if lost:
-                name = companions[role].name
-                self._lost[name] = self._lost.get(name, 0) + lost
+        for what, rows in missing(samples, recipe).items():
+            self._lost[what] = self._lost.get(what, 0) + int(rows.sum())
 
     def warn(self, name: str, recipe: DistributionRecipe) -> None:
         """Warn once of the gaps, if there are any."""
-        if self._lost:
-            lost = ", ".join(f"{count} of {self._total} for {companion}" for companion, count in self._lost.items())
-            wider = f"wider than {recipe.gap:g} cadences"
-            logger.warning("%s: samples without image, because of gaps %s: %s.", name, wider, lost)
+        gaps = {what.removesuffix(_MISSING): n for what, n in self._lost.items() if what.endswith(_MISSING)}
+        lost = ", ".join(f"{count} of {self._total} for {companion}" for companion, count in gaps.items())
+        texts = [f"because of gaps wider than {recipe.gap:g} cadences: {lost}"] if gaps else []
+        others = {what: n for what, n in self._lost.items() if not what.endswith(_MISSING)}
+        texts += [f"{count} of {self._total} because {what}" for what, count in others.items()]
+        if texts:
+            logger.warning("%s: samples without image, %s.", name, "; ".join(texts))
 
 
 def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe) -> np.ndarray:
@@ -126,22 +163,42 @@ def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe
     if values.ndim != 2 or values.shape[1] not in (3, 4):  # FGM puts the magnitude behind the vector
         remedy = "Give a vector (time, 3)."
         raise VariableError(companion.name, f"found the shape {values.shape}", remedy)
-    if np.isnat(companion.times).any() or (np.diff(companion.times) < np.timedelta64(0, "ns")).any():
-        raise VariableError(companion.name, "its times go back or are missing", "Sort it by time and store it again.")
-    values = np.where(np.abs(values) < _LEAST_FILL, values, np.nan)
+    good = _in_order(companion)
+    values, times = np.where(np.abs(values[good]) < LEAST_FILL, values[good], np.nan), companion.times[good]
     gap = np.timedelta64(int(recipe.gap * max(cadence(s.times) for s in (variable, companion)).astype("int64")), "ns")
-    return at_times(values[:, :3], companion.times, variable.times, gap)
+    return at_times(values[:, :3], times, variable.times, gap)
 
 
-def _same_samples(variable: Variable, companion: Variable) -> np.ndarray:
-    """Rows of a companion that comes from the same file, at the distribution's times."""
-    rows = np.searchsorted(companion.times, variable.times)
-    rows = np.clip(rows, 0, len(companion.times) - 1)
-    if not np.array_equal(companion.times[rows], variable.times):
-        remedy = f"Load it together with {variable.name}."
-        raise VariableError(companion.name, "it lacks some of the distribution's times", remedy)
-    whole = np.array_equal(rows, np.arange(len(companion.times)))
-    values = companion.values if whole else companion.values[rows]
+def _in_order(companion: Variable) -> np.ndarray:
+    """Rows of a companion without those whose times are missing or go back; a warning says how many were left out."""
+    rows = rows_in_order(companion.times)
+    if lost := len(companion.times) - len(rows):
+        text = "%s: %d of %d samples are left out: their times go back or are missing."
+        logger.warning(text, companion.name, lost, len(companion.times))
+    return rows
+
+
+def _unknown(error: np.ndarray) -> np.ndarray:
+    """Samples of which no error is known: bool, shape (n,)."""
+    return np.isnan(error.reshape(len(error), -1)).all(axis=1)
+
+
+def _same_samples(variable: Variable, companion: Variable, nothing: float) -> np.ndarray:
+    """Rows of a companion that comes from the same file, at the distribution's times; `nothing` where it has none."""
+    good = _in_order(companion)
+    times, values = companion.times[good], companion.values
+    rows = np.clip(np.searchsorted(times, variable.times), 0, max(len(times) - 1, 0))
+    there = times[rows] == variable.times if len(times) else np.zeros(len(variable.times), bool)
+    if not there.any():
+        found, remedy = "it lacks some of the distribution's times, or all", f"Load it together with {variable.name}."
+        raise VariableError(companion.name, found, remedy)
+    rows = good[rows]
+    if not there.all():
+        kind = np.int64 if values.dtype.kind in "iu" else values.dtype
+        values = values[rows].astype(kind)
+        values[~there] = nothing
+    elif not np.array_equal(rows, np.arange(len(companion.times))):
+        values = values[rows]
     return values.reshape(len(variable.times), -1) if values.ndim == 1 else values
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..conventions import probe_names
 from ..errors import ArgumentError
-from ..times import to_interval
+from ..times import scalar, to_interval
 from ..tplot import loaded_names
 from .checked_loading import load_checked
 
@@ -39,9 +40,7 @@ def load(
     LoadError
         If a file is not a whole CDF.
     """
-    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
-    if not probes or any(one not in ("a", "b") for one in probes):
-        raise ArgumentError("probe", f"found {probe!r}", "Give 'a' or 'b', or both in a list.")
+    probes = probe_names(scalar(probe), "elfin|el", ("a", "b"))
     if suffix:
         raise ArgumentError("suffix", f"found {suffix!r}", "Leave it out: pyspedas.projects.elfin.epd has none.")
     from pyspedas.projects import elfin

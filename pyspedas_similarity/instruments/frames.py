@@ -2,7 +2,7 @@
 
 ``attributes['data_att']`` states which side of the sky the ``first_row`` ('north' or 'south') and the
 ``first_column`` ('west' or 'east') are on, where the reader provides it; others are taken as they are.
-``attributes['skymap']`` is a `View` of its rows and columns.
+``attributes['skymap']`` is a `View` of its rows and columns; where there is one, it says which side they are on.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ import numpy as np
 from ..errors import VariableError
 from ..imaging.background import running_background
 from ..imaging.camera_geometry import View
-from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, GateRules, gate_frames
+from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, QualityRules, assess_frames
 from ..imaging.frames import frame_images
+from ..imaging.frames import missing_share as share_of_missing
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc
 from ..tplot import Variable
+from .identification import check_camera_frames
+
+# Between two halves of a frame, in units of the direction's north or east component; about 0.8 in a whole sky.
+_LEAST_DIFFERENCE = 0.3
 
 
 def check(variable: Variable) -> None:
-    """Refuse what are no frames: VariableError for a wrong shape."""
-    if variable.values.ndim != 3:
-        found = f"found the shape {variable.values.shape}"
-        raise VariableError(variable.name, found, "Give frames (time, row, column).")
+    """Refuse what are no frames: VariableError for a wrong shape, spectra by direction, spectrographs and colors."""
+    check_camera_frames(variable)
 
 
 def check_one_camera(variable: Variable) -> None:
@@ -59,11 +62,30 @@ def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
         found = f"{view.azimuth.shape} pixels" if isinstance(view, View) else f"a {type(view).__name__}"
         remedy = "Give a View, or what read_skymap returns, of these frames."
         raise VariableError(variable.name, f"frames of {frames.shape[1:]} pixels, but as skymap {found}", remedy)
+    sides = dict(about) | ({} if view is None else sides_of(view))
     for axis, key, turned in ((1, "first_row", "south"), (2, "first_column", "east")):
-        if about.get(key) == turned:
+        if sides.get(key) == turned:
             frames = np.flip(frames, axis)
             view = view and _flipped(view, axis - 1)
     return frames, view
+
+
+def sides_of(view: View) -> dict[str, str]:
+    """Return the sides of the sky that the first row and the first column are on, as ``data_att`` names them.
+
+    Without those that a view does not show, as that of a camera turned by 45 degrees or of a part of the sky.
+    """
+    azimuth, flat = np.radians(view.azimuth), np.cos(np.radians(view.elevation))
+    found = {}
+    for axis, key, along, sides in (
+        (0, "first_row", flat * np.cos(azimuth), ("north", "south")),
+        (1, "first_column", flat * np.sin(azimuth), ("east", "west")),
+    ):
+        halves = [half[np.isfinite(half)] for half in np.array_split(along, 2, axis=axis)]
+        difference = halves[0].mean() - halves[1].mean() if all(half.size for half in halves) else 0.0
+        if abs(difference) > _LEAST_DIFFERENCE:
+            found[key] = sides[0] if difference > 0 else sides[1]
+    return found
 
 
 def _flipped(view: View, axis: int) -> View:
@@ -100,15 +122,21 @@ def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
         return frame_images(frames[rows], recipe, view, level, variable.attributes.get("disc"))
 
 
+def missing_share(variable: Variable, recipe: FrameRecipe) -> np.ndarray:
+    """Share of each prepared frame that is not finite where the image is: shape (n,)."""
+    frames, view = north_up(variable)
+    return share_of_missing(frames, recipe, view, variable.attributes.get("disc"))
+
+
 def can_be_judged(variable: Variable) -> bool:
     """Return True if frames are large enough for quality flags: thumbnails are not."""
     return min(variable.values.shape[1:]) >= SMALLEST_FRAME
 
 
-def gate(variable: Variable, recipe: FrameRecipe, rules: GateRules | None = None) -> FrameQuality:
+def assess(variable: Variable, recipe: FrameRecipe, rules: QualityRules | None = None) -> FrameQuality:
     """Flag and activity of every frame; the recipe's overlays are no sky."""
     frames, _ = north_up(variable)
-    return gate_frames(frames, rules or GateRules(), overlays=recipe.overlays)
+    return assess_frames(frames, rules or QualityRules(), overlays=recipe.overlays)
 
 
 @contextmanager

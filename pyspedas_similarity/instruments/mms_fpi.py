@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import tplot
+from ..conventions import probe_names
 from ..errors import ArgumentError, LoadError
-from ..times import to_interval
+from ..times import rows_in_order, scalar, to_interval
 from ..tplot import Variable
 from .isolated_reader import IsolatedCdf
 from .sample_images import select
@@ -30,6 +31,7 @@ _LONGEST = {"brst": np.timedelta64(10, "m"), "fast": np.timedelta64(130, "m"), "
 _MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
 # The first sample may come a moment before the second in a file's name, or some seconds after it.
 _SLACK = np.timedelta64(1, "m")
+_OTHER = "It is another file than its name says: move it out of the archive and load again."
 _SDC = "the SDC loader may ask for a password at the terminal"
 
 
@@ -220,15 +222,13 @@ def _stations(
     sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
 ) -> list[_Station]:
     """Checked arguments of a loader."""
-    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
-    if not probes or any(one not in ("1", "2", "3", "4") for one in probes):
-        raise ArgumentError("probe", f"found {probe!r}", "Give one or more of 1, 2, 3, 4.")
+    probes = probe_names(scalar(probe), "mms", ("1", "2", "3", "4"))
     if data_rate not in ("brst", "fast"):
         raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
     if spdf is False and not no_update:
         remedy = "Leave it out; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
         raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
-    return [_Station(one, sensor, data_rate) for one in dict.fromkeys(probes)]
+    return [_Station(one, sensor, data_rate) for one in probes]
 
 
 def _roots(no_update: bool) -> tuple[str, str | None]:
@@ -296,8 +296,8 @@ class _Reader:
             except LoadError as error:
                 self.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
-            times = opened.times
-            rows = after(times, last)
+            times, rows = opened.times, self._in_order(opened)
+            rows = rows[after(times[rows], last)]
             rows = rows[(times[rows] >= start) & (times[rows] <= end)]
             if len(rows) == 0:
                 continue
@@ -342,13 +342,21 @@ class _Reader:
     def _read(self, file: DataFile, names: Mapping[str, str], product: Product) -> dict[str, Variable]:
         """The named variables of a file."""
         opened = self._opened(_SamplesFile, product, file, list(names.values()))
-        rows = np.arange(len(opened.times))
+        rows = self._in_order(opened)
         found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
         flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
         if flags not in opened.names:
             return found
         bad = opened.variable(flags, rows).values != 0
         return {key: _without(variable, bad) for key, variable in found.items()}
+
+    def _in_order(self, opened: _SamplesFile) -> np.ndarray:
+        """Rows of a file whose times ascend; the others are counted as lost."""
+        rows = rows_in_order(opened.times)
+        if lost := len(opened.times) - len(rows):
+            what = f"{lost} of {len(opened.times)} samples of {opened.path.name}"
+            self.tally.lost[what] = "their times are missing, go back or lie inside a leap second"
+        return rows
 
     def _near(self, beside: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:
         ends = [times[0] - self.station.margin, times[-1] + self.station.margin]
@@ -372,13 +380,14 @@ class _SamplesFile:
             self.names = self._cdf.names
             there = [name for name in wanted if name in self.names]
             if not there:
-                raise LoadError(str(path), f"it does not hold {', '.join(wanted)}", "Remove the file and load again.")
+                raise LoadError(str(path), f"it does not hold {', '.join(wanted)}", _OTHER)
             stamps = np.atleast_1d(self._cdf.varget(self._cdf.varattsget(there[0])["DEPEND_0"]))
             times = cdflib.cdfepoch.to_datetime(stamps) if stamps.size else stamps
-            self.times = np.atleast_1d(times).astype("datetime64[ns]")
-        if len(self.times) and not within[0] <= self.times[0] <= within[1]:
-            found = f"its samples begin at {self.times[0]}, which is not the time in its name"
-            raise LoadError(str(path), found, "Remove the file and load again.")
+            self.times = _without_leap_seconds(np.atleast_1d(times).astype("datetime64[ns]"), stamps)
+        known = self.times[rows_in_order(self.times)]
+        if len(self.times) and not (len(known) and within[0] <= known[0] <= within[1]):
+            found = f"its samples begin at {known[0] if len(known) else 'no time'}, which is not the time in its name"
+            raise LoadError(str(path), found, _OTHER)
 
     def variable(self, name: str, rows: np.ndarray) -> Variable:
         """Some samples of a variable, NaN where it has its fill value.
@@ -422,6 +431,16 @@ class _DistributionFile(_SamplesFile):
 
 
 _File = TypeVar("_File", bound=_SamplesFile)
+
+
+def _without_leap_seconds(times: np.ndarray, stamps: np.ndarray) -> np.ndarray:
+    """Times with NaT for TT2000 stamps inside a leap second, which datetime64 cannot name and cdflib moves on."""
+    import cdflib
+
+    if stamps.dtype.kind != "i" or not (np.diff(times) < np.timedelta64(0, "ns")).any():
+        return times
+    inside = np.atleast_2d(cdflib.cdfepoch.breakdown_tt2000(stamps))[:, 5] == 60
+    return np.where(inside, np.datetime64("NaT", "ns"), times)
 
 
 def _without(variable: Variable, bad: np.ndarray) -> Variable:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import ArgumentError
-from ..times import to_interval
+from ..conventions import probe_names
+from ..times import scalar, to_interval
 from ..tplot import loaded_names
 from .checked_loading import load_checked
 
@@ -46,9 +46,7 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
     LoadError
         If a file is not a whole CDF.
     """
-    probes = [str(one) for one in ([probe] if isinstance(probe, (str, int)) else probe)]
-    if not probes or any(one not in ("a", "b") for one in probes):
-        raise ArgumentError("probe", f"found {probe!r}", "Give 'a' or 'b', or both in a list.")
+    probes = probe_names(scalar(probe), "rbsp|van allen probes?", ("a", "b"))
     from pyspedas.projects import rbsp
 
     options = {"time_clip": True, "level": "l3", "datatype": "pitchangle", "varnames": [flux], **keywords}

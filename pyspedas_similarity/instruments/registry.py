@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..errors import ArgumentError, VariableError
+from ..errors import ArgumentError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
 from ..tplot import Variable
-from . import elfin_epd, mms_fpi, rbsp_hope, simulated_fpi, themis_asi
+from . import elfin_epd, identification, mms_fpi, rbsp_hope, simulated_fpi, themis_asi
 from .segments import Piece, Segment
 
 
@@ -135,11 +135,20 @@ INSTRUMENTS = {
     ),
 }
 
+# What points to an instrument in names that are not exactly those of its loader, and in the metadata of its files.
+_CLUES = {
+    "mms_dis": r"dis[_-]dist|fpi\w*[_-]dis(?![a-z])",
+    "mms_des": r"des[_-]dist|fpi\w*[_-]des(?![a-z])",
+    "rbsp_hope_electrons": r"(?<!rept_)(?<!mageis_)FEDU|hope.*electron",
+    "rbsp_hope_protons": r"(?<!rept_)FPDU|hope.*proton",
+    "elfin_epd": r"el[ab]_\w*e?pat|epat_|elfin|el[ab]_l2_epd",
+}
+
 
 def instrument_named(name: str) -> Instrument:
     """The registered instrument of this name; ArgumentError with the names there are if there is none."""
-    if name not in INSTRUMENTS:
-        raise ArgumentError("instrument", f"found {name!r}", f"Give one of {', '.join(INSTRUMENTS)}.")
+    if not isinstance(name, str) or name not in INSTRUMENTS:
+        raise ArgumentError("instrument", f"found {name!r:.80}", f"Give one of {', '.join(INSTRUMENTS)}.")
     return INSTRUMENTS[name]
 
 
@@ -158,24 +167,28 @@ def is_all_sky(variable: Variable, instrument: str | None = None) -> bool:
 
 
 def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
-    """The recipe for a variable: its instrument's, or by its shape.
+    """The recipe for a variable: its instrument's, or that of frames where nothing speaks against them.
 
     Raises
     ------
     VariableError
-        If neither name nor shape identify it.
+        If neither name nor content identify it; registered instruments and recipes in question are named.
     """
     known = instrument_named(instrument) if instrument else instrument_of(variable)
     if known is not None:
         return known.recipe
-    if variable.values.ndim == 3:
+    if identification.may_be_frames(variable):
+        identification.check_camera_frames(variable)  # a spectrograph
         return FrameRecipe()
-    shape = variable.values.shape
-    if variable.values.ndim == 4:
-        remedy = "Give instrument='mms_dis' for ions or 'mms_des' for electrons, or a recipe."
-        raise VariableError(variable.name, f"found the shape {shape}, but not which particles these are", remedy)
-    remedy = "Give a distribution (time, azimuth, polar, energy), frames (time, row, column), or for spectra a recipe."
-    raise VariableError(variable.name, f"found the shape {shape}, of which no image is made", remedy)
+    raise identification.unidentified(variable, _pointed_to(variable))
+
+
+def _pointed_to(variable: Variable) -> dict[str, str]:
+    """Registered instruments that a variable's name or metadata point to, with the kind of their images."""
+    texts = " ".join(identification.source_texts(variable))
+    return {
+        name: INSTRUMENTS[name].recipe.kind for name, clue in _CLUES.items() if re.search(clue, texts, re.IGNORECASE)
+    }
 
 
 def station_of(variable: Variable) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,9 +12,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..errors import VariableError
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
-from ..imaging.recipes import DistributionRecipe, Recipe, SpectrumRecipe, WindowRecipe
-from ..imaging.windows import largest_step, spectrum_images, window_images
-from ..times import cadence
+from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.tables import LEAST_FILL, check_range
+from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..tplot import Variable
 from . import frames
 
@@ -42,7 +43,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
         frames.check(variable)
         return
     missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
-    if values.ndim != 4 or missing:
+    if values.ndim != 4 or missing or min(values.shape[1:]) < 2:
         found = f"found the shape {values.shape}" + (f" without {', '.join(missing)}" if missing else "")
         remedy = "Give (time, azimuth, polar, energy) with v1, v2, v3, as pyspedas.projects.mms.fpi leaves it."
         raise VariableError(variable.name, found, remedy)
@@ -85,6 +86,15 @@ def images_of(
             yield rows, frames.images(variable, rows, recipe)
 
 
+def why_no_image(samples: Variable, recipe: Recipe) -> str:
+    """Return why a few samples have no image, in words; empty where nothing more is known."""
+    if isinstance(recipe, WindowRecipe) and is_uneven(samples.coordinates["v1"], recipe).any():
+        return f"the {recipe.length_s:g} s around it have a data gap or uneven steps"
+    if isinstance(recipe, FrameRecipe) and (share := frames.missing_share(samples, recipe).max()) > recipe.most_missing:
+        return f"{share:.0%} of the frame was not measured, more than {recipe.most_missing:.0%}"
+    return ""
+
+
 def left_out(recipe: Recipe) -> tuple[str, ...]:
     """The scalars that the recipe takes out of the images: those of `scalars`."""
     thermal = isinstance(recipe, DistributionRecipe) and "thermal" in (recipe.speed_unit, recipe.density_unit)
@@ -122,8 +132,8 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
     Variable
         Windows (n, length, bins) as read-only views of the spectrogram, not copies, with the times of their samples in
         ``v1`` (n, length) and ``v`` in ``v2`` (bins,), or (n, length, bins) where it changes. The time of a window is
-        that of its central sample, the later of the two where the length is even. Windows with a data gap inside
-        (a step of more than one and a half cadences) stay, to be NaN as images, after one warning.
+        that of its central sample, the later of the two where the length is even. Windows with a data gap or uneven
+        steps inside (`windows.is_uneven`) stay, to be NaN as images, after one warning.
 
     Raises
     ------
@@ -133,7 +143,7 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
     if not isinstance(recipe, WindowRecipe):
         return variable
     _check_spectrogram(variable)
-    step = float(cadence(variable.times) / np.timedelta64(1, "s"))
+    step = _usual_step(variable.times)
     length, stride = (round(seconds / step) if step > 0 else 0 for seconds in (recipe.length_s, recipe.stride_s))
     if not 2 <= length <= len(variable.times):
         found = f"{len(variable.times)} samples at a cadence of {step:g} s, for windows of {recipe.length_s:g} s"
@@ -146,10 +156,10 @@ def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
         same = np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True)
         table = table[0] if same else sliding_window_view(table, length, axis=0)[::stride].swapaxes(1, 2)
     values = sliding_window_view(variable.values, length, axis=0)[::stride].swapaxes(1, 2)
-    gaps_before = np.append(0, np.cumsum(np.diff(variable.times) > largest_step(recipe, length)))
-    broken = int((gaps_before[length - 1 :: stride] > gaps_before[: 1 - length : stride]).sum())
+    broken = int(is_uneven(times, recipe).sum())
     if broken:
-        logger.warning("%s: %d of %d windows have a data gap inside and no score.", variable.name, broken, len(times))
+        text = "%s: %d of %d windows have a data gap or uneven steps inside and no score."
+        logger.warning(text, variable.name, broken, len(times))
     coordinates = {"v1": times, "v2": table}
     return Variable(variable.name, times[:, length // 2], values, coordinates, variable.attributes, variable.store)
 
@@ -182,6 +192,18 @@ def _check_series(variable: Variable) -> None:
         raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
     if values.dtype.kind not in "fiu":
         raise VariableError(variable.name, f"its values are {values.dtype}, not numbers", "Give a variable of numbers.")
+    for key in ("v", "v1", "v2", "v3"):
+        kind = np.asarray(variable.coordinates.get(key, 0.0)).dtype.kind
+        if kind not in "fiubM":  # windows have times in v1
+            found = f"its table {key} holds text or objects, not numbers"
+            raise VariableError(variable.name, found, "Store it with the values of its bins.")
+
+
+def _usual_step(times: np.ndarray) -> float:
+    """Median of the steps that are more than 0, seconds; one of those there are, where two cadences are as frequent."""
+    steps = np.diff(times).astype(np.int64)
+    steps = np.sort(steps[steps > 0])
+    return float(steps[(len(steps) - 1) // 2] / 1e9) if len(steps) else 0.0
 
 
 def _check_spectrogram(variable: Variable) -> None:
@@ -203,6 +225,52 @@ def _check_tables(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> 
     if variable.values.ndim != 3 or missing:
         found = f"found the shape {variable.values.shape}" + (f" without {', '.join(missing)}" if missing else "")
         raise VariableError(variable.name, found, remedy)
+    _check_range(variable, recipe)
+
+
+def _check_range(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> None:
+    """Refuse a table of energies or velocities that the recipe cannot be meant for."""
+    if isinstance(recipe, WindowRecipe):
+        key, limits, logarithmic = "v2", recipe.axis_range, recipe.axis_scale == "log"
+    else:
+        key, limits, logarithmic = f"v{recipe.energy_axis}", recipe.energy_range, True
+    table = np.asarray(variable.coordinates[key], np.float64)
+    if table.size and table.shape[-1] == variable.values.shape[-1 if key == "v2" else 1]:  # others are refused later
+        kind = "energy table" if logarithmic else "v table"
+        check_range(f"{variable.name}: {kind}", table, limits, logarithmic)
+
+
+def without_fills(variable: Variable) -> Variable:
+    """A variable with NaN where it has the fill value of its metadata, if that is left in it.
+
+    Loaders make NaN of it, other hands may not. Unsigned counts keep theirs, which is often that of saturation.
+    """
+    about = variable.attributes.get("CDF", {})
+    about = about.get("VATT", {}) if isinstance(about, Mapping) else {}
+    fill, values = about.get("FILLVAL") if isinstance(about, Mapping) else None, variable.values
+    if values.dtype.kind not in "fi" or np.ndim(fill) or not isinstance(fill, (int, float, np.number)):
+        return variable
+    missing = values == values.dtype.type(fill) if values.dtype.kind == "f" else values == fill
+    if not missing.any():
+        return variable
+    return replace(variable, values=np.where(missing, np.float32(np.nan), values))
+
+
+def known_tables(variable: Variable) -> Variable:
+    """A distribution whose samples with an unknown table are unmeasured and have the table of another sample.
+
+    A row that is not finite, or one value repeated, such as 0, is unknown; where all are, they stay.
+    """
+    values, coordinates = variable.values, dict(variable.coordinates)
+    for key in ("v1", "v2", "v3"):
+        table = np.asarray(coordinates.get(key, np.empty(0)), np.float64)
+        if table.ndim != 2 or len(table) != len(values):
+            continue
+        good = np.isfinite(table).all(axis=1) & (table.max(axis=1) > table.min(axis=1))
+        if good.any() and not good.all():
+            coordinates[key] = np.where(good[:, None], table, table[good.argmax()])
+            values = np.where(good.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
+    return replace(variable, values=values, coordinates=coordinates)
 
 
 def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) -> np.ndarray:
@@ -218,7 +286,10 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
 def measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
     """The samples as the imager takes them, in its units."""
     factor = np.float32(_DENSITY_UNITS[part.units])
-    scaled = {"density": part.values, "error": part.coordinates.get("error")}
+    density = part.values
+    if (density >= LEAST_FILL).any():
+        density = np.where(density < LEAST_FILL, density, np.float32(np.nan))
+    scaled = {"density": density, "error": part.coordinates.get("error")}
     if factor != 1:
         scaled = {key: None if values is None else values * factor for key, values in scaled.items()}
     flags = part.coordinates.get("flags")

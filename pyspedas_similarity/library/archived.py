@@ -19,6 +19,7 @@ from ..archive.index import Series as IndexedSeries
 from ..archive.store import Part
 from ..encoder.cards import blocks_of
 from ..encoder.library_view import LibraryView
+from ..encoder.weights import check_not_removed
 from ..errors import ArgumentError, VariableError
 from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
@@ -186,9 +187,19 @@ def identity_of(plan: Plan, dimension: int) -> Identity:
 
 
 def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptions:
-    """Return the options with the encoder of an archive, where none is given and its name identifies it."""
-    name = archive.identity.card.get("name") if archive.begun else None
-    return replace(options, encoder=name) if options.encoder is None and is_available_by_name(name) else options
+    """Return the options with the encoder of an archive, where none is given and its name identifies it.
+
+    Raises
+    ------
+    EncoderError
+        The archive was filled with an encoder that this version of the package does not have.
+    """
+    if options.encoder is not None or not archive.begun:
+        return options
+    card = archive.identity.card
+    name = card.get("name", "")
+    check_not_removed(name, card.get("method", ""), f"archive {archive.path}")
+    return replace(options, encoder=name) if is_available_by_name(name) else options
 
 
 def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> Any:
@@ -227,16 +238,22 @@ def _matching(series: Iterable[IndexedSeries], names: Any, probe: Any, instrumen
     if instrument is not None:
         glob = instrument_named(instrument).variables
         series = [one for one in series if fnmatch.fnmatchcase(one.source, glob)]
+    sources = {one.source for one in series}
     found = [
         one
         for one in series
-        if (patterns is None or any(fnmatch.fnmatchcase(one.source, str(pattern)) for pattern in patterns))
+        if (patterns is None or any(_is_named(one.source, str(pattern), sources) for pattern in patterns))
         and (sites is None or _is_one_of(one.site, sites))
     ]
     if patterns is not None and series and not found and sites is None:
         held = ", ".join(sorted({one.source for one in series})[:8])
         raise VariableError(str(names), "the archive holds nothing of this name", f"It holds {held}.")
     return found
+
+
+def _is_named(source: str, pattern: str, sources: set[str]) -> bool:
+    """Return True if a pattern means a source: a name that exists means itself only."""
+    return source == pattern if pattern in sources else fnmatch.fnmatchcase(source, pattern)
 
 
 def _is_one_of(site: str, sites: set[str]) -> bool:

@@ -1,10 +1,9 @@
-"""The work of `add` on the workers of a Dask cluster: tasks that load, encode and write, and what comes back of them.
+"""The work of `add` on the workers of a Dask cluster: tasks that load and encode, and the rows that they return.
 
-    caller    cuts the work into tasks, a few for each worker at a time      ...adopts what came back, in their order
-    worker    loads a file, or takes samples sent to it; encodes; stages rows in the folder of the archive
+    caller    cuts the work into tasks, a few for each worker at a time      ...adds their rows in the order of tasks
+    worker    loads a file, or takes samples sent to it; encodes; returns rows: embeddings, times and small pictures
 
-Tasks and results hold plain values and arrays. Rows never travel: a worker writes them where the archive lies, and
-returns the names of the files. So both must see the same folders under the same paths.
+Only the caller writes to the archive, so a worker that dies leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -14,26 +13,23 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..archive.archive import Archive
-from ..archive.staging import as_told, clear, job_folder
-from ..archive.store import Staged
+from ..archive.rows import Rows
+from ..encoder.cards import Card
 from ..encoder.runtime import Encoder
-from ..encoder.weights import load_encoder, save_encoder
-from ..errors import ArgumentError, DamagedArchiveError, LoadError, MixingError, SimilarityError, WorkerError
+from ..encoder.weights import assemble
+from ..errors import ArgumentError, LoadError, MixingError, SimilarityError, WorkerError
 from ..imaging.recipes import DistributionRecipe, recipe_from_dict
 from ..instruments.sample_images import BLOCK, select
 from ..instruments.segments import Piece
 from ..tplot import Variable
-from .archive_rows import Marks, in_batches, marks_of, rows_of
-from .archived import identity_of
+from .archive_rows import Marks, marks_of, rows_of
 from .options import EncodingOptions
 from .plan import Plan
 from .samples import Request, prepared_segments
@@ -58,34 +54,29 @@ _EXTRA = "Install pyspedas-similarity[scale], here and where the workers run."
 _ONE_TASK = threading.Lock()
 
 
+Packed = tuple[str, tuple[tuple[str, bytes], ...]]
+"""Card of an encoder as JSON, and the names and contents of its files."""
+
+
 @dataclass(frozen=True)
 class Job:
     """Settings shared by all tasks.
 
     Attributes
     ----------
-    archive : str
-        Path of the archive.
-    name : str
-        Of the job, under which files are staged; its encoder lies there as well.
     encoder, recipe : str
         Hashes of what makes the rows.
     settings : mapping
         Of the recipe.
     instrument : str or None
-    batch : int
-        Rows that are written together.
     thumbnails : bool
         Whether small pictures are kept.
     """
 
-    archive: str
-    name: str
     encoder: str
     recipe: str
     settings: Mapping[str, Any]
     instrument: str | None
-    batch: int
     thumbnails: bool = False
 
 
@@ -134,16 +125,17 @@ class ArrayTask:
     marks: Marks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Done:
     """Outcome of a task.
 
     Attributes
     ----------
     label : str
-    staged : tuple of Staged
-    rows, skipped, left_out : int
-        Samples that were staged, that were there already, and that cannot be encoded.
+    rows : tuple of Rows
+        Samples that are new, one after another; NaN where they cannot be encoded.
+    skipped : int
+        Samples that were there already.
     warnings : tuple of str
     lost : str
         Why nothing could be loaded; '' where it could.
@@ -152,10 +144,8 @@ class Done:
     """
 
     label: str
-    staged: tuple[Staged, ...]
-    rows: int
+    rows: tuple[Rows, ...]
     skipped: int
-    left_out: int
     warnings: tuple[str, ...]
     lost: str
     first: int = _EVER
@@ -229,35 +219,22 @@ def array_tasks(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[A
 
 
 class Spread:
-    """Workers of a client at work for one call of `add`; on exit, files that were not committed are removed.
+    """Workers of a client at work for one call of `add`.
 
     Parameters
     ----------
     client : distributed.Client
-    archive : Archive
     plan : Plan
-        Settled; workers take it as it is.
-    batch : int
-        Rows that are written together.
+        Complete: an encoder that is fitted has been fitted.
     """
 
-    def __init__(self, client: Client, archive: Archive, plan: Plan, batch: int) -> None:
-        if not isinstance(archive.path, Path):
-            remedy = "Call add without it on each machine: writers need no lock there."
-            raise ArgumentError("client", f"nothing is staged in an object store such as {archive.path}", remedy)
-        self.client, self._folder = client, archive.path.absolute()
-        name, recipe = secrets.token_hex(8), plan.recipe
-        common = {"settings": recipe.to_dict(), "instrument": plan.options.instrument, "batch": batch}
-        common["thumbnails"] = plan.options.thumbnails
-        self.job = Job(str(self._folder), name, plan.encoder.hash, recipe.hash, **common)
-        self._encoder, self._submitted = plan.encoder, 0
-
-    def __enter__(self) -> Spread:
-        save_encoder(self._encoder, _encoder_folder(self.job))
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        clear(self._folder, self.job.name)
+    def __init__(self, client: Client, plan: Plan) -> None:
+        recipe, options = plan.recipe, plan.options
+        about = plan.encoder.hash, recipe.hash, recipe.to_dict(), options.instrument, options.thumbnails
+        self.client, self.job = client, Job(*about)
+        self._name, self._submitted = secrets.token_hex(8), 0
+        # The result of a task of its own: Dask hands it from worker to worker, and makes it again where it is lost.
+        self._encoder = self._submit(_packed, plan.encoder.card.to_json(), tuple(plan.encoder.files.items()))
 
     def results(self, tasks: Iterator[FileTask | ArrayTask]) -> Iterator[Done]:
         """Yield the outcomes of tasks, in order; only some tasks exist at a time.
@@ -273,7 +250,7 @@ class Spread:
             for task in tasks:
                 while len(waiting) >= _AHEAD * max(len(self.client.nthreads()), 1):
                     yield self._oldest(waiting, reached)
-                waiting.append((task, self._submit(task)))
+                waiting.append((task, self._submit(work, self.job, self._encoder, task)))
             while waiting:
                 yield self._oldest(waiting, reached)
         finally:
@@ -287,30 +264,31 @@ class Spread:
         if isinstance(task, FileTask):
             last = reached.get(task.piece.source, _EVER)
             if _EVER < done.first <= last:
-                waiting[0] = (replace(task, after=last), self._submit(replace(task, after=last)))
+                task = replace(task, after=last)
+                waiting[0] = (task, self._submit(work, self.job, self._encoder, task))
                 done = self._result(task.label, waiting[0][1])
             reached[task.piece.source] = max(last, done.last)
         waiting.popleft()
         return done
 
-    def _submit(self, task: FileTask | ArrayTask) -> Future:
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
         import dask
 
         self._submitted += 1
-        key = f"similarity-{self.job.name}-{self._submitted}"
+        key = f"similarity-{self._name}-{self._submitted}"
         # Dask warns of what is sent with a task; here its size is bounded, and no worker has it.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-            return self.client.submit(work, self.job, task, key=key, pure=False)
+            return self.client.submit(function, *arguments, key=key, pure=False)
 
     def _result(self, label: str, future: Future) -> Done:
         self._wait(label, future)
         if future.status == "finished":
-            return _checked(future.result(), label)
+            return future.result()
         error = future.exception() if future.status == "error" else None
         if isinstance(error, SimilarityError):
             raise type(error)(f"{label}: {error.subject}", error.found, error.remedy) from error
         found = f"its task failed ({type(error).__name__}: {error})" if error else f"its task is {future.status}"
-        raise WorkerError(label, found, "See the log of the workers; what was committed before is kept.") from error
+        raise WorkerError(label, found, "See the log of the workers; what was added before is kept.") from error
 
     def _wait(self, label: str, future: Future) -> None:
         """Wait until a task is done; not endlessly if no worker is left."""
@@ -326,44 +304,22 @@ class Spread:
                 raise WorkerError(label, f"the cluster has had no worker for {alone:g} s", "Start some, and add again.")
 
 
-def _checked(record: Any, label: str) -> Done:
-    """Read the outcome that a worker returned; `adopt` checks it against the files."""
-    try:
-        done = Done(**{**record, "label": label, "staged": tuple(as_told(one) for one in record["staged"])})
-    except (TypeError, KeyError) as error:
-        raise DamagedArchiveError(
-            label, f"its worker returned {record!r:.80}", "Use one version everywhere."
-        ) from error
-    return done
-
-
-def work(job: Job, task: FileTask | ArrayTask) -> dict[str, Any]:
-    """Do a task on a worker; the fields of `Done` in plain values."""
-    lost, staged, counts = "", [], {"rows": 0, "skipped": 0, "left_out": 0, "first": _EVER, "last": _EVER}
+def work(job: Job, encoder: Packed, task: FileTask | ArrayTask) -> Done:
+    """Do a task on a worker, with the card and the files of the encoder."""
+    lost, rows, counts = "", [], {"skipped": 0, "first": _EVER, "last": _EVER}
     with _ONE_TASK, _warnings() as warnings:
-        plan = _plan(job)
+        plan = _plan(job, encoder)
         parts = _of_array(task, plan) if isinstance(task, ArrayTask) else _of_file(task, plan, counts)
         try:
-            for rows in in_batches(parts, job.batch):
-                measured = np.isfinite(rows.embeddings).all(axis=1)
-                counts["left_out"] += int((~measured).sum())
-                if measured.any():
-                    staged.append(_staged(job, plan, rows.take(measured)))
+            rows += parts
         except LoadError as error:
             lost = f"{error.subject}: {error.found}"
-        counts["rows"] = sum(one["rows"] for one in staged)
-    return {"label": task.label, "staged": staged, **counts, "warnings": tuple(warnings), "lost": lost}
+    return Done(task.label, tuple(rows), **counts, warnings=tuple(warnings), lost=lost)
 
 
-def _staged(job: Job, plan: Plan, rows: Any) -> dict[str, Any]:
-    """Write rows; WorkerError, and nothing is left, if the caller has ended before or meanwhile."""
-    if _encoder_folder(job).exists():
-        store = Archive(job.archive).begin(identity_of(plan, rows.embeddings.shape[1]))
-        staged = store.stage(rows, job.name)
-        if _encoder_folder(job).exists():
-            return asdict(staged)
-        clear(Path(job.archive), job.name)
-    raise WorkerError(job.archive, "the caller has ended", "Add again.")
+def _packed(card: str, files: tuple[tuple[str, bytes], ...]) -> Packed:
+    """Return an encoder in plain values."""
+    return card, files
 
 
 def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:
@@ -386,7 +342,7 @@ def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any
         del samples
 
 
-def _plan(job: Job) -> Plan:
+def _plan(job: Job, packed: Packed) -> Plan:
     """Return the plan by which the samples of a job are encoded.
 
     Raises
@@ -394,22 +350,18 @@ def _plan(job: Job) -> Plan:
     MixingError
         If it would be otherwise than at the caller.
     """
-    encoder = _encoder(str(_encoder_folder(job)))
-    recipe = recipe_from_dict(dict(job.settings))
+    encoder, recipe = _encoder(packed), recipe_from_dict(dict(job.settings))
     if (encoder.hash, recipe.hash) != (job.encoder, job.recipe):
-        found = f"this worker has encoder {encoder.hash} and recipe {recipe.hash}, not {job.encoder} and {job.recipe}"
-        raise MixingError(job.archive, found, "Install the same version of the package everywhere.")
+        found = f"it has encoder {encoder.hash} and recipe {recipe.hash}, not {job.encoder} and {job.recipe}"
+        raise MixingError("worker", found, "Install the same version of the package everywhere.")
     kept = {"progress": False, "usable_only": None, "thumbnails": job.thumbnails}
     return Plan(encoder, recipe, EncodingOptions(job.instrument, encoder, recipe, {}, **kept))
 
 
 @functools.lru_cache(maxsize=2)
-def _encoder(folder: str) -> Encoder:
-    return load_encoder(folder)
-
-
-def _encoder_folder(job: Job) -> Path:
-    return job_folder(Path(job.archive), job.name) / "encoder"
+def _encoder(packed: Packed) -> Encoder:
+    card, files = packed
+    return assemble(Card.from_json(card), dict(files))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 from ..imaging.frame_quality import FrameQuality
 from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, sample_images
+from ..instruments.companions import missing
 from ..tplot import Variable
 from .plan import Plan
 from .samples import progress_bar
@@ -28,23 +29,29 @@ class Embedded:
         ``density`` (cm^-3) and ``temperature`` (eV), where requested and removed from the images by the recipe.
     quality : FrameQuality or None
         Flags and activity of camera frames, where requested.
+    missing : mapping of str to numpy.ndarray of bool, shape (n,)
+        Samples without an image because of a companion, see `instruments.companions.missing`.
     """
 
     times: np.ndarray
     embeddings: np.ndarray
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
     quality: FrameQuality | None = None
+    missing: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, parts: Sequence[Embedded]) -> Embedded:
         """Return consecutive segments as one."""
         if len(parts) == 1:
             return parts[0]
+        causes = dict.fromkeys(what for part in parts for what in part.missing)
+        lost = {what: [part.missing.get(what, np.zeros(len(part.times), bool)) for part in parts] for what in causes}
         return cls(
             np.concatenate([part.times for part in parts]),
             np.concatenate([part.embeddings for part in parts]),
             {key: np.concatenate([part.scalars[key] for part in parts]) for key in parts[0].scalars},
             FrameQuality.joined([part.quality for part in parts]) if parts[0].quality is not None else None,
+            {what: np.concatenate(rows) for what, rows in lost.items()},
         )
 
 
@@ -57,7 +64,9 @@ def embed(samples: Variable, plan: Plan, progress: bool = True) -> Embedded:
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))
     scalars = sample_images.scalars(samples, plan.recipe) if plan.options.scalars else {}
-    return Embedded(samples.times, np.concatenate(parts), scalars, frame_quality(samples, plan))
+    return Embedded(
+        samples.times, np.concatenate(parts), scalars, frame_quality(samples, plan), missing(samples, plan.recipe)
+    )
 
 
 def embed_some(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -78,4 +87,4 @@ def frame_quality(samples: Variable, plan: Plan) -> FrameQuality | None:
     requested = plan.options.active_only or plan.options.requires_usable(samples)
     if not (requested and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
         return None
-    return frames.gate(samples, plan.recipe)
+    return frames.assess(samples, plan.recipe)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..encoder.runtime import Encoder
+from ..errors import ArgumentError
 from ..imaging.recipes import Recipe
-from ..instruments.registry import is_all_sky
+from ..instruments.registry import instrument_named, is_all_sky
 from ..tplot import Variable
 
 
@@ -45,6 +46,13 @@ class EncodingOptions:
     usable_only: bool | None = False
     active_only: bool = False
     thumbnails: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            found = f"found {type(self.recipe).__name__}"
+            raise ArgumentError("recipe", found, "Give a Recipe, such as FrameRecipe() or WindowRecipe(60, 6).")
+        if self.instrument is not None:
+            instrument_named(self.instrument)
 
     def requires_usable(self, variable: Variable) -> bool:
         """Return True if unusable samples of a variable get no score."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..encoder.fitted import MOST_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
+from ..encoder.fitted import MAX_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
 from ..encoder.fixed import default_encoder
 from ..encoder.runtime import Encoder
 from ..encoder.weights import load_encoder
@@ -195,7 +195,7 @@ def recipe_of_record(record: Mapping[str, Any]) -> Recipe:
 
 def _evenly_spread_images(samples: Sequence[Variable], plan: Plan) -> Iterator[np.ndarray]:
     """Yield images of samples spread evenly; all images are made, since a recipe may average neighbors."""
-    chosen = spread_evenly(sum(len(one.values) for one in samples), MOST_IMAGES[plan.encoder.card.name])
+    chosen = spread_evenly(sum(len(one.values) for one in samples), MAX_IMAGES[plan.encoder.card.name])
     first = 0
     for one in samples:
         for block in sample_images.images(one, plan.recipe):

@@ -110,7 +110,7 @@ def prepared_parts(request: Request, options: EncodingOptions) -> Iterator[tuple
         yield from prepared_segments(request.segments(), options)
         return
     plan, samples = prepared_variables(request.variables(), options)
-    for part in parts_in_range(samples, request.trange):
+    for part in parts_in_range(samples, request.trange, fewest=1):
         yield plan, part
 
 
@@ -131,16 +131,16 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     VariableError
         If no images can be made of the variable.
     """
-    samples = sample_images.as_samples(variable, plan.recipe)
+    samples = sample_images.as_samples(sample_images.without_fills(variable), plan.recipe)
     sample_images.check(samples, plan.recipe)
     if isinstance(plan.recipe, FrameRecipe):
         return frames.prepared(samples, plan.recipe)
     if not isinstance(plan.recipe, DistributionRecipe):
         return samples
     companions = find_companions(variable, plan.options.companions)
-    samples = with_companions(samples, companions, plan.recipe)
+    samples = with_companions(sample_images.known_tables(samples), companions, plan.recipe)
     gaps = Gaps()
-    gaps.count(samples, companions)
+    gaps.count(samples, plan.recipe)
     gaps.warn(variable.name, plan.recipe)
     return samples
 
@@ -167,18 +167,18 @@ def prepared_segments(
             gap.warn(name, plan.recipe)
 
 
-def parts_in_range(variables: list[Variable], trange: Any) -> list[Variable]:
-    """Return the part of each variable inside a time range; VariableError where it has fewer than three samples."""
+def parts_in_range(variables: list[Variable], trange: Any, fewest: int = _FEWEST_SAMPLES) -> list[Variable]:
+    """Return the part of each variable inside a time range; VariableError where it has fewer samples than `fewest`."""
     if trange is None:
         parts = variables
     else:
         start, end = to_interval(trange)
         parts = [sample_images.select(v, np.flatnonzero((v.times >= start) & (v.times <= end))) for v in variables]
     for variable, part in zip(variables, parts, strict=True):
-        if len(part.times) < _FEWEST_SAMPLES:
+        if len(part.times) < fewest:
             covered = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "no time"
             inside = f" in {start} to {end}; the variable covers {covered}" if trange is not None else ""
-            remedy = f"Give a range with at least {_FEWEST_SAMPLES} samples."
+            remedy = f"Give a range with at least {fewest} sample{'s' * (fewest > 1)}."
             raise VariableError(variable.name, f"found {len(part.times)} samples{inside}", remedy)
     return parts
 
@@ -202,6 +202,6 @@ def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
     if plan.recipe.field_aligned and "field" not in companions:
         # A segment without a field is a gap, not an error.
         companions = {**companions, "field": Variable("magnetic field", variable.times[:0], np.empty((0, 3)))}
-    samples = with_companions(variable, companions, plan.recipe)
-    gaps.count(samples, companions)
+    samples = with_companions(sample_images.known_tables(variable), companions, plan.recipe)
+    gaps.count(samples, plan.recipe)
     return samples

@@ -12,6 +12,7 @@ import numpy as np
 from ..encoder.library_view import LibraryView
 from ..imaging.frame_quality import FrameQuality
 from ..instruments import frames, sample_images
+from ..instruments.companions import missing
 from ..tplot import Variable
 from .embedding import Embedded, embed, embed_some
 from .plan import Plan
@@ -47,6 +48,10 @@ class Series(ABC):
     def searched_embeddings(self, rows: np.ndarray) -> np.ndarray:
         """Return the embeddings of some samples of a series of which all are needed; as `embeddings`."""
         return self.embeddings(rows)
+
+    def why_not(self, rows: np.ndarray) -> str:
+        """Return why some samples have no embedding, for messages."""
+        return self.without_embedding
 
     @abstractmethod
     def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
@@ -120,6 +125,15 @@ class LoadedSeries(Series):
         numbers = np.concatenate([np.arange(first, first + len(made)) for first, made in blocks])
         return np.concatenate([made for _, made in blocks])[np.searchsorted(numbers, rows)]
 
+    def why_not(self, rows: np.ndarray) -> str:
+        """Return why some samples have no embedding: which companion is missing, from when to when, or what else."""
+        loaded = len(self.samples.times) == len(self.times)
+        causes = missing(self.samples, self.plan.recipe) if loaded else self.embedded.missing
+        found = [f"{what} {_stretch(self.times, lost, rows)}" for what, lost in causes.items() if lost[rows].any()]
+        if not found and loaded:
+            found = [sample_images.why_no_image(sample_images.select(self.samples, rows), self.plan.recipe)]
+        return "; ".join(one for one in found if one) or self.without_embedding
+
     def searched_embeddings(self, rows: np.ndarray) -> np.ndarray:
         """Return the embeddings of some samples; all are computed."""
         return self.embedded.embeddings[rows]
@@ -148,12 +162,21 @@ class LoadedSeries(Series):
             return self.quality and self.quality.at(rows)
         part = sample_images.select(self.samples, rows)
         judged = self.plan.recipe.kind == "frame" and frames.can_be_judged(part)
-        return frames.gate(part, self.plan.recipe) if judged else None
+        return frames.assess(part, self.plan.recipe) if judged else None
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Record of encoder, recipe and source, in plain values."""
         return self.plan.provenance(self.samples)
+
+
+def _stretch(times: np.ndarray, lost: np.ndarray, rows: np.ndarray) -> str:
+    """The times between which samples are lost, around the first of some rows that is."""
+    row = int(rows[lost[rows]][0])
+    there = np.flatnonzero(~lost)
+    before, after = there[there < row], there[there > row]
+    first, last = (before[-1] + 1 if len(before) else 0), (after[0] - 1 if len(after) else len(times) - 1)
+    return f"from {times[first]} to {times[last]}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,8 @@ class Marks:
         Of the intervals.
     query_start, query_end : numpy.ndarray of datetime64[ns], shape (m,)
         Of the queries.
+    own_start, own_end : numpy.ndarray of datetime64[ns], shape (l,)
+        Of the events around the queries.
     threshold : float
         NaN for none.
     """
@@ -32,6 +34,8 @@ class Marks:
     end: np.ndarray = field(default_factory=_none)
     query_start: np.ndarray = field(default_factory=_none)
     query_end: np.ndarray = field(default_factory=_none)
+    own_start: np.ndarray = field(default_factory=_none)
+    own_end: np.ndarray = field(default_factory=_none)
     threshold: float = np.nan
 
 

@@ -84,6 +84,7 @@ def mark(panel: Axes, marks: Marks, ends: tuple[np.datetime64, np.datetime64], s
     """Shade queries and events, or draw them as a bar at the foot of a panel whose colors have a meaning."""
     for (starts, stops), color, opacity, name in (
         (drawable(marks.start, marks.end, *ends), style.match, 0.3, "similar"),
+        (drawable(marks.own_start, marks.own_end, *ends), style.query, 0.2, "own event"),
         (drawable(marks.query_start, marks.query_end, *ends), style.query, 0.5, "query"),
     ):
         look = {"alpha": opacity} if full else {"ymax": 0.05}

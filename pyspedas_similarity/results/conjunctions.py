@@ -13,10 +13,10 @@ from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..imaging.camera_geometry import direction_of
 from ..imaging.stations import STATIONS
-from ..search.overlap import Stretches, pairs
+from ..search.overlap import Intervals, pairs
 from ..times import Span, bounds, cadence, to_astropy, to_timedelta64
 from .formats.flat import no_intervals
-from .tables import CARRIED, result_table, stretches_of
+from .tables import CARRIED, intervals_of, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -78,9 +78,9 @@ def conjunctions(
     is: the samples in the shared time, its start and its end.
     """
     tables = {"space": result_table(space), "ground": result_table(ground)}
-    wide = stretches_of(tables["ground"]).widened(to_timedelta64(tolerance, "tolerance"))
+    wide = intervals_of(tables["ground"]).widened(to_timedelta64(tolerance, "tolerance"))
     order = np.argsort(wide.start, kind="stable")
-    rows, start, end = _pairs_of(stretches_of(tables["space"]), Stretches(wide.start[order], wide.end[order]))
+    rows, start, end = _pairs_of(intervals_of(tables["space"]), Intervals(wide.start[order], wide.end[order]))
     rows["ground"] = order[rows["ground"]]
     view = None
     if footprint is not None:
@@ -94,10 +94,10 @@ def conjunctions(
         rows = {key: one[keep] for key, one in rows.items()}
         view = [one for one in seen if one is not None]
         start, end = bounds(view)
-    return _conjunction_table(tables, rows, Stretches(start, end), view)
+    return _conjunction_table(tables, rows, Intervals(start, end), view)
 
 
-def _pairs_of(space: Stretches, ground: Stretches) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+def _pairs_of(space: Intervals, ground: Intervals) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Rows of the pairs that share time, and what they share, by start; `ground` ascending by start."""
     i, j = pairs(space, ground)
     start, end = np.maximum(space.start[i], ground.start[j]), np.minimum(space.end[i], ground.end[j])
@@ -195,7 +195,7 @@ def _places(ground: QTable, station: Any) -> list[tuple[float, float]]:
 
 
 def _conjunction_table(
-    tables: Mapping[str, QTable], rows: Mapping[str, np.ndarray], common: Stretches, view: list[_View] | None
+    tables: Mapping[str, QTable], rows: Mapping[str, np.ndarray], common: Intervals, view: list[_View] | None
 ) -> QTable:
     from astropy.table import QTable
 

@@ -105,15 +105,17 @@ def score_figure(
         if not ((one.times >= ends[0]) & (one.times <= ends[1])).any():
             raise VariableError(one.name, f"no sample from {ends[0]} to {ends[1]}", "Load that time, or give trange.")
     spans = [one.span for one in result.queries if one.span is not None]
+    own = [span for one in scored for span in one.own_events()]
     panels = [*(_panel(result, one, style) for one in above), *map(_score_panel, scored)]
-    marks = [Marks(result.start, result.end, *bounds(spans))] * len(above) + [_marks(result, one) for one in scored]
+    all_marks = Marks(result.start, result.end, *bounds(spans), *bounds(own))
+    marks = [all_marks] * len(above) + [_marks(result, one) for one in scored]
     figure = tplot.panels(panels, ends, style.size(10.0, 1.2 + 1.5 * len(panels)))
     for panel, drawn, marked in zip(figure.axes, panels, marks, strict=False):
         mark(panel, marked, ends, style, full=not _is_colored(drawn))
         if np.isfinite(marked.threshold):
             panel.axhline(marked.threshold, color="0.4", linestyle=":", linewidth=1)
     date_axis(figure.axes[len(panels) - 1])
-    _draw_legend(figure, bool(len(result)), bool(spans), bool(scored), style)
+    _draw_legend(figure, bool(len(result)), bool(spans), bool(own), bool(scored), style)
     figure.suptitle(style.heading(_title(result)), fontsize="medium")
     return _saved(figure, path, style)
 
@@ -358,7 +360,7 @@ def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.d
 
 def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
     events, threshold = result.events_of(series), float(series.record.get("threshold", np.nan))
-    return Marks(events.start, events.end, *bounds(series.own_spans()), threshold)
+    return Marks(events.start, events.end, *bounds(series.own_spans()), *bounds(series.own_events()), threshold)
 
 
 def _panel(result: SearchResult, variable: Variable, style: Style) -> Panel:
@@ -398,15 +400,16 @@ def _score_panel(series: SearchedSeries) -> Panel:
     return Panel(made.variable.name, instead=made.variable, options=made.options)
 
 
-def _draw_legend(figure: Figure, matches: bool, queries: bool, scores: bool, style: Style) -> None:
+def _draw_legend(figure: Figure, matches: bool, queries: bool, own: bool, scores: bool, style: Style) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [Patch(color=style.match, alpha=0.3, label="similar")] if matches else []
     handles += [Patch(color=style.query, alpha=0.5, label="query")] if queries else []
+    handles += [Patch(color=style.query, alpha=0.2, label="own event")] if own else []
     handles += [Line2D([], [], color="0.4", linestyle=":", label="threshold")] if scores else []
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
 
 
 def _title(result: SearchResult) -> str:

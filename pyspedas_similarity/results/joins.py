@@ -15,11 +15,11 @@ from ..errors import ArgumentError, VariableError
 from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
 from ..search.events import outside
-from ..search.overlap import Stretches, inside, merged, pairs, shared
-from ..times import bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
+from ..search.overlap import Intervals, inside, merged, pairs, shared
+from ..times import Span, bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
 from .searched_series import SearchedSeries
-from .tables import CARRIED, events_of_names, loaded, result_table, stretches_of
+from .tables import CARRIED, events_of_names, intervals_of, loaded, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["join_events", "read_events"]
 
 _SECOND = np.timedelta64(10**9, "ns")
-_NOTHING = Stretches(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
+_UNCOVERED = "not covered"
+_STATUSES = ("known", "new", _UNCOVERED, "missed")
+_NOTHING = Intervals(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns]"))
 
 
 @pyspedas_convention(lambda: event_table([]), errors="raise")
@@ -71,6 +73,7 @@ def join_events(
     *,
     tolerance: Any = 0,
     searched: Any = None,
+    covered: Any = None,
     columns: Sequence[str] | None = None,
     interval: str = "binomial",
     stretch: Any = 86400,
@@ -89,8 +92,11 @@ def join_events(
         Events are made so much longer at both ends before anything is compared. Events of one time need it for a base
         rate.
     searched : names of similarity variables, or time ranges, optional
-        What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without those that
-        were left out around the queries: the event of a query is neither found nor missed. For a table it is required.
+        What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without the queries'
+        own events, which are neither found nor missed. For a table it is required.
+    covered : time ranges, optional
+        Time in which the list is complete; nothing else is compared then. By default a match is only called new
+        between the start of the first and the end of the last event of the list.
     columns : sequence of one or two str, optional
         Of `events`, as in `read_events`.
     interval : {'binomial', 'bootstrap'}
@@ -107,9 +113,10 @@ def join_events(
     -------
     astropy.table.QTable
         One row for each match, as in `found`, then one for each event that was missed. ``status`` is 'known' (it shares
-        time with an event), 'new' or 'missed'; ``event_start``, ``event_end`` and ``event`` are those of the event that
-        it shares most time with, masked where there is none, and ``overlap_s`` is that time. ``meta['join']`` has the
-        numbers of each and the enrichment: the share of matches whose peak lies in an event, over the share of the
+        time with an event), 'new', 'not covered' (its peak is at a time that the list does not cover) or 'missed';
+        ``event_start``, ``event_end`` and ``event`` are those of the event that it shares most time with, masked where
+        there is none, and ``overlap_s`` is that time. ``meta['join']`` has the numbers of each, the searched time that
+        the list covers, and the enrichment: the share of matches whose peak lies in an event, over the share of the
         searched time that does. Neither events nor peaks outside of what was searched count for it.
 
     Raises
@@ -125,7 +132,11 @@ def join_events(
     table = result_table(found)
     listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
     stretches = _searched(found, searched)
-    matches = stretches_of(table)
+    coverage = listed.hull
+    if covered is not None:
+        coverage = merged(Intervals(*bounds(to_spans(covered))), touching=True)[0]
+        stretches = [shared(one, coverage) for one in stretches]
+    matches = intervals_of(table)
     best, overlap = _best_event(matches, listed.widened)
     missed = _missed(listed, matches, stretches)
     _check_confidence(confidence)
@@ -137,30 +148,34 @@ def join_events(
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
     joined = _joined(table, listed, best, overlap, missed)
-    joined.meta["join"] = _summary(joined, listed, stretches, enrichment)
+    joined["status"] = _status(joined["status"], inside(_peaks(table), coverage))
+    joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment)
     return joined
 
 
 def summary_of(joined: Table) -> str:
     """Return a summary of `join_events` in two lines."""
     numbers = joined.meta["join"]
-    counted = ", ".join(f"{numbers[status]} {status}" for status in ("known", "new", "missed"))
+    counted = ", ".join(
+        f"{numbers[status]} {status}" for status in _STATUSES if numbers[status] or status != _UNCOVERED
+    )
     events = f"{numbers['events_searched']} of {numbers['events']} events searched"
-    return f"{counted}; {events}, {numbers['searched_s']:g} s\n{Enrichment(**numbers['enrichment'])}"
+    covered = f"of which the list covers {numbers['covered_s']:g} s"
+    return f"{counted}; {events}, {numbers['searched_s']:g} s, {covered}\n{Enrichment(**numbers['enrichment'])}"
 
 
 @dataclass(frozen=True, eq=False)
 class _Events:
     """Events without overlap, ascending, and what they are called."""
 
-    stretches: Stretches
+    stretches: Intervals
     label: np.ndarray
     tolerance: np.timedelta64
     n_given: int
 
     @classmethod
     def read(cls, table: QTable, tolerance: np.timedelta64) -> _Events:
-        stretches, group = merged(stretches_of(table))
+        stretches, group = merged(intervals_of(table))
         labels = [[] for _ in range(len(stretches))]
         for label, one in zip(table["label"], group, strict=True):
             if label and label not in labels[one]:
@@ -168,11 +183,17 @@ class _Events:
         return cls(stretches, np.array(["; ".join(one) for one in labels] or np.empty(0, "U1")), tolerance, len(table))
 
     @property
-    def widened(self) -> Stretches:
+    def hull(self) -> Intervals:
+        """The time from the start of the first to the end of the last event."""
+        events = self.widened
+        return Intervals(events.start[:1], np.maximum.accumulate(events.end)[-1:])
+
+    @property
+    def widened(self) -> Intervals:
         return self.stretches.widened(self.tolerance)
 
 
-def _searched(found: Any, searched: Any) -> list[Stretches]:
+def _searched(found: Any, searched: Any) -> list[Intervals]:
     """Return the searched time of each variable, ascending and without overlap."""
     if searched is None and hasattr(found, "searched"):  # a SearchResult
         scored = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
@@ -191,10 +212,10 @@ def _searched(found: Any, searched: Any) -> list[Stretches]:
     names = loaded(searched)
     if names:
         return [_scored(name) for name in names]
-    return [merged(Stretches(*bounds(to_spans(searched))), touching=True)[0]]
+    return [merged(Intervals(*bounds(to_spans(searched))), touching=True)[0]]
 
 
-def _scored(name: str) -> Stretches:
+def _scored(name: str) -> Intervals:
     """The time of the samples that could be reported."""
     variable = tplot.read(name)
     if variable.values.ndim != 1 or variable.values.dtype.kind != "f" or variable.values.shape != variable.times.shape:
@@ -203,14 +224,16 @@ def _scored(name: str) -> Stretches:
     return _searched_time(variable.times, variable.values, variable.attributes.get(ATTRIBUTE, {}))
 
 
-def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Stretches:
+def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Intervals:
     """Return the time of the samples that could be reported."""
-    exclude = to_timedelta64(record.get("exclude_s", 0))
-    keep = np.isfinite(scores) & outside(times, SearchedSeries(record).own_spans(), exclude)
-    return merged(Stretches(times[keep], sample_ends(times)[keep]), touching=True)[0]
+    series, exclude = SearchedSeries(record), to_timedelta64(record.get("exclude_s", 0))
+    own = [Span(one.start, one.end - np.timedelta64(1, "ns")) for one in series.own_events()]  # an end is not in it
+    keep = np.isfinite(scores) & outside(times, series.own_spans(), exclude)
+    keep &= outside(times, own, np.timedelta64(0, "ns"))
+    return merged(Intervals(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 
-def _best_event(matches: Stretches, events: Stretches) -> tuple[np.ndarray, np.ndarray]:
+def _best_event(matches: Intervals, events: Intervals) -> tuple[np.ndarray, np.ndarray]:
     """The event that each match shares most time with, -1 where there is none, and how much that is."""
     i, j = pairs(matches, events)
     common = np.minimum(matches.end[i], events.end[j]) - np.maximum(matches.start[i], events.start[j])
@@ -220,14 +243,14 @@ def _best_event(matches: Stretches, events: Stretches) -> tuple[np.ndarray, np.n
     return best, overlap
 
 
-def _missed(listed: _Events, matches: Stretches, searched: list[Stretches]) -> np.ndarray:
+def _missed(listed: _Events, matches: Intervals, searched: list[Intervals]) -> np.ndarray:
     """Rows of the events that were searched and have no match."""
     reachable = _reachable(listed, searched)
     reachable[pairs(matches, listed.widened)[1]] = False
     return np.flatnonzero(reachable)
 
 
-def _reachable(listed: _Events, searched: list[Stretches]) -> np.ndarray:
+def _reachable(listed: _Events, searched: list[Intervals]) -> np.ndarray:
     """Return which events overlap the searched time."""
     found = np.zeros(len(listed.stretches), bool)
     for one in searched:
@@ -240,10 +263,10 @@ def _check_confidence(confidence: float) -> None:
         raise ArgumentError("confidence", f"found {confidence!r}", "Give a share between 0 and 1, such as 0.95.")
 
 
-def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: np.timedelta64 | None) -> Counts:
+def _counts(table: QTable, listed: _Events, searched: list[Intervals], stretch: np.timedelta64 | None) -> Counts:
     """Return the counts in each part of the searched time, or in all of it."""
-    peaks = to_times(table["peak"]) if "peak" in table.colnames else _middles(stretches_of(table))
-    everywhere = Stretches(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
+    peaks = _peaks(table)
+    everywhere = Intervals(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
     peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]
     union = merged(listed.widened, touching=True)[0]
     met = inside(peaks, union)
@@ -258,7 +281,7 @@ def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: 
         np.bincount(np.searchsorted(cells, _cell(p, stretch)), minlength=len(cells)) for p in (peaks, peaks[met])
     ]
     seconds = [np.zeros(len(cells)), np.zeros(len(cells))]
-    grid = Stretches(*((cells + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
+    grid = Intervals(*((cells + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
     for one in searched:
         for total, part in zip(seconds, (one, shared(one, union)), strict=True):
             i, j = pairs(grid, part)
@@ -267,15 +290,26 @@ def _counts(table: QTable, listed: _Events, searched: list[Stretches], stretch: 
     return Counts(*counted, *seconds)
 
 
-def _middles(stretches: Stretches) -> np.ndarray:
+def _peaks(table: QTable) -> np.ndarray:
+    """Return the peaks of matches, or their middles in a table without peaks."""
+    if "peak" in table.colnames:
+        return to_times(table["peak"])
+    stretches = intervals_of(table)
     return stretches.start + (stretches.end - stretches.start) // 2
+
+
+def _status(status: Any, covered: np.ndarray) -> np.ndarray:
+    """Return the status of each row: of matches that are in no event, those at times that the list does not cover."""
+    found = np.asarray(status).astype(f"U{len(_UNCOVERED)}")
+    found[: len(covered)][~covered & (found[: len(covered)] == "new")] = _UNCOVERED
+    return found
 
 
 def _cell(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
     return (times - np.datetime64(0, "ns")) // stretch
 
 
-def _cells_of(stretches: Stretches, stretch: np.timedelta64) -> np.ndarray:
+def _cells_of(stretches: Intervals, stretch: np.timedelta64) -> np.ndarray:
     """Numbers of all cells that the stretches reach into."""
     first, last = _cell(stretches.start, stretch), _cell(stretches.end, stretch)
     parts = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
@@ -325,12 +359,15 @@ def _where_known(times: np.ndarray, rows: np.ndarray) -> Any:
     return made
 
 
-def _summary(joined: QTable, listed: _Events, searched: list[Stretches], enrichment: Enrichment) -> dict[str, Any]:
-    numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in ("known", "new", "missed")}
+def _summary(
+    joined: QTable, listed: _Events, searched: list[Intervals], coverage: Intervals, enrichment: Enrichment
+) -> dict[str, Any]:
+    numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in _STATUSES}
     events = {
         "events": listed.n_given,
         "events_merged": len(listed.stretches),
         "events_searched": int(_reachable(listed, searched).sum()),
     }
     times = {"tolerance_s": float(listed.tolerance / _SECOND), "searched_s": sum(one.seconds for one in searched)}
+    times["covered_s"] = sum(shared(one, coverage).seconds for one in searched)
     return numbers | events | times | {"enrichment": enrichment.to_dict()}

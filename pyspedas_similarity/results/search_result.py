@@ -17,7 +17,7 @@ from ..plotting.style import Style
 from ..provenance import ATTRIBUTE, CALIBRATED
 from ..search.events import Events
 from ..search.search_series import SeriesMatches
-from ..times import to_datetime64, to_times
+from ..times import bounds, to_astropy, to_datetime64, to_times
 from ..tplot import Variable
 from . import exports, figures, joins, tplot_output
 from .reload import ReloadOptions
@@ -95,12 +95,29 @@ class SearchResult:
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<p>{escape(repr(self)[1:-1])}</p>{self.events._repr_html_()}"
+        own = "".join(f"<p>{escape(line)}</p>" for line in self.own_event_lines())
+        return f"<p>{escape(repr(self)[1:-1])}</p>{own}{self.events._repr_html_()}"
 
     @property
     def events(self) -> QTable:
-        """The events, best first: ``start``, ``end``, ``peak`` (Time, UTC), ``score`` and others; a copy."""
+        """The events, best first: ``score``, ``peak``, ``start``, ``end`` (Time, UTC) and others; a copy."""
         return self._table.copy()
+
+    @property
+    def own_events(self) -> QTable:
+        """The events around the queries, which are no matches: ``start``, ``end`` (Time, UTC) and ``source``."""
+        from astropy.table import QTable
+
+        spans = [(one.source, span) for one in self.searched for span in one.own_events()]
+        start, end = (to_astropy(times) for times in bounds(span for _, span in spans))
+        return QTable([start, end, np.array([source for source, _ in spans], str)], names=["start", "end", "source"])
+
+    def own_event_lines(self) -> list[str]:
+        """Return a line of text for each event around a query."""
+        return [
+            f"own event of the query: {row['start'].isot} to {row['end'].isot} in {row['source']}"
+            for row in self.own_events
+        ]
 
     @property
     def scores(self) -> dict[str, DataArray]:

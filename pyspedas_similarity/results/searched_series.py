@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..encoder.library_view import PACKED, LibraryView
-from ..times import Span
+from ..times import Span, to_timedelta64
 
 
 @dataclass(frozen=True)
@@ -104,3 +104,14 @@ class SearchedSeries:
         """Return the times of the queries that lie in this series; with `unlike` of those examples, too."""
         found = [*self.queries, *(self.unlike if unlike else [])]
         return [one.span for one in found if one.span is not None and one.variable == self.name]
+
+    def own_events(self) -> list[Span]:
+        """Return the events around the queries in this series, which are no matches."""
+        if "own_events" in self.record:
+            return [
+                Span(*(np.datetime64(one[key], "ns") for key in ("start", "end"))) for one in self.record["own_events"]
+            ]
+        # A result of an earlier version, or of `find_nearest`: what was excluded around the queries.
+        exclude = to_timedelta64(self.record.get("exclude_s", 0))
+        last = exclude + np.timedelta64(1, "ns")  # the end of a span belongs to it, that of an event does not
+        return [Span(one.start - exclude, one.end + last) for one in self.own_spans()]

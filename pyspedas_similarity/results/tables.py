@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import tplot
 from ..errors import ArgumentError
 from ..provenance import ATTRIBUTE, CALIBRATED
-from ..search.overlap import Stretches
+from ..search.overlap import Intervals
 from ..times import to_times
 from .formats.event_lists import table_of_file
 from .formats.flat import checked_intervals, no_intervals
@@ -58,9 +58,9 @@ def events_of_names(names: str | Iterable[str | int]) -> QTable:
     return event_table([carried_record(one) for one in bars or variables])
 
 
-def stretches_of(table: QTable) -> Stretches:
+def intervals_of(table: QTable) -> Intervals:
     """Starts and ends of a table of intervals."""
-    return Stretches(to_times(table["start"]), to_times(table["end"]))
+    return Intervals(to_times(table["start"]), to_times(table["end"]))
 
 
 def loaded(names: Any) -> list[str]:

@@ -14,7 +14,7 @@ from ..errors import VariableError
 from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
 from ..plotting.labels import brightness_unit, slice_label, units_text
-from ..plotting.style import MATCH_COLOR
+from ..plotting.style import MATCH_COLOR, QUERY_COLOR
 from ..provenance import ATTRIBUTE, CALIBRATED
 from ..search.events import Events
 from ..times import to_astropy
@@ -107,11 +107,17 @@ def event_bars(
     """Return bars as pyspedas draws burst segments: times start, start, end, end with values nan, 1, 1, nan.
 
     `calibration` has a value of each event under names in `CALIBRATED`. Bars of a class have the color of its line in
-    `probability_series`.
+    `probability_series`. Where the record has own events of the queries, values are (time, 2): events, own events.
     """
-    order = np.argsort(found.start, kind="stable")
-    times = np.stack([found.start, found.start, found.end, found.end], axis=1)[order].ravel()
-    values = np.tile([np.nan, 1.0, 1.0, np.nan], len(found))
+    own = np.array([(one["start"], one["end"]) for one in provenance.get("own_events", ())], "datetime64[ns]")
+    own = own.reshape(-1, 2)
+    start, end = np.concatenate([found.start, own[:, 0]]), np.concatenate([found.end, own[:, 1]])
+    order = np.argsort(start, kind="stable")
+    times = np.stack([start, start, end, end], axis=1)[order].ravel()
+    bars = np.tile([np.nan, 1.0, 1.0, np.nan], len(start))
+    is_own = np.repeat(np.arange(len(start))[order] >= len(found), 4)
+    columns = np.where(np.stack([~is_own, is_own], axis=1), bars[:, None], np.nan)
+    values = columns if len(own) else bars
     attributes = {
         "data_att": {"units": "", "coord_sys": ""},
         ATTRIBUTE: event_record(provenance, found, calibration or {}),
@@ -121,7 +127,7 @@ def event_bars(
         "yrange": [0.9, 1.1],
         "panel_size": 0.09,
         "thick": 4,
-        "color": MATCH_COLOR,
+        "color": [MATCH_COLOR, QUERY_COLOR] if len(own) else MATCH_COLOR,
         "border": False,
     }
     if "class" in provenance:
@@ -243,21 +249,27 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     Returns
     -------
     astropy.table.QTable
-        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
-        ``class``, ``deviations``, ``share_higher`` and ``p_value`` where they are known. ``meta['similarity']`` has the
-        provenance.
+        Columns ``score``, ``peak`` (Time, UTC), ``duration`` (s), ``start``, ``end``, ``n_samples``, ``source``, and
+        ``probe``, ``site``, ``class``, ``deviations``, ``share_higher``, ``p_value`` and ``stands_out`` where they are
+        known. ``meta['similarity']`` has the provenance.
     """
     from astropy.table import QTable
+    from astropy.units import Quantity
 
     joined = {
         key: np.concatenate([np.zeros(0), *(np.asarray(record["intervals"][key]) for record in records)])
         for key in ("score", "n_samples")
     }
     table = QTable(meta={"similarity": [table_record(without_events(record)) for record in records]})
-    for key in _TIMES:
-        stamps = [np.asarray(record["intervals"][f"{key}_ns"], np.int64) for record in records]
-        table[key] = to_astropy(np.concatenate([np.zeros(0, np.int64), *stamps]).astype("datetime64[ns]"))
-    table["score"] = joined["score"].astype(float)
+    stamps = {
+        key: np.concatenate([np.zeros(0, np.int64), *(record["intervals"][f"{key}_ns"] for record in records)])
+        for key in _TIMES
+    }
+    start, end, peak = (to_astropy(stamps[key].astype(np.int64).astype("datetime64[ns]")) for key in _TIMES)
+    table["score"], table["peak"] = joined["score"].astype(float), peak
+    table["duration"] = Quantity(np.round((stamps["end"] - stamps["start"]) * 1e-9, 9), "s")
+    table["start"], table["end"] = start, end
+    table["score"].info.format, table["duration"].info.format = ".3f", ".3f"
     table["n_samples"] = joined["n_samples"].astype(int)
     lengths = np.array([len(record["intervals"]["score"]) for record in records], int)
     table["source"] = np.repeat(np.array([record["source"] for record in records], str), lengths)
@@ -267,11 +279,15 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
             table[place] = np.repeat(known, lengths)
     for key in CALIBRATED:
         if records and all(key in record["intervals"] for record in records):
-            table[key] = np.concatenate([np.asarray(record["intervals"][key], float) for record in records])
+            values = np.concatenate([np.asarray(record["intervals"][key]) for record in records])
+            if values.dtype == bool or np.isfinite(values).any() or not len(values):
+                table[key] = values
+                table[key].info.format = _FORMATS.get(key)
     classes = [record.get("class", "") for record in records]
     if any(classes):
         table["class"] = np.repeat(classes, lengths)
     return table[np.argsort(-table["score"], kind="stable")] if len(table) else table
 
 
+_FORMATS = {"deviations": ".1f", "share_higher": ".4f", "p_value": ".2g"}
 _TIMES = ("start", "end", "peak")

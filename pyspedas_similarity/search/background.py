@@ -68,7 +68,7 @@ def fit_background(scores: np.ndarray, block: int) -> Background:
     scores : numpy.ndarray, shape (n,), in order of time
         Cosines; NaN where there is none, or where the query is near.
     block : int
-        Samples in a stretch: more than the scores remember, see `scoring.coherence_lag`.
+        Samples in a stretch: more than the scores remember, see `scoring.decorrelation_lag`.
 
     Raises
     ------

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..times import Span, one_and_a_half, sample_ends
-
-# Number of levels by which the threshold is lowered when more events are requested than exceed it.
-_LEVELS = 200
+from ..times import Span, longest_step, sample_ends
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def find_events(times: np.ndarray, scores: np.ndarray, threshold: float, gap: np
         By descending score; of equal scores the earlier first.
     """
     hits = np.flatnonzero(scores >= threshold)  # False for NaN
-    return join_hits(times[hits], sample_ends(times)[hits], scores[hits], max(gap, one_and_a_half(times)))
+    return join_hits(times[hits], sample_ends(times)[hits], scores[hits], max(gap, longest_step(times)))
 
 
 def join_hits(times: np.ndarray, ends: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> Events:
@@ -99,27 +96,3 @@ def join_hits(times: np.ndarray, ends: np.ndarray, scores: np.ndarray, gap: np.t
     last = np.array([runs[i][-1] for i in order], np.int64)
     n_samples = np.array([len(runs[i]) for i in order], np.int64)
     return Events(times[first], ends[last], times[peaks[order]], scores[peaks[order]], n_samples)
-
-
-def best_events(
-    times: np.ndarray, scores: np.ndarray, threshold: float, gap: np.timedelta64, k: int
-) -> tuple[Events, float]:
-    """The k best intervals, with the threshold lowered as far as that needs and no further.
-
-    Returns
-    -------
-    intervals : Events
-        Fewer than k where no threshold yields so many.
-    threshold : float
-        The one used.
-    """
-    found = find_events(times, scores, threshold, gap)
-    known = scores[scores < threshold]  # False for NaN
-    levels = np.unique(np.quantile(known, np.linspace(1, 0, _LEVELS)))[::-1] if len(known) else []
-    for level in levels:
-        if len(found) >= k:
-            break
-        lower = find_events(times, scores, float(level), gap)
-        if len(lower) > len(found):
-            found, threshold = lower, float(level)
-    return found.best(k), threshold

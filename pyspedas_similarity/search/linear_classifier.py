@@ -21,7 +21,7 @@ _TEMPERATURES = np.geomspace(0.25, 8, 41)
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class LinearClassifier:
     """A linear classifier of embeddings.
 
     Attributes
@@ -46,8 +46,8 @@ class Probe:
         return _softmax((embeddings.astype(np.float64) @ self.weights.T + self.offset) / self.temperature)
 
 
-def fit_probe(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) -> Probe:
-    """Fit a probe to labeled embeddings.
+def fit_linear_classifier(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) -> LinearClassifier:
+    """Fit a linear classifier to labeled embeddings.
 
     Penalty and temperature are chosen on examples that are left out, whole examples at a time: samples of one interval
     are no independent witnesses. With a single example of a class nothing can be left out; the probe is then not
@@ -96,7 +96,7 @@ def fit_probe(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) 
     fitted = _fit(embeddings, labels, weight, penalty)
     weights, offset = _of_each_class(fitted.coef_), _of_each_class(fitted.intercept_)
     weights = weights if basis is None else weights @ basis.T
-    return Probe(classes, weights, offset, float(temperature), about | {"penalty": penalty})
+    return LinearClassifier(classes, weights, offset, float(temperature), about | {"penalty": penalty})
 
 
 def _weights(labels: np.ndarray, examples: np.ndarray) -> np.ndarray:

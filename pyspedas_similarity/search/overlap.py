@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Stretches:
+class Intervals:
     """Events by their starts; an instant is one that ends where it starts.
 
     Attributes
@@ -27,48 +27,48 @@ class Stretches:
         """Sum of their lengths; of time that two of them share, twice."""
         return float((self.end - self.start).sum() / np.timedelta64(1, "s")) if len(self) else 0.0
 
-    def widened(self, by: np.timedelta64) -> Stretches:
+    def widened(self, by: np.timedelta64) -> Intervals:
         """Return the intervals extended at both ends."""
-        return Stretches(self.start - by, self.end + by)
+        return Intervals(self.start - by, self.end + by)
 
 
-def merged(stretches: Stretches, touching: bool = False) -> tuple[Stretches, np.ndarray]:
+def merged(intervals: Intervals, touching: bool = False) -> tuple[Intervals, np.ndarray]:
     """Join intervals that share time, and instants with what they lie in.
 
     Parameters
     ----------
-    stretches : Stretches
+    intervals : Intervals
         In any order.
     touching : bool
         Also join an interval with one that begins where it ends.
 
     Returns
     -------
-    stretches : Stretches, of length m
+    intervals : Intervals, of length m
         Ascending, without overlap.
     group : numpy.ndarray of int64, shape (n,)
         Which of them each interval went into.
     """
-    if not len(stretches):
-        return stretches, np.zeros(0, np.int64)
-    order = np.lexsort((stretches.end, stretches.start))
-    start, end = stretches.start[order], stretches.end[order]
+    if not len(intervals):
+        return intervals, np.zeros(0, np.int64)
+    order = np.lexsort((intervals.end, intervals.start))
+    start, end = intervals.start[order], intervals.end[order]
     begins, reached = start[1:], np.maximum.accumulate(end)[:-1]
     apart = begins > reached if touching else (begins > reached) | _touching_only(start, end)
     first = np.append(0, np.flatnonzero(apart) + 1)
     group = np.empty(len(order), np.int64)
     group[order] = np.cumsum(np.append(0, apart))
-    return Stretches(start[first], np.maximum.reduceat(end, first)), group
+    return Intervals(start[first], np.maximum.reduceat(end, first)), group
 
 
-def pairs(one: Stretches, other: Stretches) -> tuple[np.ndarray, np.ndarray]:
+def pairs(one: Intervals, other: Intervals) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the intervals that share time; an instant shares it with what it lies in, ends included.
 
     Parameters
     ----------
-    one : Stretches, of length n
+    one : Intervals, of length n
         In any order.
-    other : Stretches, of length m
+    other : Intervals, of length m
         Starts ascending.
 
     Returns
@@ -87,18 +87,18 @@ def pairs(one: Stretches, other: Stretches) -> tuple[np.ndarray, np.ndarray]:
     return i[keep], j[keep]
 
 
-def shared(one: Stretches, other: Stretches) -> Stretches:
+def shared(one: Intervals, other: Intervals) -> Intervals:
     """The time that lies in both; both ascending and each without overlap."""
     i, j = pairs(one, other)
-    return Stretches(np.maximum(one.start[i], other.start[j]), np.minimum(one.end[i], other.end[j]))
+    return Intervals(np.maximum(one.start[i], other.start[j]), np.minimum(one.end[i], other.end[j]))
 
 
-def inside(times: np.ndarray, stretches: Stretches) -> np.ndarray:
+def inside(times: np.ndarray, intervals: Intervals) -> np.ndarray:
     """Return which times lie in one of ascending intervals without overlap, ends included: bool, shape (n,)."""
-    if not len(stretches):
+    if not len(intervals):
         return np.zeros(len(times), bool)
-    last = np.searchsorted(stretches.start, times, side="right") - 1
-    return (last >= 0) & (times <= stretches.end[np.maximum(last, 0)])
+    last = np.searchsorted(intervals.start, times, side="right") - 1
+    return (last >= 0) & (times <= intervals.end[np.maximum(last, 0)])
 
 
 def _touching_only(start: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ class Query:
             found = np.where(quality.usable[:, None], found, np.float32(np.nan))
         if not np.isfinite(found).any():
             remedy = "Give a query at which something was measured."
-            raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.without_embedding}", remedy)
+            raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.why_not(self.rows)}", remedy)
         return found
 
 
@@ -101,7 +101,8 @@ def parse_examples(like: Any, argument: str = "like") -> list[Example]:
     if like is None:
         raise QueryError(argument, "no query is given", "Give a time of interest: like='2015-10-16/13:07:02.2'.")
     if _is_samples(like):
-        return [Example(array=np.asarray(like))]
+        masked = np.ma.isMaskedArray(like)
+        return [Example(array=np.ma.filled(like.astype(np.float64), np.nan) if masked else np.asarray(like))]
     if _is_named(like):
         return [Example(span, like[0]) for span in to_spans(like[1])]
     if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):

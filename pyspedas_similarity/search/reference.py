@@ -24,8 +24,8 @@ from ..encoder.fitted import spread_evenly
 from ..encoder.library_view import LibraryView
 from ..encoder.structure import block_slices
 from ..library.series import Library, Series
-from ..times import one_and_a_half
-from .scoring import centers_of
+from ..times import longest_step
+from .scoring import query_directions
 
 KIND, EVENT = "kind", "event"
 LIBRARY = "library"
@@ -125,7 +125,7 @@ def _following(series: Series, rows: np.ndarray) -> np.ndarray:
     """Return the embeddings of the samples after some; NaN after the last one and before a gap."""
     last = len(series.times) - 1
     after = np.minimum(rows + 1, last)
-    follows = (rows < last) & (series.times[after] - series.times[rows] <= one_and_a_half(series.times))
+    follows = (rows < last) & (series.times[after] - series.times[rows] <= longest_step(series.times))
     return np.where(follows[:, None], series.searched_embeddings(after), np.float32(np.nan))
 
 
@@ -174,7 +174,7 @@ class Reference:
         """
         if self._unusable:
             return LibraryView.plain(self._rows.shape[1], self._unusable)
-        likes = centers_of(map(self._distant.directions, queries))
+        likes = query_directions(map(self._distant.directions, queries))
         similar = (self._directions @ likes.T).max(axis=1) > LIKE_QUERY
         if not MAJORITY < similar.mean() < 1:
             similar[:] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def similarity(embeddings: np.ndarray, queries: Sequence[np.ndarray], unlike: Se
     queries : list of numpy.ndarray, each of shape (m, dimension)
         The embedded samples of each query; rows of NaN are passed over, at least one is finite.
     unlike : list of numpy.ndarray
-        The same for what is not looked for; see `less_unlike`.
+        The same for what is not looked for; see `lower_unlike`.
 
     Returns
     -------
@@ -29,11 +30,11 @@ def similarity(embeddings: np.ndarray, queries: Sequence[np.ndarray], unlike: Se
         From -1 to 1; 1 is the query itself, NaN where there is no embedding.
     """
     found = _nearest(embeddings, queries)
-    return less_unlike(found, _nearest(embeddings, unlike)) if unlike else found
+    return lower_unlike(found, _nearest(embeddings, unlike)) if unlike else found
 
 
-def less_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
-    """Scores, lowered by as much as something unlike is nearer.
+def lower_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
+    """Lower scores by as much as something unlike is nearer.
 
     A sample that is nearer to a query than to anything unlike keeps its score, so scores stay comparable with those
     of a search without; 1 is still the query itself.
@@ -46,16 +47,16 @@ def less_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
     return np.maximum(scores - np.maximum(unlike - scores, 0), -1)
 
 
-def centers_of(queries: Iterable[np.ndarray]) -> np.ndarray:
-    """The mean direction of each query's samples: unit length, float64, shape (queries, dimension)."""
+def query_directions(queries: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean direction of each query's samples: unit length, float64, shape (queries, dimension)."""
     return np.stack([_mean_direction(query) for query in queries])
 
 
 def _nearest(embeddings: np.ndarray, queries: Sequence[np.ndarray]) -> np.ndarray:
-    return np.clip((embeddings.astype(np.float64) @ centers_of(queries).T).max(axis=1), -1, 1)
+    return np.clip((embeddings.astype(np.float64) @ query_directions(queries).T).max(axis=1), -1, 1)
 
 
-def coherence_lag(scores: np.ndarray) -> int:
+def decorrelation_lag(scores: np.ndarray) -> int:
     """Return the decorrelation lag of scores, in samples.
 
     The lag at which the autocorrelation of the scores, less their running median over a tenth of the series, falls
@@ -88,36 +89,51 @@ def coherence_lag(scores: np.ndarray) -> int:
     return max(1, int(below[0]) if len(below) else longest)
 
 
-def deviations(scores: np.ndarray, all_scores: np.ndarray) -> np.ndarray:
-    """Return how many standard deviations scores lie above the median of all scores.
+@dataclass(frozen=True)
+class ScoreScale:
+    """Scores of what is common in a library, on which others are judged.
 
-    The standard deviation is that of a normal distribution with the median absolute deviation of all scores, which what
-    is looked for does not change where it is rare. NaN where all scores are the same.
+    Scores of any encoder are judged on their own scale in this way.
+
+    Attributes
+    ----------
+    middle : float
+        Median of all scores.
+    spread : float
+        Standard deviation of a normal distribution with the median absolute deviation of all scores, which what is
+        looked for does not change where it is rare.
     """
-    if not all_scores.size:
-        return np.full(np.shape(scores), np.nan)
-    middle, spread = _middle_and_spread(all_scores)
-    return (scores - middle) / spread if spread > 0 else np.full(np.shape(scores), np.nan)
 
+    middle: float
+    spread: float
 
-def default_threshold(scores: np.ndarray) -> float:
-    """Return three standard deviations above the median, but at least half and at most 4/5 of the way from it to 1.
+    @classmethod
+    def of(cls, scores: np.ndarray) -> ScoreScale:
+        """Make the scale of scores; NaN are passed over. The middle is 1 where there is no score."""
+        known = scores[np.isfinite(scores)]
+        if not known.size:
+            return cls(1.0, 0.0)
+        middle = float(np.median(known))
+        return cls(middle, 1.4826 * float(np.median(np.abs(known - middle))))
 
-    The median represents what is common in the data, and the standard deviation is that of `deviations`. Scores of any
-    encoder are judged on their own scale in this way. Half of the way keeps out what is unusual but unlike the query,
-    where scores hardly vary; 4/5 of it leave room for matches where they vary much. 1 where there is no score.
-    """
-    known = scores[np.isfinite(scores)]
-    if not known.size:
-        return 1.0
-    middle, spread = _middle_and_spread(known)
-    return middle + min(max(3 * spread, 0.5 * (1 - middle)), 0.8 * (1 - middle))
+    @property
+    def threshold(self) -> float:
+        """Score that stands out: three standard deviations above the median, between 1/2 and 4/5 of the way to 1.
 
+        Half of the way keeps out what is unusual but unlike the query, where scores hardly vary; 4/5 of it leave room
+        for matches where they vary much.
+        """
+        way = 1 - self.middle
+        return self.middle + min(max(3 * self.spread, 0.5 * way), 0.8 * way)
 
-def _middle_and_spread(scores: np.ndarray) -> tuple[float, float]:
-    """Return the median, and the standard deviation of a normal distribution with their median absolute deviation."""
-    middle = float(np.median(scores))
-    return middle, 1.4826 * float(np.median(np.abs(scores - middle)))
+    @property
+    def background(self) -> float:
+        """Upper edge of the background: a standard deviation above the median, at most 1/4 of the way to 1."""
+        return self.middle + min(self.spread, 0.25 * (1 - self.middle))
+
+    def deviations(self, scores: np.ndarray) -> np.ndarray:
+        """Return how many standard deviations scores lie above the median; NaN where all scores are the same."""
+        return (scores - self.middle) / self.spread if self.spread > 0 else np.full(np.shape(scores), np.nan)
 
 
 def _mean_direction(query: np.ndarray) -> np.ndarray:

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from ..encoder.library_view import LibraryView
-from ..errors import VariableError
+from ..errors import ArgumentError, VariableError
 from ..library.series import Library, Series
-from ..times import cadence
+from ..times import cadence, sample_ends
 from .background import Background, fit_background
-from .events import Events, best_events, find_events, outside
+from .events import Events, outside
+from .peaks import own_event, peak_events
 from .query import Query, query_records
 from .reference import Reference, sample_library
-from .scoring import centers_of, coherence_lag, default_threshold, deviations, less_unlike
-from .settings import SearchSettings
+from .scoring import ScoreScale, decorrelation_lag, lower_unlike, query_directions
+from .settings import DEFAULT_K, SearchSettings, is_auto
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ class SeriesMatches:
         NaN where a sample was not searched or has no embedding.
     events : Events
     calibration : mapping of str to numpy.ndarray, shape (m,)
-        ``deviations`` and ``share_higher`` of the events, and ``p_value`` where the background was fitted.
+        ``deviations``, ``share_higher``, ``p_value`` (NaN where the background could not be fitted) and ``stands_out``
+        of the events.
     record : mapping
         Provenance and settings, in plain values.
     shortfall : str
@@ -81,7 +83,7 @@ def search_library(
         view = LibraryView.plain(likes[0].shape[1], "no reference")
     else:
         view = Reference(sample_library(reference), settings.looking_for).view(likes)
-    likes, others = (centers_of(map(view.directions, group)) if group else None for group in (likes, others))
+    likes, others = (query_directions(map(view.directions, group)) if group else None for group in (likes, others))
     scores = [_scores(series, view, likes, others) for series in library.series]
     known = np.concatenate(scores)
     ranked = np.sort(known[np.isfinite(known)])
@@ -104,7 +106,7 @@ def _log_majority(scores: np.ndarray) -> None:
 def _scores(series: Series, view: LibraryView, likes: np.ndarray, others: np.ndarray | None) -> np.ndarray:
     scores = series.cosines(view, likes)
     if others is not None:
-        scores = less_unlike(scores, series.cosines(view, others))
+        scores = lower_unlike(scores, series.cosines(view, others))
     if not np.isfinite(scores).any():
         found = f"none of its samples can be encoded: {series.without_embedding}"
         raise VariableError(series.name, found, "Inspect it with tplot; it may hold fill values only.")
@@ -120,44 +122,81 @@ def _matches(
     about: Mapping[str, Any],
 ) -> SeriesMatches:
     """Find the events of one series; `ranked` are the scores of all series in ascending order."""
-    step = cadence(series.times)
-    lag = coherence_lag(scores) if settings.exclude is None or settings.fdr is not None else 0
-    exclude = settings.exclude if settings.exclude is not None else 2 * lag * step
-    candidates = _candidates(series, scores, asked[0], exclude, settings)
-    threshold = settings.threshold if settings.threshold is not None else default_threshold(scores)
-    background = None
+    scale, lag = ScoreScale.of(ranked), decorrelation_lag(scores)
+    # Samples two decorrelation times apart are independent; dips of one are noise within an event.
+    gap = settings.exclude if settings.exclude is not None else lag * cadence(series.times)
+    exclude = settings.exclude if settings.exclude is not None else 2 * gap
+    spans = [query.span for query in asked[0] if query.variable == series.name]
+    near = ~outside(series.times, spans, exclude)
+    own = near if settings.exclude is not None else own_event(series.times, scores, spans, scale, gap)
+    candidates = np.where(own | near | ~_may_be_reported(series, settings), np.nan, scores)
+    background = _background(candidates, max(2 * lag, _samples(exclude, series.times)), settings)
+    threshold = scale.threshold if is_auto(settings.threshold) else settings.threshold
     if settings.fdr is not None:
-        background = fit_background(candidates, max(2 * lag, int(exclude // step)))
         threshold = background.threshold(settings.fdr)
-    if settings.k is not None and settings.threshold is None and background is None:
-        events, threshold = best_events(series.times, candidates, threshold, exclude, settings.k)
-    else:
-        events = find_events(series.times, candidates, threshold, exclude).best(settings.k)
+    k = settings.k if settings.k is not None or threshold is not None else DEFAULT_K
+    lowest = -np.inf if threshold is None else threshold
+    # Next to an exclusion of the caller's choice, a match may touch it; next to an own event, it is part of that.
+    event = own | near if settings.exclude is None else np.zeros(len(own), bool)
+    events = peak_events(series.times, candidates, event, scale, gap, threshold=lowest, k=k)
+    threshold = scale.threshold if threshold is None else threshold
     seconds = float(exclude / np.timedelta64(1, "s"))
     logger.info("%s: threshold %.3f, exclude %g s, %d events", series.name, threshold, seconds, len(events))
     record = series.provenance | {"name": series.name} | query_records(*asked) | about
-    record |= {"threshold": float(threshold), "exclude_s": seconds, "k": settings.k}
+    record["own_events"] = _own_records(series.times, own)
+    record |= {"threshold": float(threshold), "threshold_by": settings.threshold_by, "k": k}
+    record |= {"exclude_s": seconds, "exclude": "auto" if settings.exclude is None else seconds}
     record |= _quality_record(series, settings)
-    higher = 1 - np.searchsorted(ranked, events.score, side="right") / len(ranked)
-    calibration = {"deviations": deviations(events.score, ranked), "share_higher": higher}
     if background is not None:
-        record["fdr"] = _background_record(background, settings)
-        calibration["p_value"] = background.p_value(events.score)
+        record |= _background_record(background, settings)
     shortfall = "" if len(events) else _shortfall(series, candidates, threshold)
     if len(events):
         _log_unusable(series)
-    return SeriesMatches(series.times, scores, events, calibration, record, shortfall)
+    return SeriesMatches(
+        series.times, scores, events, _calibration(events, scale, ranked, background), record, shortfall
+    )
 
 
-def _candidates(
-    series: Series, scores: np.ndarray, queries: Sequence[Query], exclude: np.timedelta64, settings: SearchSettings
-) -> np.ndarray:
-    """Return the scores of samples that may be reported, NaN elsewhere."""
-    spans = [query.span for query in queries if query.variable == series.name]
-    candidates = np.where(outside(series.times, spans, exclude), scores, np.nan)
+def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:
+    """Return start, end and number of samples of each run of a mask, in plain values."""
+    ends, edges = sample_ends(times), np.flatnonzero(np.diff(np.concatenate([[False], own, [False]])))
+    return [
+        {"start": str(times[first]), "end": str(ends[end - 1]), "n_samples": int(end - first)}
+        for first, end in edges.reshape(-1, 2)
+    ]
+
+
+def _samples(duration: np.timedelta64, times: np.ndarray) -> int:
+    return int(duration // max(cadence(times), np.timedelta64(1, "ns")))
+
+
+def _may_be_reported(series: Series, settings: SearchSettings) -> np.ndarray:
     if settings.active_only and series.quality is not None:
-        candidates = np.where(series.quality.active, candidates, np.nan)
-    return candidates
+        return series.quality.active
+    return np.ones(len(series.times), bool)
+
+
+def _background(candidates: np.ndarray, block: int, settings: SearchSettings) -> Background | None:
+    """Fit the background; None where there are too few scores and the caller does not ask for it."""
+    try:
+        return fit_background(candidates, block)
+    except ArgumentError:
+        if settings.fdr is not None:
+            raise
+        return None
+
+
+def _calibration(
+    events: Events, scale: ScoreScale, ranked: np.ndarray, background: Background | None
+) -> dict[str, np.ndarray]:
+    """Return what events' scores mean among all scores of the search."""
+    unknown = np.full(len(events), np.nan)
+    return {
+        "deviations": scale.deviations(events.score),
+        "share_higher": 1 - np.searchsorted(ranked, events.score, side="right") / max(len(ranked), 1),
+        "p_value": unknown if background is None else background.p_value(events.score),
+        "stands_out": events.score >= scale.threshold,
+    }
 
 
 def _quality_record(series: Series, settings: SearchSettings) -> dict[str, Any]:
@@ -178,13 +217,13 @@ def _log_unusable(series: Series) -> None:
 
 
 def _background_record(background: Background, settings: SearchSettings) -> dict[str, Any]:
-    return {
-        "fdr": settings.fdr,
+    record = {
         "stretch": background.block,
         "n_stretches": len(background.maxima),
         "distance": background.distance,
         "shape": background.shape,
     }
+    return {"background": record} if settings.fdr is None else {"fdr": {"fdr": settings.fdr, **record}}
 
 
 def _shortfall(series: Series, candidates: np.ndarray, threshold: float) -> str:

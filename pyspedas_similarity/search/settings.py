@@ -11,6 +11,9 @@ from ..errors import ArgumentError
 from ..times import to_timedelta64
 from .reference import KIND, QUESTIONS
 
+DEFAULT_K = 10
+"""Number of events where neither a number nor a threshold is asked for."""
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -19,11 +22,11 @@ class SearchSettings:
     Attributes
     ----------
     k : int or None
-        Largest number of events of a series.
-    threshold : float or None
-        Cosine that a sample of an event reaches; None: see `scoring.default_threshold`.
+        Number of events of a series, the best ones; None: `DEFAULT_K`, or all where there is a threshold.
+    threshold : float, 'auto' or None
+        Score that the peak of an event reaches; 'auto': see `scoring.ScoreScale.threshold`; None: none is required.
     exclude : numpy.timedelta64 or None
-        Samples this close to a query are not reported; None: from the scores.
+        Samples this close to a query are not reported; None: those of the query's own event.
     fdr : float or None
         False discovery rate, in place of a threshold.
     active_only : bool
@@ -33,7 +36,7 @@ class SearchSettings:
     """
 
     k: int | None = None
-    threshold: float | None = None
+    threshold: float | str | None = None
     exclude: np.timedelta64 | None = None
     fdr: float | None = None
     active_only: bool = False
@@ -52,14 +55,22 @@ class SearchSettings:
         """
         if k is not None:
             check_count("k", k)
-        check_threshold(threshold)
+        if not is_auto(threshold):
+            check_threshold(threshold)
         if fdr is not None and not (_is_number(fdr) and 0 < fdr < 1):
             raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
         if fdr is not None and threshold is not None:
             raise ArgumentError("fdr", "given with a threshold", "Give one of them.")
-        if looking_for not in QUESTIONS:
+        if not isinstance(looking_for, str) or looking_for not in QUESTIONS:
             raise ArgumentError("looking_for", f"found {looking_for!r:.60}", f"Give one of {', '.join(QUESTIONS)}.")
         return cls(k, threshold, check_exclude(exclude), fdr, active_only, looking_for)
+
+    @property
+    def threshold_by(self) -> str:
+        """Origin of the threshold: 'caller', 'fdr', or 'background' where none is required."""
+        if self.fdr is not None:
+            return "fdr"
+        return "background" if self.threshold is None or is_auto(self.threshold) else "caller"
 
 
 def check_count(name: str, value: Any) -> None:
@@ -76,8 +87,12 @@ def check_threshold(threshold: Any) -> None:
 
 def check_exclude(exclude: Any) -> np.timedelta64 | None:
     """Return `exclude` as a duration, None for 'auto'; ArgumentError if it is neither."""
-    automatic = isinstance(exclude, str) and exclude == "auto"
-    return None if automatic else to_timedelta64(exclude, "exclude")
+    return None if is_auto(exclude) else to_timedelta64(exclude, "exclude")
+
+
+def is_auto(value: Any) -> bool:
+    """Return True for the word 'auto'."""
+    return isinstance(value, str) and value == "auto"
 
 
 def _is_number(value: Any) -> bool:

@@ -259,9 +259,7 @@ def _observe(
     plasma = _exposed(scene, middles_s, instrument)
     distribution, error = measure(plasma, azimuth, polar, energy_ev, instrument, counting)
     density, velocity, temperature = true_moments(plasma)
-    b = scene.field(middles_s)
-    b = b / np.linalg.norm(b, axis=1, keepdims=True)
-    parallel = np.einsum("ni,nij,nj->n", b, temperature, b)
+    parallel, perpendicular = _along_and_across(scene.field(middles_s), temperature)
     field_times, field = _measured_field(scene, times, first_s, instrument, counting)
     return SimulatedPass(
         times=times,
@@ -279,12 +277,19 @@ def _observe(
         velocity=velocity,
         temperature=temperature,
         temperature_parallel=parallel,
-        temperature_perpendicular=(np.trace(temperature, axis1=1, axis2=2) - parallel) / 2,
+        temperature_perpendicular=perpendicular,
         region=scene.region(middles_s),
         seed=seed,
         probe=probe,
         instrument=instrument,
     )
+
+
+def _along_and_across(field: np.ndarray, temperature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the temperatures (n,) along and across a field (n, 3), of tensors (n, 3, 3)."""
+    b = field / np.linalg.norm(field, axis=1, keepdims=True)
+    parallel = np.einsum("ni,nij,nj->n", b, temperature, b)
+    return parallel, (np.trace(temperature, axis1=1, axis2=2) - parallel) / 2
 
 
 def _exposed(scene: Event | IonPass, times_s: np.ndarray, instrument: Instrument) -> Plasma:

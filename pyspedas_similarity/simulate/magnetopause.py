@@ -57,7 +57,7 @@ PROBES = ("1", "2", "3", "4")
 # Corners of a regular tetrahedron with edges of length 1, about its center.
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(8)
 # Smaller shares count as 0.
-_LEAST_SHARE = 1e-4
+_MIN_SHARE = 1e-4
 
 
 def _range(low: float, high: float, unit: str) -> Any:
@@ -239,7 +239,7 @@ class Event:
 
     def _shares(self, times_s: np.ndarray) -> np.ndarray:
         share = presence(self.episodes, times_s, self.parameters.ramp)
-        share = np.where(share > _LEAST_SHARE, share, 0)
+        share = np.where(share > _MIN_SHARE, share, 0)
         return share / share.sum(axis=0)
 
     def _wave(self, which: int, times_s: np.ndarray) -> np.ndarray:

@@ -126,7 +126,7 @@ def test_an_index_is_replaced_and_the_old_version_keeps_its_own(store):
 def test_rows_whose_heads_are_damaged_are_not_proposed(store, monkeypatch):
     heads = store.heads()
     center = contract.make(7, 1).embeddings[0]
-    assert 7 in store.near(heads).ask(center, 10)
+    assert 7 in store.near(heads).propose(center, 10)
     kept = np.delete(np.arange(ROWS), 7)
     names = ("ids", "start", "end", "source", "site", "quality", "place", "checksum")
     fewer = type(heads)(
@@ -135,7 +135,7 @@ def test_rows_whose_heads_are_damaged_are_not_proposed(store, monkeypatch):
             for name in heads.__dataclass_fields__
         }
     )
-    numbers = store.near(fewer).ask(center, 10)
+    numbers = store.near(fewer).propose(center, 10)
     assert len(numbers) and contract.content_hashes(contract.make(7, 1), contract.IDENTITY)[0] not in fewer.ids[numbers]
 
 
@@ -152,7 +152,7 @@ def test_the_kind_follows_from_the_dimension(tmp_path, dimension, kind):
     (path,) = (store.place.folder / "indexes").glob("*.json")
     assert read_record(store.place, f"indexes/{path.name}")["kind"] == kind
     heads = store.heads()
-    found = store.near(heads).ask(embeddings[77], 10)
+    found = store.near(heads).propose(embeddings[77], 10)
     scores = np.sort(store.embeddings(heads, found) @ embeddings[77])[::-1][:10]
     exact = np.sort(embeddings @ embeddings[77])[::-1][:10]
     assert (scores >= exact[-1] - 1e-6).sum() >= 9

@@ -1,16 +1,12 @@
 """The graph of neighbors beside all products, its cache, and searches along it."""
 
-import hashlib
 import logging
 
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive import neighbor_graph, neighbors
-from pyspedas_similarity.archive.durable import Folder
-from pyspedas_similarity.archive.neighbor_graph import cached_graph
-from pyspedas_similarity.archive.neighbors import GraphNear, make_graph, nearest_others
-from pyspedas_similarity.archive.records import write_record
+from pyspedas_similarity.archive import neighbors
+from pyspedas_similarity.archive.neighbors import GraphNear, cached_graph, make_graph, nearest_others
 from pyspedas_similarity.errors import ArgumentError
 
 
@@ -82,21 +78,20 @@ def clouds():
 
 def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(neighbors, "EXACT_ROWS", 1000)
-    monkeypatch.setattr(neighbor_graph, "EXACT_ROWS", 1000)
     graph = cached_graph(tmp_path / "graphs", clouds, 10)
     scores = right(clouds, 10)[1]
     known = np.isfinite(clouds[:, 0])
     assert (graph.neighbors != np.arange(3000)[:, None]).all()
     assert (graph.scores[known] >= scores[known, -1:] - 1e-6).mean() >= 0.99 and graph.recall >= 0.99
     # The second time it comes from the disk, where a flipped bit is seen.
-    monkeypatch.setattr(neighbor_graph, "make_graph", lambda *arguments: pytest.fail("made again"))
+    monkeypatch.setattr(neighbors, "make_graph", lambda *arguments: pytest.fail("made again"))
     kept = cached_graph(tmp_path / "graphs", clouds, 10)
     np.testing.assert_array_equal(kept.neighbors, graph.neighbors)
     np.testing.assert_array_equal(kept.scores, graph.scores)
-    monkeypatch.setattr(neighbor_graph, "make_graph", lambda *arguments: graph)
-    (path,) = (tmp_path / "graphs").glob("*.neighbors")
+    monkeypatch.setattr(neighbors, "make_graph", lambda *arguments: graph)
+    (path,) = (tmp_path / "graphs").glob("*.npz")
     raw = bytearray(path.read_bytes())
-    raw[-9] ^= 1
+    raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
     with caplog.at_level(logging.WARNING):
         assert cached_graph(tmp_path / "graphs", clouds, 10) is graph
@@ -104,11 +99,18 @@ def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog)
     other = clouds.copy()
     other[0] = -other[0]
     cached_graph(tmp_path / "graphs", other, 10)
-    assert len(list((tmp_path / "graphs").glob("*.json"))) == 2
+    assert len(list((tmp_path / "graphs").glob("*.npz"))) == 2
 
 
-def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(neighbor_graph, "EXACT_ROWS", 10)
+@pytest.fixture
+def kept_from_ten_rows(monkeypatch):
+    """Small graphs are kept as well; they are made by products, which is exact and takes no compilation."""
+    monkeypatch.setattr(neighbors, "EXACT_ROWS", 10)
+    monkeypatch.setattr(neighbors, "_by_descent", lambda vectors, k, seed: neighbors._by_products(vectors, k))
+
+
+@pytest.mark.usefixtures("kept_from_ten_rows")
+def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, caplog):
     (tmp_path / "file").touch()
     with caplog.at_level(logging.INFO):
         graph = cached_graph(tmp_path / "file" / "graphs", unit(50), 3)
@@ -116,19 +118,18 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, monkeyp
     assert "not kept" in caplog.text
 
 
-@pytest.mark.parametrize("wrong", ["short", "out of range", "no recall"])
-def test_a_graph_that_cannot_be_is_made_anew(tmp_path, monkeypatch, caplog, wrong):
-    monkeypatch.setattr(neighbor_graph, "EXACT_ROWS", 10)
+@pytest.mark.parametrize("wrong", ["short", "out of range", "no recall", "pickled"])
+@pytest.mark.usefixtures("kept_from_ten_rows")
+def test_a_graph_that_cannot_be_is_made_anew(tmp_path, caplog, wrong):
     right_one = cached_graph(tmp_path, unit(50), 3)
-    (path,) = tmp_path.glob("*.neighbors")
-    (record,) = tmp_path.glob("*.json")
+    (path,) = tmp_path.glob("*.npz")
+    numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, np.int32)
     if wrong == "short":
         path.write_bytes(path.read_bytes()[:-4])
+    elif wrong == "pickled":
+        np.savez(path, neighbors=numbers.astype(object), recall=1.0)
     else:
-        numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, "<i4").tobytes()
-        path.write_bytes(numbers)
-        told = {"hash": hashlib.sha256(numbers).hexdigest()} | ({"recall": 1} if wrong == "out of range" else {})
-        write_record(Folder(record.parent), record.name, told)
+        np.savez(path, neighbors=numbers, **({"recall": 1.0} if wrong == "out of range" else {}))
     with caplog.at_level(logging.WARNING):
         again = cached_graph(tmp_path, unit(50), 3)
     assert "built again" in caplog.text
@@ -142,11 +143,11 @@ def test_a_walk_along_the_graph_proposes_the_nearest(clouds):
     shares = []
     for row in rng.choice(2990, 50) + 6:
         center = clouds[row] + 0.02 * rng.standard_normal(12)
-        found = near.ask(center, 10)
+        found = near.propose(center, 10)
         assert not np.isin(found, (5, 2999)).any()
         shares.append(np.isin(np.argsort(-np.nan_to_num(clouds @ center, nan=-9))[:10], found).mean())
     assert np.mean(shares) >= 0.98
-    assert len(near.ask(clouds[0], 5000)) <= 2998
+    assert len(near.propose(clouds[0], 5000)) <= 2998
 
 
 def test_a_graph_that_misses_too_many_is_not_used(monkeypatch, caplog):

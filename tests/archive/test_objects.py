@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspedas import tplot_tools
 
 import pyspedas_similarity as sim
 from pyspedas_similarity.archive import commits, maintenance, objects
@@ -175,12 +176,19 @@ def test_other_schemes_are_opened_by_the_same_library():
     assert sim.open_archive("az://archives/ions", storage_options={"account_name": "x"}).path == "az://archives/ions"
 
 
-def test_filling_by_a_cluster_is_refused_with_the_way_out(server, tmp_path):
-    from pyspedas_similarity.library.distributed import Spread
+def test_the_workers_of_a_cluster_fill_an_archive_there(server, tmp_path):
+    from distributed import Client, LocalCluster
 
+    frames = np.random.default_rng(0).integers(0, 1000, (20, 32, 32)).astype(np.float32)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(20) * np.timedelta64(3, "s")
+    tplot_tools.store_data("sky", data={"x": times, "y": frames})
     archive = sim.open_archive(f"s3://archives/{tmp_path.name}", storage_options=server.options)
-    with pytest.raises(ArgumentError, match="nothing is staged in an object store.*add without it on each machine"):
-        Spread(None, archive, None, 100)
+    quiet = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
+        assert sim.add(archive, "sky", encoder="pixels", client=client).added == 20
+    alone = sim.open_archive(tmp_path / "alone")
+    sim.add(alone, "sky", encoder="pixels")
+    assert archive.store.heads().ids.tobytes() == alone.store.heads().ids.tobytes()
 
 
 def test_mixing_is_refused(store):

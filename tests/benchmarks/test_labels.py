@@ -17,7 +17,7 @@ from pyspedas_similarity.imaging.recipes import WindowRecipe
 
 RECIPE = WindowRecipe(length_s=60, stride_s=60, pixels=16)
 COUNTS = (1, 3, 10)
-SHORT = LabelPlan(epochs=2, steps=1, batch_size=8, unjudged=1, settled=False)
+SHORT = LabelPlan(epochs=2, steps=1, batch_size=8, unjudged=1, freeze_batch_norm=False)
 
 
 def labeled(n: int = 240, groups: int = 12, seed: int = 0) -> LabeledSet:
@@ -117,12 +117,12 @@ def test_thinning_takes_evenly_of_each_class_and_group():
 def test_every_line_of_the_table_is_measured(stripes, monkeypatch):
     monkeypatch.setattr(bench, "FROM_NOTHING", SHORT)
     said: list[str] = []
-    rows = bench.run_set(stripes, Plan(quick=True, encoders=("oriented",)), said.append)
-    assert list(dict.fromkeys(row["line"] for row in rows)) == ["pixels", "oriented", "from nothing"]
+    rows = bench.run_set(stripes, Plan(quick=True, encoders=("hog",)), said.append)
+    assert list(dict.fromkeys(row["line"] for row in rows)) == ["pixels", "hog", "from nothing"]
     assert {row["labels"] for row in rows} == set(bench.QUICK_LABELS) and not said
     by_line = {(row["line"], row["labels"]): row for row in rows}
     assert by_line["pixels", 10]["accuracy"] == 1 and np.isnan(by_line["pixels", 10]["less_pixels"])
-    one = by_line["oriented", 10]
+    one = by_line["hog", 10]
     assert one["less_pixels"] == pytest.approx(one["accuracy"] - 1)
     nothing = by_line["from nothing", 10]["accuracy"]
     assert one["less_nothing"] == pytest.approx(one["accuracy"] - nothing)

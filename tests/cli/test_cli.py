@@ -10,7 +10,6 @@ import pytest
 from astropy.table import QTable
 
 from pyspedas_similarity import cli, demo
-from pyspedas_similarity.encoder.weights import load_encoder
 
 TRANGE = ["2020-01-02/06:00", "2020-01-02/06:04"]
 FIND = ["find", "--instrument", "simulated_asi", "--trange", *TRANGE, "--like", "2020-01-02/06:01:00"]
@@ -169,18 +168,10 @@ def test_train_then_info_then_find(tmp_path, capsys):
     assert cli.main([*FIND, "-k", "1", "--encoder", folder]) == cli.FOUND
 
 
-def test_canonical_directions_take_a_lag_and_no_network(tmp_path, capsys):
-    data = ["--instrument", "simulated_asi", "--trange", "2020-01-02/06:00", "2020-01-02/06:03"]
-    command = ["train", *data, "--method", "canonical", "--out", str(tmp_path / "mine")]
-    assert cli.main(command) == cli.BAD_INPUT and "lag, siblings" in capsys.readouterr().err
-    assert cli.main([*command, "--lag", "10"]) == cli.FOUND
-    assert load_encoder(tmp_path / "mine").card.method == "canonical"
-
-
 def test_info_names_instruments_and_encoders(capsys):
     assert cli.main(["info"]) == cli.FOUND
     printed = capsys.readouterr().out
-    for name in ("mms_dis", "themis_asi", "hybrid", "pixels", "torch", "pyspedas"):
+    for name in ("mms_dis", "themis_asi", "structure", "pixels", "torch", "pyspedas"):
         assert name in printed
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import Rows, check_rows, content_hashes
-from pyspedas_similarity.archive.store import Appended, Heads, Part, Report, Staged, Version
-from pyspedas_similarity.errors import ArchiveError, DamagedArchiveError
+from pyspedas_similarity.archive.store import Appended, Heads, Part, Report, Version
+from pyspedas_similarity.errors import ArchiveError
 
 
 class Exact:
@@ -20,7 +20,7 @@ class Exact:
     def __init__(self, rows: Rows, heads: Heads) -> None:
         self._rows, self._heads = rows, heads
 
-    def ask(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
+    def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         scores = self._rows.embeddings @ center
         if part is not None:
             pairs = zip(self._rows.source, self._rows.site, strict=True)
@@ -43,7 +43,6 @@ class MemoryStore:
         times, texts = np.zeros(0, "datetime64[ns]"), np.zeros(0, object)
         rows = Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
         self._states = {1: rows}
-        self._staged: dict[Staged, Rows] = {}
         self._told = {1: Version(1, np.datetime64("now", "ns"), "create", 0)}
         self._indexed = False
 
@@ -53,7 +52,7 @@ class MemoryStore:
     def versions(self) -> list[Version]:
         return [self._told[number] for number in sorted(self._told)]
 
-    def told(self, version: int | None = None) -> Version:
+    def version_info(self, version: int | None = None) -> Version:
         version = self.latest() if version is None else version
         self._state(version)
         return self._told[version]
@@ -71,22 +70,6 @@ class MemoryStore:
             return Appended(self.latest(), 0, len(rows))
         self._make("append", Rows.joined([newest, rows.take(np.array(fresh))]), len(fresh))
         return Appended(self.latest(), len(fresh), len(rows) - len(fresh))
-
-    def stage(self, rows: Rows, job: str) -> Staged:
-        check_rows(rows, self.identity)
-        staged = Staged(job, f"{len(self._staged)}.lance", len(rows), 1)
-        self._staged[staged] = rows
-        return staged
-
-    def adopt(self, staged: Sequence[Staged]) -> Appended:
-        if len(set(staged)) < len(staged) or not all(one in self._staged for one in staged):
-            raise DamagedArchiveError("staged", "not as it was told", "Add it again.")
-        if not staged:
-            return Appended(self.latest(), 0, 0)
-        return self.append(Rows.joined([self._staged[one] for one in staged]))
-
-    def unstage(self, job: str) -> None:
-        self._staged = {one: rows for one, rows in self._staged.items() if one.job != job}
 
     def heads(self, version: int | None = None) -> Heads:
         version = self.latest() if version is None else version

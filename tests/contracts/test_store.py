@@ -1,7 +1,6 @@
 """The contract of a store, which every store passes. The one in memory is so plain that it shows the tests right."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -10,8 +9,7 @@ from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
 from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
-from pyspedas_similarity.archive.store import Staged
-from pyspedas_similarity.errors import ArchiveError, DamagedArchiveError
+from pyspedas_similarity.errors import ArchiveError
 from tests.contracts import memory_store
 
 IDENTITY = Identity("frame", "encoder-a", "recipe-a", 8)
@@ -101,11 +99,16 @@ def test_nothing_appended_makes_no_version(store):
 
 def test_what_is_told_of_a_version(store):
     store.append(make(0, 10))
-    assert store.told() == store.told(2) == store.versions()[1]
-    assert store.told(1) == store.versions()[0]
-    assert (store.told().number, store.told().what, store.told().rows, store.told().added) == (2, "append", 10, 10)
+    assert store.version_info() == store.version_info(2) == store.versions()[1]
+    assert store.version_info(1) == store.versions()[0]
+    assert (
+        store.version_info().number,
+        store.version_info().what,
+        store.version_info().rows,
+        store.version_info().added,
+    ) == (2, "append", 10, 10)
     with pytest.raises(ArchiveError, match="no version 3"):
-        store.told(3)
+        store.version_info(3)
 
 
 @pytest.mark.parametrize("field", ["start", "end", "source", "site", "embeddings"])
@@ -130,103 +133,6 @@ def test_quality_and_thumbnail_are_words_about_a_row_and_not_the_row(store):
     other = dataclasses.replace(rows, quality=rows.quality + 1)
     assert store.append(other).added == 0
     assert contents(store) == as_dictionary(rows)
-
-
-JOB, OTHER_JOB = "0123abcd", "f" * 32
-
-
-@pytest.fixture
-def stages(store):
-    if not getattr(getattr(store, "place", None), "locks", True):
-        with pytest.raises(ArchiveError, match="nothing is staged in an object store"):
-            store.stage(make(0, 10), JOB)
-        pytest.skip("nothing is staged in an object store, where no file can be moved")
-
-
-@pytest.mark.usefixtures("stages")
-def test_staged_rows_belong_to_no_version_until_they_are_adopted_in_one(store):
-    staged = [store.stage(make(10 * number, 10), JOB) for number in range(3)]
-    assert [one.rows for one in staged] == [10, 10, 10]
-    assert contents(store) == {} and store.latest() == 1
-    assert store.adopt(staged) == store_answer(2, 30, 0)
-    assert contents(store) == as_dictionary(make(0, 30))
-    assert [(one.what, one.rows, one.added) for one in store.versions()] == [("create", 0, 0), ("append", 30, 30)]
-    store.unstage(JOB)
-    assert contents(store) == as_dictionary(make(0, 30)) and store.verify().sound
-
-
-@pytest.mark.usefixtures("stages")
-def test_what_is_staged_travels_as_plain_values(store):
-    staged = store.stage(make(0, 10), JOB)
-    record = json.loads(json.dumps(dataclasses.asdict(staged)))
-    assert store.adopt([Staged(**record)]) == store_answer(2, 10, 0)
-
-
-@pytest.mark.usefixtures("stages")
-def test_adopting_nothing_makes_no_version(store):
-    assert store.adopt([]) == store_answer(1, 0, 0)
-
-
-@pytest.mark.usefixtures("stages")
-def test_rows_that_are_there_already_are_not_adopted_twice(store):
-    store.append(make(5, 10))
-    staged = [store.stage(make(0, 8), JOB), store.stage(make(20, 5), JOB), store.stage(make(22, 5), OTHER_JOB)]
-    appended = store.adopt(staged)
-    assert (appended.added, appended.skipped, appended.version) == (5 + 5 + 2, 3 + 3, store.latest())
-    assert contents(store) == as_dictionary(Rows.joined([make(0, 15), make(20, 7)]))
-    # A task that ran twice, and one whose rows are twice in one file.
-    again = [store.stage(make(20, 5), JOB), store.stage(Rows.joined([make(30, 2), make(30, 2)]), JOB)]
-    assert dataclasses.replace(store.adopt(again), version=0) == store_answer(0, 2, 7)
-    assert contents(store) == as_dictionary(Rows.joined([make(0, 15), make(20, 7), make(30, 2)]))
-    assert store.verify().sound
-
-
-@pytest.mark.usefixtures("stages")
-def test_adopting_the_same_twice_changes_nothing(store):
-    staged = [store.stage(make(0, 10), JOB)]
-    store.adopt(staged)
-    assert store.adopt(staged) == store_answer(2, 0, 10)
-    assert contents(store) == as_dictionary(make(0, 10))
-
-
-@pytest.mark.usefixtures("stages")
-def test_of_what_was_not_told_truly_nothing_is_adopted(store):
-    good = store.stage(make(0, 10), JOB)
-    for change in (
-        {"rows": 9},
-        {"size": 7},
-        {"job": OTHER_JOB},
-        {"file": "another.lance"},
-        {"rows": True},
-        {"rows": "10"},
-        {"job": "../../" + JOB},
-        {"file": "../" + good.file},
-        {"file": "/etc/passwd"},
-        {"file": ""},
-        {"file": None},
-    ):
-        with pytest.raises(DamagedArchiveError):
-            store.adopt([good, dataclasses.replace(store.stage(make(20, 5), JOB), **change)])
-    with pytest.raises(DamagedArchiveError):
-        store.adopt([good, good])
-    assert contents(store) == {} and store.latest() == 1
-    assert store.adopt([good]).added == 10
-
-
-@pytest.mark.usefixtures("stages")
-def test_what_is_given_up_is_gone(store):
-    kept, given_up = store.stage(make(0, 10), OTHER_JOB), store.stage(make(10, 10), JOB)
-    store.unstage(JOB)
-    with pytest.raises(DamagedArchiveError):
-        store.adopt([kept, given_up])
-    assert store.adopt([kept]).added == 10
-    assert contents(store) == as_dictionary(make(0, 10))
-
-
-@pytest.mark.usefixtures("stages")
-def test_staged_rows_that_cannot_be_kept_are_refused(store):
-    with pytest.raises(ArchiveError, match="finite"):
-        store.stage(bad(embeddings=np.full((2, 8), np.nan, np.float32)), JOB)
 
 
 def test_an_older_version_stays_as_it_was(store):
@@ -362,7 +268,7 @@ def nearest(rows, allowed, center, k=10):
 
 def best_proposed(store, center, part=None, k=10):
     heads = store.heads()
-    numbers = store.near(heads).ask(center, k, part)
+    numbers = store.near(heads).propose(center, k, part)
     assert len(np.unique(numbers)) == len(numbers)
     return np.sort(store.embeddings(heads, numbers) @ center)[::-1][:k], store.take(heads, numbers)
 

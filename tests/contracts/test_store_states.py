@@ -49,23 +49,6 @@ class StoreBesideDictionary(RuleBasedStateMachine):
             self.versions[appended.version] = after
         assert appended.version == self.newest
 
-    @rule(first=st.integers(0, 60), n=st.integers(1, 25), files=st.integers(1, 3), leave=st.booleans())
-    def adopt(self, first, n, files, leave):
-        """What workers staged, side by side or overlapping, some of it never adopted."""
-        parts = [contract.make(first + number * n // 2, n) for number in range(files)]
-        staged = [self.store.stage(part, contract.JOB) for part in parts]
-        if leave:
-            return self.store.unstage(contract.JOB)
-        appended = self.store.adopt(staged)
-        before = self.versions[self.newest]
-        after = dict(before)
-        for part in parts:
-            after |= {key: row for key, row in contract.as_dictionary(part).items() if key not in after}
-        assert (appended.added, appended.skipped) == (len(after) - len(before), files * n - len(after) + len(before))
-        for version in range(self.newest + 1, appended.version):  # where files overlap, each has a version of its own
-            self.versions[version] = contract.contents(self.store, version)
-        self.versions[appended.version] = after
-
     @rule(choice=st.integers(0, 10**6))
     def roll_back(self, choice):
         old = sorted(self.versions)[choice % len(self.versions)]

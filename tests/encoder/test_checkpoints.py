@@ -14,7 +14,6 @@ import pytest
 from pyspedas_similarity.encoder import checkpoints, training
 from pyspedas_similarity.encoder.checkpoints import FILE, Checkpoint, read_checkpoint, write_checkpoint
 from pyspedas_similarity.encoder.training import train_network
-from pyspedas_similarity.encoder.training_images import make_training_images
 from pyspedas_similarity.errors import EncoderError
 
 torch = pytest.importorskip("torch")
@@ -128,16 +127,6 @@ def test_a_resumed_training_ends_with_the_same_bits(method, few, short, tmp_path
     assert_same(train_network(few, plan, progress=False, checkpoint=tmp_path, **relations), straight)
 
 
-def test_a_checkpoint_every_other_epoch_resumes_as_well(few, short, tmp_path, monkeypatch):
-    straight = train_network(few, short, progress=False)
-    with monkeypatch.context() as patch:
-        interrupted_in_epoch(4, patch)
-        train_network(few, short, progress=False, checkpoint=tmp_path, checkpoint_every=2)
-    identity = {"plan": short.as_dict(), "data": make_training_images(few, seed=short.seed).hash()}
-    assert len(read_checkpoint(tmp_path, identity).record["curves"]["loss"]) == 2
-    assert_same(train_network(few, short, progress=False, checkpoint=tmp_path, checkpoint_every=2), straight)
-
-
 def test_other_data_or_another_plan_does_not_resume(few, short, tmp_path):
     plan = replace(short, epochs=1)
     train_network(few, plan, progress=False, checkpoint=tmp_path)
@@ -153,7 +142,7 @@ def test_other_data_or_another_plan_does_not_resume(few, short, tmp_path):
 
 def test_a_full_disk_is_warned_of_once_and_costs_nothing_but_the_checkpoint(few, short, tmp_path, monkeypatch, caplog):
     straight = train_network(few, short, progress=False)
-    write, calls = checkpoints._write_through, []
+    write, calls = checkpoints.replace_whole, []
 
     def full_after_the_first(*arguments: object) -> None:
         calls.append(1)
@@ -161,7 +150,7 @@ def test_a_full_disk_is_warned_of_once_and_costs_nothing_but_the_checkpoint(few,
             raise OSError(errno.ENOSPC, "No space left on device")
         write(*arguments)
 
-    monkeypatch.setattr(checkpoints, "_write_through", full_after_the_first)
+    monkeypatch.setattr(checkpoints, "replace_whole", full_after_the_first)
     with caplog.at_level(logging.WARNING):
         network = train_network(few, short, progress=False, checkpoint=tmp_path)
     assert_same(network, straight)

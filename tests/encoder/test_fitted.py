@@ -170,7 +170,7 @@ def test_names():
     assert named_encoder("hog", "window").card.kind == "window"
     with pytest.raises(EncoderError, match="not fitted yet"):
         named_encoder("pca", "frame").encode(images_of(1))
-    with pytest.raises(ArgumentError, match="pixels, oriented, .*, random_compact"):
+    with pytest.raises(ArgumentError, match="pixels, hog, .*, random_compact"):
         named_encoder("wavelets", "frame")
 
 
@@ -201,14 +201,14 @@ def sky():
     return "fitted_sky"
 
 
-@pytest.mark.parametrize("name", ["random_compact", "hog", "spectrum", "scattering"])
+@pytest.mark.parametrize("name", ["random_compact", "hog", "spectrum", "structure"])
 def test_a_search_by_name_finds_the_same_stripes(sky, name):
     import pyspedas
 
     import pyspedas_similarity as sim
 
     names = sim.find_similar(sky, like=TIMES[40], encoder=name, reference=None, k=1, errors="raise")
-    series = pyspedas.get_data(names[0]).y
+    series = pyspedas.get_data(names[-1]).y
     alike = np.isin(np.argsort(-series)[:20], np.arange(30, 60))
     # A third are alike by chance. Wave number by wave number, stripes of all tilts have the same power.
     assert alike.mean() >= 0.9 if name != "spectrum" else series.min() > 0.9
@@ -233,7 +233,7 @@ def test_a_search_fits_to_what_it_searches_and_says_so(sky):
     expected = fit_pca(images, "frame").encode(images)
     np.testing.assert_array_equal(plan.encoder.encode(images), expected)
     names = sim.find_similar(sky, like=TIMES[40], encoder="pca", reference=None, k=1, errors="raise")
-    np.testing.assert_allclose(pyspedas.get_data(names[0]).y, expected @ expected[40], atol=1e-6)
+    np.testing.assert_allclose(pyspedas.get_data(names[-1]).y, expected @ expected[40], atol=1e-6)
 
 
 def test_of_segments_the_first_is_fitted_to():

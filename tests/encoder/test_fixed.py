@@ -9,27 +9,19 @@ from scipy import ndimage
 from pyspedas_similarity.encoder import fixed
 from pyspedas_similarity.encoder.cards import KINDS
 from pyspedas_similarity.encoder.fixed import FIXED, default_encoder, fixed_encoder
-from pyspedas_similarity.encoder.scattering import scattering_features
 from pyspedas_similarity.errors import ArgumentError
 
 PIXELS = 64
-FEATURES = list(fixed.FEATURE_NAMES)
 IN_USE = {
     "pixels": [-0.020448, 0.022381, 0.046133],
-    "oriented": [-0.056427, -0.04419, -0.034988],
-    "hybrid": [-0.010224, 0.01119, 0.023066],
     "hog": [0.026403, 0.048081, 0.048081],
     "spectrum": [0.562982, 0.520553, 0.380092],
-    "scattering": [-0.028274, -0.016587, -0.034579],
     "structure": [-0.727407, -0.404349, -0.146972],
 }
 HASHES = {
     "pixels": "978ffb8170e77cb0",
-    "oriented": "55d1fb1370184992",
-    "hybrid": "188a74368f4c187d",
     "hog": "3abaa4fb790667be",
     "spectrum": "8f6f14e601429a82",
-    "scattering": "e05790d53b9de22a",
     "structure": "f7cab783e5d165d2",
 }
 
@@ -64,64 +56,6 @@ def test_pixels_of_a_pattern_finer_than_a_block_have_no_direction():
     assert np.isnan(fixed_encoder("pixels", "frame").encode(checkered)).all()
 
 
-def test_descriptor_equals_scipys_filters_without_a_mask():
-    image = random_images((PIXELS, PIXELS))
-    described = fixed.describe(image[None, None], np.ones((1, 1, PIXELS, PIXELS), bool))[0]
-    found = dict(zip(FEATURES, described, strict=True))
-    sigma = 2.0 * PIXELS / 128
-    across = ndimage.gaussian_filter(image.astype(float), sigma, order=(0, 1)) * sigma
-    down = ndimage.gaussian_filter(image.astype(float), sigma, order=(1, 0)) * sigma
-    energy, angle = across**2 + down**2, np.arctan2(down, across)
-    expected = {
-        "log energy": np.log(energy.mean() + fixed.FLOOR),
-        "log peakedness": np.log((energy**2).mean() / energy.mean() ** 2),
-        "cos 2a": np.average(np.cos(2 * angle), weights=energy),
-        "sin 2a": np.average(np.sin(2 * angle), weights=energy),
-        "cos 4a": np.average(np.cos(4 * angle), weights=energy),
-        "sin 4a": np.average(np.sin(4 * angle), weights=energy),
-    }
-    for name, value in expected.items():
-        assert found[f"{name}, sigma 2"] == pytest.approx(value, abs=1e-4), name
-    fine, coarse = (ndimage.gaussian_filter(image.astype(float), each) for each in (sigma, 2 * sigma))
-    assert found["log band variance, sigma 4"] == pytest.approx(np.log((fine - coarse).var() + fixed.FLOOR), abs=1e-4)
-
-
-@pytest.mark.parametrize("place", [(-9, 0), (0, 9), (7, -8)])
-def test_descriptor_is_free_of_place(place):
-    encoder = fixed_encoder("oriented", "frame")
-    here, there = fixed.describe(band(30), band(30) > -1), fixed.describe(band(30, place), band(30) > -1)
-    np.testing.assert_allclose(there, here, atol=5e-3)
-    assert encoder.encode(band(30)) @ encoder.encode(band(30, place)).T == pytest.approx(1, abs=1e-5)
-
-
-def test_descriptor_is_true_to_orientation():
-    everywhere = np.ones((1, 1, PIXELS, PIXELS), bool)
-    level, upright = (fixed.describe(band(angle), everywhere)[0] for angle in (0, 90))
-    # Across a level band the gradient points along rows: the doubled angle is 180 degrees.
-    doubled = [FEATURES.index(f"cos 2a, sigma {sigma:g}") for sigma in fixed.SIGMAS]
-    np.testing.assert_allclose(upright[doubled], -level[doubled], atol=1e-2)
-    assert (level[doubled[:3]] < -0.5).all()
-    same = [i for i, name in enumerate(FEATURES) if "2a" not in name]
-    np.testing.assert_allclose(upright[same], level[same], atol=1e-2)
-    encoder = fixed_encoder("oriented", "frame")
-    assert encoder.encode(band(0)) @ encoder.encode(band(90)).T < 0.2
-
-
-def test_descriptor_does_not_see_the_rim_or_brightness_of_the_measured_disc():
-    y, x = np.mgrid[:PIXELS, :PIXELS] - (PIXELS - 1) / 2
-    disc = np.hypot(x, y) < 28
-    frames = [np.where(disc, band(30) + offset, np.nan).astype(np.float32) for offset in (0, 5)]
-    encoder = fixed_encoder("oriented", "frame")
-    np.testing.assert_allclose(encoder.encode(frames[0]), encoder.encode(frames[1]), atol=1e-4)
-
-
-def test_hybrid_cosine_is_the_weighted_mean_of_both():
-    images = random_images((5, 1, 32, 32))
-    cosines = {name: (e := fixed_encoder(name, "frame").encode(images)) @ e.T for name in FIXED}
-    expected = fixed.PLACE_SHARE * cosines["pixels"] + (1 - fixed.PLACE_SHARE) * cosines["oriented"]
-    np.testing.assert_allclose(cosines["hybrid"], expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("name", list(FIXED))
 def test_a_row_does_not_depend_on_its_batch(name):
     images = random_images((11, 2, 32, 32))
@@ -140,19 +74,6 @@ def test_defaults_and_names():
     for name, kind in (("psd", "frame"), ("pixels", "sound")):
         with pytest.raises(ArgumentError):
             fixed_encoder(name, kind)
-
-
-def test_oriented_cosine_is_a_gaussian_of_the_distance_of_descriptors():
-    y, x = np.mgrid[:PIXELS, :PIXELS] / PIXELS
-    tilts = np.linspace(0, 0.6, 8)
-    images = np.stack([np.sin(40 * (x * np.cos(t) + y * np.sin(t))) for t in tilts])[:, None].astype(np.float32)
-    descriptors = fixed.describe(images, np.ones(images.shape, bool))
-    distance = np.linalg.norm(descriptors[:, None] - descriptors, axis=2)
-    expected = np.exp(-(distance**2) / 2)
-    embeddings = fixed_encoder("oriented", "frame").encode(images)
-    error = np.abs(embeddings @ embeddings.T - expected)
-    assert expected.min() < 0.3 < 0.7 < np.sort(expected.ravel())[-10]  # the pairs reach from near to far
-    assert (error <= 4 * (1 - expected**2) / np.sqrt(2 * fixed.KERNEL_PAIRS) + 1e-5).all()
 
 
 def test_embedding_of_the_fixed_encoders_is_the_one_in_use():
@@ -269,73 +190,3 @@ def test_power_spectra_are_free_of_contrast_and_brightness():
     np.testing.assert_allclose(encoder.encode(image * 5 + 2), encoder.encode(image), atol=1e-5)
     slopes = [ndimage.gaussian_filter(image, (0, 0, sigma, sigma)) for sigma in (0, 1)]
     assert encoder.encode(slopes[0]) @ encoder.encode(slopes[1]).T < 0.5
-
-
-def scattering_directly(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of first and second order at full resolution with wavelets in space: (4, 6) and a dict."""
-    from scipy.signal import fftconvolve
-
-    y, x = np.mgrid[-40:41, -40:41].astype(float)
-    wavelets = np.empty((4, 6, 81, 81), complex)
-    for j in range(4):
-        for k in range(6):
-            angle, sigma, xi = k * np.pi / 6, 0.8 * 2**j, 3 * np.pi / 4 / 2**j
-            across = x * np.cos(angle) + y * np.sin(angle)
-            aside = (-x * np.sin(angle) + y * np.cos(angle)) * 0.5
-            bump = np.exp(-(across**2 + aside**2) / (2 * sigma**2))
-            wave = bump * np.exp(1j * xi * across)
-            wavelets[j, k] = (wave - bump * wave.sum() / bump.sum()) * 0.5 / (2 * np.pi * sigma**2)
-    wide = np.pad(image, 60, mode="symmetric")
-    inside = slice(60, 60 + len(image))
-    first, second = np.empty((4, 6)), {}
-    for j in range(4):
-        for k in range(6):
-            modulus = np.abs(fftconvolve(wide, wavelets[j, k], mode="same"))
-            first[j, k] = modulus[inside, inside].mean()
-            for j2 in range(j + 1, 4):
-                for k2 in range(6):
-                    two = np.abs(fftconvolve(modulus, wavelets[j2, k2], mode="same"))
-                    second[j, j2, k, k2] = two[inside, inside].mean() / first[j, k]
-    return first, second
-
-
-def test_scattering_is_convolutions_with_morlet_wavelets():
-    image = random_images((64, 64)).astype(np.float64)
-    image -= image.mean()
-    first, second = scattering_directly(image)
-    ordered = [second[j, j2, k, k2] for j in range(4) for j2 in range(j + 1, 4) for k in range(6) for k2 in range(6)]
-    expected = []
-    for order, floor in ((first.ravel(), 1e-3 * first.mean()), (np.array(ordered), 1e-3)):
-        logs = np.log(order + floor)
-        expected.append(logs - logs.mean())
-    found = scattering_features(image.astype(np.float32)[None, None], np.ones((1, 1, 64, 64), bool))[0]
-    # Aliasing of the finest wavelets, coarser grids and what is mirrored at the edge make a few per cent.
-    np.testing.assert_allclose(found[:24], expected[0], atol=0.06)
-    np.testing.assert_allclose(found[24:], expected[1], atol=0.2)
-    assert np.corrcoef(found[24:], expected[1])[0, 1] > 0.99
-
-
-@pytest.mark.parametrize("pixels", [16, 40, 64, 128])
-def test_scattering_finds_scale_and_orientation_of_a_grating(pixels):
-    for octave, orientation in ((1, 0), (2, 3), (2, 5)):
-        # Wave number of the wavelet, in waves an image; images above 64 pixels are averaged to 64.
-        waves = 3 / 8 / 2**octave * min(pixels, 64)
-        image = grating(orientation * 30, pixels, waves)
-        first = scattering_features(image, everywhere(image))[0, :24].reshape(4, 6)
-        assert np.unravel_index(np.argmax(first), first.shape) == (octave, orientation)
-
-
-def test_scattering_is_free_of_small_shifts_and_contrast_and_true_to_orientation():
-    encoder = fixed_encoder("scattering", "frame")
-    here = encoder.encode(band(30))
-    assert here @ encoder.encode(band(30, (3, -2))).T > 0.999
-    assert here @ encoder.encode(3 * band(30) + 5).T == pytest.approx(1, abs=1e-5)
-    assert here @ encoder.encode(band(120)).T < 0.9
-
-
-def test_scattering_leaves_out_what_was_not_measured():
-    y, x = np.mgrid[:PIXELS, :PIXELS] - (PIXELS - 1) / 2
-    disc = np.hypot(x, y) < 28
-    frames = [np.where(disc, band(30) + offset, np.nan).astype(np.float32) for offset in (0, 5)]
-    encoder = fixed_encoder("scattering", "frame")
-    np.testing.assert_allclose(encoder.encode(frames[0]), encoder.encode(frames[1]), atol=1e-3)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyspedas_similarity.encoder.positives import neighboring_station, next_in_time, same_time
+from pyspedas_similarity.encoder.positives import next_in_time, same_time
 from pyspedas_similarity.errors import ArgumentError
 
 START = np.datetime64("2015-10-16T13:06", "ns")
-# Geographic, degrees; Gillam and Rankin are 730 km apart, Fort Smith farther.
-PLACES = {"gill": (56.38, -94.64), "rank": (62.82, -92.11), "fsmi": (59.98, -111.84)}
 
 
 def ms(number: float) -> np.timedelta64:
@@ -36,14 +34,6 @@ def test_next_in_time_is_the_first_later_sample_of_the_group(samples):
             assert later[partner] and times[partner] == times[later].min()
 
 
-def test_next_in_time_may_ask_for_a_least_lag_and_takes_one_group(samples):
-    times, _ = samples
-    found = next_in_time(times, None, ms(2000), least=ms(1000))[:, 0]
-    lag = (times[found] - times)[found >= 0]
-    assert lag.min() >= ms(1000) and lag.max() <= ms(2000)
-    assert ((found < 0) == (times + ms(1000) > times.max())).all()
-
-
 def test_same_time_is_the_nearest_sample_of_each_other_source(samples):
     times, source = samples
     found = same_time(times, source, ms(60))
@@ -59,40 +49,23 @@ def test_same_time_is_the_nearest_sample_of_each_other_source(samples):
                 assert source[partner] == name and abs(times[partner] - times[row]) == away
 
 
-def test_neighboring_station_pairs_only_stations_near_by(samples):
-    times, station = samples
-    near = neighboring_station(times, station, PLACES, ms(60), 800.0)
-    every = same_time(times, station, ms(60))
-    pair = {"gill": "rank", "rank": "gill"}
-    assert (near[station == "fsmi"] == -1).all()
-    for name, other in pair.items():
-        column = list(np.unique(station)).index(other)
-        np.testing.assert_array_equal(near[station == name, column], every[station == name, column])
-        assert (np.delete(near[station == name], column, axis=1) == -1).all()
-    np.testing.assert_array_equal(neighboring_station(times, station, PLACES, ms(60), 2000.0), every)
-    # 730 km, by the great circle.
-    assert (neighboring_station(times, station, PLACES, ms(60), 700.0) == -1).all()
-
-
 def test_one_source_or_no_sample_has_no_partners():
     times = START + np.arange(3) * ms(30)
     np.testing.assert_array_equal(same_time(times, np.array(["1"] * 3), ms(30)), np.full((3, 1), -1))
-    assert next_in_time(times[:0], None, ms(30)).shape == (0, 1)
+    assert next_in_time(times[:0], times[:0], ms(30)).shape == (0, 1)
     assert same_time(times[:0], np.array([], str), ms(30)).shape == (0, 0)
-    np.testing.assert_array_equal(next_in_time(times, None, ms(30))[:, 0], [1, 2, -1])
+    np.testing.assert_array_equal(next_in_time(times, np.zeros(3), ms(30))[:, 0], [1, 2, -1])
 
 
 @pytest.mark.parametrize(
     ("call", "subject"),
     [
-        (lambda t: next_in_time(t.astype(float), None, ms(1)), "times"),
-        (lambda t: next_in_time(np.array([np.datetime64("NaT", "ns")]), None, ms(1)), "times"),
+        (lambda t: next_in_time(t.astype(float), np.zeros(3), ms(1)), "times"),
+        (lambda t: next_in_time(np.array([np.datetime64("NaT", "ns")]), np.zeros(1), ms(1)), "times"),
         (lambda t: next_in_time(t, np.zeros(2), ms(1)), "group"),
-        (lambda t: next_in_time(t, None, 3.0), "lag"),
-        (lambda t: next_in_time(t, None, ms(1), least=ms(2)), "least"),
+        (lambda t: next_in_time(t, np.zeros(3), 3.0), "lag"),
+        (lambda t: next_in_time(t, np.zeros(3), ms(0)), "lag"),
         (lambda t: same_time(t, np.zeros(3), ms(-1)), "tolerance"),
-        (lambda t: neighboring_station(t, np.array(["inuv"] * 3), PLACES, ms(1), 800.0), "places: nothing on inuv"),
-        (lambda t: neighboring_station(t, np.array(["gill"] * 3), PLACES, ms(1), np.nan), "distance_km"),
     ],
 )
 def test_bad_input_is_named(call, subject):

@@ -46,7 +46,7 @@ def test_nan_pixels_count_as_zero(images):
 
 def test_no_images_give_no_rows_of_the_right_length(images):
     assert fixed_encoder("pixels", "frame").encode(images[:0]).shape == (0, 256)
-    assert fixed_encoder("oriented", "frame").encode(images[:0]).shape == (0, 512)
+    assert fixed_encoder("structure", "frame").encode(images[:0]).shape == (0, 44)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (2, 1, 32, 16), (2, 2, 32, 32), (2, 1, 16, 16), (2, 1, 0, 0)])

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from pyspedas_similarity.encoder.cards import Card, blocks_of
+from pyspedas_similarity.encoder.filters import AMPLITUDE_FLOOR, FLOOR
 from pyspedas_similarity.encoder.fixed import fixed_encoder
+from pyspedas_similarity.encoder.resizing import averaging
 from pyspedas_similarity.encoder.runtime import fill
-from pyspedas_similarity.encoder.structure import BLOCKS, block_slices, blocks_of_kind, structure_features
+from pyspedas_similarity.encoder.structure import (
+    _LEVELS,
+    _SHAPES,
+    BAND_SIGMAS,
+    BLOCKS,
+    SIDE,
+    SIGMAS,
+    block_slices,
+    blocks_of_kind,
+    structure_features,
+)
 from pyspedas_similarity.errors import EncoderError
 
 PIXELS = 64
@@ -102,3 +116,56 @@ def test_the_card_of_each_kind_has_its_own_hash():
     cards = [fixed_encoder("structure", kind).card for kind in ("frame", "window")]
     assert cards[0].hash != cards[1].hash
     assert replace(cards[0], description="other words").hash == cards[0].hash
+
+
+def plain_structure(image: np.ndarray, share: np.ndarray) -> list[float]:
+    """The first three blocks of one image, without level, in the order of definition; everything in float64."""
+    scale = image.shape[0] / 128
+    share = share / share.sum()
+
+    def mean(values: np.ndarray) -> float:
+        return float((share * values).sum())
+
+    def centered(values: np.ndarray) -> np.ndarray:
+        return np.where(share > 0, values - mean(values), 0)
+
+    def slopes(values: np.ndarray, sigma: float) -> list[np.ndarray]:
+        sigmas = sigma * scale
+        return [ndimage.gaussian_filter(values, sigmas, order, mode="reflect") * sigmas for order in ((0, 1), (1, 0))]
+
+    bands, image = [], centered(image)
+    smooth = [image, *(ndimage.gaussian_filter(image, sigma * scale, mode="reflect") for sigma in BAND_SIGMAS)]
+    for fine, coarse in pairwise(smooth):
+        bands.append(np.log(mean((fine - coarse) ** 2) - mean(fine - coarse) ** 2 + FLOOR))
+    level, orientation, shape = bands, [], []
+    for number, sigma in enumerate(SIGMAS):
+        across, down = slopes(image, sigma)
+        energy, angle = across**2 + down**2, np.arctan2(down, across)
+        total, amplitude = mean(energy), mean(np.sqrt(energy))
+        level += [np.log(total + FLOOR), np.log(amplitude + AMPLITUDE_FLOOR)]
+        orientation += [mean(energy * turn(n * angle)) / total for n in (2, 4) for turn in (np.cos, np.sin)]
+        shape.append(np.log(mean(energy**2) / total**2))
+        strength = centered(np.sqrt(energy))
+        for coarse in BAND_SIGMAS[number + 1 :]:
+            across, down = slopes(strength, coarse)
+            energy, angle = across**2 + down**2, np.arctan2(down, across)
+            shape.append(np.log(mean(energy) + AMPLITUDE_FLOOR**2) / 2 - np.log(amplitude + AMPLITUDE_FLOOR))
+            orientation += [mean(energy * turn(2 * angle)) / mean(energy) for turn in (np.cos, np.sin)]
+    return [*level, *orientation, *shape]
+
+
+@pytest.mark.parametrize("pixels", [32, 64, 128])
+def test_features_are_those_of_a_plain_computation(pixels):
+    rng = np.random.default_rng(pixels)
+    y, x = (np.mgrid[:pixels, :pixels] + 0.5) * 2 / pixels - 1
+    noise = ndimage.gaussian_filter(rng.random((3, pixels, pixels)), (0, 1.5, 3)) + x
+    images = np.where(np.hypot(x, y) < 0.85, noise, np.nan).astype(np.float32)[:, None]
+    filled, measured = fill(images)
+    found = features(images)
+    origins = np.concatenate([_LEVELS["frame"], np.zeros(24), _SHAPES])
+    together = np.hstack([found[name] * np.sqrt(found[name].shape[1]) * 0.3 for name in found]) + origins
+    average = averaging(pixels, min(pixels, SIDE))
+    for values, inside, row in zip(filled[:, 0].astype(float), measured[:, 0].astype(float), together, strict=True):
+        share = average @ inside @ average.T
+        reduced = average @ values @ average.T / np.where(share > 0, share, 1)
+        np.testing.assert_allclose(row, plain_structure(reduced, share), atol=3e-6)

@@ -70,7 +70,7 @@ def test_partners_are_drawn_with_their_share_and_evenly(images):
 
 
 def test_the_probe_is_bounded_and_has_the_partners(images, monkeypatch):
-    monkeypatch.setattr(module, "MOST_PROBED", 20)
+    monkeypatch.setattr(module, "MAX_JUDGED", 20)
     rows, partners = make_training_images(images, np.roll(np.arange(100), -1)).probed()
     assert 10 <= len(rows) <= 20 and len(partners) == len(rows)
     row, column = np.nonzero(partners >= 0)
@@ -78,7 +78,7 @@ def test_the_probe_is_bounded_and_has_the_partners(images, monkeypatch):
     np.testing.assert_array_equal(rows[partners[row, column]], (rows[row] + 1) % 100)
     held = make_training_images(images, NEXT, GROUPS, 0.2)
     np.testing.assert_array_equal(held.probed()[0], held.held_out)
-    assert len(held.settling()) == 20 and np.isin(held.settling(), held.training).all()
+    assert len(held.batch_norm_rows()) == 20 and np.isin(held.batch_norm_rows(), held.training).all()
 
 
 def test_images_may_stay_on_disk(images, tmp_path, monkeypatch):

@@ -221,3 +221,11 @@ def test_a_missing_folder_is_named(folder):
     shutil.rmtree(folder)
     with pytest.raises(EncoderError, match="cannot be read"):
         load_encoder(folder)
+
+
+@pytest.mark.parametrize(("name", "method"), [("hybrid", "fixed transform"), ("mms_electrons", "canonical")])
+def test_an_encoder_that_was_removed_is_refused_with_what_to_do(folder, name, method):
+    card = json.loads((folder / CARD).read_text()) | {"name": name, "method": method}
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(EncoderError, match=rf"'{name}' \({method}\) was removed .* Use the version that wrote it"):
+        load_encoder(folder)

@@ -12,7 +12,7 @@ from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.rows import make_rows
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.errors import ArchiveError, ArgumentError, MixingError, QueryError, VariableError
+from pyspedas_similarity.errors import ArchiveError, ArgumentError, EncoderError, MixingError, QueryError, VariableError
 from pyspedas_similarity.functions import archives
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
@@ -77,10 +77,10 @@ def test_what_is_kept_is_what_encode_gives(archive):
 def test_a_search_of_the_archive_is_a_search_of_the_data(archive):
     store()
     sim.add(archive, "sky")
-    loaded = sim.intervals(sim.find_similar("sky", like=TIMES[14], exclude=20))
+    loaded = sim.intervals(sim.find_similar("sky", like=TIMES[14], exclude=20, threshold="auto"))
     scores = pyspedas.get_data("sky_similarity").y
     pyspedas.del_data("*")
-    names = sim.find_similar(archive=archive, like=TIMES[14], exclude=20, errors="raise")
+    names = sim.find_similar(archive=archive, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     assert names == ["sky_similar", "sky_similarity"]
     series = pyspedas.get_data("sky_similarity", dt=True)
     np.testing.assert_array_equal(series.times, TIMES)
@@ -99,11 +99,11 @@ def test_a_search_of_the_archive_is_a_search_of_the_data(archive):
 def test_an_archive_that_is_larger_than_memory_gives_the_same(archive):
     store()
     sim.add(archive, "sky")
-    sim.find_similar(archive=archive, like=(TIMES[12], TIMES[16]), exclude=20, errors="raise")
+    sim.find_similar(archive=archive, like=(TIMES[12], TIMES[16]), exclude=20, threshold="auto", errors="raise")
     scores = pyspedas.get_data("sky_similarity").y
     small = sim.open_archive(archive.path, memory=1e-6)
     assert not small.index().in_memory and archive.index().in_memory
-    sim.find_similar(archive=small, like=(TIMES[12], TIMES[16]), exclude=20, errors="raise")
+    sim.find_similar(archive=small, like=(TIMES[12], TIMES[16]), exclude=20, threshold="auto", errors="raise")
     np.testing.assert_allclose(pyspedas.get_data("sky_similarity").y, scores, atol=1e-6)
 
 
@@ -157,7 +157,7 @@ def test_samples_that_cannot_be_encoded_are_left_out_and_told(archive):
 
 def test_many_batches_are_joined(archive, monkeypatch):
     monkeypatch.setattr(archives, "_BATCH", 1)
-    monkeypatch.setattr(archives, "_MOST_BATCHES", 4)
+    monkeypatch.setattr(archives, "_MAX_BATCHES", 4)
     store(frames=np.concatenate([made_up_sky(seed) for seed in range(15)]), times=START + np.arange(1350) * STEP)
     sim.add(archive, "sky")
     assert [one.what for one in archive.versions()] == ["create", *["append"] * 6, "compact"]
@@ -165,7 +165,7 @@ def test_many_batches_are_joined(archive, monkeypatch):
 
 
 def test_small_additions_are_joined_as_well(archive, monkeypatch):
-    monkeypatch.setattr(archives, "_MOST_BATCHES", 3)
+    monkeypatch.setattr(archives, "_MAX_BATCHES", 3)
     store()
     for first in range(0, 60, 10):
         sim.add(archive, "sky", trange=[TIMES[first], TIMES[first + 9]])
@@ -186,7 +186,7 @@ def test_several_sources_and_filters(archive):
     store("sky")
     store("other", made_up_sky(seed=5))
     sim.add(archive, ["sky", "other"])
-    both = sim.find_similar(archive=archive, like=("sky", TIMES[14]), exclude=20, errors="raise")
+    both = sim.find_similar(archive=archive, like=("sky", TIMES[14]), exclude=20, threshold="auto", errors="raise")
     assert both == ["other_similar", "other_similarity", "sky_similar", "sky_similarity"]
     table = sim.intervals(both)
     # The same time in the other source is a match like any other; in the seed's own it is the seed.
@@ -195,7 +195,7 @@ def test_several_sources_and_filters(archive):
         for name in ("sky", "other")
     }
     assert starts["sky"].tolist() == [60] and sorted(starts["other"]) == [10, 60]
-    one = sim.find_similar("oth*", archive=archive, like=TIMES[14], exclude=20, errors="raise")
+    one = sim.find_similar("oth*", archive=archive, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     assert one == ["other_similar", "other_similarity"]
     part = sim.find_similar(
         "sky",
@@ -223,7 +223,9 @@ def test_probes_are_named_as_loaders_take_them(archive):
         embeddings = pyspedas.get_data(name).y
         kept.append(make_rows(embeddings, TIMES, TIMES + STEP, f"mms{number}_sky", f"mms{number}"))
     for probe, expected in ((2, ["mms2"]), ("2", ["mms2"]), ("mms2", ["mms2"]), ([1, 2], ["mms1", "mms2"])):
-        names = sim.find_similar(archive=archive, probe=probe, like=TIMES[14], exclude=20, errors="raise")
+        names = sim.find_similar(
+            archive=archive, probe=probe, like=TIMES[14], exclude=20, threshold="auto", errors="raise"
+        )
         assert names[1::2] == [f"{one}_sky_similarity" for one in expected]
         assert set(sim.intervals(names)["probe"]) == set(expected)
 
@@ -241,12 +243,14 @@ def test_what_is_outside_the_range_is_filtered_before_k_is_counted(archive):
 def test_unlike_lowers_what_is_nearer_to_it(archive):
     store()
     sim.add(archive, "sky")
-    sim.find_similar(archive=archive, like=TIMES[14], exclude=20, errors="raise")
+    sim.find_similar(archive=archive, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     plain = pyspedas.get_data("sky_similarity").y
-    sim.find_similar(archive=archive, like=TIMES[44], exclude=20, errors="raise")
+    sim.find_similar(archive=archive, like=TIMES[44], exclude=20, threshold="auto", errors="raise")
     other = pyspedas.get_data("sky_similarity").y
     for where in ({"archive": archive}, {"names": "sky"}):
-        names = sim.find_similar(like=TIMES[14], unlike=TIMES[44], exclude=20, errors="raise", **where)
+        names = sim.find_similar(
+            like=TIMES[14], unlike=TIMES[44], exclude=20, threshold="auto", errors="raise", **where
+        )
         scores = pyspedas.get_data("sky_similarity").y
         np.testing.assert_allclose(scores, np.maximum(plain - np.maximum(other - plain, 0), -1), atol=2e-6)
         assert scores[UPRIGHT].max() < plain[UPRIGHT].min() and scores[14] == pytest.approx(1, abs=1e-6)
@@ -283,6 +287,22 @@ def test_the_archives_own_encoder_is_the_default(archive):
     sim.add(archive, "sky", encoder="hog", trange=[TIMES[0], TIMES[29]])
     assert sim.add(archive, "sky").added == 60
     assert archive.identity.card["name"] == "hog"
+
+
+def test_an_archive_of_a_removed_encoder_is_searched_by_its_own_samples_only(archive, monkeypatch):
+    store()
+    sim.add(archive, "sky", encoder="pixels")
+    before = sim.intervals(sim.find_similar(archive=archive, like=TIMES[14], k=3, errors="raise"))
+    monkeypatch.setattr("pyspedas_similarity.encoder.weights.REMOVED_NAMES", ("pixels",))
+    found = sim.intervals(sim.find_similar(archive=archive, like=TIMES[14], k=3, errors="raise"))
+    assert found["score"].tolist() == before["score"].tolist()
+    store("other", made_up_sky(1))
+    for action in (
+        lambda: sim.find_similar(archive=archive, like=("other", TIMES[14]), errors="raise"),
+        lambda: sim.add(archive, "other"),
+    ):
+        with pytest.raises(EncoderError, match=r"archive .*: the encoder 'pixels' \(fixed transform\) was removed"):
+            action()
 
 
 def test_older_versions_can_be_searched_and_restored(archive):
@@ -340,7 +360,7 @@ def test_a_damaged_row_is_left_out_and_told(archive, caplog):
     file.write_bytes(raw)
     again = sim.open_archive(archive.path)
     with caplog.at_level(logging.WARNING):
-        names = sim.find_similar(archive=again, like=TIMES[14], exclude=20, errors="raise")
+        names = sim.find_similar(archive=again, like=TIMES[14], exclude=20, threshold="auto", errors="raise")
     assert "1 of 90 rows are damaged" in caplog.text
     scores = pyspedas.get_data(names[-1]).y
     assert np.flatnonzero(np.isnan(scores)).tolist() == [65]

@@ -11,11 +11,13 @@ import pytplot
 import xarray
 from astropy import units
 from astropy.time import Time
+from astropy.utils.masked import Masked
 from pyspedas import tplot_tools
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, TimeError, VariableError
+from pyspedas_similarity.instruments.frames import north_up
 
 STEP = np.timedelta64(3_000_000_001, "ns")
 TIMES = np.datetime64("2016-12-31T23:58:00.000000007", "ns") + np.arange(60) * STEP
@@ -115,7 +117,7 @@ def test_a_variable_of_pytplot_is_found_and_written_back():
     pytplot.store_data("theirs", data={"x": TIMES, "y": frames()})
     names = sim.find_similar("theirs", like=TIMES[14], exclude=20)
     assert set(names) <= set(pytplot.data_quants) and not set(names) & set(tplot_tools.data_quants)
-    np.testing.assert_array_equal(sim.to_xarray(names[0])["time"].values, TIMES)
+    np.testing.assert_array_equal(sim.to_xarray(names[-1])["time"].values, TIMES)
 
 
 def test_components_of_speasy():
@@ -244,6 +246,29 @@ def test_an_imager_of_one_time():
     assert tplot.read(name).values.shape == (1, 8, 8)
 
 
+def test_an_imager_keeps_orientation_and_skymap():
+    down, right = np.mgrid[:64, :64] - 31.5
+    azimuth, zenith = np.degrees(np.arctan2(right, -down)) % 360, np.hypot(down, right) / 32 * 90
+    raw = frames().astype(int)  # north up and east to the right
+    asilib = np.s_[::-1, ::-1]  # the first pixel in the southeast
+    turned = SimpleNamespace(time=imager().data.time, image=raw[:, *asilib])
+    sky = {"az": azimuth[asilib], "el": np.ma.masked_less(90 - zenith[asilib], 0)}
+    for skymap in ({}, sky):
+        one = SimpleNamespace(data=turned, meta=imager().meta, skymap=skymap)
+        (name,) = sim.to_tplot(one, errors="raise")
+        variable = tplot.read(name)
+        about = variable.attributes["data_att"]
+        assert (about["first_row"], about["first_column"]) == ("south", "east")
+        found, view = north_up(variable)
+        np.testing.assert_array_equal(found, raw)
+        assert (view is None) == (not skymap)
+    np.testing.assert_allclose(view.azimuth, azimuth)
+    assert (view.latitude, view.longitude) == (56.4, -94.6) and np.isnan(view.elevation[0, 0])
+    with pytest.raises(ArgumentError, match="spectrograph"):
+        spectrograph = SimpleNamespace(data=turned, meta={"array": "TREx_spectrograph"}, skymap={})
+        sim.to_tplot(spectrograph, errors="raise")
+
+
 def test_times_with_a_zone_are_moved_to_utc():
     zone = dt.timezone(dt.timedelta(hours=9))
     times = [dt.datetime(2020, 1, 1, 9, tzinfo=zone), dt.datetime(2020, 1, 1, 10, tzinfo=zone)]
@@ -365,6 +390,70 @@ def test_a_table_need_not_have_the_name_of_its_dimension(coordinates):
     (name,) = sim.to_tplot(xarray.DataArray(values, {"time": TIMES, **coordinates}, ("time", "channel"), name="flux"))
     found = stored(name).coordinates["v"]
     np.testing.assert_array_equal(np.broadcast_to(found, (60, 6))[0], ENERGY)
+
+
+@pytest.mark.parametrize(
+    ("dims", "coordinates", "attributes", "found"),
+    [
+        (("channel",), {"width": ("channel", ENERGY / 10)}, {}, "width goes along 'channel', and nothing with"),
+        (
+            ("channel",),
+            {"energy_delta": (("time", "channel"), np.tile(ENERGY, (60, 1)))},
+            {},
+            "energy_delta goes along",
+        ),
+        (
+            ("look", "channel"),
+            {"energy": (("look", "channel"), ENERGY * np.arange(1, 4)[:, None])},
+            {},
+            "the dimensions",
+        ),
+        (("channel",), {}, {"DEPEND_1": "FEDU_ENERGY"}, "in 'FEDU_ENERGY', which is not among"),
+    ],
+)
+def test_tables_that_would_be_lost_are_refused(dims, coordinates, attributes, found):
+    shape = (60, 3, 6) if len(dims) == 2 else (60, 6)
+    array = xarray.DataArray(np.ones(shape), {"time": TIMES, **coordinates}, ("time", *dims), name="flux")
+    array.attrs = attributes
+    with pytest.raises(VariableError, match=found):
+        sim.to_tplot(array, errors="raise")
+
+
+def test_a_table_that_only_repeats_along_another_dimension_is_kept():
+    energy = (("look", "channel"), np.tile(ENERGY, (3, 1)))
+    array = xarray.DataArray(np.ones((60, 3, 6)), {"time": TIMES, "energy": energy}, ("time", "look", "channel"))
+    sim.to_tplot(array, name="flux", errors="raise")
+    np.testing.assert_array_equal(tplot.read("flux").coordinates["v2"], ENERGY)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"valid_range": [0, 50]}, {"VALIDMIN": 0.0, "VALIDMAX": 50.0}, {"valid_min": 0, "valid_max": np.float32(50)}],
+)
+def test_values_outside_of_the_valid_range_are_missing(attributes):
+    values = np.arange(-10.0, 110.0, 2)
+    array = xarray.DataArray(values, {"time": TIMES}, ("time",), name="n", attrs=attributes)
+    sim.to_tplot(array, errors="raise")
+    np.testing.assert_array_equal(tplot.read("n").values, np.where((values < 0) | (values > 50), np.nan, values))
+
+
+def test_masked_quantities_and_masked_times():
+    mask = np.arange(60) % 7 == 0
+    for masked in (np.ma.array(np.arange(60.0), mask=mask), Masked(np.arange(60.0) * units.nT, mask=mask)):
+        sim.to_tplot(masked, "m", TIMES, errors="raise")
+        np.testing.assert_array_equal(np.isnan(tplot.read("m").values), mask)
+    assert tplot.read("m").units == "nT"
+    with pytest.raises(TimeError, match="masked"):
+        sim.to_tplot(np.arange(60.0), "m", np.ma.array(TIMES, mask=mask), errors="raise")
+    with pytest.raises(VariableError, match="not numbers"):
+        sim.to_tplot(np.ma.array(np.full(60, "a"), mask=mask), "m", TIMES, errors="raise")
+
+
+def test_bins_of_hapi_in_a_parameter_that_was_not_requested():
+    data, meta = hapi(["2020-01-01T00:00Z"], flux=np.ones((1, 4)))
+    meta["parameters"].append({"name": "flux", "bins": [{"name": "energy", "units": "eV", "centers": "energies"}]})
+    with pytest.raises(VariableError, match="'energies', which is not in the data"):
+        sim.to_tplot((data, meta), errors="raise")
 
 
 def test_several_tables_of_one_dimension_are_refused():

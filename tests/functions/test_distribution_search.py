@@ -186,18 +186,84 @@ def test_a_velocity_of_nan_only_refuses_to_point(event, stored, caplog):
     assert "cannot be encoded" in refused(event, NAME)
 
 
-def test_field_times_that_go_back(event, stored):
-    times = read(FIELD).times.copy()
-    times[[100, 200]] = times[[200, 100]]
+def test_field_times_that_go_back_lose_their_own_samples_only(event, stored, caplog):
+    found, times = scores(search(event, reference=None)), read(FIELD).times.copy()
+    times[100:110] -= np.timedelta64(1, "s")
     change(FIELD, times=times)
-    assert "go back" in refused(event, FIELD)
+    lost = scores(search(event, reference=None))
+    gap = within(event.times, read(FIELD).times[99], read(FIELD).times[110])
+    rest = ~gap
+    np.testing.assert_allclose(lost[rest], found[rest], atol=1e-6)
+    assert f"{FIELD}: 10 of " in caplog.text and "go back" in caplog.text
 
 
-def test_field_times_that_are_missing(event, stored):
-    times = read(FIELD).times.copy()
+def test_field_times_that_are_missing(event, stored, caplog):
+    found, times = scores(search(event, reference=None)), read(FIELD).times.copy()
     times[100] = NAT
     tplot_tools.data_quants[FIELD] = tplot_tools.data_quants[FIELD].assign_coords(time=times)
-    refused(event, FIELD)
+    lost = scores(search(event, reference=None))
+    near = np.abs(event.times - read(FIELD).times[99]) < np.timedelta64(50, "ms")
+    np.testing.assert_allclose(lost[~near], found[~near], atol=1e-6)
+    assert f"{FIELD}: 1 of " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(np.nan, f"{FIELD} is missing"), (-1e31, f"{FIELD} is missing"), (0.0, f"{FIELD} is zero")],
+)
+def test_a_query_in_a_gap_names_the_companion_and_its_gap(event, stored, damage, said):
+    values = np.array(read(FIELD).values)
+    values[within(read(FIELD).times, event.times[60], event.times[80])] = damage
+    change(FIELD, values=values)
+    message = refused(event, "cannot be encoded", like=70)
+    first, last = (event.times[row] for row in ((62, 78) if damage == 0 else (61, 79)))
+    start, end = (
+        np.datetime64(one, "ns") for one in message.split(f"{said} from ")[1].split(". Give")[0].split(" to ")
+    )
+    assert abs(start - first) <= np.timedelta64(30, "ms") and abs(end - last) <= np.timedelta64(30, "ms")
+
+
+def test_a_query_at_a_flagged_sample_names_the_flags(event, stored):
+    flags = np.zeros(100, np.uint32)
+    flags[38:43] = 1
+    change("simulated1_des_errorflags_brst_dist", values=flags)
+    said = f"errorflags_brst_dist flags it as bad from {event.times[38]} to {event.times[42]}"
+    assert said in refused(event, "cannot be encoded")
+
+
+def test_a_query_in_a_gap_of_streamed_data_names_the_companion(event, stored):
+    field = read(FIELD)
+    known = ~within(field.times, event.times[60], event.times[80])
+    companions = {"field": replace(field, times=field.times[known], values=field.values[known]), "velocity": read(FLOW)}
+    whole = read(NAME)
+    segments = [Segment(sample_images.select(whole, slice(start, start + 50)), companions) for start in (0, 50)]
+    library = streamed_library(iter(segments), EncodingOptions(recipe=RECIPE, progress=False))
+    why = library.series[0].why_not(np.array([70]))
+    assert why == f"{FIELD} is missing from {event.times[60]} to {event.times[80]}"
+    assert library.series[0].why_not(np.array([5])) == library.series[0].without_embedding
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("simulated1_des_errorflags_brst_dist", RECIPE),
+        (NAME.replace("dist", "disterr"), replace(RECIPE, least_counts=1.5)),
+    ],
+)
+def test_a_companion_that_is_cut_short_loses_its_own_samples(event, stored, name, recipe):
+    found = scores(search(event, recipe=recipe, reference=None))
+    one = read(name)
+    change(
+        name,
+        times=one.times[:90],
+        values=one.values[:90],
+        coordinates={
+            key: table[:90] if table.ndim > 1 and len(table) == 100 else table for key, table in one.coordinates.items()
+        },
+    )
+    lost = scores(search(event, recipe=recipe, reference=None))
+    assert np.isnan(lost[90:]).all()
+    np.testing.assert_allclose(lost[:90], found[:90], atol=1e-6)
 
 
 def test_doubled_field_times_are_no_gap(event, stored, caplog):
@@ -285,12 +351,14 @@ def test_errors_of_other_samples_are_refused(event, stored):
     assert "lacks some" in refused(event, error, recipe=replace(RECIPE, least_counts=1.5))
 
 
-def test_flagged_samples_have_no_score(event, stored):
+def test_flagged_samples_have_no_score_and_are_counted(event, stored, caplog):
     flags = np.zeros(100, np.uint32)
     flags[[3, 4]] = 1
     flags[5] = 2  # saturation: kept
     change("simulated1_des_errorflags_brst_dist", values=flags)
     assert np.flatnonzero(np.isnan(scores(search(event)))).tolist() == [3, 4]
+    (said,) = warnings_of(caplog)
+    assert "2 of 100 because simulated1_des_errorflags_brst_dist flags it as bad" in said
 
 
 def test_one_sample_cannot_be_searched_but_can_be_a_seed(event, stored):

@@ -114,7 +114,7 @@ def test_all_there_is_when_more_is_asked_for(archive, caplog):
 
 
 def test_an_index_gives_what_products_give(archive, monkeypatch):
-    monkeypatch.setattr(lance_index, "FEWEST", 500)
+    monkeypatch.setattr(lance_index, "MIN_ROWS", 500)
     monkeypatch.setattr("pyspedas_similarity.archive.index.FEW_ROWS", 100)
     exact = sim.intervals(sim.find_nearest(archive, seed(102), k=5, exclude=20))
     assert archive.build_index() >= 0.99

@@ -10,9 +10,11 @@ import pytest
 from pyspedas import tplot_tools
 
 import pyspedas_similarity as sim
+from pyspedas_similarity import tplot
 from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.encoder.library_view import PACKED
 from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.tplot import Variable
 
 STEP = np.timedelta64(3, "s")
 N = 210
@@ -50,7 +52,7 @@ def scores_of(**keywords) -> np.ndarray:
 
 
 def test_a_search_finds_what_its_library_has_not_in_common():
-    found = sim.search(store(), like=TIMES[25])
+    found = sim.search(store(), like=TIMES[25], threshold="auto")
     assert np.isin(np.searchsorted(TIMES, found.peak), STRIPES).all() and len(found) >= 1
     relative, plain = scores_of(data="sky"), scores_of(data="sky", reference=None)
     usual = np.setdiff1d(np.arange(N), STRIPES)
@@ -112,7 +114,7 @@ def test_a_query_of_another_variable_is_compared_in_the_library_that_is_searched
     store()
     store("other", seed=1)
     inside = sim.search("sky", like=TIMES[25])
-    outside = sim.search("sky", like=("other", TIMES[25]))
+    outside = sim.search("sky", like=("other", TIMES[25]), threshold="auto")
     assert outside.record["view"]["n_samples"] == inside.record["view"]["n_samples"] == N
     assert np.isin(np.searchsorted(TIMES, outside.peak), STRIPES).all() and len(outside) == 2
 
@@ -150,3 +152,44 @@ def test_a_table_names_the_view_and_a_variable_holds_it(tmp_path):
     sim.export(table, tmp_path / "found.ecsv")
     again = sim.result(tmp_path / "found.ecsv")
     assert again.searched[0].view is None and again.searched[0].has_lost_view
+
+
+def stripes_in_noise() -> tuple[str, np.ndarray]:
+    """Store 400 noisy frames, one a second, with stripes in 100-119 and 300-309; return name and times."""
+    rng = np.random.default_rng(1)
+    frames = rng.normal(1000, 10, (400, 32, 32))
+    frames[np.r_[100:120, 300:310]] += 200 * np.sin(np.arange(32) / 3.0)[:, None]
+    times = np.datetime64("2020-01-01T00:00:00", "ns") + np.arange(400) * np.timedelta64(1, "s")
+    tplot.write(Variable("stripes", times, frames))
+    return "stripes", times
+
+
+def test_ten_events_by_default_and_what_does_not_stand_out_is_marked():
+    name, times = stripes_in_noise()
+    found = sim.search(name, like=times[105])
+    table = found.events
+    assert len(table) == 10 and table.colnames[:3] == ["score", "peak", "duration"]
+    assert table["stands_out"].tolist() == [True] + [False] * 9
+    assert table["start"].isot[0] == str(times[300]) and table["duration"][0].to_value("s") == 10
+    assert table["deviations"][0] > 2 * table["deviations"][1] > 0
+    assert (np.diff(table["share_higher"]) >= 0).all()
+    assert "p_value" not in table.colnames  # fewer than 50 independent stretches
+    own = found.own_events
+    assert own["start"].isot.tolist() == [str(times[100])] and own["end"].isot.tolist() == [str(times[120])]
+    assert found.record["own_events"][0]["n_samples"] == 20
+    lines = table.pformat(max_width=80)
+    assert max(map(len, lines)) <= 80 and all(word in lines[0] for word in ("score", "peak", "duration"))
+
+
+def test_only_what_stands_out_is_found_with_an_automatic_threshold():
+    name, times = stripes_in_noise()
+    assert len(sim.search(name, like=times[105], threshold="auto")) == 1
+    assert len(sim.search(name, like=times[105], threshold="auto", k=3)) == 1
+    assert len(sim.search(name, like=times[105], k=3)) == 3
+
+
+def test_a_chosen_exclusion_takes_the_place_of_the_own_event():
+    name, times = stripes_in_noise()
+    found = sim.search(name, like=times[105], exclude=2, k=2)
+    assert found.own_events["end"].isot.tolist() == [str(times[108])]
+    assert sorted(found.events["start"].isot)[0] == str(times[108])  # the rest of the query's stripes

@@ -60,7 +60,7 @@ def fingerprint():
 
 
 def test_what_comes_back(sky):
-    names = sim.find_similar(sky, like=TIMES[14], exclude=20)
+    names = sim.find_similar(sky, like=TIMES[14], exclude=20, threshold="auto")
     assert names == ["sky_similar", "sky_similarity"]
     series = pyspedas.get_data(names[-1], dt=True)
     np.testing.assert_array_equal(series.times, TIMES)
@@ -74,8 +74,11 @@ def test_what_comes_back(sky):
     assert table["peak"].isot[0] == str(TIMES[60 + np.argmax(series.y[60:70])])
     assert table["source"][0] == "sky" and isinstance(table["start"], Time) and table["start"].scale == "utc"
     bars = pyspedas.get_data(names[0], dt=True)
-    np.testing.assert_array_equal(bars.times, [TIMES[60], TIMES[60], TIMES[70], TIMES[70]])
-    np.testing.assert_array_equal(bars.y, [np.nan, 1, 1, np.nan])
+    own = [TIMES[8], TIMES[8], TIMES[21], TIMES[21]]  # 20 s on both sides of the query
+    np.testing.assert_array_equal(bars.times, [*own, TIMES[60], TIMES[60], TIMES[70], TIMES[70]])
+    np.testing.assert_array_equal(bars.y[4:, 0], [np.nan, 1, 1, np.nan])
+    np.testing.assert_array_equal(bars.y[:4, 1], [np.nan, 1, 1, np.nan])
+    assert np.isnan(bars.y[:4, 0]).all() and np.isnan(bars.y[4:, 1]).all()
 
 
 def test_score_is_the_cosine_of_the_embeddings(sky):
@@ -158,7 +161,7 @@ def test_several_variables_and_globs(sky):
 
 def test_a_variable_of_pytplot_comes_back_in_pytplot():
     store("theirs", module=pytplot)
-    names = sim.find_similar("theirs", like=TIMES[14], exclude=20)
+    names = sim.find_similar("theirs", like=TIMES[14], exclude=20, threshold="auto")
     assert set(names) <= set(pytplot.data_quants) and not set(names) & set(tplot_tools.data_quants)
     assert len(sim.intervals(names)) == 1
 
@@ -239,7 +242,7 @@ BAD = {
     "threshold": (dict(names="sky", like=TIMES[14], threshold=1.5), ArgumentError, "-1 to 1"),
     "threshold nan": (dict(names="sky", like=TIMES[14], threshold=float("nan")), ArgumentError, "-1 to 1"),
     "exclude": (dict(names="sky", like=TIMES[14], exclude=-1), ArgumentError, "exclude"),
-    "unknown encoder": (dict(names="sky", like=TIMES[14], encoder="magic"), EncoderError, "hybrid"),
+    "unknown encoder": (dict(names="sky", like=TIMES[14], encoder="magic"), EncoderError, "structure"),
     "encoder of another kind": (
         dict(names="sky", like=TIMES[14], encoder=fixed_encoder("pixels", "distribution")),
         EncoderError,
@@ -393,16 +396,3 @@ def test_training_with_partners_in_time_and_a_checkpoint(sky, tmp_path):
 def test_siblings_need_two_variables(sky):
     with pytest.raises(ArgumentError, match="siblings: only sky"):
         sim.train(sky, siblings=True, epochs=1)
-
-
-def test_canonical_directions_are_learned_from_the_next_samples_in_time(sky):
-    options = {"method": "canonical", "components": 8, "lag": 10, "recipe": TRAINING["recipe"], "name": "mine"}
-    encoder = sim.train(sky, **options)
-    assert (encoder.card.method, encoder.card.dimension, encoder.card.name) == ("canonical", 8, "mine")
-    assert encoder.card.training["n_with_partners"] > 0.9 * encoder.card.training["n_samples"]
-    assert sim.train(sky, **options).hash == encoder.hash
-    found = sim.find_similar(sky, like=TIMES[14], encoder=encoder, k=1, errors="raise")
-    assert pyspedas.get_data(found[-1], metadata=True)[ATTRIBUTE]["encoder"]["hash"] == encoder.hash
-    for wrong, says in (({}, "learns from partners"), ({"lag": 10, "epochs": 3}, "CanonicalPlan")):
-        with pytest.raises(SimilarityError, match=says):
-            sim.train(sky, method="canonical", **wrong)

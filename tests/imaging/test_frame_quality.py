@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError, VariableError
-from pyspedas_similarity.imaging.frame_quality import FLAGS, FrameQuality, GateRules, gate_frames
+from pyspedas_similarity.imaging.frame_quality import FLAGS, FrameQuality, QualityRules, assess_frames
 from pyspedas_similarity.simulate.allsky import NightOptions, simulate_nights
 
 SIZE, DARK = 256, 2300.0
@@ -53,7 +53,7 @@ def lumps(rng, scale=12):
 
 
 def flags(*frames):
-    return gate_frames(np.stack(frames)).flag.tolist()
+    return assess_frames(np.stack(frames)).flag.tolist()
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def rng():
 
 
 def test_a_quiet_clear_sky_is_usable_and_inactive(rng):
-    gate = gate_frames(exposed(glow() + stars(rng), rng)[None])
+    gate = assess_frames(exposed(glow() + stars(rng), rng)[None])
     assert gate.flag[0] == FLAGS["usable"] == 0
     assert gate.activity[0] < 0.7
     # The 60 stars are far above five standard deviations of the noise; some lie on the border of two cells.
@@ -73,7 +73,7 @@ def test_a_quiet_clear_sky_is_usable_and_inactive(rng):
 
 def test_aurora_on_a_clear_sky_is_active(rng):
     sky = glow() + stars(rng)
-    gate = gate_frames(np.stack([exposed(sky + arc(level), rng) for level in (400.0, 1000.0, 4000.0, 40000.0)]))
+    gate = assess_frames(np.stack([exposed(sky + arc(level), rng) for level in (400.0, 1000.0, 4000.0, 40000.0)]))
     assert gate.flag.tolist() == [0] * 4
     assert (gate.activity >= 1).all() and (np.diff(gate.activity) > 0).all()
 
@@ -90,7 +90,7 @@ def test_a_sky_without_stars_is_cloud(rng, level):
 
 def test_moonlight_on_a_clear_sky_and_aurora_before_it(rng):
     sky = glow(1500.0) + stars(rng) + moon()
-    gate = gate_frames(np.stack([exposed(sky, rng), exposed(sky + arc(3000.0), rng)]))
+    gate = assess_frames(np.stack([exposed(sky, rng), exposed(sky + arc(3000.0), rng)]))
     assert gate.features["moon"].tolist() == [1, 1]
     assert gate.flag.tolist() == [FLAGS["moon or twilight"], FLAGS["usable"]]
     assert gate.activity[0] < 1 <= gate.activity[1]
@@ -99,7 +99,7 @@ def test_moonlight_on_a_clear_sky_and_aurora_before_it(rng):
 def test_twilight_and_daylight(rng):
     dusk = exposed(glow(8000.0) * (1 + 2 * COLUMNS / SIZE) + 3 * stars(rng), rng)
     day = exposed(glow(36000.0), rng)
-    gate = gate_frames(np.stack([dusk, day]))
+    gate = assess_frames(np.stack([dusk, day]))
     assert gate.flag.tolist() == [FLAGS["moon or twilight"]] * 2
     assert (gate.activity < 1).all()
 
@@ -113,31 +113,41 @@ def test_saturated_frames(rng):
 
 def test_dropped_frames(rng):
     shut = exposed(np.zeros((SIZE, SIZE)), rng)
-    gate = gate_frames(np.stack([np.zeros_like(shut), np.full_like(shut, 2300), shut, shut]))
+    gate = assess_frames(np.stack([np.zeros_like(shut), np.full_like(shut, 2300), shut, shut]))
     assert gate.flag.tolist() == [FLAGS["dropped"]] * 4
     assert np.isnan(gate.activity).all()
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e300])
 def test_numbers_that_are_no_counts_are_dropped_and_harm_no_other_frame(rng, bad):
     good = exposed(glow() + stars(rng), rng).astype(float)
     broken = good.copy()
     broken[3, 3] = bad
-    gate = gate_frames(np.stack([good, broken, good]))
+    gate = assess_frames(np.stack([good, broken, good]))
     assert gate.flag.tolist() == [FLAGS["usable"], FLAGS["dropped"], FLAGS["usable"]]
     assert gate.activity[0] == gate.activity[2]
+
+
+def test_a_few_pixels_that_were_not_measured_change_nothing(rng):
+    good = exposed(glow() + stars(rng), rng).astype(float)
+    few, many = good.copy(), good.copy()
+    few[100, 120], few[:, 90], many[80:180, 80:180] = np.nan, np.nan, np.nan
+    gate = assess_frames(np.stack([good, few, many, few]))
+    assert gate.flag.tolist() == [FLAGS["usable"], FLAGS["usable"], FLAGS["dropped"], FLAGS["usable"]]
+    assert gate.activity[1] == pytest.approx(gate.activity[0], abs=0.05)
+    assert assess_frames(few[None], previous=few).flag.tolist() == [FLAGS["duplicate"]]
 
 
 def test_a_frame_equal_to_the_one_before_is_a_duplicate(rng):
     sky = glow() + stars(rng)
     first, second = exposed(sky, rng), exposed(sky, rng)
     assert flags(first, first, second, first, first, first) == [0, 5, 0, 0, 5, 5]
-    assert gate_frames(first[None], previous=first).flag.tolist() == [FLAGS["duplicate"]]
+    assert assess_frames(first[None], previous=first).flag.tolist() == [FLAGS["duplicate"]]
     # One pixel makes another frame, unless it lies under a clock.
     other = first.copy()
     other[250, 5] += 1
     assert flags(first, other) == [0, 0]
-    assert gate_frames(np.stack([first, other]), overlays=((0.9, 1.0, 0.0, 0.4),)).flag.tolist() == [0, 5]
+    assert assess_frames(np.stack([first, other]), overlays=((0.9, 1.0, 0.0, 0.4),)).flag.tolist() == [0, 5]
 
 
 def test_overlays_are_no_sky(rng):
@@ -145,8 +155,8 @@ def test_overlays_are_no_sky(rng):
     written = plain.copy()
     written[130:170, 100:160][:, ::4] = 60000
     overlay = ((130 / 256, 170 / 256, 100 / 256, 160 / 256),)
-    assert gate_frames(written[None]).activity[0] > 1
-    hidden = [gate_frames(frame[None], overlays=overlay) for frame in (plain, written)]
+    assert assess_frames(written[None]).activity[0] > 1
+    hidden = [assess_frames(frame[None], overlays=overlay) for frame in (plain, written)]
     # Only the pixels next to the rectangle have neighbors in it.
     assert hidden[0].activity[0] == pytest.approx(hidden[1].activity[0], rel=0.1) and hidden[1].activity[0] < 1
     assert hidden[1].flag[0] == FLAGS["usable"]
@@ -156,15 +166,15 @@ def test_blocks_give_what_the_whole_gives(rng):
     sky = glow() + stars(rng)
     frames = [exposed(sky + arc(level), rng) for level in np.linspace(0, 3000, 17)]
     frames = np.stack([*frames[:9], frames[8], *frames[9:], np.zeros_like(frames[0])])
-    whole = gate_frames(frames)
+    whole = assess_frames(frames)
     cuts = [(0, 1), (1, 9), (9, 10), (10, 19)]
-    parts = FrameQuality.joined(gate_frames(frames[i:j], previous=frames[i - 1] if i else None) for i, j in cuts)
+    parts = FrameQuality.joined(assess_frames(frames[i:j], previous=frames[i - 1] if i else None) for i, j in cuts)
     np.testing.assert_array_equal(parts.flag, whole.flag)
     assert whole.flag[9] == FLAGS["duplicate"] and whole.flag[18] == FLAGS["dropped"]
     np.testing.assert_allclose(parts.activity, whole.activity, rtol=1e-4)
     for name, values in whole.features.items():
         np.testing.assert_allclose(parts.features[name], values, rtol=1e-4, atol=1e-5)
-    assert len(gate_frames(frames[:0]).flag) == len(FrameQuality.joined([]).activity) == 0
+    assert len(assess_frames(frames[:0]).flag) == len(FrameQuality.joined([]).activity) == 0
 
 
 def test_gain_offset_and_type_do_not_matter(rng):
@@ -173,14 +183,14 @@ def test_gain_offset_and_type_do_not_matter(rng):
         [exposed(light, rng) for light in (sky, sky + arc(1000.0), glow(), sky + moon() / 20, np.zeros_like(sky))]
     )
     frames = np.minimum(np.concatenate([frames, frames[-2:-1], frames[-2:-1]]), 30000)
-    expected = gate_frames(frames)
+    expected = assess_frames(frames)
     assert expected.flag.tolist() == [0, 0, 1, expected.flag[3], 4, expected.flag[3], 5]
     for changed in (
         frames * np.uint16(2) + np.uint16(100),
         frames.astype(float) / 65535,
         frames.astype(np.int32) - 5000,
     ):
-        gate = gate_frames(changed)
+        gate = assess_frames(changed)
         np.testing.assert_array_equal(gate.flag, expected.flag)
         np.testing.assert_allclose(gate.activity, expected.activity, rtol=0.01, atol=0.01)
 
@@ -189,7 +199,7 @@ def test_eight_bits_with_contrast_set_per_frame(rng):
     sky = glow() + stars(rng)
     frames = np.stack([exposed(sky + arc(2000.0 + 300 * k), rng) for k in range(4)]).astype(float)
     low, high = np.percentile(frames, [5, 99.5], axis=(1, 2), keepdims=True)
-    gate = gate_frames((np.clip((frames - low) / (high - low), 0, 1) * 255).astype(np.uint8))
+    gate = assess_frames((np.clip((frames - low) / (high - low), 0, 1) * 255).astype(np.uint8))
     assert gate.flag.tolist() == [0] * 4 and (gate.activity > 1).all()
 
 
@@ -200,7 +210,7 @@ def test_frames_of_other_sizes(rng, shape):
     sky = glow(2000.0) + stars(rng, 30)
     light = np.stack([zoom(np.where(DISC, part, 0), np.array(shape) / SIZE, order=1) for part in (sky, sky + arc())])
     frames = 2300 + light + rng.standard_normal(light.shape) * np.sqrt(400 + 1.8 * np.maximum(light, 0))
-    gate = gate_frames(frames)
+    gate = assess_frames(frames)
     assert gate.activity[0] < 1 < gate.activity[1]
     assert gate.flag[1] == FLAGS["usable"]
 
@@ -208,7 +218,7 @@ def test_frames_of_other_sizes(rng, shape):
 def test_the_callers_frames_stay_and_turned_ones_are_taken(rng):
     frames = np.stack([exposed(glow() + stars(rng) + arc(), rng)] * 2).astype(np.float32)
     before = frames.copy()
-    gate, turned = gate_frames(frames), gate_frames(frames[:, ::-1, ::-1])
+    gate, turned = assess_frames(frames), assess_frames(frames[:, ::-1, ::-1])
     np.testing.assert_array_equal(frames, before)
     assert turned.flag.tolist() == gate.flag.tolist() == [0, 5]
     np.testing.assert_allclose(turned.activity, gate.activity, rtol=0.02)
@@ -218,22 +228,22 @@ def test_what_are_no_frames():
     frames = np.zeros((2, 256, 256))
     for wrong in (frames[0], frames[:, :32, :32], frames.astype(complex)):
         with pytest.raises(VariableError, match="at least 64"):
-            gate_frames(wrong)
+            assess_frames(wrong)
     with pytest.raises(VariableError, match="previous"):
-        gate_frames(frames, previous=np.zeros((255, 256)))
+        assess_frames(frames, previous=np.zeros((255, 256)))
     for wrong in (((0.5, 0.4, 0, 1),), ((0, 1, 0),), ((0, 1, 0, 1.2),), ((0, 1, 0, 1),)):
         with pytest.raises(ArgumentError, match="overlays"):
-            gate_frames(frames, overlays=wrong)
+            assess_frames(frames, overlays=wrong)
     for rules in ({"radius": 2.0}, {"contrast": 0.0}, {"bright": 1.0}):
         with pytest.raises(ArgumentError, match="rules"):
-            GateRules(**rules)
+            QualityRules(**rules)
 
 
 def test_simulated_nights():
     options = NightOptions(conditions=("clear", "moon"), dropped=0.05, duplicate=0.05, saturated=0.05)
     start = np.datetime64("2015-01-01", "ns")
     nights = simulate_nights(start, 3600.0, 91, ("fsmi", "gill"), cadence_s=60.0, options=options).values()
-    gate = FrameQuality.joined(gate_frames(night.frames) for night in nights)
+    gate = FrameQuality.joined(assess_frames(night.frames) for night in nights)
     condition = np.concatenate([night.condition for night in nights])
     kind, visible = (np.concatenate([getattr(night, name) for night in nights]) for name in ("kind", "visible"))
     repeated = condition == "duplicate"

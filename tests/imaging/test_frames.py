@@ -8,7 +8,13 @@ from scipy.ndimage import gaussian_filter
 
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import Map, View, direction_of, emission_position
-from pyspedas_similarity.imaging.frames import frame_images, resampled_frames
+from pyspedas_similarity.imaging.frames import (
+    _blurred,
+    _gaussian,
+    frame_images,
+    missing_share,
+    resampled_frames,
+)
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.imaging.resampling import Disc, fitted_disc
 
@@ -86,10 +92,44 @@ def test_any_frame_size_gives_the_same_picture(size):
 def test_frames_that_show_nothing():
     frames = sky().astype(np.float64)
     frames[0] = 7
-    frames[1, 128, 128] = np.nan
+    frames[1, :128] = np.nan
     images = frame_images(frames, FrameRecipe())
     assert np.isnan(images[:2]).all()
     np.testing.assert_array_equal(images[2], frame_images(frames[2:], FrameRecipe())[0])
+
+
+@pytest.mark.parametrize("curve", ["linear", "asinh"])
+@pytest.mark.parametrize("lost", ["pixel", "column", "square", "half of the columns outside"])
+def test_a_few_missing_pixels_are_filled_from_their_neighbors(lost, curve):
+    frames, recipe = sky().astype(np.float64), FrameRecipe(curve=curve)
+    whole, where = frame_images(frames, recipe), np.zeros((256, 256), bool)
+    if lost == "pixel":
+        where[128, 128] = True
+    elif lost == "column":
+        where[:, 100] = True
+    elif lost == "square":
+        where[100:130, 140:170] = True
+    else:
+        where[:, :12] = True  # outside of the mask
+    frames[:, where] = np.nan
+    images, mask = frame_images(frames, recipe), circular_mask(recipe)
+    assert np.isfinite(images[:, 0, mask]).all()
+    away = ~where.reshape(128, 2, 128, 2).any((1, 3)) & mask
+    limits = {"pixel": 1e-3, "column": 0.1, "square": 0.5, "half of the columns outside": 1e-6}
+    assert np.median(np.abs(images - whole)[:, 0, away]) < limits[lost] / 10
+    for image, reference in zip(images[:, 0, mask], whole[:, 0, mask], strict=True):
+        assert np.corrcoef(image, reference)[0, 1] > 1 - limits[lost] / 2
+
+
+@pytest.mark.parametrize(("rows", "lost"), [(6, False), (40, True)])
+def test_the_share_of_missing_pixels_that_loses_a_frame_is_stated_in_the_recipe(rows, lost):
+    frames = sky().astype(np.float64)
+    frames[1, 120 : 120 + rows] = np.nan
+    share = missing_share(frames, FrameRecipe())
+    assert (share[1] > FrameRecipe.most_missing) == lost and share[0] == share[2] == 0
+    assert share[1] == pytest.approx(rows / 256 / (0.85 * np.pi / 4), rel=0.02)  # chords near the middle
+    assert np.isnan(frame_images(frames, FrameRecipe())[1]).all() == lost
+    assert "most_missing" not in FrameRecipe().to_dict()
 
 
 def test_blocks_do_not_show():
@@ -320,3 +360,14 @@ def test_frames_are_not_changed():
 def test_the_disc_of_a_frame_touches_its_edges():
     disc = Disc.of_frame((100, 200))
     np.testing.assert_allclose(disc.distance(np.array([-0.5, 49.5]), np.array([99.5, 199.5])), 1)
+
+
+@pytest.mark.parametrize(("pixels", "width"), [(32, 8.0), (60, 2.0), (128, 8.0), (130, 3.0)])
+def test_blur_in_parts_is_that_of_the_whole_image_with_zeros_outside(pixels, width):
+    light = np.random.default_rng(0).random((pixels * pixels, 3), np.float32)
+    inside = np.flatnonzero(np.arange(pixels * pixels) % 7)
+    images = np.zeros((3, pixels * pixels))
+    images[:, inside] = light[inside].T
+    images = images.reshape(3, pixels, pixels)
+    expected = gaussian_filter(images, (0, width, width), mode="constant").reshape(3, -1)[:, inside].T
+    np.testing.assert_allclose(_blurred(light[inside], inside, _gaussian(pixels, width)), expected, atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 
 from pyspedas_similarity.errors import ArgumentError, VariableError
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe, WindowRecipe, recipe_from_dict
-from pyspedas_similarity.imaging.windows import has_gap, spectrum_images, window_images
+from pyspedas_similarity.imaging.windows import is_uneven, spectrum_images, window_images
 
 ANGLE = np.linspace(5, 175, 18)  # bins of 10 degrees: all of 0 to 180 is measured
 ENERGY = np.geomspace(5, 60000, 64)
@@ -199,7 +199,7 @@ def test_a_window_across_a_gap_is_nan_and_no_other():
     images = window_images(beam(n=5), times, VELOCITY, WINDOW)
     assert np.isnan(images[3]).all()
     assert np.isfinite(images[[0, 1, 2, 4]]).all()
-    np.testing.assert_array_equal(has_gap(times, WINDOW), np.arange(5) == 3)
+    np.testing.assert_array_equal(is_uneven(times, WINDOW), np.arange(5) == 3)
     assert np.isfinite(window_images(beam(), times[0], VELOCITY, WINDOW)).all()
 
 

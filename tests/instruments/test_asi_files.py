@@ -84,6 +84,45 @@ def test_eight_bit_frames_of_another_project(tmp_path):
     assert frames.values[0].ravel().tolist() == [*range(160), *range(160)]
 
 
+def foreign(tmp_path, project, imager, place="Geographic"):
+    content = (
+        f'P5\n#"Project unique ID" {project}\n#"Site unique ID" gill\n#"Imager unique ID" {imager}\n'
+        f'#"{place} latitude" 56.4\n#"{place} longitude" -94.6\n#"Image request start" 2022-03-08 06:00:00.0 UTC\n'
+        "20 16\n65535\n"
+    )
+    path = tmp_path / f"20220308_0600_gill_{imager}.pgm"
+    path.write_bytes(content.encode() + picture(0).astype(">u2").tobytes())
+    return path
+
+
+def test_two_imagers_of_a_project_at_a_site_are_two_series(tmp_path):
+    names = [read_stream(foreign(tmp_path, "trex", imager)).name for imager in ("blue-814", "nir-216")]
+    assert names == ["trex_blue-814_asf_gill", "trex_nir-216_asf_gill"]
+    assert read_stream(foreign(tmp_path, "themis-gbo", "themis19")).name == "thg_asf_gill"
+
+
+@pytest.mark.parametrize("place", ["Geographic", "Geodetic", "GEOGRAPHIC"])
+@pytest.mark.parametrize(
+    ("project", "imager", "sides"),
+    [
+        ("themis-gbo", "themis19", ("north", "east")),
+        ("REGO", "rego-652", ("north", "east")),
+        ("trex", "nir-216", ("north", "west")),
+        ("miracle", "kev-1", (None, None)),
+    ],
+)
+def test_place_and_orientation_of_streams(tmp_path, project, imager, sides, place):
+    about = read_stream(foreign(tmp_path, project, imager, place)).attributes["data_att"]
+    assert (about["latitude"], about["longitude"]) == (56.4, -94.6)
+    assert (about.get("first_row"), about.get("first_column")) == sides
+
+
+@pytest.mark.parametrize("imager", ["spect-02", "spectrograph-1"])
+def test_a_spectrograph_is_refused_by_name(tmp_path, imager):
+    with pytest.raises(LoadError, match=f"spectrograph {imager}"):
+        read_stream(foreign(tmp_path, "trex", imager))
+
+
 def test_streams_that_are_cut_off(wrong):
     content = stream()
     wrong(content[:-1], "ends within frame 20, 1 bytes too early")

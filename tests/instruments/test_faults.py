@@ -26,8 +26,8 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="limits, pipes and fi
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Time is judged by the benchmark, on a quiet machine, and memory too: here it is that of all tests before."""
-    monkeypatch.setattr(faults, "MOST_SECONDS", 60.0)
-    monkeypatch.setattr(faults, "MOST_MEMORY_MB", 16_000)
+    monkeypatch.setattr(faults, "MAX_SECONDS", 60.0)
+    monkeypatch.setattr(faults, "MAX_MEMORY_MB", 16_000)
 
 
 @pytest.fixture
@@ -281,3 +281,19 @@ def test_arrays_of_numpy_come_as_they_are(tmp_path):
     (tmp_path / "x.npz").write_bytes(pickle.dumps(1))
     with pytest.raises(SimilarityError, match="x.npz: not readable as arrays of NumPy"):
         read_npz(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("begin", "found"),
+    [("0000ffff0000ffff", "of a version before 2.6"), ("cdf30001cccc0001", "compressed as a whole")],
+)
+def test_nobody_is_told_to_remove_a_file_that_may_be_good(tmp_path, begin, found):
+    path = tmp_path / "old.cdf"
+    path.write_bytes(bytes.fromhex(begin) + bytes(400))
+    with pytest.raises(LoadError, match=found) as caught:
+        check_cdf(path)
+    assert "cdfconvert" in caught.value.remedy and "Remove" not in str(caught.value)
+    with pytest.raises(LoadError, match="no such file"):
+        check_cdf(tmp_path / "none.cdf")
+    with pytest.raises(LoadError, match="cannot be opened"):
+        check_cdf(tmp_path)

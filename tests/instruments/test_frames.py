@@ -7,7 +7,7 @@ import pytest
 
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import View
-from pyspedas_similarity.imaging.frame_quality import FrameQuality, gate_frames
+from pyspedas_similarity.imaging.frame_quality import FrameQuality, assess_frames
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments import frames
 from pyspedas_similarity.tplot import Variable
@@ -45,6 +45,27 @@ def test_frames_that_do_not_say_how_they_lie_stay():
     assert view is None and np.shares_memory(found, pixels)
 
 
+def whole_sky(turned_deg=0.0, size=32):
+    """A view with north up and east to the right, turned clockwise."""
+    down, right = np.mgrid[:size, :size] - (size - 1) / 2
+    azimuth = (np.degrees(np.arctan2(right, -down)) + turned_deg) % 360
+    zenith = np.hypot(down, right) / (size / 2) * 90
+    outside = zenith > 88
+    return View(60.0, -110.0, np.where(outside, np.nan, azimuth), np.where(outside, np.nan, 90 - zenith))
+
+
+@pytest.mark.parametrize("turned_deg", [0, 25, -25])
+@pytest.mark.parametrize(("row", "column"), [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_a_skymap_says_how_frames_are_turned(row, column, turned_deg):
+    view, pixels = whole_sky(turned_deg), np.arange(1024.0).reshape(32, 32)
+    turned = View(60.0, -110.0, view.azimuth[::row, ::column], view.elevation[::row, ::column])
+    for about in ({}, {"first_row": "south", "first_column": "east"}):
+        found, seen = frames.north_up(movie(pixels[None, ::row, ::column], turned, **about))
+        np.testing.assert_array_equal(found[0], pixels)
+        np.testing.assert_array_equal(seen.azimuth, view.azimuth)
+    assert frames.sides_of(whole_sky(90)) == {}
+
+
 @pytest.mark.parametrize("sky", [View(60.0, -110.0, np.zeros((3, 2)), np.zeros((3, 2))), "a skymap"])
 def test_a_skymap_that_does_not_fit(sky):
     with pytest.raises(VariableError, match="movie.*skymap"):
@@ -57,8 +78,8 @@ def test_blocks_are_judged_like_the_whole():
     values = np.where(np.hypot(rows, columns) < 30, 900, 100) + rng.normal(0, 9, (300, 64, 64))
     values[256] = values[255]
     values[256 + 5] = 0
-    found = frames.gate(movie(values), FrameRecipe())
-    whole = gate_frames(values)
+    found = frames.assess(movie(values), FrameRecipe())
+    whole = assess_frames(values)
     np.testing.assert_array_equal(found.flag, whole.flag)
     np.testing.assert_allclose(found.activity, whole.activity, rtol=1e-3, atol=1e-4)
     assert found.flag[256] == 5 and isinstance(found, FrameQuality) and str(found).endswith("1 dropped, 1 duplicate")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cdflib import cdfepoch
 
 from pyspedas_similarity.errors import ArgumentError, LoadError, TimeError
 from pyspedas_similarity.instruments import mms_fpi
@@ -437,6 +438,56 @@ def test_flagged_field_and_fill_values_are_nan(settings, monkeypatch):
     field = segment.companions["field"]
     flagged = event.flags[np.isin(event.field_times, field.times)]
     np.testing.assert_array_equal(np.isnan(field.values), np.repeat(flagged[:, None], 4, axis=1))
+
+
+def written(settings, monkeypatch, event, changed):
+    """Write the files of an event with other stamps (TT2000, nanoseconds) than its own."""
+    write = fpi_files._File._write
+
+    def with_others(self, name, values, *rest, **keywords):
+        write(self, name, changed(values) if name == "Epoch" else values, *rest, **keywords)
+
+    monkeypatch.setattr(fpi_files._File, "_write", with_others)
+    fpi_files.write_tree(settings_root(settings), event)
+
+
+@pytest.mark.parametrize("shift_s", [-1, 10_000])
+def test_field_stamps_that_go_back_or_ahead_in_a_file_lose_their_own_samples(settings, monkeypatch, caplog, shift_s):
+    event = simulated(n=50)
+
+    def changed(stamps):
+        if len(stamps) == len(event.field_times):
+            stamps = stamps.copy()
+            stamps[200:205] += shift_s * 10**9
+        return stamps
+
+    written(settings, monkeypatch, event, changed)
+    (segment,) = collected(span(event), no_update=True)
+    np.testing.assert_array_equal(segment.distribution.times, event.times)
+    kept = np.delete(event.field_times, slice(200, 205))
+    found = segment.companions["field"].times
+    np.testing.assert_array_equal(found, kept[(kept >= found[0]) & (kept <= found[-1])])
+    (warning,) = warnings_of(caplog)
+    assert "5 of" in warning and "fgm" in warning and "go back" in warning
+
+
+def test_samples_inside_a_leap_second_are_lost_and_no_others(settings, monkeypatch, caplog):
+    start = np.datetime64("2016-12-31T23:59:59.2", "ns")
+    event = simulated(start=start, n=100)
+    first = int(cdfepoch.compute_tt2000([2016, 12, 31, 23, 59, 59, 200, 0, 0]))
+
+    def changed(stamps):  # the clock runs on through the second that is inserted
+        begin = event.times[0] if len(stamps) == 100 else event.field_times[0]
+        steps = event.times if len(stamps) == 100 else event.field_times
+        return first + int((begin - start).astype(np.int64)) + (steps - begin).astype(np.int64)
+
+    written(settings, monkeypatch, event, changed)
+    second, after_start = np.timedelta64(1, "s"), (event.times - start) / np.timedelta64(1, "s")
+    expected = np.concatenate([event.times[after_start < 0.8], event.times[after_start >= 1.8] - second])
+    (segment,) = collected([start, start + 5 * second], no_update=True)
+    np.testing.assert_array_equal(segment.distribution.times, expected)
+    assert (np.diff(segment.companions["field"].times) > np.timedelta64(0, "ns")).all()
+    assert any("inside a leap second" in one for one in warnings_of(caplog))
 
 
 def test_the_newest_version_of_each_file_is_used(settings, monkeypatch):

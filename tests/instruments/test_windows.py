@@ -88,6 +88,55 @@ def test_a_gap_makes_its_windows_nan_with_one_warning(caplog):
     assert np.isfinite(made[~broken]).all()
 
 
+def two_cadences():
+    """A minute of samples every half second, then every five seconds; just more of the latter."""
+    return np.concatenate([np.arange(99) * 0.5, 49 + 5.0 * np.arange(1, 102)])
+
+
+def overlapping():
+    """Two files of which the second one repeats the last ten samples of the first, sorted by time."""
+    return np.sort(np.concatenate([np.arange(100), np.arange(90, 190)])) * 0.5
+
+
+def too_short():
+    return np.where(np.arange(200) == 120, 119.3, np.arange(200)) * 0.5
+
+
+@pytest.mark.parametrize(
+    ("times_s", "length_s", "usual_s"),
+    [
+        (two_cadences(), 10.0, 5.0),
+        (overlapping(), 12.0, 0.5),
+        (too_short(), 12.0, 0.5),
+        (two_cadences()[:-3], 10.0, 0.5),
+    ],
+)
+def test_every_window_has_the_length_asked_for_or_is_nan_and_counted(caplog, times_s, length_s, usual_s):
+    values = np.random.default_rng(0).random((len(times_s), 32)) + 0.1
+    variable = Variable("omni", START + seconds(times_s), values, {"v": ENERGY})
+    recipe = WindowRecipe(length_s, usual_s)
+    with caplog.at_level(logging.WARNING):
+        windows = as_samples(variable, recipe)
+    lost = np.isnan(np.concatenate(list(images(windows, recipe)))).all((1, 2, 3))
+    steps = np.diff(windows.coordinates["v1"], axis=1) / np.timedelta64(1, "s")
+    np.testing.assert_array_equal(lost, (np.abs(steps / usual_s - 1) > 0.5).any(axis=1))
+    covered = steps.sum(axis=1) + usual_s
+    assert 0 < lost.sum() < len(lost)
+    np.testing.assert_allclose(covered[~lost], length_s, atol=max(0.1 * length_s, usual_s))
+    assert f"{lost.sum()} of {len(lost)} windows" in caplog.text
+
+
+def test_windows_that_are_a_little_too_long_in_all_steps_are_nan():
+    times = START + seconds(np.arange(200) * 0.5)
+    slow = START + seconds(np.where(np.arange(200) < 100, np.arange(200) * 0.5, 50 + (np.arange(200) - 100) * 0.6))
+    lost = [
+        np.isnan(next(images(as_samples(Variable("omni", one, spectrogram().values, {"v": ENERGY}), RECIPE), RECIPE)))
+        for one in (times, slow)
+    ]
+    assert not lost[0].all((1, 2, 3)).any()
+    np.testing.assert_array_equal(lost[1].all((1, 2, 3)), np.arange(0, 177, 8) + 23 >= 113)  # covers 13.2 s and more
+
+
 def test_a_jitter_below_half_a_cadence_is_no_gap(caplog):
     variable = spectrogram()
     jitter = seconds(np.random.default_rng(5).uniform(-0.1, 0.1, 200))

@@ -1,7 +1,6 @@
 """Filling by the workers of a Dask cluster: the same archive as without, whatever dies. Data are simulated."""
 
 import dataclasses
-import json
 import logging
 import os
 import shutil
@@ -19,14 +18,9 @@ from threadpoolctl import threadpool_limits
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli
-from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.encoder.fixed import fixed_encoder
-from pyspedas_similarity.encoder.weights import save_encoder
 from pyspedas_similarity.errors import (
     ArchiveError,
     ArgumentError,
-    DamagedArchiveError,
-    EncoderError,
     LoadError,
     MixingError,
     VariableError,
@@ -35,7 +29,6 @@ from pyspedas_similarity.errors import (
 from pyspedas_similarity.functions import archives
 from pyspedas_similarity.imaging.frame_quality import FLAGS
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
-from pyspedas_similarity.instruments import mms_fpi
 from pyspedas_similarity.library import distributed
 from pyspedas_similarity.simulate.allsky import simulate_night
 from pyspedas_similarity.simulate.fpi import simulate_event, store
@@ -60,12 +53,6 @@ def one_thread():
     """Products of matrices round by the threads that BLAS has. Dask gives its workers one, so this process has one."""
     with threadpool_limits(1, user_api="blas"):
         yield
-
-
-@pytest.fixture(autouse=True)
-def one_commit(monkeypatch):
-    """Also on a machine that is busy with other things."""
-    monkeypatch.setattr(archives, "_COMMIT_S", 1e9)
 
 
 @pytest.fixture(scope="module")
@@ -112,22 +99,13 @@ def rows_of(path):
 def assert_same(path, expected):
     assert rows_of(path) == rows_of(expected)
     assert sim.open_archive(path).verify().sound
-    assert not (path / "staged").exists()
 
 
 def told(caplog, level):
     return [r.getMessage() for r in caplog.records if r.name.startswith("pyspedas_similarity") and r.levelno >= level]
 
 
-def nothing_staged(archive):
-    """Return True once the files of a job are gone; a canceled task removes its own when it ends."""
-    deadline = time.monotonic() + 30
-    while (archive / "staged").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not (archive / "staged").exists()
-
-
-def test_files_are_spread_over_workers_and_joined_in_one_commit(client, mms, tmp_path, caplog):
+def test_files_are_spread_over_workers_and_added_in_one_batch(client, mms, tmp_path, caplog):
     added = sim.add(tmp_path / "kept", client=client, **MMS)
     assert added == archives.Added(version=2, added=800, skipped=0, left_out=0)
     assert_same(tmp_path / "kept", mms / "serial")
@@ -135,7 +113,6 @@ def test_files_are_spread_over_workers_and_joined_in_one_commit(client, mms, tmp
         ("create", 0),
         ("append", 800),
     ]
-    assert len(list((tmp_path / "kept" / "rows.lance" / "data").iterdir())) == 2 * FILES
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -144,14 +121,14 @@ def test_what_is_there_is_not_encoded_again(client, mms, tmp_path, monkeypatch):
     first = sim.add(tmp_path / "kept", **{**MMS, "trange": half, "probe": "1"})
     assert first.added == 167
     seen = []
-    checked = distributed._checked
-    monkeypatch.setattr(distributed, "_checked", lambda *told: seen.append(checked(*told)) or seen[-1])
+    result = distributed.Spread._result
+    monkeypatch.setattr(distributed.Spread, "_result", lambda *given: seen.append(result(*given)) or seen[-1])
     added = sim.add(tmp_path / "kept", client=client, **MMS)
     assert added == archives.Added(version=5, added=633, skipped=167, left_out=0)
-    assert [one.rows for one in seen[:FILES]] == [0, 0, 34, 67, 66, 66]  # of 67, 67, 67, 67, 66, 66
+    assert [sum(map(len, one.rows)) for one in seen[:FILES]] == [0, 0, 34, 67, 66, 66]  # of 67, 67, 67, 67, 66, 66
     seen.clear()
     assert sim.add(tmp_path / "kept", client=client, **MMS) == archives.Added(5, 0, 800, 0)
-    assert sum(one.rows for one in seen) == 0 and not any(one.staged for one in seen)
+    assert not any(one.rows for one in seen)
 
 
 def test_frames_with_their_flags_of_several_stations(client, tmp_path, monkeypatch):
@@ -184,7 +161,6 @@ def test_variables_of_the_caller_are_sent_block_by_block(client, tmp_path, monke
     added = sim.add(tmp_path / "kept", names, recipe=recipe, client=client)
     assert added == serial and added.added == 700
     assert_same(tmp_path / "kept", tmp_path / "serial")
-    assert len(list((tmp_path / "kept" / "rows.lance" / "data").iterdir())) == 3
     again = sim.add(tmp_path / "kept", names, recipe=recipe, client=client)
     assert (again.added, again.skipped) == (0, 700)
 
@@ -223,10 +199,10 @@ def test_a_worker_that_is_killed_costs_nothing(client, mms, tmp_path):
     victim, killed = next(iter(before)), []
 
     def kill_while_it_works():
-        """When something was staged and the victim has a task."""
+        """When the victim has a task."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not killed:
-            if list(kept.glob("staged/*/data/*.lance")) and client.processing([victim])[victim]:
+            if client.processing([victim])[victim]:
                 os.kill(before[victim], signal.SIGKILL)
                 killed.append(len(sim.open_archive(kept)) if sim.open_archive(kept).begun else 0)
             time.sleep(0.002)
@@ -235,7 +211,7 @@ def test_a_worker_that_is_killed_costs_nothing(client, mms, tmp_path):
     killer.start()
     added = sim.add(kept, client=client, **MMS)
     killer.join()
-    assert killed == [0]  # before anything was committed
+    assert killed == [0]  # before anything was added
     assert added.added == 800
     assert_same(kept, mms / "serial")
     client.wait_for_workers(2, timeout=60)
@@ -245,7 +221,7 @@ def test_a_worker_that_is_killed_costs_nothing(client, mms, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="nannies")
 def test_a_task_that_kills_its_workers_ends_with_its_name(mms, tmp_path, monkeypatch):
     namespace = {"__name__": "__main__"}  # functions of this module travel whole
-    exec("def dies(job, task):\n    import os\n    os._exit(1)", namespace)
+    exec("def dies(job, encoder, task):\n    import os\n    os._exit(1)", namespace)
     monkeypatch.setattr(distributed, "work", namespace["dies"])
     monkeypatch.setattr(archives, "file_tasks", lambda *told: list(distributed.file_tasks(*told))[:1])
     with (
@@ -255,7 +231,7 @@ def test_a_task_that_kills_its_workers_ends_with_its_name(mms, tmp_path, monkeyp
         pytest.raises(WorkerError, match=r"mms1_fpi_brst_l2_des-dist_20200101000010.*KilledWorker"),
     ):
         sim.add(tmp_path / "kept", client=client, **{**MMS, "probe": "1"})
-    assert not sim.open_archive(tmp_path / "kept").begun and not (tmp_path / "kept" / "staged").exists()
+    assert not sim.open_archive(tmp_path / "kept").begun
 
 
 def test_an_error_names_its_file_and_what_came_before_stays(client, mms, tmp_path, monkeypatch):
@@ -270,7 +246,7 @@ def test_an_error_names_its_file_and_what_came_before_stays(client, mms, tmp_pat
     with pytest.raises(VariableError, match=rf"1 {file.name}: mms1_des_dist_brst.*s\^3/km\^6"):
         sim.add(tmp_path / "kept", client=client, **MMS)
     kept = sim.open_archive(tmp_path / "kept")
-    assert len(kept) == 67 * 3 and not (tmp_path / "kept" / "staged").exists()
+    assert len(kept) == 67 * 3
     file.write_bytes(raw)
     assert sim.add(kept, client=client, **MMS) == archives.Added(3, 800 - 67 * 3, 67 * 3, 0)
     assert_same(tmp_path / "kept", mms / "serial")
@@ -324,47 +300,25 @@ def test_samples_that_are_in_two_files_are_kept_once(client, tmp_path, monkeypat
     assert_same(tmp_path / "kept", tmp_path / "serial")
 
 
-def test_an_interrupt_keeps_what_was_committed_and_cancels_the_rest(client, mms, tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_COMMIT_S", 0.0)
-    checked, count = distributed._checked, []
+def test_an_interrupt_keeps_what_came_back_and_cancels_the_rest(client, mms, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_BATCH", 100)
+    result, count = distributed.Spread._result, []
 
-    def interrupted(*told):
-        count.append(told)
+    def interrupted(*given):
+        count.append(given)
         if len(count) == 4:
             raise KeyboardInterrupt
-        return checked(*told)
+        return result(*given)
 
-    monkeypatch.setattr(distributed, "_checked", interrupted)
+    monkeypatch.setattr(distributed.Spread, "_result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sim.add(tmp_path / "kept", client=client, **MMS)
     kept = sim.open_archive(tmp_path / "kept")
-    assert len(kept) == 67 * 3 and [one.what for one in kept.versions()] == ["create", *["append"] * 3]
-    monkeypatch.setattr(distributed, "_checked", checked)
-    assert nothing_staged(tmp_path / "kept")
+    assert len(kept) == 67 * 3 and [one.what for one in kept.versions()] == ["create", *["append"] * 2]
+    monkeypatch.setattr(distributed.Spread, "_result", result)
     added = sim.add(kept, client=client, **MMS)
     assert (added.added, added.skipped) == (800 - 67 * 3, 67 * 3)
     assert rows_of(tmp_path / "kept") == rows_of(mms / "serial")
-
-
-@pytest.mark.parametrize(
-    "lie", [{"rows": 1}, {"size": 3}, {"file": "../../archive.json"}, {"file": "another.lance"}, {"more": 1}]
-)
-def test_what_a_worker_tells_is_not_believed(client, mms, tmp_path, monkeypatch, lie):
-    work = distributed.Spread._result
-
-    def lying(self, label, future):
-        self._wait(label, future)
-        record = json.loads(json.dumps(future.result()))  # plain values they are
-        record["staged"][0] |= lie
-        return distributed._checked(record, label)
-
-    monkeypatch.setattr(distributed.Spread, "_result", lying)
-    one = {**MMS, "probe": "1"}
-    with pytest.raises(DamagedArchiveError):
-        sim.add(tmp_path / "kept", client=client, **one)
-    assert len(sim.open_archive(tmp_path / "kept")) == 0 and nothing_staged(tmp_path / "kept")
-    monkeypatch.setattr(distributed.Spread, "_result", work)
-    assert sim.add(tmp_path / "kept", client=client, **one).added == 400
 
 
 def test_mixing_is_refused_before_work_is_spread(client, mms, tmp_path, monkeypatch):
@@ -416,9 +370,9 @@ def test_a_cluster_that_loses_its_last_worker_is_not_waited_for_for_ever(mms, tm
     with LocalCluster(n_workers=1, **QUIET) as cluster, Client(cluster) as client:
         submit = distributed.Spread._submit
 
-        def last_one_goes(self, task):
-            future = submit(self, task)
-            if self._submitted == 1:
+        def last_one_goes(self, *arguments):
+            future = submit(self, *arguments)
+            if self._submitted == 2:  # the encoder was the first
                 cluster.scale(0)
                 while client.nthreads():
                     time.sleep(0.05)
@@ -428,30 +382,6 @@ def test_a_cluster_that_loses_its_last_worker_is_not_waited_for_for_ever(mms, tm
         with pytest.raises(WorkerError, match="no worker for 1 s"):
             sim.add(tmp_path / "kept", client=client, **MMS)
     assert len(sim.open_archive(tmp_path / "kept")) == 0
-
-
-def test_a_worker_whose_caller_goes_away_meanwhile_leaves_nothing(mms, tmp_path, monkeypatch):
-    pieces = mms_fpi.pieces_electrons(RANGE, "1", no_update=True)
-    (task, *_) = distributed.file_tasks(pieces, RANGE, {"no_update": True}, lambda source: np.zeros(0, np.int64))
-    serial = sim.open_archive(mms / "serial").identity
-    job = distributed.Job(
-        str(tmp_path), "0123abcd", serial.encoder, serial.recipe, serial.settings, MMS["instrument"], 4096
-    )
-    with pytest.raises(EncoderError):  # it never was there
-        distributed.work(job, task)
-    encoder = distributed._encoder_folder(job)
-    save_encoder(fixed_encoder(serial.card["name"], serial.kind), encoder)
-    assert distributed.work(job, task)["rows"] == 67
-    stage = LanceStore.stage
-
-    def goes_away(self, *told):
-        shutil.rmtree(encoder)
-        return stage(self, *told)
-
-    monkeypatch.setattr(LanceStore, "stage", goes_away)
-    with pytest.raises(WorkerError, match="the caller has ended"):
-        distributed.work(job, task)
-    assert not (tmp_path / "staged").exists() and len(sim.open_archive(tmp_path)) == 0
 
 
 def test_from_a_shell(client, tmp_path, capsys):

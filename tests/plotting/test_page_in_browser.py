@@ -33,7 +33,7 @@ def report_of(name: str, n: int = N) -> Report:
     record = {
         "source": name,
         "station": {"site": "fsmi"},
-        "encoder": {"name": "hybrid", "method": "fixed transform", "hash": "e" * 16},
+        "encoder": {"name": "hog", "method": "fixed transform", "hash": "e" * 16},
         "recipe": {"kind": "frame", "hash": "f" * 16},
         "threshold": 0.5,
         "exclude_s": 3.0,

@@ -32,7 +32,7 @@ def result(name: str = "sky", n: int = 3, **record) -> Result:
     about = {
         "source": name,
         "station": {"site": "fsmi"},
-        "encoder": {"name": "hybrid", "method": "fixed transform", "hash": "e" * 16},
+        "encoder": {"name": "hog", "method": "fixed transform", "hash": "e" * 16},
         "recipe": {"kind": "frame", "hash": "f" * 16},
         "versions": VERSIONS,
         "threshold": 0.75,
@@ -96,7 +96,7 @@ def test_the_methods_say_every_number_of_the_search():
         "pyspedas-similarity 1.2.3",
         "method of Smith et al. 2024",
         "frame images (hash ffffffffffffffff)",
-        "encoder 'hybrid' (fixed transform; hash eeeeeeeeeeeeeeee)",
+        "encoder 'hog' (fixed transform; hash eeeeeeeeeeeeeeee)",
         "In sky, 39 samples from 2020-01-01T00:00:00 to 2020-01-01T00:00:39 UTC were searched",
         "within 12.5 s of a query were left out",
         "score of at least 0.7500 were taken",

@@ -46,9 +46,8 @@ def store(name="sky", module=tplot_tools, times=TIMES, frames=None):
 
 
 def search(name="sky", **more):
-    return sim.find_similar(
-        name, like=TIMES[14], exclude=20, recipe=RECIPE, encoder="pixels", **({"errors": "raise"} | more)
-    )
+    more = {"threshold": "auto", "errors": "raise"} | more
+    return sim.find_similar(name, like=TIMES[14], exclude=20, recipe=RECIPE, encoder="pixels", **more)
 
 
 @pytest.fixture
@@ -224,7 +223,8 @@ def test_score_below_variables_with_intervals_and_seed_shaded(found, tmp_path):
     threshold = table.meta["similarity"][0]["threshold"]
     assert set(score.get_lines()[-1].get_ydata()) == {threshold}
     for panel in (line, keogram, score):
-        (match, seed) = [patch.get_bbox() for patch in panel.patches]
+        (match, own, seed) = [patch.get_bbox() for patch in panel.patches]
+        assert own.x0 < seed.x0 < seed.x1 < own.x1 < match.x0
         ends = date2num([table[key][0].to_value("datetime64") for key in ("start", "end")])
         np.testing.assert_allclose([match.x0, match.x1], ends, atol=1e-9)
         assert (seed.x0 + seed.x1) / 2 == pytest.approx(date2num(TIMES[14]), abs=1e-9)

@@ -77,12 +77,15 @@ def test_ten_rows_checked_by_hand():
     # Exact limits of 3 of 10 are 0.06674 and 0.65245.
     assert enrichment["low"] == pytest.approx(0.06674 / 0.33, abs=1e-4)
     assert enrichment["high"] == pytest.approx(0.65245 / 0.33, abs=1e-4)
-    assert summary_of(joined).splitlines()[0] == "6 known, 4 new, 1 missed; 4 of 6 events searched, 1000 s"
+    assert (
+        summary_of(joined).splitlines()[0]
+        == "6 known, 4 new, 1 missed; 4 of 6 events searched, 1000 s, of which the list covers 910 s"
+    )
     assert joined.meta["similarity"] == [{"source": "made_up"}]
 
 
 def test_bootstrap_over_stretches_counts_by_hand():
-    # Stretches of 600 s from 1970 part the 1000 s at 600 s. The first has eight peaks, three of them in an event, and
+    # Intervals of 600 s from 1970 part the 1000 s at 600 s. The first has eight peaks, three of them in an event, and
     # 170 + 20 + 10 = 200 s of events.
     assert sum(row[0][2] < 600 for row in BY_HAND) == 8
     table = matches([row[0] for row in BY_HAND])
@@ -143,17 +146,44 @@ def test_names_of_a_search_bring_what_was_searched():
     table = sim.intervals(names)
     events = [[str(table["start"][0]), str(table["end"][0])]]
     joined = sim.join_events(names, events)
-    assert joined["status"].tolist() == ["known"] + ["new"] * (len(table) - 1)
+    # A list of one event covers that event; with `covered` it is said to be complete in all that was searched.
+    assert joined["status"].tolist() == ["known"] + ["not covered"] * (len(table) - 1)
+    complete = sim.join_events(names, events, covered=trange)
+    assert complete["status"].tolist() == ["known"] + ["new"] * (len(table) - 1)
+    assert complete.meta["join"]["covered_s"] == joined.meta["join"]["searched_s"]
     # 80 samples at 3 s; 57 to 63 s lie 6 s and less from the seed: five samples.
     assert joined.meta["join"]["searched_s"] == (80 - 5) * 3
     again = sim.join_events(names, names)
     assert set(again["status"]) == {"known"} and again["score"].tolist() == table["score"].tolist()
 
 
+def test_nothing_is_compared_outside_of_what_the_list_covers():
+    table = matches([row[0] for row in BY_HAND])
+    joined = sim.join_events(table, EVENTS[:3], searched=SEARCHED, covered=[at(0), at(500)])
+    numbers = joined.meta["join"]
+    assert numbers["searched_s"] == numbers["covered_s"] == 500
+    assert joined["status"].tolist()[8:10] == ["not covered"] * 2 and numbers["missed"] == 0
+    by_list = sim.join_events(table, EVENTS[:3], searched=SEARCHED)
+    assert by_list.meta["join"]["searched_s"] == 1000 and by_list.meta["join"]["covered_s"] == 300
+    expected = [
+        "known",
+        "new",
+        "new",
+        "new",
+        "new",
+        "not covered",
+        "not covered",
+        "known",
+        "not covered",
+        "not covered",
+    ]
+    assert by_list["status"].tolist() == expected
+
+
 def test_empty_on_either_side():
     table = matches([row[0] for row in BY_HAND])
     joined = sim.join_events(table, [], searched=SEARCHED)
-    assert set(joined["status"]) == {"new"} and np.isnan(joined.meta["join"]["enrichment"]["value"])
+    assert set(joined["status"]) == {"not covered"} and np.isnan(joined.meta["join"]["enrichment"]["value"])
     joined = sim.join_events([], EVENTS, searched=SEARCHED)
     assert joined["status"].tolist() == ["missed"] * 4
     joined = sim.join_events([], [], searched=SEARCHED)
@@ -170,7 +200,8 @@ def test_thousands_of_matches_against_thousands_of_events():
     own_start, own_end = at(start), table["end"].to_value("datetime64").astype("datetime64[ns]")
     for row in range(0, 5000, 250):
         met = ((starts < own_end[row]) & (own_start[row] < ends)).any()
-        assert joined["status"][row] == ("known" if met else "new")
+        covered = starts[0] <= own_start[row] <= ends.max()
+        assert joined["status"][row] == ("known" if met else "new" if covered else "not covered")
     # Drawn without any relation, they are enriched by nothing.
     assert joined.meta["join"]["enrichment"]["low"] < 1 < joined.meta["join"]["enrichment"]["high"]
 

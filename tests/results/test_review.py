@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import sys
@@ -12,6 +13,7 @@ from astropy.table import Table
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import cli, tplot
+from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError, QueryError, SimilarityError
 from pyspedas_similarity.results.judged_lists import Judged, read_list
 from pyspedas_similarity.simulate import allsky, fpi
@@ -308,7 +310,8 @@ def test_several_variables_are_one_list():
 
 def test_an_unnamed_encoder_and_an_array_have_to_be_given(frames, tmp_path):
     name = "simulated_asf"
-    encoder = sim.train(name, method="canonical", lag=6, name="mine")
+    pixels = fixed_encoder("pixels", "frame")
+    encoder = dataclasses.replace(pixels, card=dataclasses.replace(pixels.card, name="mine"))
     found = sim.find_similar(name, like=FRAME, encoder=encoder, k=2, exclude=6, errors="raise")
     with pytest.raises(ArgumentError, match="does not identify the encoder"):
         sim.review(found)

@@ -8,7 +8,7 @@ from scipy.stats import weibull_min
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.search.background import fit_background
 from pyspedas_similarity.search.events import find_events
-from pyspedas_similarity.search.scoring import coherence_lag, similarity
+from pyspedas_similarity.search.scoring import decorrelation_lag, similarity
 
 
 def noise(rng, n, dimension, memory):
@@ -22,7 +22,7 @@ def noise(rng, n, dimension, memory):
 def searched(embeddings, seed):
     """Scores without the seed's surroundings, and the stretch that they remember."""
     scores = similarity(embeddings, [embeddings[seed : seed + 1]])
-    block = 2 * coherence_lag(scores)
+    block = 2 * decorrelation_lag(scores)
     scores[max(seed - 4 * block, 0) : seed + 4 * block] = np.nan
     return scores, block
 

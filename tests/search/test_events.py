@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyspedas_similarity.search.events import best_events, find_events, outside
+from pyspedas_similarity.search.events import find_events, outside
 from pyspedas_similarity.times import Span, sample_ends
 
 SECOND = np.timedelta64(1_000_000_000, "ns")
@@ -74,22 +74,3 @@ def test_outside_leaves_out_both_sides_of_every_seed():
     spans = [Span(times[2], times[2]), Span(times[6], times[7])]
     assert list(outside(times, spans, SECOND)) == [True, False, False, False, True, False, False, False, False, True]
     assert outside(times, [], SECOND).all()
-
-
-def test_k_lowers_the_threshold_as_far_as_needed_and_no_further():
-    times = at(*range(100))
-    scores = np.zeros(100)
-    scores[[10, 30, 50, 70]] = [0.9, 0.8, 0.6, 0.4]
-    for k, lowest in ((1, 0.9), (2, 0.8), (3, 0.6), (4, 0.4)):
-        found, threshold = best_events(times, scores, 0.85, 3 * SECOND, k)
-        assert len(found) == k and found.score[-1] == lowest
-        assert 0 < threshold <= max(lowest, 0.85)
-    found, threshold = best_events(times, scores, 0.5, 3 * SECOND, 2)
-    assert threshold == 0.5 and list(found.score) == [0.9, 0.8]
-
-
-def test_k_beyond_what_there_is_gives_what_there_is():
-    scores = np.array([0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.8])
-    found, _ = best_events(at(*range(7)), scores, 0.85, SECOND, 50)
-    assert len(found) == 2
-    assert len(best_events(at(0, 1), np.full(2, np.nan), 0.5, SECOND, 3)[0]) == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError
-from pyspedas_similarity.search.linear_classifier import fit_probe
+from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
 
 AXES = np.eye(16)[:3]
 
@@ -21,7 +21,7 @@ def draw(rng: np.random.Generator, count: int, spread: float) -> tuple[np.ndarra
 def test_classes_that_lie_apart_are_told():
     rng = np.random.default_rng(0)
     vectors, labels = draw(rng, 30, 0.1)
-    probe = fit_probe(vectors, labels, np.arange(30))
+    probe = fit_linear_classifier(vectors, labels, np.arange(30))
     unseen, truth = draw(rng, 500, 0.1)
     found = probe.probabilities(unseen)
     assert probe.classes == ("a", "b", "c") and probe.about["calibrated"] and probe.about["folds"] == 5
@@ -36,7 +36,7 @@ def test_two_classes_agree_with_scikit_learn():
     vectors, labels = draw(rng, 200, 0.4)
     two = labels != "c"
     vectors, labels = vectors[two], labels[two]
-    probe = fit_probe(vectors, labels, np.zeros(two.sum(), int) + (labels == "b"))
+    probe = fit_linear_classifier(vectors, labels, np.zeros(two.sum(), int) + (labels == "b"))
     assert not probe.about["calibrated"] and probe.temperature == 1
     weight = np.where(labels == "a", 1 / (labels == "a").sum(), 1 / (labels == "b").sum())
     reference = LogisticRegression(C=probe.about["penalty"], max_iter=1000).fit(vectors, labels, weight)
@@ -46,7 +46,7 @@ def test_two_classes_agree_with_scikit_learn():
 @pytest.mark.parametrize("spread", [0.3, 0.8])
 def test_probabilities_mean_what_they_say(spread):
     rng = np.random.default_rng(2)
-    probe = fit_probe(*draw(rng, 300, spread), np.arange(300))
+    probe = fit_linear_classifier(*draw(rng, 300, spread), np.arange(300))
     unseen, truth = draw(rng, 5000, spread)
     found = probe.probabilities(unseen)
     sure, right = found.max(axis=1), np.array(probe.classes)[found.argmax(axis=1)] == truth
@@ -61,7 +61,7 @@ def test_a_long_example_weighs_as_much_as_a_short_one():
     a, b = AXES[0], AXES[1]
     vectors = np.concatenate([a + 0.05 * rng.standard_normal((400, 16)), [b]])
     labels = np.array(["a"] * 400 + ["b"])
-    probe = fit_probe(vectors, labels, np.array([0] * 400 + [1]))
+    probe = fit_linear_classifier(vectors, labels, np.array([0] * 400 + [1]))
     middle = probe.probabilities(((a + b) / 2)[None])[0]
     assert abs(middle[0] - 0.5) < 0.1
 
@@ -69,10 +69,10 @@ def test_a_long_example_weighs_as_much_as_a_short_one():
 def test_no_embedding_no_probability():
     vectors, labels = draw(np.random.default_rng(4), 20, 0.1)
     vectors = np.vstack([vectors, np.full(16, np.nan)])
-    found = fit_probe(vectors[:20], labels, np.arange(20)).probabilities(vectors)
+    found = fit_linear_classifier(vectors[:20], labels, np.arange(20)).probabilities(vectors)
     assert np.isnan(found[-1]).all() and np.isfinite(found[:-1]).all()
 
 
 def test_one_class_is_none():
     with pytest.raises(ArgumentError, match="found the class a.*two or more"):
-        fit_probe(AXES, np.array(["a", "a", "a"]), np.arange(3))
+        fit_linear_classifier(AXES, np.array(["a", "a", "a"]), np.arange(3))

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyspedas_similarity.search.overlap import Stretches, inside, merged, pairs, shared
+from pyspedas_similarity.search.overlap import Intervals, inside, merged, pairs, shared
 
 LISTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=12)
 
 
 def stretches(intervals):
     start, length = np.array(intervals, np.int64).reshape(-1, 2).T
-    return Stretches(start.astype("datetime64[ns]"), (start + length).astype("datetime64[ns]"))
+    return Intervals(start.astype("datetime64[ns]"), (start + length).astype("datetime64[ns]"))
 
 
 def as_pairs(one):
@@ -27,7 +27,7 @@ def share_time(a, b):
 
 def ascending(one):
     order = np.argsort(one.start, kind="stable")
-    return Stretches(one.start[order], one.end[order])
+    return Intervals(one.start[order], one.end[order])
 
 
 @given(LISTS, LISTS)

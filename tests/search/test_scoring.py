@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pyspedas_similarity.search.scoring import coherence_lag, default_threshold, similarity
+from pyspedas_similarity.search.scoring import ScoreScale, decorrelation_lag, similarity
 
 
 def unit(vectors):
@@ -48,20 +48,20 @@ def test_coherence_of_an_autoregressive_series_is_its_e_folding_lag(correlation)
     for i in range(1, len(noise)):
         series[i] = correlation * series[i - 1] + noise[i]
     expected = np.ceil(-1 / np.log(correlation))
-    assert coherence_lag(series) == pytest.approx(expected, abs=1)
+    assert decorrelation_lag(series) == pytest.approx(expected, abs=1)
 
 
 def test_a_step_does_not_make_the_coherence_long():
     noise = np.random.default_rng(0).normal(size=800) * 0.01
-    assert coherence_lag(np.where(np.arange(800) > 650, 1.0, 0.3) + noise) <= 2
+    assert decorrelation_lag(np.where(np.arange(800) > 650, 1.0, 0.3) + noise) <= 2
 
 
 @pytest.mark.parametrize("scores", [np.ones(500), np.arange(3.0), np.full(10, np.nan), np.linspace(0, 1, 500)])
 def test_coherence_is_bounded(scores):
-    assert 1 <= coherence_lag(scores) <= max(1, len(scores) // 20)
+    assert 1 <= decorrelation_lag(scores) <= max(1, len(scores) // 20)
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(0.01, 0.7), (0.12, 0.76), (0.13, 0.79), (0.3, 0.88)])
 def test_default_threshold_is_three_deviations_above_the_median_within_limits(spread, expected):
     scores = 0.4 + spread / 1.4826 * np.array([-3, -1, 0, 1, 3, np.nan])
-    assert default_threshold(scores) == pytest.approx(expected)
+    assert ScoreScale.of(scores).threshold == pytest.approx(expected)

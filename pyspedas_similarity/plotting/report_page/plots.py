@@ -54,7 +54,8 @@ def _marks(result: Result) -> Marks:
     starts, ends = (np.asarray(result.intervals[key], np.int64).astype("datetime64[ns]") for key in _ENDS)
     spans = [(one["start"], one["end"]) for one in result.record["queries"] if "start" in one and result.has(one)]
     queries = np.array(spans, "datetime64[ns]").reshape(-1, 2)
-    return Marks(starts, ends, *queries.T, float(result.record.get("threshold", np.nan)))
+    own = np.array([(one["start"], one["end"]) for one in result.record.get("own_events", ())], "datetime64[ns]")
+    return Marks(starts, ends, *queries.T, *own.reshape(-1, 2).T, float(result.record.get("threshold", np.nan)))
 
 
 def histogram(result: Result) -> Picture:

@@ -139,13 +139,17 @@ def _samples(result: Result) -> str:
 def _rules(record: Mapping[str, Any]) -> str:
     exclude, threshold = record.get("exclude_s"), record.get("threshold")
     text = ""
-    if exclude is not None:
+    if record.get("own_events") and record.get("exclude") == "auto":
+        text += "The event that holds a query, down to where the score falls to the background, was left out. "
+    elif exclude is not None:
         text += f"Samples within {exclude:g} s of a query were left out. "
-    if threshold is not None and math.isfinite(threshold):
-        joined = f", and those no more than {exclude:g} s apart were joined" if exclude else ""
-        text += f"Samples with a score of at least {threshold:.4f} were taken{joined}."
+    text += "An event is a peak of the score, as far as the score stays above half of its height above the median."
+    if threshold is not None and not math.isfinite(threshold):
+        text += " No score stands out of the background."
+    elif threshold is not None and record.get("threshold_by") == "background":
+        text += f" Scores from {threshold:.4f} on stand out of the background."
     elif threshold is not None:
-        text += "No score stands out of the background."
+        text += f" Events with a score of at least {threshold:.4f} were taken."
     if record.get("k") is not None:
         text += f" At most the best {count(record['k'], 'interval')} were kept."
     calibrated = record.get("fdr")

@@ -12,20 +12,18 @@ import numpy as np
 
 from ...errors import ArgumentError, TimeError
 from ...times import to_astropy, to_spans, to_times
+from .event_lines import has_time, times_of_line
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
 
 # Names in use, in the order in which they are looked for; case and underscores do not count.
-_STARTS = ("start", "starttime", "timestart", "tstart", "timebegin", "begin", "begintime", "starttimeutc", "startutc")
-_ENDS = ("end", "endtime", "timeend", "tend", "stop", "stoptime", "timestop", "endtimeutc", "endutc", "stoputc")
-_INSTANTS = ("time", "timeutc", "timetag", "datetime", "date", "epoch", "utc", "peak", "timepeak")
+_STARTS = ("start", "starttime", "timestart", "tstart", "timebegin", "begin", "begintime", "from")
+_ENDS = ("end", "endtime", "timeend", "tend", "stop", "stoptime", "timestop", "to", "until")
+_INSTANTS = ("time", "timetag", "datetime", "date", "epoch", "utc", "ut", "peak", "timepeak")
 _LABELS = ("label", "event", "tags", "class", "kind", "type", "description", "region", "source", "name")
-_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".xml": "votable", ".vot": "votable"}
-# A spreadsheet may write a mark of byte order first.
-_AS_CSV = {"guess": False, "encoding": "utf-8-sig"}
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}")
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?(Z|[+-]\d{2}:?\d{2})?")
+_FORMATS = {".ecsv": "ascii.ecsv", ".xml": "votable", ".vot": "votable"}
+_TEXTS = (".csv", ".txt", ".dat", ".lst", ".tsv")
 _FORMS = "Give a table with start and end (or time), a file (.ecsv, .csv, .xml, .txt), or a list of [start, end]."
 
 
@@ -35,8 +33,8 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
     Parameters
     ----------
     events : astropy Table, pandas DataFrame, path, or what `times.to_spans` reads
-        A file may be ECSV, CSV, VOTable, or text with a start and an end (or one time) in a line and '#' or ';' before
-        comments. Events of one time are instants.
+        A file may be ECSV, VOTable, CSV or other text with a header, or text with a start and an end (or one time) in
+        each line, see `event_lines`, and '#', ';' or '%' before comments. Events of one time are instants.
     columns : sequence of one or two str, optional
         Names of the columns of starts and ends, or of times. By default common names are looked for.
 
@@ -66,7 +64,7 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
 
 
 def _is_file(text: str) -> bool:
-    return Path(text).suffix.lower() in (*_FORMATS, ".txt", ".dat") or os.path.isfile(text)
+    return Path(text).suffix.lower() in (*_FORMATS, *_TEXTS) or os.path.isfile(text)
 
 
 def _is_empty(events: Any) -> bool:
@@ -76,12 +74,17 @@ def _is_empty(events: Any) -> bool:
 
 
 def table_of_file(path: Path) -> Table:
-    """The table in a file: ECSV, CSV, VOTable, or text with a start and an end, or one time, in a line.
+    """The table in a file: ECSV, VOTable, or text with columns that a header names, or times at the begin of each line.
+
+    Text of columns is separated by commas, tabs or semicolons; of other text see `event_lines`. Lines that begin with
+    '#', ';' or '%' are comments.
 
     Raises
     ------
     ArgumentError
         If it is not there or cannot be read.
+    TimeError
+        If there is no time in a line, with its number.
     """
     from astropy.table import QTable, Table
 
@@ -90,37 +93,91 @@ def table_of_file(path: Path) -> Table:
     format = _FORMATS.get(path.suffix.lower())
     try:
         if format is None:
-            return _from_lines(path)
-        kind = QTable if format == "ascii.ecsv" else Table
-        return kind.read(path, format=format, **(_AS_CSV if format == "ascii.csv" else {}))
-    except (ValueError, OSError, IndexError, KeyError, TypeError) as error:
+            return _of_text(path)
+        return (QTable if format == "ascii.ecsv" else Table).read(path, format=format)
+    except (ValueError, OSError, IndexError, KeyError, TypeError, ImportError) as error:
         raise ArgumentError(f"file {path}", f"not readable ({str(error)[:200]})", _FORMS) from error
 
 
-def _from_lines(path: Path) -> Table:
+def _of_text(path: Path) -> Table:
+    from astropy.table import Table
+
+    lines = [(number, line) for number, line in enumerate(_decoded(path).splitlines(), 1) if line.strip(' \t,;|"')]
+    lines = [(number, line) for number, line in lines if not line.lstrip().startswith(("#", ";", "%"))]
+    if not lines:
+        return Table({"start": np.empty(0, "U1"), "end": np.empty(0, "U1")})
+    header = lines[0][1]
+    separator = next((one for one in ("\t", ",", ";") if one in header), None)
+    if not has_time(header):
+        if separator is not None and (len(lines) == 1 or not has_time(lines[1][1]) or _names_times(header, separator)):
+            return _of_columns(path, lines, separator)
+        if len(lines) == 1 and path.suffix.lower() == ".csv":
+            return Table({name: np.empty(0, "U1") for name in header.split()})
+        lines = lines[1:] if not any(character.isdigit() for character in header) else lines
+    return _of_lines(path, lines)
+
+
+def _of_lines(path: Path, lines: list[tuple[int, str]]) -> Table:
     """One or two times in a line, whatever follows them."""
     from astropy.table import Table
 
-    lines = [_words(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    rows = [words for words in lines if words and not words[0].startswith(("#", ";"))]
-    if not rows:
-        return Table({"start": np.empty(0, "U1"), "end": np.empty(0, "U1")})
-    pairs = [len(words) > 1 and words[1][:4].isdigit() and "-" in words[1] for words in rows]
-    if any(pairs) and not all(pairs):
-        odd = " ".join(rows[pairs.index(False)])[:80]
-        raise ArgumentError(f"file {path}", f"one time in {odd!r} and two in others", "Give two in each line.")
-    return Table({"start": [words[0] for words in rows], "end": [words[int(pairs[0])] for words in rows]})
+    times = [times_of_line(line, f"file {path}, line {number}") for number, line in lines]
+    single = [end is None for _, end in times]
+    if any(single) and not all(single):
+        number, odd = lines[single.index(True)]
+        found = f"one time in {odd[:80]!r} and two in others"
+        raise ArgumentError(f"file {path}, line {number}", found, "Give two in each line.")
+    starts = np.array([start for start, _ in times], "datetime64[ns]")
+    return Table(
+        {"start": starts, "end": np.array([start if end is None else end for start, end in times], starts.dtype)}
+    )
 
 
-def _words(line: str) -> list[str]:
-    """Return what blanks or commas separate, a date and the clock after it as one time."""
-    words: list[str] = []
-    for word in line.replace(",", " ").split():
-        if words and _CLOCK.fullmatch(word) and _DATE.fullmatch(words[-1]):
-            words[-1] += f"T0{word}" if word[1] == ":" else f"T{word}"
-        else:
-            words.append(word)
-    return words
+def _of_columns(path: Path, lines: list[tuple[int, str]], separator: str) -> Table:
+    """Columns under a header; times in them are read here, so that errors name their line."""
+    from astropy.table import Table
+
+    table = Table.read([line for _, line in lines], format="ascii.csv", delimiter=separator, guess=False)
+    numbers = [number for number, _ in lines[1:]]
+    for name in table.colnames:
+        known = {*_STARTS, *_ENDS, *_INSTANTS}
+        if _plain(name) in known and table[name].dtype.kind in "UO" and len(numbers) == len(table):
+            masked = np.ma.getmaskarray(np.ma.asarray(table[name]))
+            texts = ["" if lost else str(text) for text, lost in zip(table[name], masked, strict=True)]
+            subjects = [f"file {path}, line {number}, column {name}" for number in numbers]
+            read = [_one_time(text, subject) for text, subject in zip(texts, subjects, strict=True)]
+            table[name] = np.array(read, "datetime64[ns]")
+    return table
+
+
+def _one_time(text: str, subject: str) -> np.datetime64:
+    if not text.strip():
+        raise TimeError(subject, "there is no time", "Leave such rows out.")
+    start, end = times_of_line(text, subject)
+    if end is not None:
+        raise TimeError(subject, f"two times in {text[:80]!r}", "Give one.")
+    return start
+
+
+def _decoded(path: Path) -> str:
+    """Text of a file in UTF-8 or UTF-16, with or without a mark of byte order, or in Latin-1."""
+    content = path.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _names_times(header: str, separator: str) -> bool:
+    return any(_plain(name) in (*_STARTS, *_INSTANTS) for name in header.split(separator))
+
+
+def _plain(name: str) -> str:
+    """A name of a column as it is looked for: small letters, without what stands in brackets and UT or UTC."""
+    letters = re.sub(r"\(.*?\)|\[.*?\]|[_\s\"'.-]", "", name).lower()
+    return letters if letters in ("utc", "ut") else re.sub(r"utc?$", "", letters)
 
 
 def _of_table(table: Table, subject: str, columns: Sequence[str] | None) -> QTable:
@@ -155,7 +212,7 @@ def _time_columns(table: Table, subject: str, columns: Sequence[str] | None) -> 
 
 
 def _named(table: Table, names: Sequence[str]) -> str | None:
-    there = {name.lower().replace("_", "").replace(" ", ""): name for name in reversed(table.colnames)}
+    there = {_plain(name): name for name in reversed(table.colnames)}
     return next((there[name] for name in names if name in there), None)
 
 

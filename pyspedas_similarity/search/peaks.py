@@ -1,0 +1,187 @@
+r"""Events around the peaks of a score, and the event of the query itself.
+
+  score
+   1 |       query
+     |      /\               A                     heights are counted from the median score
+     |     /  \             / \   B
+     |    /    \    _      /   \_/ \               B is part of A: between them the score stays above half of B
+     |   /      \__/ \    /         \       C      C is an event of its own
+   --|--/-------------\--/-----------\_____/ \___  background
+     |  [  own event   ) [     A      )    [C)     an event ends where the score falls below half of its peak
+
+A peak is an event if the score falls below half of its height on the way to any higher peak: its prominence
+(scipy.signal.peak_prominences) is at least half of its height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..times import Span, cadence, longest_step, sample_ends
+from .events import Events, outside
+from .scoring import ScoreScale
+
+_HALF = 0.5
+"""Share of the height of a peak at which its event ends."""
+
+_OWN, _GAP = 10.0, -10.0
+"""Heights of the query's event and of gaps in the data: above and below those of all scores, which are from -2 to 2."""
+
+
+def own_event(
+    times: np.ndarray, scores: np.ndarray, spans: Sequence[Span], scale: ScoreScale, gap: np.timedelta64
+) -> np.ndarray:
+    """Find the samples that belong to the events of the queries.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
+    scores : numpy.ndarray, shape (n,)
+        NaN where there is none.
+    spans : sequence of Span
+        Times of the queries.
+    scale : ScoreScale
+    gap : numpy.timedelta64
+        Shorter dips of the score do not end an event.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n,)
+        On both sides of a query, the event ends where the score falls to the background for longer
+        than the gap, or at the lowest score before a peak of more than twice its height.
+    """
+    own = ~outside(times, spans, np.timedelta64(0, "ns"))
+    line = _Line.of(times, scores, scale, gap)
+    inside = np.flatnonzero(np.concatenate([[False], own])[line.rows + 1])  # row -1 is a gap
+    if not len(inside):
+        return own
+    for run in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
+        first, last = run[0], run[-1]
+        left = _reach(line.heights[:first][::-1], scale.background - scale.middle)
+        right = _reach(line.heights[last + 1 :], scale.background - scale.middle)
+        own[line.rows[first - left] : line.rows[last + right] + 1] = True
+    return own
+
+
+def peak_events(
+    times: np.ndarray,
+    scores: np.ndarray,
+    own: np.ndarray,
+    scale: ScoreScale,
+    gap: np.timedelta64,
+    *,
+    threshold: float = -np.inf,
+    k: int | None = None,
+) -> Events:
+    """Find the events around the peaks of a score.
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
+    scores : numpy.ndarray, shape (n,)
+        NaN where a sample may not be reported.
+    own : numpy.ndarray of bool, shape (n,)
+        Samples of the query's own events, and of nothing else.
+    scale : ScoreScale
+    gap : numpy.timedelta64
+        Shorter dips, and shorter gaps in the data, do not end an event; never less than one and a half cadences.
+    threshold : float
+        Score that the peak of an event reaches.
+    k : int, optional
+        Number of events, the best ones; None for all.
+
+    Returns
+    -------
+    Events
+        By descending score; of equal scores the earlier first. Where there is a threshold, an event ends where the
+        score falls below it or below half of the peak's height. If there is no peak above the median, the highest below
+        it is the only event.
+    """
+    from scipy.signal import find_peaks
+
+    line = _Line.of(times, np.where(own, scale.middle + _OWN, scores), scale, gap)
+    lowest = np.nextafter(threshold - scale.middle, -np.inf)  # the threshold itself passes
+    at, found = find_peaks(line.heights, height=(lowest, _OWN / 2), prominence=0, plateau_size=1)
+    heights, prominences = found["peak_heights"], found["prominences"]
+    kept = (heights > 0) & (prominences >= _HALF * heights)
+    if len(heights) and not kept.any():
+        kept[np.argmax(heights)] = True
+    at, heights = at[kept], heights[kept]
+    best = np.argsort(-heights, kind="stable")[:k]
+    least = np.maximum(np.minimum(_HALF * heights[best], heights[best]), lowest)
+    hits = [_hits(line, peak, scores - scale.middle, low) for peak, low in zip(at[best], least, strict=True)]
+    return _as_events(times, scores, hits)
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """Heights of scores above their median in order of time, with short dips filled and a mark at each gap.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray of int, shape (m,)
+        Number of the sample; -1 at gaps, the first and the last among them.
+    heights : numpy.ndarray of float64, shape (m,)
+    """
+
+    rows: np.ndarray
+    heights: np.ndarray
+
+    @classmethod
+    def of(cls, times: np.ndarray, scores: np.ndarray, scale: ScoreScale, gap: np.timedelta64) -> _Line:
+        known = np.flatnonzero(np.isfinite(scores))
+        gap = max(gap, longest_step(times))
+        step = max(cadence(times), np.timedelta64(1, "ns"))
+        rows, heights = [[-1]], [[_GAP]]
+        for part in np.split(known, np.flatnonzero(np.diff(times[known]) > gap) + 1):
+            rows += [part, [-1]]
+            heights += [_filled(scores[part] - scale.middle, int(gap // step)), [_GAP]]
+        return cls(np.concatenate(rows).astype(np.int64), np.concatenate(heights))
+
+
+def _filled(heights: np.ndarray, width: int) -> np.ndarray:
+    """Fill dips of fewer samples than a width, by a morphological closing."""
+    from scipy.ndimage import grey_closing
+
+    if width < 2:
+        return heights
+    padded = np.pad(heights, width, constant_values=_GAP)  # the ends are no dips
+    return grey_closing(padded, width)[width:-width]
+
+
+def _reach(heights: np.ndarray, background: float) -> int:
+    """Return how many of the heights beside an event belong to it."""
+    below = np.flatnonzero(heights < background)
+    heights = heights[: below[0]] if len(below) else heights
+    lowest = np.minimum.accumulate(heights)
+    rises = np.flatnonzero(lowest < _HALF * heights)
+    return int(np.argmin(heights[: rises[0]])) if len(rises) else len(heights)
+
+
+def _hits(line: _Line, peak: int, heights: np.ndarray, least: float) -> np.ndarray:
+    """Return the rows around a peak with at least a height, dips bridged."""
+    first = peak - _length(line.heights[:peak][::-1], least)
+    last = peak + _length(line.heights[peak + 1 :], least)
+    rows = line.rows[first : last + 1]
+    return rows[heights[rows] >= least]
+
+
+def _length(heights: np.ndarray, least: float) -> int:
+    """Return the number of heights before the first that is lower; there is one, at a gap."""
+    size = 64
+    while not (heights[:size] < least).any():
+        size *= 4
+    return int(np.argmax(heights[:size] < least))
+
+
+def _as_events(times: np.ndarray, scores: np.ndarray, hits: Sequence[np.ndarray]) -> Events:
+    hits = sorted(hits, key=lambda rows: -scores[rows].max())
+    first, last, peak = (
+        np.array([choose(rows) for rows in hits], np.int64)
+        for choose in (lambda rows: rows[0], lambda rows: rows[-1], lambda rows: rows[np.argmax(scores[rows])])
+    )
+    counts = np.array([len(rows) for rows in hits], np.int64)
+    return Events(times[first], sample_ends(times)[last], times[peak], scores[peak], counts)
