@@ -94,14 +94,16 @@ def _over_directions(variable: Variable, recipe: SpectrumRecipe) -> Overview:
 
 
 def on_one_table(drawn: Overview) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and bins where the table changes with time: each row at the first table's bins, by the nearest."""
-    tables = np.asarray(drawn.bins, float)
-    if tables.ndim == 1:
-        return drawn.values, tables
-    usual, rows = np.unique(tables, axis=0, return_inverse=True)
+    """Return values and bins where the table changes with time: each row at the most frequent bins, by the nearest."""
+    if np.ndim(drawn.bins) == 1:
+        return drawn.values, np.asarray(drawn.bins, float)
+    tables, rows, counts = np.unique(np.asarray(drawn.bins, float), axis=0, return_inverse=True, return_counts=True)
+    usual = tables[counts.argmax()]
+    width = np.abs(np.gradient(usual)) if len(usual) > 1 else np.inf
     values = np.array(drawn.values, float)
-    for number, table in enumerate(usual):
-        nearest = np.abs(table[None, :] - tables[0][:, None]).argmin(axis=1)
+    for number, table in enumerate(tables):
         own = rows.ravel() == number
-        values[own] = values[own][:, nearest]
-    return values, tables[0]
+        moved = values[own][:, np.abs(table[None, :] - usual[:, None]).argmin(axis=1)]
+        beyond = (usual < table.min() - width) | (usual > table.max() + width)
+        values[own] = np.where(beyond, np.nan, moved)
+    return values, usual

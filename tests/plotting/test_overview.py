@@ -68,13 +68,21 @@ def test_spectra_by_pitch_angle_are_no_keogram(energy_axis):
     assert drawn.unit == "mean over pitch angles\ns$^{-1}$ cm$^{-2}$"
 
 
-def test_a_table_that_changes_is_drawn_on_the_first():
-    tables = np.array([[1.0, 10.0, 100.0], [1.0, 10.0, 100.0], [12.0, 110.0, 1000.0]])
+def test_a_table_that_changes_is_drawn_on_the_most_frequent():
+    tables = np.array([[12.0, 110.0, 1000.0], [1.0, 10.0, 100.0], [1.0, 10.0, 100.0]])
     values = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
     drawn = overview(Variable("flux", TIMES[:3], values, {"v": tables}))
     made, bins = on_one_table(drawn)
-    np.testing.assert_array_equal(bins, tables[0])
-    np.testing.assert_array_equal(made, [[1, 2, 3], [4, 5, 6], [7, 7, 8]])
+    np.testing.assert_array_equal(bins, tables[1])
+    np.testing.assert_array_equal(made, [[np.nan, 1, 2], [4, 5, 6], [7, 8, 9]])  # the first has nothing near 1
+
+
+def test_bins_in_any_order_and_unknown_ones_are_drawn_in_order():
+    drawn = overview(Variable("flux", TIMES, np.tile([1.0, 2.0, 3.0], (30, 1)), {"v": np.array([300.0, np.nan, 10.0])}))
+    figure = strips_figure([Strip("flux", TIMES, drawn, TIMES, np.linspace(0, 1, 30))])
+    mesh = figure.axes[0].collections[0]
+    np.testing.assert_array_equal(mesh.get_array(), np.tile([[3.0], [1.0]], (1, 30)))
+    assert figure.axes[0].get_ylabel() == "energy" and figure.axes[0].get_yscale() == "log"
 
 
 def test_what_has_no_overview():
