@@ -122,39 +122,81 @@ def _matches(
     about: Mapping[str, Any],
 ) -> SeriesMatches:
     """Find the events of one series; `ranked` are the scores of all series in ascending order."""
-    scale, lag = ScoreScale.of(ranked), decorrelation_lag(scores)
-    # Samples two decorrelation times apart are independent; dips of one are noise within an event.
-    gap = settings.exclude if settings.exclude is not None else lag * cadence(series.times)
-    exclude = settings.exclude if settings.exclude is not None else 2 * gap
-    spans = [query.span for query in asked[0] if query.variable == series.name]
-    near = ~outside(series.times, spans, exclude)
-    own = near if settings.exclude is not None else own_event(series.times, scores, spans, scale, gap)
-    candidates = np.where(own | near | ~_may_be_reported(series, settings), np.nan, scores)
-    background = _background(candidates, max(2 * lag, _samples(exclude, series.times)), settings)
-    threshold = scale.threshold if is_auto(settings.threshold) else settings.threshold
-    if settings.fdr is not None:
-        threshold = background.threshold(settings.fdr)
-    k = settings.k if settings.k is not None or threshold is not None else DEFAULT_K
-    lowest = -np.inf if threshold is None else threshold
-    # Next to an exclusion of the caller's choice, a match may touch it; next to an own event, it is part of that.
-    event = own | near if settings.exclude is None else np.zeros(len(own), bool)
-    events = peak_events(series.times, candidates, event, scale, gap, threshold=lowest, k=k)
-    threshold = scale.threshold if threshold is None else threshold
-    seconds = float(exclude / np.timedelta64(1, "s"))
-    logger.info("%s: threshold %.3f, exclude %g s, %d events", series.name, threshold, seconds, len(events))
-    record = series.provenance | {"name": series.name} | query_records(*asked) | about
-    record["own_events"] = _own_records(series.times, own)
-    record |= {"threshold": float(threshold), "threshold_by": settings.threshold_by, "k": k}
-    record |= {"exclude_s": seconds, "exclude": "auto" if settings.exclude is None else seconds}
-    record |= _quality_record(series, settings)
-    if background is not None:
-        record |= _background_record(background, settings)
+    scale = ScoreScale.of(ranked)
+    around = _Around.find(series, scores, asked[0], scale, settings)
+    candidates = np.where(around.left_out | ~_may_be_reported(series, settings), np.nan, scores)
+    background = _background(candidates, around.block, settings)
+    threshold, k = _selection(settings, scale, background)
+    rule = {"threshold": -np.inf if threshold is None else threshold, "k": k}
+    events = peak_events(series.times, candidates, around.slopes, scale, around.gap, **rule)
+    threshold = float(scale.threshold if threshold is None else threshold)
+    text = "%s: threshold %.3f, exclude %g s, %d events"
+    logger.info(text, series.name, threshold, around.record["exclude_s"], len(events))
+    record = series.provenance | {"name": series.name} | query_records(*asked) | about | around.record
+    record |= {"threshold": threshold, "threshold_by": settings.threshold_by, "k": k}
+    record |= _quality_record(series, settings) | _background_record(background, settings)
     shortfall = "" if len(events) else _shortfall(series, candidates, threshold)
     if len(events):
         _log_unusable(series)
-    return SeriesMatches(
-        series.times, scores, events, _calibration(events, scale, ranked, background), record, shortfall
-    )
+    calibration = _calibration(events, scale, ranked, background)
+    return SeriesMatches(series.times, scores, events, calibration, record, shortfall)
+
+
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """What surrounds the queries in one series.
+
+    Attributes
+    ----------
+    gap : numpy.timedelta64
+        Shorter dips do not end an event.
+    block : int
+        Samples in a stretch of background, longer than the scores' memory.
+    left_out : numpy.ndarray of bool, shape (n,)
+        Samples that are not reported.
+    slopes : numpy.ndarray of bool, shape (n,)
+        Samples on whose slopes there is no event: those of own events, none beside an exclusion of the caller's choice.
+    record : mapping
+        Own events and exclusion in plain values.
+    """
+
+    gap: np.timedelta64
+    block: int
+    left_out: np.ndarray
+    slopes: np.ndarray
+    record: Mapping[str, Any]
+
+    @classmethod
+    def find(
+        cls,
+        series: Series,
+        scores: np.ndarray,
+        queries: Sequence[Query],
+        scale: ScoreScale,
+        settings: SearchSettings,
+    ) -> _Around:
+        chosen, times = settings.exclude, series.times
+        lag, step = decorrelation_lag(scores), cadence(times)
+        # Samples two decorrelation times apart are independent; shorter dips than one are noise within an event.
+        gap, exclude = (lag * step, 2 * lag * step) if chosen is None else (chosen, chosen)
+        spans = [query.span for query in queries if query.variable == series.name]
+        near = ~outside(times, spans, exclude)
+        own = own_event(times, scores, spans, scale, gap) if chosen is None else near
+        slopes = own | near if chosen is None else np.zeros(len(times), bool)
+        block = max(2 * lag, int(exclude // max(step, np.timedelta64(1, "ns"))))
+        seconds = float(exclude / np.timedelta64(1, "s"))
+        record = {"own_events": _own_records(times, own), "exclude_s": seconds}
+        return cls(gap, block, own | near, slopes, record | {"exclude": "auto" if chosen is None else seconds})
+
+
+def _selection(
+    settings: SearchSettings, scale: ScoreScale, background: Background | None
+) -> tuple[float | None, int | None]:
+    """Return the score that peaks must reach, None for any, and the number of events, None for all."""
+    threshold = scale.threshold if is_auto(settings.threshold) else settings.threshold
+    if settings.fdr is not None:
+        threshold = background.threshold(settings.fdr)
+    return threshold, DEFAULT_K if settings.k is None and threshold is None else settings.k
 
 
 def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:
@@ -164,10 +206,6 @@ def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:
         {"start": str(times[first]), "end": str(ends[end - 1]), "n_samples": int(end - first)}
         for first, end in edges.reshape(-1, 2)
     ]
-
-
-def _samples(duration: np.timedelta64, times: np.ndarray) -> int:
-    return int(duration // max(cadence(times), np.timedelta64(1, "ns")))
 
 
 def _may_be_reported(series: Series, settings: SearchSettings) -> np.ndarray:
@@ -216,7 +254,9 @@ def _log_unusable(series: Series) -> None:
         logger.log(level, text, series.name, lost, len(series.times), series.quality)
 
 
-def _background_record(background: Background, settings: SearchSettings) -> dict[str, Any]:
+def _background_record(background: Background | None, settings: SearchSettings) -> dict[str, Any]:
+    if background is None:
+        return {}
     record = {
         "stretch": background.block,
         "n_stretches": len(background.maxima),
