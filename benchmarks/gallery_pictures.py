@@ -63,7 +63,8 @@ def tour(folder: Path) -> None:
     region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
     times, jets = pyspedas.get_data(names[0], dt=True).times, runs(region == "jet")
     longest = max(jets, key=len)
-    found = sim.find_similar(names[0], like=times[longest[len(longest) // 2]], errors="raise")
+    query = times[longest[len(longest) // 2]]
+    found = sim.find_similar(names[0], like=query, threshold="auto", errors="raise")
     table = sim.intervals(found)
     start, end = (table[key].to_value("datetime64") for key in ("start", "end"))
     hit = sum(bool(((start <= times[run[-1]]) & (end >= times[run[0]])).any()) for run in jets)
