@@ -42,7 +42,7 @@ def ions(folder: Path) -> None:
     names = fpi.load(trange=PASS, seed=3)
     found = sim.find_similar(names[0], like=middle_of_first(names[0], "jet"), k=12, errors="raise")
     title = "Simulated ions: a jet and its matches"
-    sim.plot_matches(found, folder / "simulated_matches_ions.png", title=title, dpi=110, errors="raise")
+    sim.plot_matches(found, folder / "matches_ions.png", title=title, errors="raise")
     sim.plot_matches(found, folder / "matches_ions_encoded.png", limit=3, encoded=True, errors="raise")
     above = ["simulated1_dis_energyspectr_omni_brst", "simulated1_dis_bulkv_dbcs_brst", names[0]]
     above = [one for one in above if one in pyspedas.tplot_names(quiet=True)]
@@ -63,7 +63,8 @@ def tour(folder: Path) -> None:
     region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
     times, jets = pyspedas.get_data(names[0], dt=True).times, runs(region == "jet")
     longest = max(jets, key=len)
-    found = sim.find_similar(names[0], like=times[longest[len(longest) // 2]], errors="raise")
+    query = times[longest[len(longest) // 2]]
+    found = sim.find_similar(names[0], like=query, threshold="auto", errors="raise")
     table = sim.intervals(found)
     start, end = (table[key].to_value("datetime64") for key in ("start", "end"))
     hit = sum(bool(((start <= times[run[-1]]) & (end >= times[run[0]])).any()) for run in jets)
@@ -71,6 +72,7 @@ def tour(folder: Path) -> None:
     look = {"title": "Simulated ions: a jet and its matches", "figsize": (8.0, 5.4), "dpi": 110}
     above = ["simulated1_dis_energyspectr_omni_brst", "simulated1_dis_bulkv_dbcs_brst"]
     sim.plot_score(found, above, path=folder / "simulated_jet_score.png", errors="raise", **look)
+    sim.plot_matches(found, folder / "simulated_matches_ions.png", title=look["title"], dpi=110, errors="raise")
 
 
 def electrons(folder: Path) -> None:

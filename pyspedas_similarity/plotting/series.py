@@ -87,7 +87,7 @@ def mark(panel: Axes, marks: Marks, ends: tuple[np.datetime64, np.datetime64], s
         (drawable(marks.own_start, marks.own_end, *ends), style.query, 0.2, "own event"),
         (drawable(marks.query_start, marks.query_end, *ends), style.query, 0.5, "query"),
     ):
-        look = {"alpha": opacity} if full else {"ymax": 0.05}
+        look = {"alpha": opacity} if full else {"ymax": 0.1 if name == "query" else 0.05}
         for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
             label = name if number == 0 and full else None
             panel.axvspan(start, stop, color=color, linewidth=0, label=label, **look)

@@ -97,7 +97,7 @@ def epochs(shift=0):
 
 def keogram(style=PLAIN, end=160):
     rows = np.exp(-(((np.arange(30)[None] - 5 - np.arange(200)[:, None] / 10) / 3) ** 2))
-    marks = Marks(AT[[140]], AT[[end]], AT[[50]], AT[[50]], 0.6)
+    marks = Marks(AT[[140]], AT[[end]], AT[[50]], AT[[50]], AT[[35]], AT[[65]], 0.6)
     made = Overview(rows, np.arange(30.0), "row, north up", "counts", False)
     return strips_figure([Strip("sky", AT, made, AT, scores(), marks)], style, "Simulated")
 

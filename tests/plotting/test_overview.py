@@ -92,15 +92,15 @@ def test_what_has_no_overview():
 
 def test_strips_have_one_time_axis_with_the_date_and_marks_at_the_foot_of_colors():
     scores = np.linspace(-0.5, 1.0, 30)
-    marks = Marks(TIMES[[5]], TIMES[[9]], TIMES[[20]], TIMES[[21]], threshold=0.6)
+    marks = Marks(TIMES[[5]], TIMES[[9]], TIMES[[20]], TIMES[[21]], TIMES[[18]], TIMES[[23]], 0.6)
     figure = strips_figure([Strip("sky", TIMES, overview(FRAMES), TIMES, scores, marks)])
     figure.draw_without_rendering()
     upper, lower, bar = figure.axes
     assert upper.get_ylabel() == "row from the bottom" and upper.get_ylim() == pytest.approx((-0.5, 63.5))
     assert (lower.get_xlabel(), lower.xaxis.get_offset_text().get_text()) == ("UTC", "2020-01-01")
     assert bar.get_ylabel() == "brightness, no unit stored"
-    assert [one.get_height() for one in upper.patches] == [0.05, 0.05]
-    assert [one.get_height() for one in lower.patches] == [1, 1]
+    assert [one.get_height() for one in upper.patches] == [0.05, 0.05, 0.1]  # event, own event, query
+    assert [one.get_height() for one in lower.patches] == [1] * 3
     np.testing.assert_array_equal(lower.get_lines()[0].get_ydata(), scores)
     score_only = strips_figure([Strip("sky", TIMES, None, TIMES, scores, marks)])
     assert len(score_only.axes) == 1 and score_only.axes[0].get_ylabel() == "similarity"

@@ -291,7 +291,7 @@ def test_the_keogram_is_that_of_the_verb_with_the_score_below(found, tmp_path):
     np.testing.assert_allclose(mesh(upper), pyspedas.get_data(name).y.T)
     assert upper.get_ylim()[0] < upper.get_ylim()[1]  # south below
     np.testing.assert_allclose(lower.get_lines()[0].get_ydata(), pyspedas.get_data(found[-1]).y)
-    assert {one.get_text() for one in lower.get_legend().get_texts()} == {"threshold", "similar", "query"}
+    assert {one.get_text() for one in lower.get_legend().get_texts()} == {"threshold", "similar", "own event", "query"}
 
 
 @pytest.mark.parametrize(
