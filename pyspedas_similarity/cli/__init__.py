@@ -114,7 +114,7 @@ def _find_nearest(chosen: argparse.Namespace) -> list[str]:
     from ..functions.neighbors import find_nearest
 
     data = data_of(chosen)
-    names = ("threshold", "encoder", "looking-for", "reference")
+    names = ("threshold", "fdr", "encoder", "looking-for", "reference")
     asked = {f"--{name}": getattr(chosen, name.replace("-", "_")) for name in names}
     asked["--instrument"] = data.pop("instrument", None)
     unused = [name for name, value in asked.items() if value is not None]
@@ -143,13 +143,16 @@ def train(chosen: argparse.Namespace) -> int:
 
 def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
-    from ..encoder.fitted import NAMED
+    from ..encoder.cards import KINDS
+    from ..encoder.fitted import NAMED, named_encoder
     from ..functions.training import load_encoder
     from ..instruments.registry import INSTRUMENTS
 
     if chosen.encoder is not None:
-        encoder = load_encoder(chosen.encoder)
-        print(f"hash: {encoder.hash}\n{encoder.card.to_json()}", end="")
+        name = str(chosen.encoder)
+        encoders = [named_encoder(name, kind) for kind in KINDS] if name in NAMED else [load_encoder(chosen.encoder)]
+        for encoder in encoders:
+            print(f"hash: {encoder.hash}\n{encoder.card.to_json()}", end="")
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
         print(f"{package:20s} {_version(package)}")
@@ -224,9 +227,9 @@ def _add_train(commands: Any) -> None:
 
 def _add_info(commands: Any) -> None:
     parser = add_command(
-        commands, "info", info, "Print versions, instruments and encoders, or the description of a saved encoder."
+        commands, "info", info, "Print versions, instruments and encoders, or the description of one encoder."
     )
-    parser.add_argument("encoder", nargs="?", type=Path, help="folder of a saved encoder")
+    parser.add_argument("encoder", nargs="?", type=Path, help="name of an encoder, or folder of a saved one")
 
 
 def completion(chosen: argparse.Namespace) -> int:

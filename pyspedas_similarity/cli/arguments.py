@@ -75,6 +75,8 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("-k", type=int, help="number of events of each variable, the best ones (default: 10)")
     about = "smallest score of an event, or 'auto' for all events that stand out of the background"
     parser.add_argument("--threshold", type=threshold_of, metavar="SCORE", help=about)
+    about = "largest false discovery rate, instead of a threshold"
+    parser.add_argument("--fdr", type=float, metavar="SHARE", help=about)
     about = "time around the query that is left out (default: the query's own event)"
     parser.add_argument("--exclude", type=float, metavar="SECONDS", help=about)
     about = "find the same kind of structure (default) or the same event"
@@ -85,7 +87,7 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
 
 def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of a search as keywords of `find_similar`."""
-    rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder}
+    rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder, "fdr": chosen.fdr}
     rest = {"exclude": chosen.exclude, "archive": chosen.archive, "looking_for": chosen.looking_for}
     found = rules | {key: value for key, value in rest.items() if value is not None}
     if chosen.reference is not None:

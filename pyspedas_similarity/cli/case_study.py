@@ -31,7 +31,6 @@ def add_commands(commands: Any) -> None:
 def _add_report(commands: Any) -> None:
     parser = add_command(commands, "report", report, "Search and write the results to an HTML page.")
     add_search(parser)
-    _add_fdr(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page (.html)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing page")
     parser.add_argument("--title", help="title of the page")
@@ -47,18 +46,12 @@ def _add_report(commands: Any) -> None:
 def _add_review(commands: Any) -> None:
     parser = add_command(commands, "review", review, "Search, judge the matches one by one, and search again.")
     add_search(parser, required=False)
-    _add_fdr(parser)
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="file for the answers (.ecsv), saved after each answer"
     )
     parser.add_argument("--resume", type=Path, metavar="FILE", help="continue a review with the answers in this file")
     parser.add_argument("--page", type=int, default=10, metavar="N", help="matches shown together (default: 10)")
     parser.add_argument("--pictures", type=Path, metavar="FILE", help="draw each page of matches in this file (.png)")
-
-
-def _add_fdr(parser: argparse.ArgumentParser) -> None:
-    about = "largest false discovery rate, instead of a threshold"
-    parser.add_argument("--fdr", type=float, help=about)
 
 
 def report(chosen: argparse.Namespace) -> int:
@@ -156,8 +149,7 @@ def _search(chosen: argparse.Namespace) -> SearchResult:
     from ..functions.search import search
 
     data = data_of(chosen)
-    rules = rules_of(chosen) | {"fdr": chosen.fdr}
-    return search(data.pop("names", None), like_of(chosen.like), **data, **rules)
+    return search(data.pop("names", None), like_of(chosen.like), **data, **rules_of(chosen))
 
 
 def _loaded(chosen: argparse.Namespace) -> dict[str, Any]:

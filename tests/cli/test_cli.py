@@ -170,6 +170,8 @@ def test_train_then_info_then_find(tmp_path, capsys):
 
 
 def test_info_names_instruments_and_encoders(capsys):
+    assert cli.main(["info", "structure"]) == cli.FOUND
+    assert capsys.readouterr().out.count('"name": "structure"') == 4  # of each kind of image
     assert cli.main(["info"]) == cli.FOUND
     printed = capsys.readouterr().out
     for name in ("mms_dis", "themis_asi", "structure", "pixels", "torch", "pyspedas"):
