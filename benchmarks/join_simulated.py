@@ -1,6 +1,7 @@
 """Matches in a simulated pass, compared with its true jets: ``python -m benchmarks.join_simulated``.
 
-The output is ``docs/results_join.txt``. The query is the middle of the first jet; the events are all jets of the pass.
+The output is ``docs/results_join.txt``. The query is the middle of the first jet; the events are all jets of the
+pass, and as many of the best matches are compared with them.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ def main():
     name = fpi.load(["2020-01-01 00:00:00", "2020-01-01 00:20:00"], seed=1)[0]
     events = jets(name)
     query = events[0][0] + (events[0][1] - events[0][0]) // 2
-    found = sim.find_similar(name, like=query, errors="raise")
+    found = sim.find_similar(name, like=query, k=len(events), errors="raise")
     for interval in ("binomial", "bootstrap"):
         joined = sim.join_events(found, events, interval=interval, stretch=60)
         if interval == "binomial":
