@@ -28,6 +28,8 @@ class Marks:
         Of the events around the queries.
     threshold : float
         NaN for none.
+    faint : numpy.ndarray of bool, shape (n,), or None
+        Intervals that do not stand out of the background; None: all do.
     """
 
     start: np.ndarray = field(default_factory=_none)
@@ -37,6 +39,12 @@ class Marks:
     own_start: np.ndarray = field(default_factory=_none)
     own_end: np.ndarray = field(default_factory=_none)
     threshold: float = np.nan
+    faint: np.ndarray | None = None
+
+    def parts(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return starts and ends of the intervals that stand out, and of those that do not."""
+        faint = np.zeros(len(self.start), bool) if self.faint is None else self.faint
+        return (self.start[~faint], self.end[~faint]), (self.start[faint], self.end[faint])
 
 
 def drawable(

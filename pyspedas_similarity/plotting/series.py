@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_COLUMNS = 3000
+_FAINT = "similar, does not stand out"
 _DATES = ["", "%Y", "%Y-%b", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d"]
 
 
@@ -82,12 +83,16 @@ def strips_figure(strips: Sequence[Strip], style: Style | None = None, title: st
 
 def mark(panel: Axes, marks: Marks, ends: tuple[np.datetime64, np.datetime64], style: Style, full: bool = True) -> None:
     """Shade queries and events, or draw them as a bar at the foot of a panel whose colors have a meaning."""
+    clear, faint = marks.parts()
     for (starts, stops), color, opacity, name in (
-        (drawable(marks.start, marks.end, *ends), style.match, 0.3, "similar"),
+        (drawable(*clear, *ends), style.match, 0.3, "similar"),
+        (drawable(*faint, *ends), style.match, 0.1, _FAINT),
         (drawable(marks.own_start, marks.own_end, *ends), style.query, 0.2, "own event"),
         (drawable(marks.query_start, marks.query_end, *ends), style.query, 0.5, "query"),
     ):
         look = {"alpha": opacity} if full else {"ymax": 0.1 if name == "query" else 0.05}
+        if name == _FAINT and not full:
+            look["alpha"] = 0.4
         for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
             label = name if number == 0 and full else None
             panel.axvspan(start, stop, color=color, linewidth=0, label=label, **look)

@@ -107,7 +107,7 @@ def score_figure(
     spans = [one.span for one in result.queries if one.span is not None]
     own = [span for one in scored for span in one.own_events()]
     panels = [*(_panel(result, one, style) for one in above), *map(_score_panel, scored)]
-    all_marks = Marks(result.start, result.end, *bounds(spans), *bounds(own))
+    all_marks = Marks(result.start, result.end, *bounds(spans), *bounds(own), faint=result.faint)
     marks = [all_marks] * len(above) + [_marks(result, one) for one in scored]
     figure = tplot.panels(panels, ends, style.size(10.0, 1.2 + 1.5 * len(panels)))
     for panel, drawn, marked in zip(figure.axes, panels, marks, strict=False):
@@ -115,7 +115,8 @@ def score_figure(
         if np.isfinite(marked.threshold):
             panel.axhline(marked.threshold, color="0.4", linestyle=":", linewidth=1)
     date_axis(figure.axes[len(panels) - 1])
-    _draw_legend(figure, bool(len(result)), bool(spans), bool(own), bool(scored), style)
+    kinds = (not all(result.faint), any(result.faint), bool(spans), bool(own), bool(scored))
+    _draw_legend(figure, kinds, style)
     figure.suptitle(style.heading(_title(result)), fontsize="medium")
     return _saved(figure, path, style)
 
@@ -360,7 +361,10 @@ def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.d
 
 def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
     events, threshold = result.events_of(series), float(series.record.get("threshold", np.nan))
-    return Marks(events.start, events.end, *bounds(series.own_spans()), *bounds(series.own_events()), threshold)
+    stands_out = result.calibration_of(series).get("stands_out")
+    faint = None if stands_out is None else ~np.array(stands_out, bool)
+    own = bounds(series.own_events())
+    return Marks(events.start, events.end, *bounds(series.own_spans()), *own, threshold, faint)
 
 
 def _panel(result: SearchResult, variable: Variable, style: Style) -> Panel:
@@ -400,16 +404,21 @@ def _score_panel(series: SearchedSeries) -> Panel:
     return Panel(made.variable.name, instead=made.variable, options=made.options)
 
 
-def _draw_legend(figure: Figure, matches: bool, queries: bool, own: bool, scores: bool, style: Style) -> None:
+def _draw_legend(figure: Figure, kinds: Sequence[bool], style: Style) -> None:
+    """Draw the legend of events, events that do not stand out, queries, own events and scores, as far as shown."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=style.match, alpha=0.3, label="similar")] if matches else []
-    handles += [Patch(color=style.query, alpha=0.5, label="query")] if queries else []
-    handles += [Patch(color=style.query, alpha=0.2, label="own event")] if own else []
-    handles += [Line2D([], [], color="0.4", linestyle=":", label="threshold")] if scores else []
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+    handles = (
+        Patch(color=style.match, alpha=0.3, label="similar"),
+        Patch(color=style.match, alpha=0.1, label="similar, does not stand out"),
+        Patch(color=style.query, alpha=0.5, label="query"),
+        Patch(color=style.query, alpha=0.2, label="own event"),
+        Line2D([], [], color="0.4", linestyle=":", label="threshold"),
+    )
+    shown = [one for one, there in zip(handles, kinds, strict=True) if there]
+    if shown:
+        figure.legend(handles=shown, loc="outside lower center", ncols=5, fontsize="small", frameon=False)
 
 
 def _title(result: SearchResult) -> str:

@@ -175,6 +175,12 @@ class SearchResult:
         has = "source" in self._table.colnames
         return [str(one) for one in self._table["source"]] if has else [""] * len(self)
 
+    @property
+    def faint(self) -> np.ndarray:
+        """Events that do not stand out of the background: bool; none of a table that does not say."""
+        has = "stands_out" in self._table.colnames
+        return ~np.array(self._table["stands_out"], bool) if has else np.zeros(len(self), bool)
+
     def place(self, row: int) -> str:
         """Return the probe or site of an event, or an empty string."""
         found = [str(self._table[key][row]) for key in ("probe", "site") if key in self._table.colnames]

@@ -104,3 +104,11 @@ def test_strips_have_one_time_axis_with_the_date_and_marks_at_the_foot_of_colors
     np.testing.assert_array_equal(lower.get_lines()[0].get_ydata(), scores)
     score_only = strips_figure([Strip("sky", TIMES, None, TIMES, scores, marks)])
     assert len(score_only.axes) == 1 and score_only.axes[0].get_ylabel() == "similarity"
+
+
+def test_events_that_do_not_stand_out_are_fainter():
+    starts, ends = TIMES[[2, 10]], TIMES[[4, 12]]
+    marks = Marks(starts, ends, threshold=0.6, faint=np.array([False, True]))
+    (panel,) = strips_figure([Strip("sky", TIMES, None, TIMES, np.linspace(-0.5, 1.0, 30), marks)]).axes
+    assert [one.get_alpha() for one in panel.patches] == [0.3, 0.1]
+    assert [one.get_label() for one in panel.patches] == ["similar", "similar, does not stand out"]

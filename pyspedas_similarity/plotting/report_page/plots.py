@@ -55,7 +55,9 @@ def _marks(result: Result) -> Marks:
     spans = [(one["start"], one["end"]) for one in result.record["queries"] if "start" in one and result.has(one)]
     queries = np.array(spans, "datetime64[ns]").reshape(-1, 2)
     own = np.array([(one["start"], one["end"]) for one in result.record.get("own_events", ())], "datetime64[ns]")
-    return Marks(starts, ends, *queries.T, *own.reshape(-1, 2).T, float(result.record.get("threshold", np.nan)))
+    faint = ~np.array(result.intervals["stands_out"], bool) if "stands_out" in result.intervals else None
+    threshold = float(result.record.get("threshold", np.nan))
+    return Marks(starts, ends, *queries.T, *own.reshape(-1, 2).T, threshold, faint)
 
 
 def histogram(result: Result) -> Picture:
