@@ -112,7 +112,8 @@ def peak_events(
     at, heights = at[kept], heights[kept]
     best = np.argsort(-heights, kind="stable")[:k]
     least = np.maximum(np.minimum(_HALF * heights[best], heights[best]), lowest)
-    hits = [_hits(line, peak, scores - scale.middle, low) for peak, low in zip(at[best], least, strict=True)]
+    height = scores - scale.middle
+    hits = [_hits(line, peak, height, low) for peak, low in zip(at[best], least, strict=True)]
     return _as_events(times, scores, hits)
 
 
