@@ -171,11 +171,11 @@ def _hits(line: _Line, peak: int, heights: np.ndarray, least: float) -> np.ndarr
 
 
 def _length(heights: np.ndarray, least: float) -> int:
-    """Return the number of heights before the first that is lower; there is one, at a gap."""
+    """Return the number of heights before the first that is lower, or an own event; there is one, at a gap."""
     size = 64
-    while not (heights[:size] < least).any():
+    while not (ends := (heights[:size] < least) | (heights[:size] > _OWN / 2)).any():
         size *= 4
-    return int(np.argmax(heights[:size] < least))
+    return int(np.argmax(ends))
 
 
 def _as_events(times: np.ndarray, scores: np.ndarray, hits: Sequence[np.ndarray]) -> Events:
