@@ -110,11 +110,15 @@ def peak_events(
     if len(heights) and not kept.any():
         kept[np.argmax(heights)] = True
     at, heights = at[kept], heights[kept]
-    best = np.argsort(-heights, kind="stable")[:k]
-    least = np.maximum(np.minimum(_HALF * heights[best], heights[best]), lowest)
-    height = scores - scale.middle
-    hits = [_hits(line, peak, height, low) for peak, low in zip(at[best], least, strict=True)]
-    return _as_events(times, scores, hits)
+    best = np.argsort(-heights, kind="stable")
+    least = np.maximum(np.minimum(_HALF * heights, heights), lowest)
+    above, hits = scores - scale.middle, {}
+    for number in best:
+        if len(hits) == k:
+            break
+        rows = _hits(line, at[number], above, least[number])
+        hits.setdefault(rows[0], rows)  # peaks of the same height may share an event
+    return _as_events(times, scores, list(hits.values()))
 
 
 @dataclass(frozen=True, eq=False)

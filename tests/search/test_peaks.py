@@ -72,6 +72,12 @@ def test_a_threshold_is_what_a_peak_reaches_and_where_an_event_ends():
     assert events(scores, threshold=0.91).start.tolist() == []
 
 
+def test_peaks_of_the_same_height_share_an_event_if_the_score_stays_above_half_of_it():
+    found = events([0.0, 1.0, 0.6, 1.0, 0.0, 0.0])
+    assert seconds(found.start) == [1] and seconds(found.end) == [4] and found.n_samples.tolist() == [3]
+    assert seconds(events([0.0, 1.0, 0.4, 1.0, 0.0, 0.0]).peak) == [1, 3]
+
+
 def test_no_event_is_on_the_slope_of_the_query_s_own():
     scores = [0.0, 0.0, 0.2, 0.5, 1.0, 0.6, 0.45, 0.2, 0.0, 0.8, 0.0]
     found = events(scores, own=[4])
