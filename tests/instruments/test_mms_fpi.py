@@ -471,6 +471,13 @@ def test_field_stamps_that_go_back_or_ahead_in_a_file_lose_their_own_samples(set
     assert "5 of" in warning and "fgm" in warning and "go back" in warning
 
 
+def has_leap_seconds() -> bool:
+    """Return False for a cdflib that reads 2016-12-31T23:59:60 as 23:01:00, such as 1.3.0; such files are refused."""
+    inside = int(cdfepoch.compute_tt2000([2016, 12, 31, 23, 59, 59, 500, 0, 0])) + 10**9
+    return cdfepoch.to_datetime(np.array([inside]))[0] > np.datetime64("2016-12-31T23:59")
+
+
+@pytest.mark.skipif(not has_leap_seconds(), reason="this cdflib takes a leap second for another hour")
 def test_samples_inside_a_leap_second_are_lost_and_no_others(settings, monkeypatch, caplog):
     start = np.datetime64("2016-12-31T23:59:59.2", "ns")
     event = simulated(start=start, n=100)
