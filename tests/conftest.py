@@ -103,6 +103,8 @@ def own_tplot_store() -> Iterator[None]:
             store.clear()
             store.update(contents.get(name, {}))
             sys.modules[name].data_quants = store  # tplot_rename puts another dictionary there
+    if "pyspedas.tplot_tools" in sys.modules:
+        sys.modules["pyspedas.tplot_tools"].tplot_opt_glob.pop("x_range", None)  # tlimit limits all later plots
 
 
 @pytest.fixture(autouse=True)
