@@ -55,8 +55,8 @@ class Archive:
             return f"<Archive {self.path!r}>"
         if not self.begun:
             return f"<Archive {str(self.path)!r}, empty>"
-        told = self.store.version_info(self._pinned)
-        return f"<Archive {str(self.path)!r}, version {told.number}, {told.rows} samples>"
+        state = self.store.version_info(self._pinned)
+        return f"<Archive {str(self.path)!r}, version {state.number}, {state.rows} samples>"
 
     def __len__(self) -> int:
         return self.store.version_info(self._pinned).rows if self.begun else 0

@@ -234,10 +234,10 @@ class RacingCommits:
         try:
             dataset = lance.LanceDataset.commit(self._place.rows, operation, commit_message=message, **options)
         except (OSError, ValueError, RuntimeError) as error:
-            told = self._message_in(number)  # of a commit that was made only the answer may have been lost
-            if told is None:
+            stored = self._message_in(number)  # of a commit that was made only the answer may have been lost
+            if stored is None:
                 raise
-            if told != message:
+            if stored != message:
                 found = f"others have made version {number} first"
                 raise OvertakenError(self._place.address, found, "Try again.") from error
             dataset = open_version(self._place, number)
@@ -250,10 +250,10 @@ class RacingCommits:
 
     def _seal(self, number: int) -> None:
         """Seal a version in the place of its maker, if there is one of this number without a seal."""
-        told = self._message_in(number)
-        if told is not None:
+        stored = self._message_in(number)
+        if stored is not None:
             fragments = [one.metadata for one in open_version(self._place, number).get_fragments()]
-            said = json.loads(told)
+            said = json.loads(stored)
             change = Change(said["what"], None, fragments, tuple(said["files"]), said["added"], said["origin"])
             self._created(seal_of(self._place, self._identity, number, change))
 
@@ -276,11 +276,11 @@ class RacingCommits:
         except FileNotFoundError:
             return None
         transaction = open_version(self._place, number).read_transaction(number)
-        told = ((transaction and transaction.transaction_properties) or {}).get(_MESSAGE)
-        if told is None:
+        stored = ((transaction and transaction.transaction_properties) or {}).get(_MESSAGE)
+        if stored is None:
             found = f"its version {number} was made by another program"
             raise ArchiveError(self._place.address, found, "Take that away, or export the version before.")
-        return told
+        return stored
 
     @staticmethod
     def _message(change: Change) -> str:

@@ -13,9 +13,9 @@ def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.A
     """Add a command; return its parser, with the options of all commands."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
-    told = parser.add_mutually_exclusive_group()
-    told.add_argument("-v", "--verbose", action="store_true", help="show the messages of pyspedas")
-    told.add_argument("-q", "--quiet", action="store_true", help="show errors only, no warnings or progress bars")
+    verbosity = parser.add_mutually_exclusive_group()
+    verbosity.add_argument("-v", "--verbose", action="store_true", help="show the messages of pyspedas")
+    verbosity.add_argument("-q", "--quiet", action="store_true", help="show errors only, no warnings or progress bars")
     return parser
 
 

@@ -205,7 +205,7 @@ def find_similar(
         to the reference; about 0 for what is usual in it, and NaN where a sample cannot be encoded. Of each event,
         `intervals` gives the number of standard deviations above the median score (``deviations``), the share of the
         library that scores higher, the probability that a stretch of background as long as the scores' memory scores
-        so high (``p_value``, where the data are long enough to tell), and ``stands_out``: at least three standard
+        so high (``p_value``, where the data are long enough), and ``stands_out``: at least three standard
         deviations, and between 1/2 and 4/5 of the way from the median to 1. [] where nothing is found in any, after one
         warning; the similarity is stored nevertheless.
 

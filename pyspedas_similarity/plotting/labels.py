@@ -46,7 +46,7 @@ def bins_label(variable: Variable, key: str, otherwise: str = "energy") -> str:
     variable : Variable
     key : {'v', 'v1', 'v2', 'v3'}
     otherwise : str
-        What it is where the units do not tell.
+        The quantity where the units do not say it.
     """
     units = str(variable.attributes.get("data_att", {}).get(_KEYS[key]) or "").strip(" []()")
     if "ev" in units.lower():
