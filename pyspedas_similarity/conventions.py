@@ -82,6 +82,7 @@ def probe_names(probe: Any, prefix: str, known: Sequence[str]) -> list[str]:
     ArgumentError
         If there is none, or one is not known.
     """
+    probe = scalar(probe)
     given = [probe] if isinstance(probe, str) or not isinstance(probe, Iterable) else list(probe)
     names = [re.sub(rf"^(?:{prefix})[-_ ]*", "", str(scalar(one)).strip().lower()) for one in given]
     if not names or any(name not in known for name in names):

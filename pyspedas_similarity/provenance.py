@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata
+from typing import Any
+
+import numpy as np
 
 ATTRIBUTE = "similarity"
 """Attribute of a tplot variable under which the record of a result is stored."""
@@ -11,6 +15,12 @@ CALIBRATED = ("deviations", "share_higher", "p_value", "stands_out")
 """Columns of a table of events that state how unusual a score is among all scores of a search."""
 
 METHOD = "Smith et al. 2024, JGR Space Physics 129, e2023JA032096, doi 10.1029/2023JA032096"
+
+
+def own_events(record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return starts and ends, datetime64[ns], of the queries' own events in the record of a result."""
+    spans = np.array([(one["start"], one["end"]) for one in record.get("own_events", ())], "datetime64[ns]")
+    return tuple(spans.reshape(-1, 2).T)
 
 
 def versions() -> dict[str, str]:

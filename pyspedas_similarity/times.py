@@ -133,7 +133,7 @@ def to_times(values: Any) -> np.ndarray:
         for extreme in (np.min(array), np.max(array)) if array.size else ():  # NaT where one of them is
             _from_numpy(extreme)
         return array.astype("datetime64[ns]")
-    if hasattr(values, "dims") and hasattr(values, "values"):  # of xarray
+    if _is_xarray(values):
         return to_times(np.asarray(values.values))
     values = list(values)
     if values and all(isinstance(one, str) and _PLAIN.fullmatch(one) for one in values):
@@ -183,7 +183,7 @@ def to_spans(value: Any) -> list[Span]:
         return [Span(instant, instant)]
     if not isinstance(value, Iterable):
         to_datetime64(value)
-    if hasattr(value, "dims") and hasattr(value, "values"):  # of xarray
+    if _is_xarray(value):
         value = np.asarray(value.values)
     items = list(value)
     if not items:
@@ -321,9 +321,13 @@ def longest_step(times: np.ndarray) -> np.timedelta64:
 
 def scalar(value: Any) -> Any:
     """Return what is in an array of numpy or xarray without dimensions; anything else as it is."""
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "values") and hasattr(value, "dims"):
+    if _is_xarray(value) and getattr(value, "ndim", None) == 0:
         value = np.asarray(value.values)
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _is_xarray(value: Any) -> bool:
+    return hasattr(value, "dims") and hasattr(value, "values")
 
 
 def _is_astropy_time(value: Any) -> bool:

@@ -60,6 +60,12 @@ class Variable:
         """Units of the values as the metadata names them, or an empty string."""
         return str(self.attributes.get("data_att", {}).get("units", ""))
 
+    def cdf_attributes(self, group: str) -> Mapping[str, Any]:
+        """Return the variable's ('VATT') or the file's ('GATT') attributes of a CDF file; empty if there are none."""
+        about = self.attributes.get("CDF", {})
+        found = about.get(group, {}) if isinstance(about, Mapping) else {}
+        return found if isinstance(found, Mapping) else {}
+
 
 def expand(names: str | int | Iterable[str | int]) -> list[str]:
     """Return the names of the loaded variables that names, globs or indices denote.

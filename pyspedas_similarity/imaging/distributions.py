@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -19,6 +17,7 @@ from ..errors import VariableError
 from .axes import plasma_axes
 from .plasma import Distributions, moments, speed_of
 from .recipes import DistributionRecipe
+from .threads import run_in_threads
 
 # Column and row of each plane, and the axis along which its layers lie, as indices of (par, perp1, perp2) or (x, y, z).
 _AXES = {
@@ -82,8 +81,7 @@ def distribution_images(measured: Distributions, recipe: DistributionRecipe) -> 
         part = _cleaned(measured.part(slice(first, end + recipe.average)), recipe)
         images[start:end] = _block_images(part.part(slice(start - first, end - first)), grid, recipe)
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets other threads run while it computes
-        list(pool.map(work, range(0, len(measured), _BLOCK)))
+    run_in_threads(work, range(0, len(measured), _BLOCK))
     return images
 
 

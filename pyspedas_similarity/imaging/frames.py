@@ -5,8 +5,6 @@ Rows and columns stay as they are in the frame, or are projected: north up and e
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +14,7 @@ from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
 from .tables import LEAST_FILL
+from .threads import run_in_threads
 
 _SMALLEST_FRAME = 16
 # Frames worked on at once: bounds memory to some tens of MB, and keeps the intermediate images near the processor.
@@ -79,8 +78,7 @@ def frame_images(
             light -= np.where(empty, np.nan, background[rows][:, plan.mask].T)
         images[rows, 0, plan.mask] = _normalized(light, plan, recipe).T
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets other threads run while it computes
-        list(pool.map(work, range(0, len(frames), _BLOCK)))
+    run_in_threads(work, range(0, len(frames), _BLOCK))
     return images
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conventions import probe_names
 from ..errors import ArgumentError
-from ..times import scalar, to_interval
+from ..times import to_interval
 from ..tplot import loaded_names
 from .checked_loading import load_checked
 
@@ -40,7 +40,7 @@ def load(
     LoadError
         If a file is not a whole CDF.
     """
-    probes = probe_names(scalar(probe), "elfin|el", ("a", "b"))
+    probes = probe_names(probe, "elfin|el", ("a", "b"))
     if suffix:
         raise ArgumentError("suffix", f"found {suffix!r}", "Leave it out: pyspedas.projects.elfin.epd has none.")
     from pyspedas.projects import elfin

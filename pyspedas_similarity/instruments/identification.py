@@ -68,7 +68,7 @@ def check_camera_frames(variable: Variable) -> None:
         raise VariableError(variable.name, *_channels(variable))
     if variable.values.ndim != 3:
         raise VariableError(variable.name, f"found the shape {shape}", "Give frames (time, row, column).")
-    if _SPECTROGRAPH.search(" ".join([variable.name, *_source_texts(variable)])):
+    if _SPECTROGRAPH.search(" ".join(source_texts(variable))):
         found = "it is of a spectrograph, which sees a line of the sky in many colors, not an image of the sky"
         raise VariableError(variable.name, found, "Give the frames of a camera.")
     if is_spectra(variable):
@@ -130,24 +130,16 @@ def names_bins(name: str) -> bool:
 
 def source_texts(variable: Variable) -> list[str]:
     """The name of a variable, and what its metadata say of its source."""
-    return [variable.name, *_source_texts(variable)]
-
-
-def _source_texts(variable: Variable) -> list[str]:
-    about = variable.attributes.get("CDF", {})
-    about = about.get("GATT", {}) if isinstance(about, Mapping) else {}
-    keys = ("Logical_source", "Logical_file_id", "Data_type", "Descriptor")
-    texts = [about.get(key, "") for key in keys] if isinstance(about, Mapping) else []
+    about = variable.cdf_attributes("GATT")
+    texts = [about.get(key, "") for key in ("Logical_source", "Logical_file_id", "Data_type", "Descriptor")]
     site = variable.attributes.get("data_att", {})
     texts.append(site.get("imager", "") if isinstance(site, Mapping) else "")
-    return [str(text) for text in texts if text is not None and np.size(text) == 1]
+    return [variable.name, *(str(text) for text in texts if text is not None and np.size(text) == 1)]
 
 
 def _axis_name(variable: Variable, axis: int) -> str:
     """The name of an axis after time in the metadata; empty where there is none."""
-    about = variable.attributes.get("CDF", {})
-    about = about.get("VATT", {}) if isinstance(about, Mapping) else {}
-    depend = about.get(f"DEPEND_{axis + 1}", "") if isinstance(about, Mapping) else ""
+    depend = variable.cdf_attributes("VATT").get(f"DEPEND_{axis + 1}", "")
     names = variable.attributes.get("taken_from", {})
     names = names.get("axes", []) if isinstance(names, Mapping) else []
     return str(depend) if isinstance(depend, str) and depend else str(names[axis]) if axis < len(names) else ""

@@ -14,7 +14,7 @@ import numpy as np
 from .. import tplot
 from ..conventions import probe_names
 from ..errors import ArgumentError, LoadError
-from ..times import rows_in_order, scalar, to_interval
+from ..times import rows_in_order, to_interval
 from ..tplot import Variable
 from .isolated_reader import IsolatedCdf
 from .sample_images import select
@@ -222,7 +222,7 @@ def _stations(
     sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
 ) -> list[_Station]:
     """Checked arguments of a loader."""
-    probes = probe_names(scalar(probe), "mms", ("1", "2", "3", "4"))
+    probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
     if data_rate not in ("brst", "fast"):
         raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
     if spdf is False and not no_update:

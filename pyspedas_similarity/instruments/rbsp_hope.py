@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..conventions import probe_names
-from ..times import scalar, to_interval
+from ..times import to_interval
 from ..tplot import loaded_names
 from .checked_loading import load_checked
 
@@ -46,7 +46,7 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
     LoadError
         If a file is not a whole CDF.
     """
-    probes = probe_names(scalar(probe), "rbsp|van allen probes?", ("a", "b"))
+    probes = probe_names(probe, "rbsp|van allen probes?", ("a", "b"))
     from pyspedas.projects import rbsp
 
     options = {"time_clip": True, "level": "l3", "datatype": "pitchangle", "varnames": [flux], **keywords}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -245,9 +245,7 @@ def without_fills(variable: Variable) -> Variable:
 
     Loaders make NaN of it, other hands may not. Unsigned counts keep theirs, which is often that of saturation.
     """
-    about = variable.attributes.get("CDF", {})
-    about = about.get("VATT", {}) if isinstance(about, Mapping) else {}
-    fill, values = about.get("FILLVAL") if isinstance(about, Mapping) else None, variable.values
+    fill, values = variable.cdf_attributes("VATT").get("FILLVAL"), variable.values
     if values.dtype.kind not in "fi" or np.ndim(fill) or not isinstance(fill, (int, float, np.number)):
         return variable
     missing = values == values.dtype.type(fill) if values.dtype.kind == "f" else values == fill

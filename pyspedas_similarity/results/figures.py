@@ -361,8 +361,7 @@ def _ends(times: Sequence[np.ndarray], trange: Any) -> tuple[np.datetime64, np.d
 
 def _marks(result: SearchResult, series: SearchedSeries) -> Marks:
     events, threshold = result.events_of(series), float(series.record.get("threshold", np.nan))
-    stands_out = result.calibration_of(series).get("stands_out")
-    faint = None if stands_out is None else ~np.array(stands_out, bool)
+    faint = result.faint[result.rows_of(series)]
     own = bounds(series.own_events())
     return Marks(events.start, events.end, *bounds(series.own_spans()), *own, threshold, faint)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..encoder.library_view import PACKED, LibraryView
+from ..provenance import own_events
 from ..times import Span, to_timedelta64
 
 
@@ -108,9 +109,7 @@ class SearchedSeries:
     def own_events(self) -> list[Span]:
         """Return the events around the queries in this series, which are no matches."""
         if "own_events" in self.record:
-            return [
-                Span(*(np.datetime64(one[key], "ns") for key in ("start", "end"))) for one in self.record["own_events"]
-            ]
+            return [Span(start, end) for start, end in zip(*own_events(self.record), strict=True)]
         # A result of an earlier version, or of `find_nearest`: what was excluded around the queries.
         exclude = to_timedelta64(self.record.get("exclude_s", 0))
         last = exclude + np.timedelta64(1, "ns")  # the end of a span belongs to it, that of an event does not

@@ -15,7 +15,7 @@ from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
 from ..plotting.labels import brightness_unit, slice_label, units_text
 from ..plotting.style import MATCH_COLOR, QUERY_COLOR
-from ..provenance import ATTRIBUTE, CALIBRATED
+from ..provenance import ATTRIBUTE, CALIBRATED, own_events
 from ..search.events import Events
 from ..times import to_astropy
 from ..tplot import Variable
@@ -49,7 +49,7 @@ def _color_of(number: int) -> str:
 
 
 def _over_lines(name: str) -> str:
-    """Break a long name after underscores, so that it fits beside a panel."""
+    """Break a long name after underscores, so that it fits to the left of a panel."""
     return "\n".join(line.replace("_ ", "_") for line in textwrap.wrap(name.replace("_", "_ "), 14))
 
 
@@ -109,9 +109,8 @@ def event_bars(
     `calibration` has a value of each event under names in `CALIBRATED`. Bars of a class have the color of its line in
     `probability_series`. Where the record has own events of the queries, values are (time, 2): events, own events.
     """
-    own = np.array([(one["start"], one["end"]) for one in provenance.get("own_events", ())], "datetime64[ns]")
-    own = own.reshape(-1, 2)
-    start, end = np.concatenate([found.start, own[:, 0]]), np.concatenate([found.end, own[:, 1]])
+    own, own_end = own_events(provenance)
+    start, end = np.concatenate([found.start, own]), np.concatenate([found.end, own_end])
     order = np.argsort(start, kind="stable")
     times = np.stack([start, start, end, end], axis=1)[order].ravel()
     bars = np.tile([np.nan, 1.0, 1.0, np.nan], len(start))

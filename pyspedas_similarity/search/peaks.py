@@ -54,6 +54,8 @@ def own_event(
         than the gap, or at the lowest score before a peak of more than twice its height.
     """
     own = ~outside(times, spans, np.timedelta64(0, "ns"))
+    if not own.any():  # the query is of another series
+        return own
     line = _Line.of(times, scores, scale, gap)
     inside = np.flatnonzero(np.concatenate([[False], own])[line.rows + 1])  # row -1 is a gap
     if not len(inside):
@@ -158,7 +160,7 @@ def _filled(heights: np.ndarray, width: int) -> np.ndarray:
 
 
 def _reach(heights: np.ndarray, background: float) -> int:
-    """Return how many of the heights beside an event belong to it."""
+    """Return how many of the heights next to an event belong to it."""
     below = np.flatnonzero(heights < background)
     heights = heights[: below[0]] if len(below) else heights
     lowest = np.minimum.accumulate(heights)

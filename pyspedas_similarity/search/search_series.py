@@ -155,7 +155,7 @@ class _Around:
     left_out : numpy.ndarray of bool, shape (n,)
         Samples that are not reported.
     slopes : numpy.ndarray of bool, shape (n,)
-        Samples on whose slopes there is no event: those of own events, none beside an exclusion of the caller's choice.
+        Samples of own events, on whose slopes there is no other event; none where the caller chose the exclusion.
     record : mapping
         Own events and exclusion in plain values.
     """

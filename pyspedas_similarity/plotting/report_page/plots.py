@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import SimilarityError
 from ...imaging.recipes import Recipe
+from ...provenance import own_events
 from ...tplot import Variable
 from ..marks import Marks
 from ..overview import overview
@@ -54,10 +55,9 @@ def _marks(result: Result) -> Marks:
     starts, ends = (np.asarray(result.intervals[key], np.int64).astype("datetime64[ns]") for key in _ENDS)
     spans = [(one["start"], one["end"]) for one in result.record["queries"] if "start" in one and result.has(one)]
     queries = np.array(spans, "datetime64[ns]").reshape(-1, 2)
-    own = np.array([(one["start"], one["end"]) for one in result.record.get("own_events", ())], "datetime64[ns]")
     faint = ~np.array(result.intervals["stands_out"], bool) if "stands_out" in result.intervals else None
     threshold = float(result.record.get("threshold", np.nan))
-    return Marks(starts, ends, *queries.T, *own.reshape(-1, 2).T, threshold, faint)
+    return Marks(starts, ends, *queries.T, *own_events(result.record), threshold, faint)
 
 
 def histogram(result: Result) -> Picture:
