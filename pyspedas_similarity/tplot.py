@@ -165,7 +165,7 @@ def options_of(name: str) -> dict[str, Any]:
     for module in _stores().values():
         if name in module.data_quants:
             options = module.data_quants[name].attrs.get("plot_options", {})
-            return {**options.get("yaxis_opt", {}), **options.get("extras", {})}
+            return {**options.get("zaxis_opt", {}), **options.get("yaxis_opt", {}), **options.get("extras", {})}
     raise _unknown(name, loaded_names())
 
 

@@ -81,6 +81,20 @@ class LibraryView:
             found[part] = (self.directions(embeddings[part]) @ directions.T).max(axis=1)
         return np.clip(found, -1, 1)
 
+    def agreements(self, embeddings: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the agreement of projections with the nearest of some targets (q, m) of any length: float64 (n,).
+
+        The agreement of a and b is 2 a.b / (a.a + b.b), as in the concordance of Lin 1989 (doi 10.2307/2532051): 1 if
+        they are equal, less if their directions or their lengths differ.
+        """
+        found = np.empty(len(embeddings))
+        for first in range(0, len(embeddings), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            projected = self.project(embeddings[part])
+            squares = (projected**2).sum(axis=1)[:, None] + (targets**2).sum(axis=1)
+            found[part] = (2 * projected @ targets.T / np.maximum(squares, _TINY)).max(axis=1)
+        return found
+
     def to_record(self) -> dict[str, Any]:
         """Return the view in plain values, for the provenance of a result."""
         packed = zlib.compress(self._bytes())

@@ -16,11 +16,12 @@ from ..imaging.recipes import Recipe
 from ..library.archived import check_same_encoder, open_archived, open_reference
 from ..library.loaded import open_loaded
 from ..library.options import EncodingOptions
+from ..library.panels import is_for_panels, open_panels
 from ..library.plan import resolve_encoder
 from ..library.samples import Request
 from ..library.series import Library, LoadedSeries
 from ..results.search_result import SearchResult
-from ..search.query import find_queries, parse_query
+from ..search.query import Example, find_queries, parse_query
 from ..search.reference import KIND, LIBRARY
 from ..search.search_series import search_library
 from ..search.settings import SearchSettings
@@ -47,6 +48,7 @@ def search(
     unlike: Any = None,
     archive: Archive | str | Path | None = None,
     recipe: Recipe | None = None,
+    together: bool = False,
     field: str | None = None,
     velocity: str | None = None,
     usable_only: bool | None = None,
@@ -62,8 +64,8 @@ def search(
     ----------
     data : str, int, list of them, Archive or Path, optional
         Loaded tplot variables, with wildcards, or an archive.
-    like, trange, instrument, probe, encoder, k, threshold, fdr, exclude, unlike, archive, recipe, field, velocity, \
-usable_only, active_only, \
+    like, trange, instrument, probe, encoder, k, threshold, fdr, exclude, unlike, archive, recipe, together, field, \
+velocity, usable_only, active_only, \
 looking_for, reference, progress, load_keywords, errors
         As in `find_similar`; by default errors are raised here.
 
@@ -87,7 +89,7 @@ looking_for, reference, progress, load_keywords, errors
         if archive is not None:
             raise ArgumentError("archive", "given twice", "Give it once.")
         data, archive = None, data
-    source = _Source(data, archive, trange, instrument, probe, load_keywords or {})
+    source = _Source(data, archive, trange, instrument, probe, load_keywords or {}, together)
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
     settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only, looking_for)
@@ -113,6 +115,7 @@ def find_similar(
     suffix: str | None = None,
     overwrite: bool = True,
     recipe: Recipe | None = None,
+    together: bool = False,
     field: str | None = None,
     velocity: str | None = None,
     usable_only: bool | None = None,
@@ -231,7 +234,7 @@ def find_similar(
     >>> found = sim.find_similar('mms1_dis_dist_brst', like='2020-11-19/23:36:20')  # doctest: +SKIP
     >>> sim.intervals(found)  # doctest: +SKIP
     """
-    source = _Source(names, archive, trange, instrument, probe, load_keywords or {})
+    source = _Source(names, archive, trange, instrument, probe, load_keywords or {}, together)
     companions = {"field": field, "velocity": velocity}
     options = EncodingOptions(instrument, encoder, recipe, companions, progress, False, usable_only, active_only)
     settings = SearchSettings.checked(k, threshold, exclude, fdr, active_only, looking_for)
@@ -254,6 +257,7 @@ class _Source:
     instrument: str | None
     probe: Any
     load_keywords: Mapping[str, Any]
+    together: bool = False
 
     def check(self) -> None:
         """Check names and time range; nothing is loaded."""
@@ -271,10 +275,14 @@ class _Source:
     def request(self) -> Request:
         return Request(self.names, self.trange, self.instrument, self.probe, self.load_keywords)
 
-    def open(self, options: EncodingOptions) -> Library | None:
+    def open(self, options: EncodingOptions, examples: Sequence[Example]) -> Library | None:
         if self.archive is not None:
             return open_archived(self.archive, self.names, self.trange, self.probe, options)
-        return open_loaded(self.request(), options)
+        request = self.request()
+        spans = [(one.span, one.variable) for one in examples if one.span is not None]
+        if spans and is_for_panels(request, options, self.together):
+            return open_panels(request, options, spans, self.together)
+        return open_loaded(request, options)
 
     def record(self, companions: Mapping[str, str | None]) -> dict[str, Any]:
         """Return arguments that name the data, in plain values that attributes can hold, to load them again."""
@@ -311,7 +319,7 @@ def _run(
     background = None if reference is None or is_library else open_reference(reference)
     if naming is not None:
         check_result_names(source.variables, *naming)
-    library = source.open(options)
+    library = source.open(options, examples)
     if library is None:
         return SearchResult.empty(str(source))
     if naming is not None:

@@ -382,7 +382,80 @@ class WindowRecipe(Recipe):
             object.__setattr__(self, name, float(seconds))  # 60 and 60.0 have one hash
 
 
-RECIPES = {recipe.kind: recipe for recipe in (DistributionRecipe, FrameRecipe, SpectrumRecipe, WindowRecipe)}
+@dataclass(frozen=True)
+class PanelRecipe(Recipe):
+    """Recipe for windows of time series and spectrograms, of one variable or of several together.
+
+    A window has the length of the query. It is divided into `POINTS` cells; the mean of the samples in each of them is
+    compared, for spectrograms in at most `BINS` bins of energy or frequency.
+
+    Attributes
+    ----------
+    length_s : float or None
+        Duration of a window, seconds. None: that of the query, or 32 cadences of the slowest variable if the query is
+        a single time, which is then its center.
+    durations : tuple of float
+        Durations of the windows that are searched, in units of `length_s`: (0.5, 1, 2) also finds what looks the same
+        at half or twice the duration of the query.
+    values : {'relative', 'absolute', 'shape'}
+        What counts as equal. 'relative': the same deviation from what is usual in the library, whatever its size.
+        'absolute': deviation and size. 'shape': curves of the same form, whatever their level and amplitude.
+    vectors : {'axes', 'turning', 'any_orientation'}
+        How vectors are compared. 'axes': by their components. 'turning': by magnitude, and angle to the mean direction
+        of the window. 'any_orientation': by the products of the vectors at all pairs of times, which no rotation or
+        reflection changes.
+    logarithmic : bool or None
+        Take the logarithm of the values. None: where plot options or metadata say so, else for positive values of
+        which one in a hundred is more than ten (in spectrograms a hundred) times as large as the lowest hundredth.
+        Never for vectors.
+    weights : tuple of float, or 'learned'
+        Weight of each variable, in their order; empty: 1 for each. 'learned': the more its windows at the queries
+        agree with each other, and differ from those at `unlike`, the more a variable counts.
+    """
+
+    kind: ClassVar[str] = "panel"
+    POINTS: ClassVar[int] = 32
+    BINS: ClassVar[int] = 16
+    length_s: float | None = None
+    durations: tuple[float, ...] = (1.0,)
+    values: str = "relative"
+    vectors: str = "axes"
+    logarithmic: bool | None = None
+    weights: tuple[float, ...] | str = ()
+
+    def __post_init__(self) -> None:
+        _check_choice("values", self.values, ("relative", "absolute", "shape"))
+        _check_choice("vectors", self.vectors, ("axes", "turning", "any_orientation"))
+        _check_choice("logarithmic", self.logarithmic, (None, True, False))
+        if self.length_s is not None:
+            if not _is_number(self.length_s) or not 0 < self.length_s < math.inf:
+                raise ArgumentError("recipe.length_s", f"found {self.length_s!r}", "Give seconds, more than 0.")
+            object.__setattr__(self, "length_s", float(self.length_s))
+        object.__setattr__(self, "durations", _positive_numbers("durations", self.durations, 1 / 16, 16))
+        if not len(self.durations):
+            raise ArgumentError("recipe.durations", "found none", "Give (1,) for windows of the query's length.")
+        if self.weights != "learned":
+            object.__setattr__(self, "weights", _positive_numbers("weights", self.weights, 0, 1e6))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the window of a scalar: channels, bins, points."""
+        return 1, 1, self.POINTS
+
+
+def _positive_numbers(name: str, values: Any, low: float, high: float) -> tuple[float, ...]:
+    """Return numbers as a tuple of floats; ArgumentError if one of them is none, or out of range."""
+    numbers = (values,) if _is_number(values) else values
+    if not isinstance(numbers, (tuple, list, np.ndarray)) or not all(
+        _is_number(one) and low <= one <= high for one in numbers
+    ):
+        raise ArgumentError(f"recipe.{name}", f"found {values!r:.60}", f"Give numbers from {low:g} to {high:g}.")
+    return tuple(float(one) for one in numbers)
+
+
+RECIPES = {
+    recipe.kind: recipe for recipe in (DistributionRecipe, FrameRecipe, SpectrumRecipe, WindowRecipe, PanelRecipe)
+}
 
 
 def recipe_from_dict(record: Mapping[str, Any]) -> Recipe:

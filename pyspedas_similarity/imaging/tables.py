@@ -20,6 +20,20 @@ def is_numbering(values: np.ndarray) -> bool:
     return len(values) >= _LEAST_BINS and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
 
 
+def numbers_columns(table: np.ndarray) -> bool:
+    """Return True for a table that only numbers columns from 0 or 1."""
+    values = np.sort(np.asarray(table, np.float64).reshape(-1, np.shape(table)[-1])[0])
+    return bool(values[0] in (0, 1) and (np.diff(values) == 1).all())
+
+
+def is_evenly_logarithmic(values: np.ndarray) -> bool:
+    """Return True for ascending values above 0 whose logarithms have more even steps than the values themselves."""
+    if values[0] <= 0 or len(values) < 3:
+        return False
+    steps, ratios = np.diff(values), np.diff(np.log(values))
+    return bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
+
+
 def check_polar(name: str, table: np.ndarray) -> None:
     """Refuse polar angles that are latitudes, azimuths, radians or numbers of bins; table (bins,) or (n, bins)."""
     low, high = _ends(table)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import VariableError
 from .recipes import Recipe, SpectrumRecipe, WindowRecipe
-from .tables import LEAST_FILL, check_pitch_angles
+from .tables import LEAST_FILL, check_pitch_angles, is_evenly_logarithmic
 
 _FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
 # ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
@@ -22,8 +22,8 @@ _LEAST_MEASURED = 0.5
 # A step from sample to sample of fewer or more cadences than these is uneven; a window may be so much shorter or longer
 # than asked for, as a share of its length, or else one sample.
 _SMALLEST_STEP, _LARGEST_STEP, _LENGTH_TOLERANCE = 0.5, 1.5, 0.1
-# Values worked on at once: bounds intermediate arrays to some tens of MB.
-_BLOCK = 2**18
+# Values, and spectra, worked on at once: bounds intermediate arrays to some tens of MB.
+_BLOCK, _ROWS = 2**18, 2**16
 
 
 def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, recipe: SpectrumRecipe) -> np.ndarray:
@@ -109,6 +109,49 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
     if times.ndim == 2:
         images[is_uneven(times, recipe)] = np.nan
     return images
+
+
+def rebinned(values: np.ndarray, table: np.ndarray, bins: int) -> np.ndarray:
+    """Average spectra in bins that are even on the scale of their table, logarithmic or linear.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n, channels)
+        NaN where nothing was measured.
+    table : numpy.ndarray, shape (channels,) or (n, channels)
+        Energy or frequency of each channel, in any order.
+    bins : int
+        Largest number of bins; there are no more than channels with different values.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n, bins)
+        NaN where less than half of a bin was measured.
+    """
+    if table.ndim == 2 and np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True):
+        table = table[0]
+    usual = table if table.ndim == 1 else table[np.isfinite(table).sum(axis=1).argmax()]
+    centers = np.unique(usual[np.isfinite(usual)])
+    if len(centers) < 2:
+        raise VariableError("v table", f"found {len(centers)} values", "Give the energy or frequency of each channel.")
+    logarithmic = is_evenly_logarithmic(centers)
+    scaled = np.log(centers) if logarithmic else centers
+    ends = np.array([1.5 * scaled[0] - 0.5 * scaled[1], 1.5 * scaled[-1] - 0.5 * scaled[-2]])
+    limits = tuple(np.exp(ends) if logarithmic else ends)
+    number, found = min(bins, len(centers)), np.empty((len(values), min(bins, len(centers))))
+    for start in range(0, len(values), _ROWS):
+        block = slice(start, start + _ROWS)
+        rows = table[None] if table.ndim == 1 else table[block]
+        distinct, which = np.unique(rows, axis=0, return_inverse=True)
+        which = np.broadcast_to(which.ravel(), len(values[block]))
+        for number_of_table, weights in enumerate(_weights(distinct, limits, number, logarithmic)):
+            own = which == number_of_table
+            part = values[block][own]
+            measured = np.isfinite(part)
+            share, total = measured @ weights.T, np.where(measured, part, 0) @ weights.T
+            known = share >= _LEAST_MEASURED - 1e-9
+            found[block][own] = np.where(known, total / np.where(known, share, 1), np.nan)
+    return found
 
 
 def is_uneven(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:

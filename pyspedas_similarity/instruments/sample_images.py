@@ -34,7 +34,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
     VariableError
         For a wrong number of dimensions, missing tables, unknown units or times that go back.
     """
-    _check_series(variable)
+    check_series(variable)
     values = variable.values
     if isinstance(recipe, (SpectrumRecipe, WindowRecipe)):
         _check_tables(variable, recipe)
@@ -184,7 +184,8 @@ def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
     )
 
 
-def _check_series(variable: Variable) -> None:
+def check_series(variable: Variable) -> None:
+    """Refuse a variable whose times, values or tables are not numbers in order of time; VariableError."""
     values, times = variable.values, variable.times
     if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
         raise VariableError(variable.name, "its times go back or are missing", "Sort it by time and store it again.")
@@ -207,7 +208,7 @@ def _usual_step(times: np.ndarray) -> float:
 
 
 def _check_spectrogram(variable: Variable) -> None:
-    _check_series(variable)
+    check_series(variable)
     shape, table = variable.values.shape, variable.coordinates.get("v")
     if variable.values.ndim != 2 or table is None or table.shape not in (shape[1:], shape):
         tables = "no v" if table is None else f"v of the shape {table.shape}"

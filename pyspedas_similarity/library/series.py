@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..encoder.library_view import LibraryView
+from ..encoder.structure import block_slices
 from ..imaging.frame_quality import FrameQuality
 from ..instruments import frames, sample_images
 from ..instruments.companions import missing
@@ -33,6 +34,10 @@ class Series(ABC):
         True if only usable camera frames are searched.
     store : {'pyspedas', 'pytplot'}
         tplot store that results go to.
+    overlapping : bool
+        True if successive samples overlap, so that the difference between them is no measure of noise.
+    shortest_gap : numpy.timedelta64
+        Events closer than this are one.
     """
 
     name: str
@@ -40,6 +45,8 @@ class Series(ABC):
     without_embedding = "nothing was measured, or the same value everywhere"
     usable_only = False
     store = "pyspedas"
+    overlapping = False
+    shortest_gap = np.timedelta64(0, "ns")
 
     @abstractmethod
     def embeddings(self, rows: np.ndarray) -> np.ndarray:
@@ -69,6 +76,12 @@ class Series(ABC):
         numpy.ndarray of float64, shape (n,)
             NaN where there is no embedding.
         """
+
+    def extents(
+        self, view: LibraryView, directions: np.ndarray, peaks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return start and end of the samples at peaks, where these cover intervals; else None."""
+        return None
 
     @property
     @abstractmethod
@@ -205,3 +218,16 @@ class Library:
     array_series: Callable[[np.ndarray], Series] | None = None
     held: Mapping[str, Variable] = field(default_factory=dict)
     blocks: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def by_length(self) -> bool:
+        """True if the size of a deviation from what is usual counts, and not its direction only."""
+        return False
+
+    def block_slices(self, dimension: int) -> Mapping[str, slice]:
+        """Return where each block lies in an embedding."""
+        return block_slices(dimension, self.blocks)
+
+    def block_weights(self, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> Mapping[str, float]:
+        """Return the weights of blocks that do not have the weight 1, for the embeddings of queries."""
+        return {}

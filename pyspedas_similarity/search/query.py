@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import QueryError, TimeError
+from ..library.panels import PanelLibrary, nearest_window
 from ..library.series import Library, Series
 from ..times import Span, nearest_rows, to_datetime64, to_spans
 from ..tplot import loaded_names
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +119,27 @@ def parse_query(like: Any, unlike: Any = None) -> tuple[list[Example], list[Exam
     return parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
 
 
+@dataclass(frozen=True, eq=False)
+class WindowQuery(Query):
+    """A query that is one interval of panels, from the start to the end of its span."""
+
+    def embeddings(self) -> np.ndarray:
+        """Return the embedding of the interval: float32 (1, dimension).
+
+        Raises
+        ------
+        QueryError
+            If less than half of the panels are known in it.
+        """
+        found = self.series.embedding_of(self.span)
+        if not np.isfinite(found).all():
+            remedy = "Give an interval in which the variables were measured."
+            raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.without_embedding}", remedy)
+        for name in self.series.unknown_at(self.span):
+            logger.warning("query %s: %s was not measured there, and does not count.", self.asked, name)
+        return found
+
+
 def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
     """Find the samples of examples in a library; nothing is embedded yet.
 
@@ -123,6 +148,8 @@ def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
     QueryError
         If there is no sample at one of them.
     """
+    if isinstance(library, PanelLibrary):
+        return [_find_window(one, library) for one in examples]
     return [_find_array(one, library) if one.array is not None else _find_span(one, library) for one in examples]
 
 
@@ -152,6 +179,26 @@ def _find_span(example: Example, library: Library) -> Query:
     ranges = "; ".join(f"{one.name} covers {one.times[0]} to {one.times[-1]}" for one in candidates)
     found = "no sample within one cadence of it" if span.is_instant else "no sample inside it"
     raise QueryError(f"query {span}", f"{found}: {ranges}", "Give a time at which there are data.")
+
+
+def _find_window(example: Example, library: PanelLibrary) -> WindowQuery:
+    if example.array is not None:
+        remedy = "Store it as a tplot variable and give ('name', [start, end])."
+        raise QueryError("like", "an array does not identify the variables it belongs to", remedy)
+    span, candidates = example.span, library.query_series
+    if example.variable is not None:
+        named = [one for one in candidates if example.variable in (one.name, *(each.name for each in one.panels))]
+        candidates = named or [library.open_other(example.variable)]
+    if span.is_instant:
+        half = candidates[0].length // 2
+        span = Span(span.start - half, span.start + half)
+    for series in candidates:
+        rows = nearest_window(series, span)
+        if len(rows):
+            return WindowQuery(series, rows, span, str(example.span))
+    ranges = "; ".join(f"{one.name} covers {one.times[0]} to {one.times[-1]}" for one in candidates)
+    found = f"no window of {library.recipe.length_s:g} s around it; middles of windows: {ranges}"
+    raise QueryError(f"query {example.span}", found, "Give an interval inside the data.")
 
 
 def _is_samples(like: Any) -> bool:

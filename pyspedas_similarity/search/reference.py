@@ -22,7 +22,6 @@ import numpy as np
 
 from ..encoder.fitted import spread_evenly
 from ..encoder.library_view import LibraryView
-from ..encoder.structure import block_slices
 from ..library.series import Library, Series
 from ..times import longest_step
 from .scoring import query_directions
@@ -118,12 +117,14 @@ def sample_library(library: Library) -> Sample:
         own = inside[chosen[np.searchsorted(chosen, start) : np.searchsorted(chosen, end)] - start]
         rows.append(one.searched_embeddings(own))
         following.append(_following(one, own))
-    return Sample(np.concatenate(rows), np.concatenate(following), block_slices(dimension, library.blocks))
+    return Sample(np.concatenate(rows), np.concatenate(following), library.block_slices(dimension))
 
 
 def _following(series: Series, rows: np.ndarray) -> np.ndarray:
     """Return the embeddings of the samples after some; NaN after the last one and before a gap."""
     last = len(series.times) - 1
+    if series.overlapping:
+        return np.full_like(series.searched_embeddings(rows), np.nan)
     after = np.minimum(rows + 1, last)
     follows = (rows < last) & (series.times[after] - series.times[rows] <= longest_step(series.times))
     return np.where(follows[:, None], series.searched_embeddings(after), np.float32(np.nan))
@@ -137,15 +138,18 @@ class Reference:
     sample : Sample
         Rows without an embedding are passed over.
     looking_for : {'kind', 'event'}
+    weights : mapping of str to float, optional
+        Weights of blocks that do not have the weight 1.
     """
 
-    def __init__(self, sample: Sample, looking_for: str = KIND) -> None:
+    def __init__(self, sample: Sample, looking_for: str = KIND, weights: Mapping[str, float] | None = None) -> None:
         self.question, self._name = QUESTIONS[looking_for], looking_for
         known = np.isfinite(sample.embeddings).all(axis=1)
         pairs = known & np.isfinite(sample.following).all(axis=1)
         self._rows = sample.embeddings[known].astype(np.float64)
         self._steps = sample.following[pairs].astype(np.float64) - sample.embeddings[pairs]
-        self._blocks = [part for name, part in sample.blocks.items() if name not in self.question.left_out]
+        self._blocks = {name: part for name, part in sample.blocks.items() if name not in self.question.left_out}
+        self._weights = weights or {}
         self._views: dict[bytes, LibraryView] = {}
         self._unusable = ""
         if len(self._rows) < FEWEST:
@@ -194,9 +198,9 @@ class Reference:
     def _scales(self, center: np.ndarray) -> np.ndarray:
         """Return a factor for each component that gives blocks the same total variance; 0 where there is none."""
         scales = np.zeros(len(center))
-        for part in self._blocks:
+        for name, part in self._blocks.items():
             spread = np.sqrt(((self._rows[:, part] - center[part]) ** 2).sum(axis=1).mean())
-            scales[part] = 1 / spread if spread > _TINY else 0
+            scales[part] = self._weights.get(name, 1) / spread if spread > _TINY else 0
         return scales
 
 

@@ -52,6 +52,11 @@ def query_directions(queries: Iterable[np.ndarray]) -> np.ndarray:
     return np.stack([_mean_direction(query) for query in queries])
 
 
+def query_means(queries: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean of each query's samples: float64, shape (queries, dimension)."""
+    return np.stack([np.nanmean(query.astype(np.float64), axis=0) for query in queries])
+
+
 def _nearest(embeddings: np.ndarray, queries: Sequence[np.ndarray]) -> np.ndarray:
     return np.clip((embeddings.astype(np.float64) @ query_directions(queries).T).max(axis=1), -1, 1)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .events import Events, outside
 from .peaks import own_event, peak_events
 from .query import Query, query_records
 from .reference import Reference, sample_library
-from .scoring import ScoreScale, decorrelation_lag, lower_unlike, query_directions
+from .scoring import ScoreScale, decorrelation_lag, lower_unlike, query_directions, query_means
 from .settings import DEFAULT_K, SearchSettings, is_auto
 
 logger = logging.getLogger(__name__)
@@ -82,17 +83,25 @@ def search_library(
     if reference is None:
         view = LibraryView.plain(likes[0].shape[1], "no reference")
     else:
-        view = Reference(sample_library(reference), settings.looking_for).view(likes)
-    likes, others = (query_directions(map(view.directions, group)) if group else None for group in (likes, others))
+        weights = library.block_weights(likes, others)
+        view = Reference(sample_library(reference), settings.looking_for, weights).view(likes)
+    likes, others = (_targets(view, group, library.by_length) if group else None for group in (likes, others))
     scores = [_scores(series, view, likes, others) for series in library.series]
     known = np.concatenate(scores)
     ranked = np.sort(known[np.isfinite(known)])
     _log_majority(ranked)
     about = {"view": view.to_record()}
     return [
-        _matches(series, found, (queries, unlike), settings, ranked, about)
+        _matches(series, found, (queries, unlike), settings, ranked, about, partial(series.extents, view, likes))
         for series, found in zip(library.series, scores, strict=True)
     ]
+
+
+def _targets(view: LibraryView, queries: Sequence[np.ndarray], by_length: bool) -> np.ndarray:
+    """Return what samples are compared with: a direction for each query, or where lengths count its mean projection."""
+    if by_length:
+        return query_means(map(view.project, queries))
+    return query_directions(map(view.directions, queries))
 
 
 def _log_majority(scores: np.ndarray) -> None:
@@ -120,8 +129,12 @@ def _matches(
     settings: SearchSettings,
     ranked: np.ndarray,
     about: Mapping[str, Any],
+    extents: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray] | None],
 ) -> SeriesMatches:
-    """Find the events of one series; `ranked` are the scores of all series in ascending order."""
+    """Find the events of one series.
+
+    `ranked` are the scores of all series in ascending order; `extents` gives the intervals that samples cover.
+    """
     scale = ScoreScale.of(ranked)
     around = _Around.find(series, scores, asked[0], scale, settings)
     candidates = np.where(around.left_out | ~_may_be_reported(series, settings), np.nan, scores)
@@ -129,6 +142,8 @@ def _matches(
     threshold, k = _selection(settings, scale, background)
     rule = {"threshold": -np.inf if threshold is None else threshold, "k": k}
     events = peak_events(series.times, candidates, around.slopes, scale, around.gap, **rule)
+    if len(events) and (covered := extents(events.peak)) is not None:
+        events = replace(events, start=covered[0], end=covered[1])
     threshold = float(scale.threshold if threshold is None else threshold)
     text = "%s: threshold %.3f, exclude %g s, %d events"
     logger.info(text, series.name, threshold, around.record["exclude_s"], len(events))
@@ -179,6 +194,7 @@ class _Around:
         lag, step = decorrelation_lag(scores), cadence(times)
         # Samples two decorrelation times apart are independent; shorter dips than one are noise within an event.
         gap, exclude = (lag * step, 2 * lag * step) if chosen is None else (chosen, chosen)
+        gap = max(gap, series.shortest_gap)
         spans = [query.span for query in queries if query.variable == series.name]
         near = ~outside(times, spans, exclude)
         own = own_event(times, scores, spans, scale, gap) if chosen is None else near

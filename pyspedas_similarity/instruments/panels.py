@@ -1,0 +1,205 @@
+"""Time series and spectrograms as panels: kind, scale, units and coordinate system by shape and metadata."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .. import tplot
+from ..errors import VariableError
+from ..imaging.recipes import PanelRecipe
+from ..imaging.tables import LEAST_FILL, numbers_columns
+from ..imaging.windows import rebinned
+from ..tplot import Variable
+from . import sample_images
+
+_SYSTEM = re.compile(r"(?<![a-z])(dbcs|dsl|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|sc)(?![a-z])")
+# Coordinate systems, as they appear in the names of variables.
+_LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
+_SAMPLES_JUDGED = 10**5
+# Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Measurements of one variable as columns.
+
+    Attributes
+    ----------
+    variable : Variable
+        As it was loaded.
+    times : numpy.ndarray of datetime64[ns], shape (n,)
+    values : numpy.ndarray of float64, shape (n, columns)
+        On a logarithmic scale where `logarithmic`; spectrograms in at most 16 bins; NaN where nothing was measured.
+    kind : {'lines', 'vector', 'spectrogram', 'embedding'}
+    logarithmic : bool
+    system : str
+        Coordinate system of a vector in lower case, empty if it is not known.
+    """
+
+    variable: Variable
+    times: np.ndarray
+    values: np.ndarray
+    kind: str
+    logarithmic: bool = False
+    system: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the variable."""
+        return self.variable.name
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What was understood, in plain values."""
+        about = {"name": self.name, "kind": self.kind, "units": self.variable.units, "logarithmic": self.logarithmic}
+        return about | ({"coordinate_system": self.system} if self.kind == "vector" else {})
+
+    def __str__(self) -> str:
+        scale = "logarithm of " if self.logarithmic else ""
+        shape = f"{self.values.shape[1]} columns" if self.values.shape[1] > 1 else "one column"
+        system = f" in {self.system.upper()}" if self.system else ""
+        return f"{self.name}: {scale}{self.kind}{system}, {shape}"
+
+
+def may_be_panel(variable: Variable) -> bool:
+    """Return True for a time series or a spectrogram: (time,) or (time, columns)."""
+    return variable.values.ndim in (1, 2)
+
+
+def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
+    """Read a time series or spectrogram as a panel.
+
+    Raises
+    ------
+    VariableError
+        If it is neither, or holds fewer than two measured samples, or one value only.
+    """
+    if not may_be_panel(variable):
+        remedy = "Give a time series (time,), (time, components) or a spectrogram (time, bins)."
+        raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
+    labels = [key for key, table in variable.coordinates.items() if np.asarray(table).dtype.kind not in "fiu"]
+    variable = replace(variable, coordinates={k: v for k, v in variable.coordinates.items() if k not in labels})
+    sample_images.check_series(variable)
+    variable = sample_images.without_fills(variable)
+    values = variable.values.reshape(len(variable.values), -1).astype(np.float64)
+    values[~(np.abs(values) < LEAST_FILL)] = np.nan
+    kind = _kind(variable)
+    if kind == "vector":
+        made = Panel(variable, variable.times, values[:, :3], kind, system=coordinate_system(variable))
+    else:
+        logarithmic = _is_logarithmic(variable, values, kind, recipe)
+        if kind == "spectrogram":
+            values = _spectrogram(variable, values, recipe)
+        made = Panel(variable, variable.times, _scaled(values, logarithmic), kind, logarithmic)
+    _check_values(made)
+    return made
+
+
+def coordinate_system(variable: Variable) -> str:
+    """Return the coordinate system of a vector in lower case, from its metadata or else its name; empty if unknown."""
+    given = variable.attributes.get("data_att", {}).get("coord_sys", "")
+    given = given or variable.cdf_attributes("VATT").get("COORDINATE_SYSTEM", "")
+    if isinstance(given, str) and given.strip():
+        return given.strip().lower()
+    found = _SYSTEM.findall(variable.name.lower().replace("_", " "))
+    return found[-1] if found else ""
+
+
+def check_same(panels: list[Panel], vectors: str) -> None:
+    """Check that panels of the same product, on different spacecraft, can be compared.
+
+    Raises
+    ------
+    VariableError
+        If their kinds, columns, units, scales or, where vectors are compared by their axes, coordinate systems differ.
+    """
+    first = panels[0]
+    for one in panels[1:]:
+        pairs = {
+            "kind": (one.kind, first.kind),
+            "number of columns": (one.values.shape[1], first.values.shape[1]),
+            "units": (one.variable.units, first.variable.units),
+        }
+        if vectors == "axes":
+            pairs["coordinate system"] = (one.system or "not known", first.system or "not known")
+        for what, (found, wanted) in pairs.items():
+            if found != wanted:
+                text = f"its {what} is {found!r}, that of {first.name} is {wanted!r}"
+                remedy = "Give variables of the same product, or together=True for different ones."
+                raise VariableError(one.name, text, remedy)
+
+
+def _kind(variable: Variable) -> str:
+    values, table = variable.values, variable.coordinates.get("v")
+    if values.ndim == 1 or values.shape[1] == 1:
+        return "lines"
+    has_bins = table is not None and not numbers_columns(table)
+    if not has_bins and (values.shape[1] == 3 or (values.shape[1] == 4 and _is_norm(values))):
+        return "vector"
+    if has_bins or values.shape[1] > 8:
+        return "spectrogram"
+    return "lines"
+
+
+def _is_norm(values: np.ndarray) -> bool:
+    """Return True if the fourth column is the magnitude of the first three, as in fields of MMS."""
+    known = np.isfinite(values).all(axis=1)
+    magnitude = np.linalg.norm(values[known, :3].astype(np.float64), axis=1)
+    return bool(known.any() and np.allclose(values[known, 3], magnitude, rtol=1e-2, atol=1e-3))
+
+
+def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: PanelRecipe) -> bool:
+    if recipe.logarithmic is not None:
+        return recipe.logarithmic
+    options = tplot.options_of(variable.name) if variable.name in tplot.loaded_names() else {}
+    key = "z_axis_type" if kind == "spectrogram" else "y_axis_type"
+    if options.get(key) == "log" or str(variable.cdf_attributes("VATT").get("SCALETYP", "")).lower() == "log":
+        return True
+    some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
+    known = some[np.isfinite(some)]
+    positive = known[known > 0]
+    if not positive.size or (known < 0).any() or (kind == "lines" and len(positive) < len(known)):
+        return False
+    low, high = np.quantile(positive, (0.01, 0.99))
+    return bool(high > low * (_LOGARITHMIC_SPECTRA if kind == "spectrogram" else _LOGARITHMIC_LINES))
+
+
+def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> np.ndarray:
+    """Return means in at most 16 bins, which are even on the scale of the table."""
+    table = variable.coordinates.get("v")
+    if table is None:
+        table = np.arange(values.shape[1], dtype=np.float64)
+    if table.shape not in (values.shape[1:], values.shape):
+        remedy = f"Give one value for each of the {values.shape[1]} bins."
+        raise VariableError(f"{variable.name}: v table", f"found the shape {table.shape}", remedy)
+    return rebinned(values, np.asarray(table, np.float64), recipe.BINS)
+
+
+def _scaled(values: np.ndarray, logarithmic: bool) -> np.ndarray:
+    """Return values, or their logarithms; zeros become half of the lowest hundredth of what is positive."""
+    if not logarithmic:
+        return values
+    some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
+    positive = some[some > 0]
+    floor = np.quantile(positive, 0.01) / 2 if positive.size else 1.0
+    with np.errstate(invalid="ignore"):
+        return np.where(values >= 0, np.log10(np.maximum(values, floor)), np.nan)
+
+
+def _check_values(panel: Panel) -> None:
+    known = np.isfinite(panel.values).all(axis=1)
+    if known.sum() < 2:
+        remedy = "Inspect it with tplot; it may hold fill values only."
+        raise VariableError(panel.name, f"{int(known.sum())} of {len(known)} samples were measured", remedy)
+    measured = panel.values[known]
+    if (measured == measured[0]).all():
+        remedy = "Leave it out: there is nothing to compare in it."
+        raise VariableError(panel.name, "all its samples have the same value", remedy)
+
+
+def of_embeddings(variable: Variable, times: np.ndarray, embeddings: np.ndarray) -> Panel:
+    """Return the embeddings of distributions or frames as a panel."""
+    return Panel(variable, times, embeddings.astype(np.float64), "embedding")
