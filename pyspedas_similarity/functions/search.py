@@ -16,7 +16,7 @@ from ..imaging.recipes import Recipe
 from ..library.archived import check_same_encoder, open_archived, open_reference
 from ..library.loaded import open_loaded
 from ..library.options import EncodingOptions
-from ..library.panels import is_for_panels, open_panels
+from ..library.panels import PanelLibrary, is_for_panels, open_panels
 from ..library.plan import resolve_encoder
 from ..library.samples import Request
 from ..library.series import Library, LoadedSeries
@@ -322,6 +322,9 @@ def _run(
     library = source.open(options, examples)
     if library is None:
         return SearchResult.empty(str(source))
+    if isinstance(library, PanelLibrary) and not is_library:
+        remedy = "Leave it out: units of different variables are balanced by the library."
+        raise ArgumentError("reference", "panels are only compared relative to what is searched", remedy)
     if naming is not None:
         result_names([one.name for one in library.series], *naming)
     queries, others = find_queries(examples, library), find_queries(unlike, library)

@@ -15,6 +15,9 @@ from ..imaging.windows import rebinned
 from ..tplot import Variable
 from . import sample_images
 
+LINE_KINDS = ("lines", "vector")
+"""Kinds of panels that are drawn as lines."""
+
 _SYSTEM = re.compile(r"(?<![a-z])(dbcs|dsl|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|sc)(?![a-z])")
 # Coordinate systems, as they appear in the names of variables.
 _LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0

@@ -120,8 +120,8 @@ class PanelSeries(Series):
 
     @property
     def shortest_gap(self) -> np.timedelta64:
-        """Half of a window: events closer than this are one."""
-        return self.length // 2
+        """The length of a window: windows that overlap a better match, or the query, belong to its event."""
+        return self.length
 
     def blocks(self) -> dict[str, int]:
         """Return the number of features in each block, by the number of the panel and the name of the block."""

@@ -14,8 +14,8 @@ from ..encoder.fitted import MAX_IMAGES, NAMED, fit, is_unfitted, named_encoder,
 from ..encoder.fixed import default_encoder
 from ..encoder.runtime import Encoder
 from ..encoder.weights import load_encoder
-from ..errors import EncoderError, VariableError
-from ..imaging.recipes import DistributionRecipe, Recipe, recipe_from_dict
+from ..errors import ArgumentError, EncoderError, VariableError
+from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images
 from ..instruments.companions import find_companions
 from ..instruments.registry import recipe_of, station_of
@@ -72,6 +72,9 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
         if trained is None or not trained.card.recipe:
             raise
         natural = recipe_from_dict(trained.card.recipe)  # the encoder's recipe, where the name identifies none
+    if isinstance(natural, PanelRecipe):
+        remedy = "Give a WindowRecipe, or use find_similar or search."
+        raise ArgumentError("recipe", "a PanelRecipe is for searches of loaded variables only", remedy)
     fields = _FieldCheck(variables, options, has_field)
     encoder = trained or _named_encoder(natural, options)
     _check_encoder(encoder, natural, variables[0].name, options.recipe)

@@ -37,7 +37,7 @@ class Series(ABC):
     overlapping : bool
         True if successive samples overlap, so that the difference between them is no measure of noise.
     shortest_gap : numpy.timedelta64
-        Events closer than this are one.
+        Events closer than this are one: the duration of a sample that covers an interval.
     """
 
     name: str

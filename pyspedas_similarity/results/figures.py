@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ..plotting.marks import Marks
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
 from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
 from ..plotting.overview import overview
+from ..plotting.panels import panels_figure
 from ..plotting.report_page.wording import tidy
 from ..plotting.series import Strip, date_axis, mark, strips_figure
 from ..plotting.style import Style, plain, save
@@ -31,6 +32,7 @@ from ..search.settings import check_count
 from ..times import Span, bounds, nearest_rows, to_interval, to_timedelta64
 from ..tplot import Panel, Variable
 from . import tplot_output
+from .panel_figures import column_of, is_of_panels, labels_of, panel_names, panels_of
 from .reload import (
     TOLERANCE,
     Reloaded,
@@ -67,6 +69,8 @@ def matches_figure(
     """
     check_count("limit", limit)
     _require_events(result, "draw")
+    if any(is_of_panels(one) for one in result.searched):
+        return _saved(_panel_matches(result, limit, options, style), path, style)
     drawn = range(min(limit, len(result)))
     peak, source, score = result.peak, result.source, result.score
     owners = [result.series_of(row) for row in drawn]
@@ -87,6 +91,28 @@ def matches_figure(
     return _saved(figure, path, style)
 
 
+def _panel_matches(result: SearchResult, limit: int, options: ReloadOptions, style: Style) -> Figure:
+    """Draw the panels of the queries next to those of the best events, on the same axes."""
+    names = options.originals if isinstance(options.originals, Mapping) else {}
+    panels = {id(one): panels_of(result, one, names) for one in result.searched}
+    several = len(result.searched) > 1
+    columns = []
+    for query in result.queries[:QUERIES_DRAWN]:
+        series = query_series(result, query.variable) or result.searched[0]
+        heading = ("query", *_date_and_time(query.span.start), *([query.variable] if several else []))
+        columns.append(column_of(panels[id(series)], query.span, heading, True))
+    number = min(limit, len(result))
+    for row in range(number):
+        span = Span(result.start[row], result.end[row])
+        heading = (f"{row + 1}: {result.score[row]:.3f}", *_date_and_time(span.start))
+        series = result.series_of(row)
+        columns.append(column_of(panels[id(series)], span, (*heading, *([series.name] if several else []))))
+    rows = labels_of(panels[id(result.searched[0])])
+    which = f"the {number} best of {len(result)} matches" if number < len(result) else f"all {number} matches"
+    note = f"above each: similarity, and the start of the interval (UTC); {which}"
+    return panels_figure(rows, columns, style, "Query and matches", note)
+
+
 def score_figure(
     result: SearchResult,
     names: str | int | Iterable[str | int] | None,
@@ -96,6 +122,9 @@ def score_figure(
 ) -> Figure:
     """Draw tplot variables and the scores below each other, with queries and events shaded."""
     scored = [one for one in result.searched if one.scores is not None]
+    if names is None:
+        searched = dict.fromkeys(name for one in scored for name in panel_names(one))
+        names = [name for name in searched if name in tplot.loaded_names()] or None
     above = [] if names is None else [tplot.read(name) for name in tplot.expand(names)]
     if not scored and not above:
         remedy = "Give what find_similar returned, or names of variables to draw."
@@ -192,6 +221,9 @@ def occlusion_of_event(
     if fill not in FILLS:
         raise ArgumentError("fill", f"found {fill!r:.60}", f"Give one of {', '.join(FILLS)}.")
     _require_events(result, "explain")
+    if any(is_of_panels(one) for one in result.searched):
+        remedy = "Compare the panels with plot_matches, or search them one by one."
+        raise ArgumentError("found", "it is of panels, which have no image to hide parts of", remedy)
     row = result.row_of(event)
     series, time = result.series_of(row), result.peak[row]
     options = replace(options, encoder=checked_encoder(result, series, encoder))

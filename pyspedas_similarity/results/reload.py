@@ -27,6 +27,7 @@ from ..library.samples import Request, prepare, prepared_parts, prepared_variabl
 from ..search.scoring import similarity
 from ..times import Span, nearest_rows
 from ..tplot import Variable
+from .panel_figures import is_of_panels, panel_pictures
 
 if TYPE_CHECKING:
     from .search_result import SearchResult
@@ -94,7 +95,9 @@ class Reloaded:
     images : dict of datetime64[ns] to numpy.ndarray
         Image of each, (channels, pixels, pixels).
     thumbnails : dict of datetime64[ns] to bytes
-        PNG files that the archive holds.
+        PNG files that the archive holds, or that were drawn of panels.
+    thumbnails_show : str
+        Their caption.
     times, embeddings : numpy.ndarray, shape (n,), (n, dimension), or None
         Embeddings in the view of the search, where the encoder is available.
     plan : Plan or None
@@ -109,6 +112,7 @@ class Reloaded:
     samples: dict[np.datetime64, Variable] = field(default_factory=dict)
     images: dict[np.datetime64, np.ndarray] = field(default_factory=dict)
     thumbnails: dict[np.datetime64, bytes] = field(default_factory=dict)
+    thumbnails_show: str = "the sample as measured, kept in the archive"
     times: np.ndarray = field(default_factory=lambda: _NO_TIMES)
     embeddings: np.ndarray | None = None
     plan: Plan | None = None
@@ -141,6 +145,8 @@ def reload_series(
     embedded : numpy.ndarray of datetime64[ns]
         Samples wanted as embeddings; those of the queries in the series are added.
     """
+    if is_of_panels(series):
+        return _panels(result, series, drawn)
     made = Reloaded()
     try:
         made.recipe = recipe_of_record(series.record)
@@ -151,6 +157,16 @@ def reload_series(
     if made.embeddings is None and "archive" in series.record:
         _take_archived(made, series, drawn, embedded)
     return made
+
+
+def _panels(result: SearchResult, series: SearchedSeries, drawn: np.ndarray) -> Reloaded:
+    """Return pictures of the windows of a series."""
+    nothing = "There is no map of windows of panels."
+    try:
+        pictures = panel_pictures(result, series, drawn)
+    except SimilarityError as error:
+        return Reloaded(missing=str(error), no_embeddings=nothing)
+    return Reloaded(thumbnails=pictures, thumbnails_show="the panels as measured", no_embeddings=nothing)
 
 
 def query_series(result: SearchResult, variable: str) -> SearchedSeries | None:

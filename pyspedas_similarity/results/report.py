@@ -160,7 +160,7 @@ def sample_pictures(made: Reloaded, time: np.datetime64) -> tuple[tuple[Picture,
     if time in made.samples:
         return pictures_of(made.samples[time], made.images[time], made.recipe)
     if time in made.thumbnails:
-        return (Picture(made.thumbnails[time], "the sample as measured, kept in the archive", "measured"),), ""
+        return (Picture(made.thumbnails[time], made.thumbnails_show, "measured"),), ""
     return (), made.missing or "it is not available."
 
 

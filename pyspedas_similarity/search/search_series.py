@@ -194,7 +194,8 @@ class _Around:
         lag, step = decorrelation_lag(scores), cadence(times)
         # Samples two decorrelation times apart are independent; shorter dips than one are noise within an event.
         gap, exclude = (lag * step, 2 * lag * step) if chosen is None else (chosen, chosen)
-        gap = max(gap, series.shortest_gap)
+        if chosen is None:
+            gap, exclude = max(gap, series.shortest_gap), max(exclude, series.shortest_gap // 2)
         spans = [query.span for query in queries if query.variable == series.name]
         near = ~outside(times, spans, exclude)
         own = own_event(times, scores, spans, scale, gap) if chosen is None else near
