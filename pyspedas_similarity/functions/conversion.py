@@ -377,7 +377,9 @@ def _from_imager(data: Any, name: str | None) -> _Read:
     if "spect" in array:
         found = f"it is of the spectrograph {array}, which sees a line of the sky in many colors"
         raise ArgumentError("data", found, "Give the Imager of a camera.")
-    return _Read(title, _times(times, title), frames, {}, "counts", place | _ASILIB_TURNED, _view(data, frames))
+    units = meta.get("units")
+    text = units if isinstance(units, str) else ""
+    return _Read(title, _times(times, title), frames, {}, text, place | _ASILIB_TURNED, _view(data, frames))
 
 
 def _view(data: Any, frames: np.ndarray) -> View | None:

@@ -15,6 +15,7 @@ from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..imaging.tables import LEAST_FILL, check_range
 from ..imaging.windows import is_uneven, spectrum_images, window_images
+from ..times import rows_in_order
 from ..tplot import Variable
 from . import frames
 
@@ -187,8 +188,9 @@ def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
 def check_series(variable: Variable) -> None:
     """Refuse a variable whose times, values or tables are not numbers in order of time; VariableError."""
     values, times = variable.values, variable.times
-    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
-        raise VariableError(variable.name, "its times go back or are missing", "Sort it by time and store it again.")
+    if lost := len(times) - len(rows_in_order(times)):
+        found = f"the times of {lost} of {len(times)} samples go back or are missing"
+        raise VariableError(variable.name, found, "Sort it by time and store it again.")
     if len(times) != len(values):
         raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
     if values.dtype.kind not in "fiu":
@@ -239,6 +241,24 @@ def _check_range(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> N
     if table.size and table.shape[-1] == variable.values.shape[-1 if key == "v2" else 1]:  # others are refused later
         kind = "energy table" if logarithmic else "v table"
         check_range(f"{variable.name}: {kind}", table, limits, logarithmic)
+
+
+def ordered_rows(variable: Variable) -> np.ndarray:
+    """Rows of a variable without those whose times are missing or go back; a warning says how many were left out."""
+    rows = rows_in_order(variable.times)
+    if lost := len(variable.times) - len(rows):
+        text = "%s: %d of %d samples are left out: their times go back or are missing."
+        logger.warning(text, variable.name, lost, len(variable.times))
+    return rows
+
+
+def in_order(variable: Variable) -> Variable:
+    """The variable without samples whose times are missing or go back; as it is, if these are the majority."""
+    n = len(variable.times)
+    if 2 * len(rows_in_order(variable.times)) < n or n != len(variable.values):
+        return variable  # `check` refuses it
+    rows = ordered_rows(variable)
+    return variable if len(rows) == n else select(variable, rows)
 
 
 def without_fills(variable: Variable) -> Variable:
