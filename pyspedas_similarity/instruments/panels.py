@@ -85,6 +85,7 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
         raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
     labels = [key for key, table in variable.coordinates.items() if np.asarray(table).dtype.kind not in "fiu"]
     variable = replace(variable, coordinates={k: v for k, v in variable.coordinates.items() if k not in labels})
+    variable = sample_images.in_order(variable)
     sample_images.check_series(variable)
     variable = sample_images.without_fills(variable)
     values = variable.values.reshape(len(variable.values), -1).astype(np.float64)
