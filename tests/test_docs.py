@@ -61,6 +61,13 @@ def test_howto_spacecraft():
     assert len(names["events"]) == 1 and names["table"]["score"].min() > 0.95
 
 
+def test_howto_slices():
+    names = run_page("howto/slices")
+    assert names["slices"]["perp1-perp2"].shape == (2, 64, 64) and names["slices"].attrs["frame"] == "plasma"
+    assert names["cut"].attrs["thickness_km_s"] == 0 and names["cut"].attrs["frame"] == "spacecraft"
+    assert names["names"] == [f"{names['name']}_slice_par_perp1"]
+
+
 def test_howto_archives():
     names = run_page("howto/archives")
     assert names["added"].added == 534  # two spacecraft, 267 samples each
