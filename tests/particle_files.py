@@ -14,7 +14,7 @@ import numpy as np
 from tests.fpi_files import _File
 
 DAY = np.datetime64("2020-01-01T12:00:00", "ns")
-SPIN = np.timedelta64(8, "s")
+SPIN = np.timedelta64(8_000, "ms")
 _FOLDERS = {"hep": "erg_hep_l2_3dflux", "xep": "erg_xep_l2_2dflux"}
 # Colatitudes of the anodes of HPCA by number: mms_get_hpca_info of pyspedas.
 _HPCA_ANODES = np.array([123.75, 101.25, 78.75, 56.25, 33.75, 11.25, 11.25, 33.75])

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import tplot
 from ..conventions import probe_names
-from ..errors import ArgumentError
+from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .checked_loading import load_checked
@@ -71,6 +71,9 @@ def _load(probe: str, trange: list[str], species: str, suffix: str, keywords: di
     if not there:
         return None
     sensor = "hia" if species == "ions" else "codif"
-    get_dist = cluster.cluster_get_hia_dist if species == "ions" else cluster.cluster_get_codif_dist
+    get_dist = getattr(cluster, f"cluster_get_{sensor}_dist", None)
+    if get_dist is None:
+        found = "this release of pyspedas makes no particle structures of Cluster"
+        raise LoadError(there[0], found, "Install pyspedas 2.2.2 or newer.")
     structures = structures_of(get_dist, there[0], probe=probe)
     return from_particle_structures(structures, f"cluster{probe}_{sensor}_{species}_dist{suffix}")

