@@ -142,7 +142,7 @@ class _Geometry:
             found = f"all its bins have the polar angle {polar[0]:g} degrees: it is no 3-D distribution"
             raise VariableError(name, found, "Search the loaded flux with SpectrumRecipe(direction='look').")
         middles = np.array([polar[group].mean() for group in groups])
-        if len(groups) == len(polar) and np.abs(look - look[:1, :, :1]).max() < _SAME_AZIMUTH:
+        if len(groups) == len(polar) and _apart(look, look[:1, :, :1]).max() < _SAME_AZIMUTH:
             numbers = np.arange(look[0].size).reshape(look.shape[1:])[:, order]
             return cls(phi, theta, look[0, :, 0], middles, np.broadcast_to(numbers, look.shape))
         azimuth, bins = _even(look, _widths(sample), groups)
@@ -176,11 +176,16 @@ def _even(look: np.ndarray, widths: np.ndarray, groups: Sequence[np.ndarray]) ->
     bins = np.full((len(look), len(azimuth), len(groups)), -1)
     for place, anodes in enumerate(groups):
         there, wide = (table[:, :, anodes].reshape(len(look), 1, -1) for table in (look, widths))
-        distance = np.abs((there - azimuth[:, None] + 180) % 360 - 180)
+        distance = _apart(there, azimuth[:, None])
         nearest = distance.argmin(axis=2)
         reached = distance.min(axis=2) <= np.take_along_axis(wide[:, 0], nearest, axis=1)
         bins[..., place] = np.where(reached, numbers[:, anodes].ravel()[nearest], -1)
     return azimuth, bins
+
+
+def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the angles between azimuths, 0 to 180 degrees."""
+    return np.abs((first - second + 180) % 360 - 180)
 
 
 def _even_azimuths(count: int) -> np.ndarray:
