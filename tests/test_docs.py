@@ -61,6 +61,22 @@ def test_howto_spacecraft():
     assert len(names["events"]) == 1 and names["table"]["score"].min() > 0.95
 
 
+def test_howto_slices():
+    names = run_page("howto/slices")
+    assert names["slices"]["perp1-perp2"].shape == (2, 64, 64) and names["slices"].attrs["frame"] == "plasma"
+    assert names["cut"].attrs["thickness_km_s"] == 0 and names["cut"].attrs["frame"] == "spacecraft"
+    assert names["names"] == [f"{names['name']}_slice_par_perp1"]
+
+
+def test_howto_structures():
+    names = run_page("howto/structures")
+    assert names["found"] == ["my_ions_similar", "my_ions_similarity"]
+    assert names["slices"]["xy"].shape == (1, 64, 64) and names["slices"].attrs["species"] == "ion"
+    text = (DOCS / "howto" / "structures.rst").read_text(encoding="utf-8")
+    new = [name for name in INSTRUMENTS if name.startswith(("mms_hpca", "erg_", "cluster_"))]
+    assert all(name in text or f"_{name.rpartition('_')[2]}``" in text for name in new)
+
+
 def test_howto_archives():
     names = run_page("howto/archives")
     assert names["added"].added == 534  # two spacecraft, 267 samples each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..errors import VariableError
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.slices import Slices, density_slices
 from ..imaging.tables import LEAST_FILL, check_range
 from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..times import rows_in_order
@@ -296,8 +298,21 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     # Neighbors that enter a running mean are included, so that block edges do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
-    try:
+    with _named(variable):
         return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
+
+
+def slices_of(variable: Variable, recipe: DistributionRecipe) -> Slices:
+    """Return the planes of a checked variable's samples in physical units; see `imaging.slices`."""
+    with _named(variable):
+        return density_slices(measured(variable, recipe), recipe)
+
+
+@contextmanager
+def _named(variable: Variable) -> Iterator[None]:
+    """Name the variable in errors about its arrays."""
+    try:
+        yield
     except VariableError as error:
         raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
 
@@ -328,7 +343,5 @@ def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRec
     make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
     # A look has no coordinate but its number.
     first = part.coordinates.get("v1", np.empty(0))
-    try:
+    with _named(variable):
         return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)
-    except VariableError as error:
-        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
