@@ -12,8 +12,8 @@ measured data.
 # %%
 # Load
 # ----
-# Simulate twelve hours of one spacecraft. The magnetic field has a cadence of 1 s, moments and spectra of 4 s, wave power
-# of 8 s. There are nine events of each of six kinds, with durations that vary fourfold.
+# Simulate a day of one spacecraft. The magnetic field has a cadence of 1 s, moments and spectra of 4 s, wave power of
+# 8 s. There are events of six kinds, with durations that vary fourfold.
 
 import numpy as np
 import pyspedas
@@ -21,7 +21,7 @@ import pyspedas
 import pyspedas_similarity as sim
 from pyspedas_similarity.simulate import panels
 
-made = panels.simulate_panels(np.datetime64("2020-01-01"), 43200.0, seed=0)
+made = panels.simulate_panels(np.datetime64("2020-01-01"), 86400.0, seed=0)
 names = panels.store(made)
 for kind in panels.KINDS:
     print(f"{kind}: {(made.kinds == kind).sum()} events")
@@ -43,32 +43,30 @@ print("query:", query)
 # a similar orientation look the same.
 
 
-def kinds_of(result):
-    """Return the simulated kind of each event, '-' where there is none."""
+def print_kinds(result: sim.SearchResult) -> list[str]:
+    """Print peak, score and simulated kind of each event; return the kinds."""
     kinds = []
-    for peak in result.peak:
-        inside = np.flatnonzero((made.start <= peak) & (peak <= made.end))
-        kinds.append(str(made.kinds[inside[0]]) if len(inside) else "-")
+    for peak, start, end in zip(result.peak, result.start, result.end, strict=True):
+        there = np.flatnonzero((made.start < end) & (made.end > start))
+        kinds.append(str(made.kinds[there[0]]) if len(there) else "no event")
+        print(f"{peak!s:.19}  {result.score[len(kinds) - 1]:.2f}  {kinds[-1]}")
     return kinds
 
 
 found = sim.search(names, like=query, together=True)
-print(found.events["score", "peak", "stands_out"])
-print(kinds_of(found))
+by_components = print_kinds(found)
 
 # %%
 # Search in any orientation, at other durations
 # ---------------------------------------------
-# With ``vectors="any_orientation"`` a rotation of all vectors changes nothing. With ``durations``, sheets that last half
-# or twice as long are compared as well.
+# With ``vectors="any_orientation"`` a rotation of all vectors changes nothing. With ``durations``, sheets that last
+# half or twice as long are compared as well.
 
 recipe = sim.recipes.PanelRecipe(vectors="any_orientation", durations=(0.5, 1, 2))
-found = sim.search(names, like=query, together=True, recipe=recipe, k=8)
-kinds = kinds_of(found)
-for peak, score, kind in zip(found.peak, found.score, kinds, strict=True):
-    print(f"{peak!s:.19}  {score:.2f}  {kind}")
-right = kinds.count("current_sheet")
-print(f"{right} of 8 are current sheets; there are {len(sheets) - 1} besides the query")
+found = sim.search(names, like=query, together=True, recipe=recipe)
+in_any_orientation = print_kinds(found)
+counts = [kinds.count("current_sheet") for kinds in (by_components, in_any_orientation)]
+print(f"current sheets among the ten best: {counts[0]} by components, {counts[1]} in any orientation")
 
 # %%
 # Figures
@@ -80,7 +78,7 @@ found.plot_matches(limit=5, title="Simulated current sheets: query and matches")
 # %%
 # The score is drawn below the panels, with the query, its own event and the matches shaded.
 
-found.plot_score(trange=["2020-01-01/04:00", "2020-01-01/10:00"])
+found.plot_score(trange=["2020-01-01/00:00", "2020-01-01/08:00"])
 
 # %%
 # Compare with a list of known events

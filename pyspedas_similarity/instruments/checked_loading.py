@@ -61,6 +61,55 @@ def load_checked(loader: _Loader, wanted: str, trange: list[str], **options: Any
     return [write(concatenate(parts))] if parts else []
 
 
+def load_whole(loader: _Loader, **options: Any) -> list[str]:
+    """Download daily files with a loader, check each, then load all that is in them.
+
+    Raises
+    ------
+    LoadError
+        If a file is not whole, or cannot be read.
+    """
+    files = list(map(str, loader(**(options | {"downloadonly": True})) or []))
+    identities, lost = _checked(files)
+    if lost:
+        raise next(iter(lost.values()))
+    again = options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
+    return _loaded(loader, identities, again)
+
+
+def by_day(load: Callable[[list[str]], Variable | None], trange: list[str]) -> Variable | None:
+    """Load a time range at once or, if that fails, day by day without the days that cannot be loaded.
+
+    Parameters
+    ----------
+    load : callable
+        Of a time range.
+    trange : list of str
+
+    Raises
+    ------
+    LoadError
+        If no day can be loaded.
+    """
+    days, parts, lost = list(_each_day(trange)), [], []
+    try:
+        return load(trange)
+    except LoadError:
+        if len(days) == 1:
+            raise
+    for day in days:
+        try:
+            parts.append(load(day))
+        except LoadError as error:
+            lost.append(error)
+    found = [one for one in parts if one is not None]
+    if lost and not found:
+        raise lost[0]
+    if lost:
+        logger.warning("%d of %d days are left out: %s", len(lost), len(days), "; ".join(map(str, lost)))
+    return concatenate(found) if found else None
+
+
 def _checked(files: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, LoadError]]:
     """Return the identity of each whole file, and the error of each other one."""
     identities, lost = {}, {}
@@ -105,7 +154,12 @@ def _each_day(trange: list[str]) -> Iterator[list[str]]:
 
 
 def _made(loader: _Loader, wanted: str, identities: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> bool:
-    """Load checked files; return True if the wanted variable was made.
+    """Load checked files; return True if the wanted variable was made."""
+    return bool(_loaded(loader, identities, options)) and wanted in loaded_names()
+
+
+def _loaded(loader: _Loader, identities: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> list[str]:
+    """Load checked files; return the names of variables.
 
     Raises
     ------
@@ -120,4 +174,4 @@ def _made(loader: _Loader, wanted: str, identities: Mapping[str, tuple[int, ...]
         raise LoadError(", ".join(identities) or "files", found, remedy) from error
     if changed := [path for path, identity in identities.items() if identity_of(path) != identity]:
         raise LoadError(changed[0], "it was changed while it was read", "Load again.")
-    return bool(names) and wanted in loaded_names()
+    return list(names)

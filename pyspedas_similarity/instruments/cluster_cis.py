@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import tplot
@@ -10,7 +11,7 @@ from ..conventions import probe_names
 from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
-from .checked_loading import load_checked
+from .checked_loading import by_day, load_whole
 from .particle_structures import from_particle_structures, structures_of
 
 # Variable of the files by species as pyspedas calls it: 'ions' is HIA, the others are CODIF.
@@ -49,22 +50,22 @@ def load(
     ArgumentError
         For a probe or species that does not exist.
     LoadError
-        If a file is not a whole CDF, or pyspedas makes no structures of it.
+        If no file can be read; the days of some that cannot are left out, with one warning.
     """
     probes = probe_names(probe, "cluster|c", ("1", "2", "3", "4"))
     if species not in VARIABLES:
         raise ArgumentError("species", f"found {species!r}", f"Give one of {', '.join(VARIABLES)}.")
     trange = [str(time) for time in to_interval(trange)]
     with tplot.preserved():
-        found = [_load(one, trange, species, suffix, keywords) for one in probes]
+        found = [by_day(partial(_load, one, species, suffix, keywords), trange) for one in probes]
     return [tplot.write(one) for one in found if one is not None]
 
 
-def _load(probe: str, trange: list[str], species: str, suffix: str, keywords: dict[str, Any]) -> Variable | None:
+def _load(probe: str, species: str, suffix: str, keywords: dict[str, Any], trange: list[str]) -> Variable | None:
     from pyspedas.projects import cluster
 
     options = {"option": f"psd_{species}", "get_support_data": True, "time_clip": True, **keywords}
-    load_checked(cluster.cis, trange=trange, probe=probe, **options)
+    load_whole(cluster.cis, trange=trange, probe=probe, **options)
     name = VARIABLES[species].format(probe=probe)
     # The files of helium and oxygen may spell them as the moments do, or in capitals.
     there = [one for one in tplot.loaded_names() if one.lower() == name.lower()]

@@ -15,7 +15,7 @@ from ..errors import ArgumentError, LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import to_times
-from .checked_loading import load_checked
+from .checked_loading import by_day, load_checked, load_whole
 from .particle_structures import from_particle_structures, structures_of
 from .segments import concatenate
 
@@ -105,15 +105,16 @@ def load(
     ArgumentError
         For a probe or species that does not exist.
     LoadError
-        If a file is not a whole CDF, or pyspedas makes no structures of it.
+        If no file can be read; the days of some that cannot are left out, with one warning.
     """
     probe_names(probe, "arase", ("erg",))
     source = SOURCES[instrument]
     species = next(iter(source.variables)) if species is None else species
     if species not in source.variables:
         raise ArgumentError("species", f"found {species!r}", f"Give one of {', '.join(source.variables)}.")
+    texts = [str(time) for time in to_interval(trange)]
     with tplot.preserved():
-        found = _load(source, to_interval(trange), species, keywords)
+        found = by_day(lambda part: _load(source, to_interval(part), species, keywords), texts)
     return [] if found is None else [tplot.write(replace(found, name=f"erg_{instrument}_{species}_dist{suffix}"))]
 
 
@@ -138,9 +139,7 @@ def load_xep(trange: Any, probe: str = "erg", suffix: str = "", **keywords: Any)
 
     trange = [str(time) for time in to_interval(trange)]
     options = {"datatype": "2dflux", "time_clip": True, "ror": False, **keywords}
-    load_checked(erg.xep, trange=trange, suffix=suffix, **options)
-    name = f"erg_xep_l2_FEDU_SSD{suffix}"
-    return [name] if name in tplot.loaded_names() else []
+    return load_checked(erg.xep, f"erg_xep_l2_FEDU_SSD{suffix}", trange, suffix=suffix, **options)
 
 
 def _load(
@@ -151,7 +150,7 @@ def _load(
     name = source.variables[species]
     varnames = [name.rpartition("_")[2]] if source.only else []
     options = {"datatype": "3dflux", "ror": False, "get_support_data": not source.only, "varnames": varnames}
-    load_checked(loader, trange=[str(time) for time in span], **options | keywords)
+    load_whole(loader, trange=[str(time) for time in span], **options | keywords)
     if name not in tplot.loaded_names():
         return None
     seconds = get_dist(name, time_only=True)
@@ -163,17 +162,4 @@ def _load(
     parts = [
         from_particle_structures(structures_of(get_dist, name, species=species, index=one), name) for one in blocks
     ]
-    return _joined(parts) if parts else None
-
-
-def _joined(parts: list[Variable]) -> Variable:
-    """Return one variable of blocks, of which some have tables for each sample and others one for all."""
-    for key in parts[0].coordinates:
-        if len({one.coordinates[key].tobytes() for one in parts}) > 1:
-            parts = [replace(one, coordinates=one.coordinates | {key: _each(one, key)}) for one in parts]
-    return concatenate(parts)
-
-
-def _each(part: Variable, key: str) -> np.ndarray:
-    table = part.coordinates[key]
-    return table if table.ndim == 2 else np.tile(table, (len(part.times), 1))
+    return concatenate(parts) if parts else None
