@@ -151,9 +151,7 @@ def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
     if isinstance(library, PanelLibrary):
         found = [_find_window(one, library) for one in examples]
         if examples and examples[0].span.is_instant:
-            text = (
-                "the query is a single time: windows are %g s long (by default %d cadences); an interval sets another."
-            )
+            text = "the query is a single time: windows have %g s, by default %d cadences; an interval sets another."
             logger.warning(text, library.recipe.length_s, DEFAULT_CADENCES)
         return found
     return [_find_array(one, library) if one.array is not None else _find_span(one, library) for one in examples]
