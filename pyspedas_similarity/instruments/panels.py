@@ -99,7 +99,8 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
         logarithmic = _is_logarithmic(variable, values, kind, recipe)
         if kind == "spectrogram":
             values = _with_filled_bins(_spectrogram(variable, values, recipe))
-        made = Panel(variable, variable.times, _scaled(values, logarithmic), kind, logarithmic)
+        values = _logarithms(values, kind) if logarithmic else values
+        made = Panel(variable, variable.times, values, kind, logarithmic)
     _check_values(made)
     return made
 
@@ -204,13 +205,17 @@ def _with_filled_bins(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _scaled(values: np.ndarray, logarithmic: bool) -> np.ndarray:
-    """Return values, or their logarithms; zeros become half of the lowest hundredth of what is positive."""
-    if not logarithmic:
-        return values
+def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
+    """Return logarithms; what is below the floor, zeros among it, has that of the floor, and negative values are NaN.
+
+    The floor of a spectrogram is the lower quartile of what is positive: below it lies mostly counting noise, which the
+    logarithm would raise to a large part of all variance. That of a line is half of the lowest hundredth.
+    """
     some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
     positive = some[some > 0]
-    floor = np.quantile(positive, 0.01) / 2 if positive.size else 1.0
+    floor = 1.0
+    if positive.size:
+        floor = np.quantile(positive, 0.25) if kind == "spectrogram" else np.quantile(positive, 0.01) / 2
     with np.errstate(invalid="ignore"):
         return np.where(values >= 0, np.log10(np.maximum(values, floor)), np.nan)
 
