@@ -83,7 +83,7 @@ def matches_figure(
     for row in drawn:
         made, time = reloaded[id(owners[row])], peak[row]
         place = [source[row]] if several else []
-        found = next((one for one in made.samples if abs(one - time) <= np.timedelta64(1, "ms")), time)
+        found = made.at(time)
         heading = (f"{row + 1}: {score[row]:.3f}", *_date_and_time(found), *place)
         columns.append((_Sample.of(made, found), heading, False))
     title = "Query and matches" if several else f"Query and matches in {source[0]}"

@@ -121,9 +121,19 @@ class Reloaded:
 
     def nearest(self, span: Span) -> np.datetime64 | None:
         """Return the time of the sample nearest to the middle of a span, if it is in the span."""
-        known = {*self.samples, *self.thumbnails}
-        found = min(known, key=lambda time: abs(time - span.middle), default=None)
+        found = self._nearest(span.middle)
         return found if found is not None and span.contains(found) else None
+
+    def at(self, time: np.datetime64) -> np.datetime64:
+        """Return the time of the sample at a time; the same time if there is none within a millisecond.
+
+        A time that went through unix seconds as a float is off by some 100 ns.
+        """
+        found = self._nearest(time)
+        return found if found is not None and abs(found - time) <= np.timedelta64(1, "ms") else time
+
+    def _nearest(self, time: np.datetime64) -> np.datetime64 | None:
+        return min({*self.samples, *self.thumbnails}, key=lambda known: abs(known - time), default=None)
 
 
 def reload_series(

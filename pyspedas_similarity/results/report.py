@@ -157,6 +157,7 @@ def _gallery_notes(table: Table, gallery: int, reloaded: list[Reloaded]) -> tupl
 
 def sample_pictures(made: Reloaded, time: np.datetime64) -> tuple[tuple[Picture, ...], str]:
     """Return the pictures of a sample that was read again, and what is missing of them."""
+    time = made.at(time)
     if time in made.samples:
         return pictures_of(made.samples[time], made.images[time], made.recipe)
     if time in made.thumbnails:

@@ -271,6 +271,17 @@ def test_a_seed_of_a_loaded_variable_is_encoded_like_the_archive(archive):
         sim.find_similar(archive=archive, like=made_up_sky()[14], errors="raise")
 
 
+def test_another_encoder_than_that_of_the_archive_is_an_error(archive):
+    store()
+    sim.add(archive, "sky")
+    for encoder in ("hog", fixed_encoder("pixels", "frame")):
+        with pytest.raises(MixingError, match="not that of its embeddings.*structure.*Leave encoder out"):
+            sim.find_similar(archive=archive, like=TIMES[14], encoder=encoder, errors="raise")
+    plain = sim.search(archive, TIMES[14]).score
+    for encoder in ("structure", fixed_encoder("structure", "frame")):
+        assert sim.search(archive, TIMES[14], encoder=encoder).score.tolist() == plain.tolist()
+
+
 def test_mixing_is_refused_before_anything_is_encoded(archive, counted):
     store()
     sim.add(archive, "sky")
