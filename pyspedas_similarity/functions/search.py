@@ -335,6 +335,8 @@ def _run(
     relative_to = library if background is None and reference is not None else background
     matches = search_library(library, queries, others, settings, relative_to)
     record = source.record(options.companions)
+    if background is not None:
+        record["relative_to"] = str(background.archive.path)
     plan = next((one.plan for one in library.series if isinstance(one, LoadedSeries)), None)
     stores = [one.store for one in library.series]
     matches = [replace(one, record={**one.record, **record}) for one in matches]

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Scores of one sample differ by less than this: products round by the size of the batch.
 TOLERANCE = 1e-3
+SAME_TIME = np.timedelta64(1, "ms")
+"""Times that differ by no more are of one sample: unix seconds as floats are off by some 100 ns."""
 _NO_TIMES = np.array([], "datetime64[ns]")
 
 
@@ -125,12 +127,9 @@ class Reloaded:
         return found if found is not None and span.contains(found) else None
 
     def at(self, time: np.datetime64) -> np.datetime64:
-        """Return the time of the sample at a time; the same time if there is none within a millisecond.
-
-        A time that went through unix seconds as a float is off by some 100 ns.
-        """
+        """Return the time of the sample at a time; the same time if there is none (`SAME_TIME`)."""
         found = self._nearest(time)
-        return found if found is not None and abs(found - time) <= np.timedelta64(1, "ms") else time
+        return found if found is not None and abs(found - time) <= SAME_TIME else time
 
     def _nearest(self, time: np.datetime64) -> np.datetime64 | None:
         return min({*self.samples, *self.thumbnails}, key=lambda known: abs(known - time), default=None)
@@ -249,7 +248,7 @@ def _take_samples(
     spans = series.own_spans(unlike=True)
     for plan, part in parts:
         made.plan = plan
-        draw, keep = _with_queries(part.times, _is_nearest(part.times, drawn), np.isin(part.times, embedded), spans)
+        draw, keep = _with_queries(part.times, _is_nearest(part.times, drawn), _is_nearest(part.times, embedded), spans)
         rows = np.flatnonzero(draw | keep)
         if not len(rows):
             continue
