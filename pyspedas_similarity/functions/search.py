@@ -329,7 +329,8 @@ def _run(
         result_names([one.name for one in library.series], *naming)
     queries, others = find_queries(examples, library), find_queries(unlike, library)
     n_samples = sum(len(one.rows) for one in queries)
-    logger.info("query: %d event%s of %d samples", len(queries), "s" * (len(queries) != 1), n_samples)
+    word = "query" if len(queries) == 1 else "queries"
+    logger.info("%d %s, %d sample%s", len(queries), word, n_samples, "s" * (n_samples != 1))
     if background is not None:
         check_same_encoder(library, background)
     relative_to = library if background is None and reference is not None else background

@@ -212,8 +212,34 @@ def test_samples_that_cannot_be_encoded_are_nan():
 def test_the_choices_made_are_told(sky, caplog):
     caplog.set_level(logging.INFO, "pyspedas_similarity")
     sim.find_similar(sky, like=TIMES[14])
-    (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("pyspedas_similarity.search")]
-    assert "threshold" in said and "exclude" in said
+    names = sim.find_similar(sky, like=[[TIMES[14]], [TIMES[64]]])
+    table = sim.intervals(names)
+    one, _, two, events = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
+    assert (one, two) == ("1 query, 1 sample", "2 queries, 2 samples")
+    standing = int(table["stands_out"].sum())
+    plural = "s" * (len(table) != 1), "s" * (standing == 1)
+    assert events.startswith(
+        f"sky: {len(table)} event{plural[0]}, {standing} of them stand{plural[1]} out (score above "
+    )
+    caplog.clear()
+    sim.find_similar(sky, like=TIMES[14], threshold=0.7)
+    assert caplog.records[-1].getMessage().endswith("with a score of at least 0.700")
+
+
+def test_without_a_reference_similarity_is_not_said_to_be_relative(sky, caplog):
+    sim.find_similar(sky, like=TIMES[14], reference=None, encoder="pixels")
+    assert "compared without a reference" in caplog.text and "relative to the rest" not in caplog.text
+
+
+def test_without_a_threshold_an_empty_result_names_none(caplog):
+    names = fpi.load_electrons(["2020-01-01/00:00:02", "2020-01-01/00:00:10"], seed=3)
+    region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
+    query = pyspedas.get_data(names[0], dt=True).times[np.flatnonzero(region == "edr")[10]]
+    windows = sim.recipes.WindowRecipe(length_s=2.0, stride_s=0.5, axis_range=(10.0, 30000.0))
+    spectrum = next(name for name in names if "energyspectr" in name)
+    assert sim.find_similar(spectrum, like=query, recipe=windows, k=2) == []
+    (said,) = [r.getMessage() for r in caplog.records if "Nothing found" in r.getMessage()]
+    assert "has no peak outside of the own event; the best sample there has" in said and "threshold" not in said
 
 
 def test_nothing_found_is_an_empty_list_and_one_warning(sky, caplog):
