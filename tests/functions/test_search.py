@@ -23,6 +23,7 @@ from pyspedas_similarity.errors import (
 from pyspedas_similarity.imaging.frames import frame_images
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.provenance import ATTRIBUTE
+from pyspedas_similarity.simulate import fpi
 
 STEP = np.timedelta64(3_000_000_001, "ns")  # so that a nanosecond lost anywhere is seen
 START = np.datetime64("2016-12-31T23:58:00.000000007", "ns")
@@ -214,7 +215,7 @@ def test_the_choices_made_are_told(sky, caplog):
     sim.find_similar(sky, like=TIMES[14])
     names = sim.find_similar(sky, like=[[TIMES[14]], [TIMES[64]]])
     table = sim.intervals(names)
-    one, _, two, events = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
+    one, _, two, events, _ = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
     assert (one, two) == ("1 query, 1 sample", "2 queries, 2 samples")
     standing = int(table["stands_out"].sum())
     plural = "s" * (len(table) != 1), "s" * (standing == 1)
@@ -222,12 +223,13 @@ def test_the_choices_made_are_told(sky, caplog):
         f"sky: {len(table)} event{plural[0]}, {standing} of them stand{plural[1]} out (score above "
     )
     caplog.clear()
-    sim.find_similar(sky, like=TIMES[14], threshold=0.7)
+    sim.search(sky, like=TIMES[14], threshold=0.7)
     assert caplog.records[-1].getMessage().endswith("with a score of at least 0.700")
 
 
 def test_without_a_reference_similarity_is_not_said_to_be_relative(sky, caplog):
-    sim.find_similar(sky, like=TIMES[14], reference=None, encoder="pixels")
+    store(frames=made_up_sky()[[14] * 60 + [0] * 30])
+    sim.search(sky, like=TIMES[14], reference=None)
     assert "compared without a reference" in caplog.text and "relative to the rest" not in caplog.text
 
 
