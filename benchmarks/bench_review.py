@@ -3,8 +3,8 @@
     python -m benchmarks.bench_review [--queries 40] [--events 60] [--nights 24]
 
 For each query the events (nights) are split into two halves at random. One half is searched and judged as in
-`sim.review`: intervals above a threshold that is lowered until there are enough, the ten best that were not judged
-before, one answer each, from the truth at the best sample. Yes becomes a like, no an unlike, by three rules:
+`sim.review`: events around peaks of the score outside the own event, the ten best that were not judged before, one
+answer each, from the truth at the best sample. Yes becomes a like, no an unlike, by three rules:
 
 nearest   the rule of find_similar and review: the nearest like, minus the excess of a nearer unlike
 likes     the same, with the answers yes only

@@ -21,7 +21,7 @@ mpl.use("Agg")
 import pyspedas
 
 import pyspedas_similarity as sim
-from pyspedas_similarity.simulate import allsky, fpi
+from pyspedas_similarity.simulate import allsky, fpi, panels
 
 PASS = ["2020-01-01/00:00:00", "2020-01-01/00:10:00"]
 SITE = ["2020-01-01/00:00:00", "2020-01-01/00:00:20"]
@@ -75,6 +75,23 @@ def tour(folder: Path) -> None:
     sim.plot_matches(found, folder / "simulated_matches_ions.png", title=look["title"], dpi=110, errors="raise")
 
 
+def several_panels(folder: Path) -> None:
+    """Draw the search of docs/examples/case_panels.py: current sheets by five variables."""
+    made = panels.simulate_panels(np.datetime64("2020-01-01"), 86400.0, seed=0)
+    names, sheets = panels.store(made), made.of_kind("current_sheet")
+    recipe = sim.recipes.PanelRecipe(vectors="any_orientation", durations=(0.5, 1, 2))
+    found = sim.search(names, like=[str(time) for time in sheets[3]], together=True, recipe=recipe)
+    right = sum(
+        bool(((sheets[:, 0] < end) & (sheets[:, 1] > start)).any())
+        for start, end in zip(found.start, found.end, strict=True)
+    )
+    print(f"panels: {right} of {len(found)} events are current sheets; there are {len(sheets) - 1} besides the query")
+    look = {"title": "Simulated current sheets: a query and its matches", "dpi": 100}
+    found.plot_matches(folder / "simulated_panels_matches.png", limit=5, figsize=(9.5, 5.4), **look)
+    range_shown = ["2020-01-01/00:00", "2020-01-01/08:00"]
+    found.plot_score(trange=range_shown, path=folder / "simulated_panels_score.png", figsize=(9.0, 8.5), **look)
+
+
 def electrons(folder: Path) -> None:
     """Draw crescents at a reconnection site, in the axes of the field."""
     names = fpi.load_electrons(trange=SITE, seed=2)
@@ -125,6 +142,7 @@ def runs(inside: np.ndarray) -> list[np.ndarray]:
 
 PARTS: dict[str, Callable[[Path], None]] = {
     "tour": tour,
+    "panels": several_panels,
     "ions": ions,
     "electrons": electrons,
     "cameras": cameras,

@@ -31,6 +31,7 @@ from .functions.results import (
 )
 from .functions.review import Review, resume_review, review
 from .functions.search import find_similar, search
+from .functions.slices import VelocitySlices, velocity_slices
 from .functions.training import load_encoder, save_encoder, train
 from .imaging import recipes
 from .results.conjunctions import conjunctions
@@ -65,6 +66,9 @@ __all__ = [  # noqa: RUF022  in the order of use
     "to_timeseries",
     "to_tplot",
     "to_xarray",
+    # velocity distributions
+    "velocity_slices",
+    "VelocitySlices",
     # archives
     "open_archive",
     "add",

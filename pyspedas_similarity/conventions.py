@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") -> Callable[[_Function], _Function]:
+def pyspedas_convention(empty: Callable[..., Any] = list, errors: str = "log") -> Callable[[_Function], _Function]:
     """Give a public function the keyword `errors`, and refuse keywords that it does not have.
 
     With ``errors='log'`` a SimilarityError is logged once and what `empty` makes is returned; with ``errors='raise'``
@@ -27,7 +27,7 @@ def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") ->
     Parameters
     ----------
     empty : callable
-        Makes the empty value of the kind that the function returns.
+        Makes the empty value of the kind that the function returns, of those arguments of the call that it names.
     errors : {'log', 'raise'}
         Default of the keyword.
     """
@@ -35,6 +35,7 @@ def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") ->
     def decorate(function: _Function) -> _Function:
         signature = inspect.signature(function)
         known = [*signature.parameters, "errors"]
+        needed = [key for key in inspect.signature(empty).parameters if key in signature.parameters]
         open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
 
         @functools.wraps(function)
@@ -49,7 +50,7 @@ def pyspedas_convention(empty: Callable[[], Any] = list, errors: str = "log") ->
                 if errors == "raise":
                     raise
                 logger.error("%s: %s", function.__name__, error)
-                return empty()
+                return empty(**{key: keywords.get(key, signature.parameters[key].default) for key in needed})
 
         wrapped.__signature__ = _with_errors(signature, errors)  # type: ignore[attr-defined]
         return wrapped  # type: ignore[return-value]

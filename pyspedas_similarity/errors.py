@@ -31,7 +31,7 @@ class ArgumentError(SimilarityError):
 
 
 class TimeError(SimilarityError):
-    """A time cannot be read, or cannot be held by datetime64[ns]."""
+    """A time cannot be read, cannot be held by datetime64[ns], or has no sample."""
 
 
 class VariableError(SimilarityError):

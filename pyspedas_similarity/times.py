@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -287,7 +288,8 @@ def nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 def rows_in_order(times: np.ndarray) -> np.ndarray:
     """Return the rows of samples without those whose time is missing (NaT) or goes back.
 
-    Where times go back, either those before the step are too late or those after it too early: the fewer are left out.
+    As few as possible are left out: where times go back, those before the step may be too late, or those after it too
+    early. What stays is the longest ascending subsequence (Fredman 1975, doi 10.1016/0012-365X(75)90103-X).
 
     Parameters
     ----------
@@ -299,10 +301,19 @@ def rows_in_order(times: np.ndarray) -> np.ndarray:
         Times of these rows ascend; equal ones are kept.
     """
     rows = np.flatnonzero(~np.isnat(times))
-    nanoseconds = times[rows].astype(np.int64)
-    early = nanoseconds < np.maximum.accumulate(nanoseconds)
-    late = nanoseconds > np.minimum.accumulate(nanoseconds[::-1])[::-1]
-    return rows[~(early if early.sum() <= late.sum() else late)]
+    nanoseconds = times[rows].astype("datetime64[ns]").astype(np.int64)
+    if (np.diff(nanoseconds) >= 0).all():
+        return rows
+    ends: list[int] = []  # the least last time of an ascending subsequence of each length
+    last, before = [], np.full(len(rows), -1)  # the row of each of these, and the one before each row
+    for row, time in enumerate(nanoseconds.tolist()):
+        length = bisect_right(ends, time)
+        before[row] = last[length - 1] if length else -1
+        ends[length : length + 1], last[length : length + 1] = [time], [row]
+    kept = [last[-1]]
+    while before[kept[-1]] >= 0:
+        kept.append(int(before[kept[-1]]))
+    return rows[kept[::-1]]
 
 
 def sample_ends(times: np.ndarray) -> np.ndarray:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import textwrap
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+import pyspedas
 import pytest
 
 import pyspedas_similarity as sim
+from pyspedas_similarity import tplot
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
+from pyspedas_similarity.simulate import panels as simulated_panels
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -59,6 +64,59 @@ def test_howto_spacecraft():
     names = run_page("howto/spacecraft")
     assert sorted(names["table"]["probe"]) == ["simulated1", "simulated3", "simulated4"]
     assert len(names["events"]) == 1 and names["table"]["score"].min() > 0.95
+
+
+def test_howto_slices():
+    names = run_page("howto/slices")
+    assert names["slices"]["perp1-perp2"].shape == (2, 64, 64) and names["slices"].attrs["frame"] == "plasma"
+    assert names["cut"].attrs["thickness_km_s"] == 0 and names["cut"].attrs["frame"] == "spacecraft"
+    assert names["names"] == [f"{names['name']}_slice_par_perp1"]
+
+
+def test_howto_structures():
+    names = run_page("howto/structures")
+    assert names["found"] == ["my_ions_similar", "my_ions_similarity"]
+    assert names["slices"]["xy"].shape == (1, 64, 64) and names["slices"].attrs["species"] == "ion"
+    text = (DOCS / "howto" / "structures.rst").read_text(encoding="utf-8")
+    new = [name for name in INSTRUMENTS if name.startswith(("mms_hpca", "erg_", "cluster_"))]
+    assert all(name in text or f"_{name.rpartition('_')[2]}``" in text for name in new)
+
+
+def test_page_of_panels():
+    names = run_page("panels")
+    made = simulated_panels.simulate_panels(np.datetime64("2020-01-01"), 86400.0)
+    sheets, found = made.of_kind("current_sheet"), names["sheets"]
+    ends = zip(found.start, found.end, strict=True)
+    assert [bool(((sheets[:, 0] < end) & (sheets[:, 1] > start)).any()) for start, end in ends] == [True] * 10
+
+
+def test_examples_of_the_readme_for_panels(tmp_path, monkeypatch):
+    """The code as printed, on simulated variables under the names of the real ones."""
+    made = simulated_panels.simulate_panels(np.datetime64("2015-09-08T10:00"), 5400.0, seed=2, kinds=["current_sheet"])
+    real = {
+        "mms1_fgm_b_gse_srvy_l2": "simulated1_fgm_b_gse",
+        "mms1_dis_numberdensity_fast": "simulated1_dis_numberdensity",
+        "mms1_dis_bulkv_gse_fast": "simulated1_dis_bulkv_gse",
+        "mms1_dis_energyspectr_omni_fast": "simulated1_dis_energyspectr",
+    }
+
+    def load(trange, **keywords):
+        for name, source in real.items():
+            tplot.write(dataclasses.replace(made.variables[source], name=name))
+        return list(real)
+
+    monkeypatch.setattr(pyspedas.projects.mms, "fgm", load)
+    monkeypatch.setattr(pyspedas.projects.mms, "fpi", load)
+    monkeypatch.chdir(tmp_path)
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^<!-- example: panels[^\n]* -->\n```python\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) == 2
+    names: dict[str, object] = {}
+    exec(blocks[0], names)
+    assert names["found"] == [f"mms1_fgm_b_gse_srvy_l2_together_{one}" for one in ("similar", "similarity")]
+    exec(blocks[1], names)
+    assert (tmp_path / "matches.png").is_file() and (tmp_path / "page.html").is_file()
+    assert len(names["found"]) == 10
 
 
 def test_howto_archives():

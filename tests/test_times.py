@@ -1,6 +1,7 @@
 """Every accepted form of time, to the nanosecond, over the leap second of 2016-12-31."""
 
 import datetime as dt
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -238,13 +239,29 @@ def test_a_masked_time_among_many_is_refused():
         ([0, 1, 1, 3], [0, 1, 2, 3]),
         ([0, 1, 90, 3, 4, 5], [0, 1, 3, 4, 5]),  # one stamp far ahead loses itself alone
         ([0, 1, 2, -9, 4, 5], [0, 1, 2, 4, 5]),
+        ([0, 90, 2, 3, -9, 5], [0, 2, 3, 5]),  # one far ahead and one far back
+        ([0, 7, 2, 3, 4, 5, 6, 1, 8], [0, 2, 3, 4, 5, 6, 8]),  # two that changed places
         ([0, 1, None, 3], [0, 1, 3]),
+        ([None, None], []),
         ([], []),
     ],
 )
 def test_rows_in_order(seconds, kept):
     times = np.array([np.datetime64("NaT") if s is None else np.datetime64(s, "s") for s in seconds], "datetime64[ns]")
     assert rows_in_order(times).tolist() == kept
+
+
+def test_rows_in_order_are_as_many_as_can_be():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        seconds = rng.integers(0, 9, 9)
+        longest = max(
+            len(rows)
+            for mask in itertools.product((False, True), repeat=9)
+            if (np.diff(seconds[rows := np.flatnonzero(mask)]) >= 0).all()
+        )
+        kept = rows_in_order(seconds.astype("datetime64[s]").astype("datetime64[ns]"))
+        assert len(kept) == longest and (np.diff(seconds[kept]) >= 0).all() and (np.diff(kept) > 0).all()
 
 
 @pytest.mark.parametrize("text", ["2015-289/13:07:02.5", "2015-289T13:07:02.5Z", "2015-289 14:07:02.5+01:00"])

@@ -15,6 +15,7 @@ from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, TimeError, VariableError
 from ..imaging.camera_geometry import View
 from ..instruments.identification import names_bins
+from ..instruments.particle_structures import are_particle_structures, from_particle_structures
 from ..times import to_times
 from ..tplot import Variable
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["to_tplot", "to_xarray"]
 
 _FORMS = (
-    "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, or an array with times."
+    "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, particle structures, "
+    "or an array with times."
 )
 _PUT_AWAY = "tplot"
 # Names of coordinates that are not the values of bins.
@@ -51,10 +53,12 @@ def to_tplot(
 
     Parameters
     ----------
-    data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, or array
+    data : xarray.DataArray, SpeasyVariable, (data, meta), asilib.Imager, particle structures, or array
         A DataArray has one coordinate of times; its other coordinates become ``v`` or ``v1``, ``v2``, ``v3``. Of what
         hapiclient's ``hapi`` returns, each parameter becomes a variable, with fill values as NaN. Of an imager the
-        frames are read as asilib reads them, with station, place, orientation and skymap. An array goes with ``times``.
+        frames are read as asilib reads them, with station, place, orientation and skymap. Particle structures of
+        pyspedas, as ``mms_get_fpi_dist`` returns them, become a distribution (time, azimuth, polar, energy) in s^3/cm^6
+        and need a name. An array goes with ``times``.
     name : str, optional
         Of the variable; by default what the data are called. Before the names of the parameters of HAPI.
     times : array of times, shape (n,), optional
@@ -81,12 +85,12 @@ def to_tplot(
     -----
     The package that the data come from is not imported: what has its attributes is taken for its object.
     """
+    if are_particle_structures(data):
+        return _store_structures(data, name, times, units, overwrite)
     read = list(_read(data, name, times))
     for one in read:
         _check(one)
-    taken = sorted({one.name for one in read} & set(tplot.loaded_names())) if not overwrite else []
-    if taken:
-        raise VariableError(taken[0], "it exists and overwrite=False", "Give name, or overwrite=True.")
+    _check_free((one.name for one in read), overwrite)
     return [tplot.write(_variable(one, units)) for one in read]
 
 
@@ -130,6 +134,24 @@ def to_xarray(name: str) -> DataArray:
     if others:
         attributes[_PUT_AWAY] = json.dumps(others)
     return xarray.DataArray(variable.values.copy(), coordinates, dims, name=name, attrs=attributes)
+
+
+def _store_structures(data: Any, name: str | None, times: Any, units: str | None, overwrite: bool) -> list[str]:
+    """Store particle structures as a distribution."""
+    for argument, value in (("times", times), ("units", units)):
+        if value is not None:
+            raise ArgumentError(argument, "given for particle structures, which have their own", "Leave it out.")
+    if not isinstance(name, str) or not name.strip():
+        raise ArgumentError("name", f"found {name!r}; particle structures have none", "Give the name of the variable.")
+    _check_free([name], overwrite)
+    return [tplot.write(from_particle_structures(data, name))]
+
+
+def _check_free(names: Iterable[str], overwrite: bool) -> None:
+    """Raise VariableError if a variable of one of these names exists and may not be replaced."""
+    taken = sorted(set(names) & set(tplot.loaded_names())) if not overwrite else []
+    if taken:
+        raise VariableError(taken[0], "it exists and overwrite=False", "Give name, or overwrite=True.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,7 +399,9 @@ def _from_imager(data: Any, name: str | None) -> _Read:
     if "spect" in array:
         found = f"it is of the spectrograph {array}, which sees a line of the sky in many colors"
         raise ArgumentError("data", found, "Give the Imager of a camera.")
-    return _Read(title, _times(times, title), frames, {}, "counts", place | _ASILIB_TURNED, _view(data, frames))
+    units = meta.get("units")
+    text = units if isinstance(units, str) else ""
+    return _Read(title, _times(times, title), frames, {}, text, place | _ASILIB_TURNED, _view(data, frames))
 
 
 def _view(data: Any, frames: np.ndarray) -> View | None:

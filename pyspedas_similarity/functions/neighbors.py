@@ -27,12 +27,17 @@ from ..times import cadence, longest_step, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:
     from astropy.table import QTable
+    from scipy.sparse import csr_array
 
 __all__ = ["clusters", "duplicates", "find_nearest", "novelty"]
 
 logger = logging.getLogger(__name__)
 _Maker = Callable[..., tplot_output.Product]
 
+# Neighbors of each sample in the graph that novelty, clusters and duplicates use.
+_NEIGHBORS = 15
+# Cosines are float32: samples nearer than this, as the length of a chord, cannot be distinguished.
+_LEAST_DISTANCE = 1e-3
 # Samples looked at first for each interval wanted, and how many times more at every further attempt.
 _FIRST, _MORE = 16, 4
 # Samples on each side of a query from which the duration of its event is estimated.
@@ -196,9 +201,10 @@ def clusters(
     names, trange, probe, newname, suffix, overwrite, errors, usable_only
         As in `find_similar` with an archive.
     threshold : float, optional
-        Cosine of two similar samples. Default: what half of all samples reach with their `fewest`-th neighbor.
+        Cosine of two similar samples, the same in all groups. Default: groups may differ in density, see Notes.
     fewest : int
-        A sample with so many similar ones, itself included, is the core of a group.
+        Samples of the smallest group. With a threshold: a sample with so many similar ones, itself included, is the
+        core of a group.
 
     Returns
     -------
@@ -212,8 +218,12 @@ def clusters(
 
     Notes
     -----
-    DBSCAN (Ester et al. 1996) on the graph of neighbors, by scikit-learn. Consecutive samples are similar:
-    a group may be a single event; `duplicates` and `novelty` take times into account, this does not.
+    HDBSCAN (Campello et al. 2013, doi 10.1007/978-3-642-37456-2_14) on the graph of neighbors, by scikit-learn: a group
+    is a region that is denser than what lies between it and the others, over a wide range of densities. One region
+    without such a gap is no group, and its samples are NaN. With a threshold it is DBSCAN (Ester et al. 1996).
+
+    Consecutive samples are similar: a group may be a single event; `duplicates` and `novelty` take times into account,
+    this does not. Of many samples in few dimensions, small groups can be due to chance; raise `fewest`.
     """
     check_count("fewest", fewest)
     check_threshold(threshold)
@@ -222,12 +232,10 @@ def clusters(
         return nothing_found(f"the archive {archive} holds nothing of this")
     titles = result_names([one.name for one in kept.series], newname, suffix, ("_cluster",), overwrite)
     chosen = _Chosen.of(kept)
-    graph = chosen.graph(max(fewest - 1, 1))
-    if threshold is None:
-        known = graph.scores[:, -1][np.isfinite(graph.scores[:, -1])]
-        threshold = float(np.median(known)) if len(known) else 1.0  # with fewer rows than neighbors there are no groups
+    graph = chosen.graph(max(fewest - 1, _NEIGHBORS))
     groups = _groups(graph, threshold, fewest)
-    about = {"threshold": threshold, "fewest": fewest, "compared": len(chosen)}
+    method = "HDBSCAN" if threshold is None else "DBSCAN"
+    about = {"method": method, "threshold": threshold, "fewest": fewest, "compared": len(chosen)}
     return chosen.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)
 
 
@@ -269,7 +277,7 @@ def duplicates(
     score, chosen = np.zeros(0), None
     if kept is not None:
         chosen = _Chosen.of(kept)
-        graph = chosen.graph(15)
+        graph = chosen.graph(_NEIGHBORS)
         one, place = np.nonzero(graph.scores >= threshold)
         other = graph.neighbors[one, place]
         counted = (one < other) | ~(graph.neighbors[other] == one[:, None]).any(axis=1)
@@ -454,7 +462,7 @@ class _Chosen:
 
 def _nearest_apart(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
     """Cosine of each sample to the nearest that is not of the same event, float32 (n,), NaN where there is none."""
-    graph = chosen.graph(15)
+    graph = chosen.graph(_NEIGHBORS)
     one = np.arange(len(chosen))[:, None]
     counts = (graph.neighbors >= 0) & ~chosen.same_event(one, graph.neighbors, apart)
     best = np.where(counts, graph.scores, -np.inf).max(axis=1)
@@ -492,22 +500,56 @@ def _barred(chosen: _Chosen, rows: np.ndarray, apart: np.timedelta64) -> np.ndar
     return found
 
 
-def _groups(graph: NeighborGraph, threshold: float, fewest: int) -> np.ndarray:
+def _groups(graph: NeighborGraph, threshold: float | None, fewest: int) -> np.ndarray:
     """Number of the group of each row, the largest 0; -1 for none."""
-    from scipy.sparse import coo_array, eye_array
-    from sklearn.cluster import DBSCAN
+    from sklearn.cluster import DBSCAN, HDBSCAN
     from sklearn.neighbors import sort_graph_by_row_values
 
-    one, place = np.nonzero(graph.scores >= threshold)
-    other = graph.neighbors[one, place]
-    # Zero would mean that there is no entry; each row is at no distance from itself.
-    distance = np.maximum(1 - graph.scores[one, place].astype(np.float64), 1e-12)
-    n = len(graph)
-    pairs = coo_array((distance, (one, other)), shape=(n, n)).tocsr()
-    pairs = (pairs.maximum(pairs.T) + 1e-12 * eye_array(n)).tocsr()
-    pairs = sort_graph_by_row_values(pairs, warn_when_not_sorted=False)  # scikit-learn warns of unsorted rows
-    found = DBSCAN(eps=1 - threshold + 1e-9, min_samples=fewest, metric="precomputed").fit(pairs).labels_
+    found, known = np.full(len(graph), -1), np.isfinite(graph.scores).any(axis=1)
+    if known.sum() < max(fewest, 2):
+        return found
+    pairs = _distances(graph)[known][:, known]
+    if threshold is None:
+        method = HDBSCAN(min_cluster_size=max(fewest, 2), min_samples=fewest, metric="precomputed", copy=True)
+        pairs = _connected(pairs)
+    else:
+        eps = max(_chord(np.float64(threshold)), _LEAST_DISTANCE) + 1e-9
+        method = DBSCAN(eps=eps, min_samples=fewest, metric="precomputed")
+        pairs = sort_graph_by_row_values(pairs, warn_when_not_sorted=False)  # scikit-learn warns of unsorted rows
+    found[known] = method.fit(pairs).labels_
     numbers, counts = np.unique(found[found >= 0], return_counts=True)
     renumbered = np.full(len(numbers) + 1, -1)
     renumbered[numbers[np.argsort(-counts, kind="stable")]] = np.arange(len(numbers))
     return renumbered[found]
+
+
+def _chord(cosine: np.ndarray) -> np.ndarray:
+    """Distance of two points of the unit sphere."""
+    return np.sqrt(2 - 2 * np.minimum(cosine, 1))
+
+
+def _distances(graph: NeighborGraph) -> csr_array:
+    """Distances of neighbors and of each row to itself, float64 (n, n)."""
+    from scipy.sparse import coo_array, eye_array
+
+    one, place = np.nonzero(graph.neighbors >= 0)
+    distance = np.maximum(_chord(graph.scores[one, place].astype(np.float64)), _LEAST_DISTANCE)
+    n = len(graph)
+    pairs = coo_array((distance, (one, graph.neighbors[one, place])), shape=(n, n)).tocsr()
+    # Zero would mean that there is no entry; each row is at no distance from itself.
+    return (pairs.maximum(pairs.T) + 1e-12 * eye_array(n)).tocsr()
+
+
+def _connected(pairs: csr_array) -> csr_array:
+    """The distances, with one more from the first part of the graph to each other part: HDBSCAN takes only one part.
+
+    No sample has a neighbor in another part; the distance is the largest there is, that of opposite directions.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    parts, part = connected_components(pairs, directed=False)
+    firsts = np.unique(part, return_index=True)[1]
+    ends = (np.zeros(parts - 1, int) + firsts[0], firsts[1:])
+    links = coo_array((np.full(parts - 1, _chord(np.float64(-1))), ends), shape=pairs.shape)
+    return (pairs + links + links.T).tocsr()

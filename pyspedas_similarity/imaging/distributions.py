@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -35,8 +36,20 @@ _ENERGY_STEPS = 8192
 
 
 @dataclass(frozen=True)
-class _Placement:
-    """Velocity grid of each sample: v = unit * (grid @ axes) + center."""
+class Placement:
+    """Velocity grid of each sample: v = unit * (grid @ axes) + center.
+
+    Attributes
+    ----------
+    axes : numpy.ndarray, shape (n, 3, 3)
+        Unit vectors of the planes' axes in those of the measurement.
+    unit : numpy.ndarray, shape (n,)
+        Unit of the grid, km/s.
+    center : numpy.ndarray, shape (n, 3)
+        Velocity at the grid's origin, km/s, in the axes of the measurement.
+    density_unit : numpy.ndarray, shape (n,)
+        s^3 cm^-6.
+    """
 
     axes: np.ndarray
     unit: np.ndarray
@@ -48,6 +61,10 @@ class _Placement:
         """Samples that can be placed."""
         parts = (self.axes.reshape(len(self.unit), -1), self.unit[:, None], self.center, self.density_unit[:, None])
         return np.isfinite(np.hstack(parts)).all(axis=1) & (self.unit > 0) & (self.density_unit > 0)
+
+    def part(self, rows: np.ndarray) -> Placement:
+        """Return the grids of some samples."""
+        return Placement(self.axes[rows], self.unit[rows], self.center[rows], self.density_unit[rows])
 
 
 def distribution_images(measured: Distributions, recipe: DistributionRecipe) -> np.ndarray:
@@ -69,34 +86,52 @@ def distribution_images(measured: Distributions, recipe: DistributionRecipe) -> 
     VariableError
         If the recipe needs a magnetic field and there is none.
     """
+    images = np.full((len(measured), *recipe.shape), np.nan, np.float32)
+
+    def keep(rows: np.ndarray, planes: np.ndarray, _: Placement) -> None:
+        scaled = _logarithmic(planes, recipe)
+        images[rows, : len(recipe.planes)] = scaled
+        if recipe.agyrotropy:
+            images[rows, -1] = _agyrotropy(scaled, recipe)
+
+    each_block(measured, recipe, keep)
+    return images
+
+
+def each_block(
+    measured: Distributions, recipe: DistributionRecipe, keep: Callable[[np.ndarray, np.ndarray, Placement], None]
+) -> None:
+    """Look up the planes of all samples, some at a time and in several threads, and hand each block to `keep`.
+
+    Parameters
+    ----------
+    measured, recipe
+        As in `distribution_images`.
+    keep : callable
+        ``keep(rows, planes, placement)``: indices of the samples that can be placed, float32 (rows, planes, pixels,
+        pixels) in the recipe's unit of density, and where these planes lie.
+
+    Raises
+    ------
+    VariableError
+        If the recipe needs a magnetic field and there is none.
+    """
     if recipe.field_aligned and measured.field is None:
         remedy = "Give the magnetic field, or use recipe.without_field()."
         raise VariableError("field", "the recipe's planes are those of the field, and none is given", remedy)
-    images = np.full((len(measured), *recipe.shape), np.nan, np.float32)
     grid = _grid(recipe)
 
     def work(start: int) -> None:
         end = min(start + _BLOCK, len(measured))
         first = max(start - recipe.average, 0)  # neighbors take part in a running mean
         part = _cleaned(measured.part(slice(first, end + recipe.average)), recipe)
-        images[start:end] = _block_images(part.part(slice(start - first, end - first)), grid, recipe)
+        part = part.part(slice(start - first, end - first))
+        placement = _placement(part, recipe)
+        rows = np.flatnonzero(placement.known & _not_flagged(part, recipe))
+        if len(rows):  # none in a gap of the field longer than a block
+            keep(start + rows, _planes(part, rows, placement, grid, recipe), placement.part(rows))
 
     run_in_threads(work, range(0, len(measured), _BLOCK))
-    return images
-
-
-def _block_images(measured: Distributions, grid: np.ndarray, recipe: DistributionRecipe) -> np.ndarray:
-    """Images of a few cleaned samples."""
-    images = np.full((len(measured), *recipe.shape), np.nan, np.float32)
-    placement = _placement(measured, recipe)
-    rows = np.flatnonzero(placement.known & _not_flagged(measured, recipe))
-    if not len(rows):  # a gap of the field longer than a block
-        return images
-    planes = _logarithmic(_planes(measured, rows, placement, grid, recipe), recipe)
-    images[rows, : len(recipe.planes)] = planes
-    if recipe.agyrotropy:
-        images[rows, -1] = _agyrotropy(planes, recipe)
-    return images
 
 
 def _cleaned(measured: Distributions, recipe: DistributionRecipe) -> Distributions:
@@ -140,7 +175,7 @@ def _not_flagged(measured: Distributions, recipe: DistributionRecipe) -> np.ndar
     return (measured.flags.astype(np.int64) & recipe.bad_flags) == 0
 
 
-def _placement(measured: Distributions, recipe: DistributionRecipe) -> _Placement:
+def _placement(measured: Distributions, recipe: DistributionRecipe) -> Placement:
     n, velocity = len(measured), measured.velocity
     thermal, density = np.ones(n), np.ones(n)
     needs_velocity = velocity is None and (recipe.field_aligned or recipe.subtract_velocity)
@@ -151,7 +186,7 @@ def _placement(measured: Distributions, recipe: DistributionRecipe) -> _Placemen
     axes = np.broadcast_to(np.eye(3), (n, 3, 3))
     if recipe.field_aligned:
         axes = plasma_axes(measured.field, velocity)
-    return _Placement(
+    return Placement(
         axes=axes,
         unit=thermal if recipe.speed_unit == "thermal" else np.ones(n),
         center=velocity if recipe.subtract_velocity else np.zeros((n, 3)),
@@ -174,7 +209,7 @@ def _grid(recipe: DistributionRecipe) -> np.ndarray:
 
 
 def _planes(
-    measured: Distributions, rows: np.ndarray, placement: _Placement, grid: np.ndarray, recipe: DistributionRecipe
+    measured: Distributions, rows: np.ndarray, placement: Placement, grid: np.ndarray, recipe: DistributionRecipe
 ) -> np.ndarray:
     """Mean over the layers of each plane, of what was measured; NaN where nothing was."""
     points = np.ascontiguousarray(grid.reshape(-1, 3).T)

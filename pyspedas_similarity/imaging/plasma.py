@@ -10,7 +10,8 @@ from ..errors import VariableError
 from .tables import check_azimuth, check_energies_ev, check_polar
 
 ELECTRON_VOLT = 1.602176634e-19  # J
-MASS_KG = {"ion": 1.67262192e-27, "electron": 9.1093837e-31}
+MASS_KG = {"ion": 1.67262192e-27, "electron": 9.1093837e-31, "helium": 6.6455e-27, "oxygen": 2.65593e-26}
+"""Of a proton, an electron, He+ and O+."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Distributions:
         Look directions, degrees: azimuth from x toward y, polar from z. Particles fly the other way.
     energy_ev : numpy.ndarray, shape (n, energy)
         Ascending, eV.
-    species : {'ion', 'electron'}
+    species : {'ion', 'electron', 'helium', 'oxygen'}
         'ion' means protons.
     field : numpy.ndarray or None, shape (n, 3)
         Magnetic field in the axes of the angles, any unit; NaN where it is not known.

@@ -61,8 +61,8 @@ class DistributionRecipe(Recipe):
 
     Attributes
     ----------
-    species : {'ion', 'electron'}
-        Turns energy into speed; 'ion' means protons.
+    species : {'ion', 'electron', 'helium', 'oxygen'}
+        Turns energy into speed (not relativistic); 'ion' means protons.
     planes : tuple of str
         Of 'perp1-perp2', 'par-perp1', 'par-perp2' (axes of field and flow, see `imaging.axes`), or of 'xy', 'xz', 'yz'
         (axes of the measurement; for FPI: DBCS). First axis to the right (columns), second upward (rows, ascending).
@@ -123,7 +123,7 @@ class DistributionRecipe(Recipe):
 
     def __post_init__(self) -> None:
         _check_pixels(self.pixels)
-        _check_choice("species", self.species, ("ion", "electron"))
+        _check_choice("species", self.species, ("ion", "electron", "helium", "oxygen"))
         _check_choice("speed_unit", self.speed_unit, ("km/s", "thermal"))
         _check_choice("density_unit", self.density_unit, ("absolute", "thermal"))
         if not self.planes or not any(set(self.planes) <= set(known) for known in (_FIELD_PLANES, _INSTRUMENT_PLANES)):

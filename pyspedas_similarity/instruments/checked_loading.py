@@ -2,42 +2,176 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from ..errors import LoadError
+from ..times import to_interval
+from ..tplot import Variable, loaded_names, preserved, read, write
 from .cdf_checks import check_cdf, identity_of
+from .segments import concatenate
+
+logger = logging.getLogger(__name__)
+_Loader = Callable[..., Any]
 
 
-def load_checked(loader: Callable[..., Any], **options: Any) -> list[str]:
-    """Download files with a loader, check each, then load them.
+def load_checked(loader: _Loader, wanted: str, trange: list[str], **options: Any) -> list[str]:
+    """Download daily files with a loader, check each, then load them.
 
     Parameters
     ----------
     loader : callable
         Of a mission in ``pyspedas.projects``, with ``downloadonly`` and ``no_update``.
+    wanted : str
+        The variable that it makes.
+    trange : list of str
     **options
         For it.
 
     Returns
     -------
     list of str
-        Names of variables.
+        The wanted variable, or nothing if there are no data. The days of files that are not whole or cannot be read are
+        missing in it, which one warning reports; what else the loader makes is then not stored.
 
     Raises
     ------
     LoadError
-        If a file is not whole, names it, and none is read; or if they cannot be read.
+        If no file can be read.
     """
-    files = loader(**(options | {"downloadonly": True})) or []
-    checked = {path: check_cdf(path, contents=True).identity for path in files}
+    files = list(map(str, loader(trange=trange, **(options | {"downloadonly": True})) or []))
+    identities, lost = _checked(files)
     again = options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
+    if not lost:
+        try:
+            return [wanted] if _made(loader, wanted, identities, again | {"trange": trange}) else []
+        except LoadError:
+            if len(files) == 1:
+                raise
+    parts = _days(loader, wanted, again, trange, identities, lost)
+    if lost and not parts:
+        raise next(iter(lost.values()))
+    if lost:
+        text = "%s: %d of %d files are left out: %s"
+        logger.warning(text, wanted, len(lost), len(files), "; ".join(dict.fromkeys(map(str, lost.values()))))
+    return [write(concatenate(parts))] if parts else []
+
+
+def load_whole(loader: _Loader, **options: Any) -> list[str]:
+    """Download daily files with a loader, check each, then load all that is in them.
+
+    Raises
+    ------
+    LoadError
+        If a file is not whole, or cannot be read.
+    """
+    files = list(map(str, loader(**(options | {"downloadonly": True})) or []))
+    identities, lost = _checked(files)
+    if lost:
+        raise next(iter(lost.values()))
+    again = options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
+    return _loaded(loader, identities, again)
+
+
+def by_day(load: Callable[[list[str]], Variable | None], trange: list[str]) -> Variable | None:
+    """Load a time range at once or, if that fails, day by day without the days that cannot be loaded.
+
+    Parameters
+    ----------
+    load : callable
+        Of a time range.
+    trange : list of str
+
+    Raises
+    ------
+    LoadError
+        If no day can be loaded.
+    """
+    days, parts, lost = list(_each_day(trange)), [], []
     try:
-        names = loader(**again) or []
+        return load(trange)
+    except LoadError:
+        if len(days) == 1:
+            raise
+    for day in days:
+        try:
+            parts.append(load(day))
+        except LoadError as error:
+            lost.append(error)
+    found = [one for one in parts if one is not None]
+    if lost and not found:
+        raise lost[0]
+    if lost:
+        logger.warning("%d of %d days are left out: %s", len(lost), len(days), "; ".join(map(str, lost)))
+    return concatenate(found) if found else None
+
+
+def _checked(files: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, LoadError]]:
+    """Return the identity of each whole file, and the error of each other one."""
+    identities, lost = {}, {}
+    for path in files:
+        try:
+            identities[path] = check_cdf(path, contents=True).identity
+        except LoadError as error:
+            lost[path] = error
+    return identities, lost
+
+
+def _days(
+    loader: _Loader,
+    wanted: str,
+    options: Mapping[str, Any],
+    trange: list[str],
+    identities: Mapping[str, tuple[int, ...]],
+    lost: dict[str, LoadError],
+) -> list[Variable]:
+    """The wanted variable of each day whose files can be read; errors of others are added to the lost."""
+    parts = []
+    with preserved():
+        for day in _each_day(trange):
+            here = options | {"trange": day}
+            files = list(map(str, loader(**(here | {"downloadonly": True})) or []))
+            if not files or not identities.keys() >= set(files):
+                continue
+            try:
+                if _made(loader, wanted, {path: identities[path] for path in files}, here):
+                    parts.append(read(wanted))
+            except LoadError as error:
+                lost |= dict.fromkeys(files, error)
+    return parts
+
+
+def _each_day(trange: list[str]) -> Iterator[list[str]]:
+    """The parts of a time range that lie in one day each."""
+    start, end = to_interval(trange)
+    midnights = np.arange(start.astype("datetime64[D]") + 1, end.astype("datetime64[D]") + 1).astype(start.dtype)
+    edges = [start, *midnights[midnights < end], end]
+    return ([str(first), str(last)] for first, last in pairwise(edges))
+
+
+def _made(loader: _Loader, wanted: str, identities: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> bool:
+    """Load checked files; return True if the wanted variable was made."""
+    return bool(_loaded(loader, identities, options)) and wanted in loaded_names()
+
+
+def _loaded(loader: _Loader, identities: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> list[str]:
+    """Load checked files; return the names of variables.
+
+    Raises
+    ------
+    LoadError
+        If they cannot be read, or changed meanwhile.
+    """
+    try:
+        names = loader(**options) or []
     except Exception as error:  # values that are wrong lead loaders to nearly every exception there is
         found = f"not readable ({type(error).__name__}: {error})"
         remedy = "The files are whole: see whether pyspedas reads them alone, and with another release of it."
-        raise LoadError(", ".join(map(str, files)) or "files", found, remedy) from error
-    if changed := [path for path, identity in checked.items() if identity_of(path) != identity]:
-        raise LoadError(str(changed[0]), "it was changed while it was read", "Load again.")
-    return names
+        raise LoadError(", ".join(identities) or "files", found, remedy) from error
+    if changed := [path for path, identity in identities.items() if identity_of(path) != identity]:
+        raise LoadError(changed[0], "it was changed while it was read", "Load again.")
+    return list(names)

@@ -17,8 +17,9 @@ from ..errors import VariableError
 from ..imaging.axes import at_times
 from ..imaging.recipes import DistributionRecipe
 from ..imaging.tables import LEAST_FILL
-from ..times import cadence, rows_in_order
+from ..times import cadence
 from ..tplot import Variable, loaded_names, read
+from .sample_images import ordered_rows
 
 logger = logging.getLogger(__name__)
 
@@ -163,19 +164,10 @@ def _vectors(variable: Variable, companion: Variable, recipe: DistributionRecipe
     if values.ndim != 2 or values.shape[1] not in (3, 4):  # FGM puts the magnitude behind the vector
         remedy = "Give a vector (time, 3)."
         raise VariableError(companion.name, f"found the shape {values.shape}", remedy)
-    good = _in_order(companion)
+    good = ordered_rows(companion)
     values, times = np.where(np.abs(values[good]) < LEAST_FILL, values[good], np.nan), companion.times[good]
     gap = np.timedelta64(int(recipe.gap * max(cadence(s.times) for s in (variable, companion)).astype("int64")), "ns")
     return at_times(values[:, :3], times, variable.times, gap)
-
-
-def _in_order(companion: Variable) -> np.ndarray:
-    """Rows of a companion without those whose times are missing or go back; a warning says how many were left out."""
-    rows = rows_in_order(companion.times)
-    if lost := len(companion.times) - len(rows):
-        text = "%s: %d of %d samples are left out: their times go back or are missing."
-        logger.warning(text, companion.name, lost, len(companion.times))
-    return rows
 
 
 def _unknown(error: np.ndarray) -> np.ndarray:
@@ -185,7 +177,7 @@ def _unknown(error: np.ndarray) -> np.ndarray:
 
 def _same_samples(variable: Variable, companion: Variable, nothing: float) -> np.ndarray:
     """Rows of a companion that comes from the same file, at the distribution's times; `nothing` where it has none."""
-    good = _in_order(companion)
+    good = ordered_rows(companion)
     times, values = companion.times[good], companion.values
     rows = np.clip(np.searchsorted(times, variable.times), 0, max(len(times) - 1, 0))
     there = times[rows] == variable.times if len(times) else np.zeros(len(variable.times), bool)

@@ -8,7 +8,6 @@ from typing import Any
 from ..conventions import probe_names
 from ..errors import ArgumentError
 from ..times import to_interval
-from ..tplot import loaded_names
 from .checked_loading import load_checked
 
 
@@ -38,7 +37,7 @@ def load(
     ArgumentError
         For a probe that does not exist, or a suffix.
     LoadError
-        If a file is not a whole CDF.
+        If no file is a whole CDF; the days of some that are not are left out, with one warning.
     """
     probes = probe_names(probe, "elfin|el", ("a", "b"))
     if suffix:
@@ -48,8 +47,6 @@ def load(
     trange = [str(time) for time in to_interval(trange)]
     names = []
     for one in probes:
-        made = load_checked(elfin.epd, trange=trange, probe=one, level="l2", fullspin=fullspin, **keywords)
-        # What it names are the spectrograms that it makes of this one.
         wanted = f"el{one}_pef_{'fs' if fullspin else 'hs'}_Epat_nflux"
-        names += [wanted] if made and wanted in loaded_names() else []
+        names += load_checked(elfin.epd, wanted, trange, probe=one, level="l2", fullspin=fullspin, **keywords)
     return names

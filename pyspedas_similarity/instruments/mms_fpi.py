@@ -231,7 +231,7 @@ def _stations(
     return [_Station(one, sensor, data_rate) for one in probes]
 
 
-def _roots(no_update: bool) -> tuple[str, str | None]:
+def roots(no_update: bool) -> tuple[str, str | None]:
     """Return the local root of the files, and the remote one if downloads are allowed."""
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG  # which sets remote_data_dir
 
@@ -239,7 +239,7 @@ def _roots(no_update: bool) -> tuple[str, str | None]:
 
 
 def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
-    local, remote = _roots(no_update)
+    local, remote = roots(no_update)
     tree = FileTree(Path(local), remote, Tally())
     try:
         for station in stations:
@@ -257,7 +257,7 @@ def _walk(
     stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
 ) -> Iterator[Segment]:
     tally = Tally()
-    local, remote = _roots(no_update) if piece is None else (piece.local, piece.remote)
+    local, remote = roots(no_update) if piece is None else (piece.local, piece.remote)
     tree = FileTree(Path(local), remote, tally, piece and piece.name)
     try:
         for station in stations:

@@ -21,6 +21,8 @@ LINE_KINDS = ("lines", "vector")
 _SYSTEM = re.compile(r"(?<![a-z])(dbcs|dsl|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|sc)(?![a-z])")
 # Coordinate systems, as they appear in the names of variables.
 _LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
+_LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
+# Share of samples in which a bin has to be measured, and of the bins that a sample has to have.
 _SAMPLES_JUDGED = 10**5
 # Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
 
@@ -85,6 +87,7 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
         raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
     labels = [key for key, table in variable.coordinates.items() if np.asarray(table).dtype.kind not in "fiu"]
     variable = replace(variable, coordinates={k: v for k, v in variable.coordinates.items() if k not in labels})
+    variable = sample_images.in_order(variable)
     sample_images.check_series(variable)
     variable = sample_images.without_fills(variable)
     values = variable.values.reshape(len(variable.values), -1).astype(np.float64)
@@ -95,7 +98,7 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
     else:
         logarithmic = _is_logarithmic(variable, values, kind, recipe)
         if kind == "spectrogram":
-            values = _spectrogram(variable, values, recipe)
+            values = _with_filled_bins(_spectrogram(variable, values, recipe))
         made = Panel(variable, variable.times, _scaled(values, logarithmic), kind, logarithmic)
     _check_values(made)
     return made
@@ -179,6 +182,26 @@ def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) ->
         remedy = f"Give one value for each of the {values.shape[1]} bins."
         raise VariableError(f"{variable.name}: v table", f"found the shape {table.shape}", remedy)
     return rebinned(values, np.asarray(table, np.float64), recipe.BINS)
+
+
+def _with_filled_bins(values: np.ndarray) -> np.ndarray:
+    """Leave out bins that are measured in less than half of the samples; interpolate others over neighboring bins.
+
+    A sample of which less than three quarters of the bins are measured stays NaN.
+    """
+    known = np.isfinite(values)
+    some = known.any(axis=1)
+    kept = known[some].mean(axis=0) >= _LEAST_SAMPLES if some.any() else np.ones(values.shape[1], bool)
+    values, known = values[:, kept], known[:, kept]
+    share = known.mean(axis=1) if kept.any() else np.zeros(len(values))
+    rows = np.flatnonzero((share < 1) & (share >= _LEAST_BINS))
+    if not len(rows):
+        return values
+    values, numbers = values.copy(), np.arange(values.shape[1])
+    for row in rows:
+        there = known[row]
+        values[row] = np.interp(numbers, numbers[there], values[row, there])
+    return values
 
 
 def _scaled(values: np.ndarray, logarithmic: bool) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..conventions import probe_names
 from ..times import to_interval
-from ..tplot import loaded_names
 from .checked_loading import load_checked
 
 
@@ -44,7 +43,7 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
     ArgumentError
         For a probe that does not exist.
     LoadError
-        If a file is not a whole CDF.
+        If no file is a whole CDF; the days of some that are not are left out, with one warning.
     """
     probes = probe_names(probe, "rbsp|van allen probes?", ("a", "b"))
     from pyspedas.projects import rbsp
@@ -54,6 +53,6 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
     names = []
     for one in probes:  # one at a time: the loader would give both the same names
         prefix = f"rbsp{one}_hope_"
-        found = load_checked(rbsp.hope, trange=trange, probe=one, prefix=prefix, suffix=suffix, **options)
-        names += [name for name in found if name == f"{prefix}{flux}{suffix}" and name in loaded_names()]
+        wanted = f"{prefix}{flux}{suffix}"
+        names += load_checked(rbsp.hope, wanted, trange, probe=one, prefix=prefix, suffix=suffix, **options)
     return names

@@ -8,13 +8,24 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from ..errors import ArgumentError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
 from ..tplot import Variable
-from . import elfin_epd, identification, mms_fpi, rbsp_hope, simulated_fpi, themis_asi
+from . import (
+    cluster_cis,
+    elfin_epd,
+    erg_particles,
+    identification,
+    mms_fpi,
+    mms_hpca,
+    rbsp_hope,
+    simulated_fpi,
+    themis_asi,
+)
 from .segments import Piece, Segment
 
 
@@ -77,10 +88,21 @@ ELECTRONS = DistributionRecipe(
 _HOPE = SpectrumRecipe(energy_range=(15.0, 50000.0))
 _ELFIN = SpectrumRecipe(energy_range=(50.0, 5800.0))
 
+# Instruments with other ranges of energy and levels than FPI: in thermal units of what each measures. The flow stays in
+# the image. A sector of 22.5 degrees is as wide as three pixels at two thermal speeds.
+_THERMAL_IONS = DistributionRecipe(
+    speed_unit="thermal", speed_max=4.0, depth=2, density_unit="thermal", floor=1e-3, ceiling=1.0
+)
+_THERMAL = {species: replace(_THERMAL_IONS, species=species) for species in ("ion", "electron", "helium", "oxygen")}
+_LEPE = replace(_THERMAL["electron"], energy_min_ev=30.0)
+# The electrons of XEP, in keV.
+_XEP = SpectrumRecipe(energy_range=(400.0, 5000.0), energy_axis=1, direction="look")
+
 _IONS, _FRAMES = DistributionRecipe(), FrameRecipe()
 _MMS, _THEMIS = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})"
 # 'simulated_asf' is of no real site, 'simulated_asf_fsmi' of a simulated camera there.
 _SIMULATED, _SIMULATED_PROBE = r"(?:simulated_asf_)?(?P<site>[a-z]{4,9})", r"(?P<probe>simulated\d)_"
+_ERG, _CLUSTER = r"(?P<probe>erg)_", r"(?P<probe>cluster\d)_"
 _RBSP, _ELFIN_PROBE = r"(?P<probe>rbsp[ab])_", r"(?P<probe>el[ab])_"
 
 INSTRUMENTS = {
@@ -120,6 +142,84 @@ INSTRUMENTS = {
     ),
     "elfin_epd": Instrument(
         "ELFIN energetic electrons", elfin_epd.load, _ELFIN, "el[ab]_pef_[hf]s_Epat_nflux*", _ELFIN_PROBE
+    ),
+    "mms_hpca_hplus": Instrument(
+        "MMS HPCA protons", partial(mms_hpca.load, species="hplus"), _THERMAL["ion"], "mms?_hpca_hplus_dist_*", _MMS
+    ),
+    "mms_hpca_heplus": Instrument(
+        "MMS HPCA He+", partial(mms_hpca.load, species="heplus"), _THERMAL["helium"], "mms?_hpca_heplus_dist_*", _MMS
+    ),
+    "mms_hpca_oplus": Instrument(
+        "MMS HPCA O+", partial(mms_hpca.load, species="oplus"), _THERMAL["oxygen"], "mms?_hpca_oplus_dist_*", _MMS
+    ),
+    "erg_lepe": Instrument("ERG LEP-e electrons", erg_particles.load_lepe, _LEPE, "erg_lepe_e_dist*", _ERG),
+    "erg_lepi_hplus": Instrument(
+        "ERG LEP-i protons",
+        partial(erg_particles.load_lepi, species="hplus"),
+        _THERMAL["ion"],
+        "erg_lepi_hplus_dist*",
+        _ERG,
+    ),
+    "erg_lepi_heplus": Instrument(
+        "ERG LEP-i He+",
+        partial(erg_particles.load_lepi, species="heplus"),
+        _THERMAL["helium"],
+        "erg_lepi_heplus_dist*",
+        _ERG,
+    ),
+    "erg_lepi_oplus": Instrument(
+        "ERG LEP-i O+",
+        partial(erg_particles.load_lepi, species="oplus"),
+        _THERMAL["oxygen"],
+        "erg_lepi_oplus_dist*",
+        _ERG,
+    ),
+    "erg_mepe": Instrument(
+        "ERG MEP-e electrons", erg_particles.load_mepe, _THERMAL["electron"], "erg_mepe_e_dist*", _ERG
+    ),
+    "erg_mepi_hplus": Instrument(
+        "ERG MEP-i protons",
+        partial(erg_particles.load_mepi, species="hplus"),
+        _THERMAL["ion"],
+        "erg_mepi_hplus_dist*",
+        _ERG,
+    ),
+    "erg_mepi_oplus": Instrument(
+        "ERG MEP-i O+",
+        partial(erg_particles.load_mepi, species="oplus"),
+        _THERMAL["oxygen"],
+        "erg_mepi_oplus_dist*",
+        _ERG,
+    ),
+    "erg_hep": Instrument("ERG HEP-L electrons", erg_particles.load_hep, _THERMAL["electron"], "erg_hep_e_dist*", _ERG),
+    "erg_xep": Instrument("ERG XEP electrons", erg_particles.load_xep, _XEP, "erg_xep_l2_FEDU_SSD*", _ERG),
+    "cluster_hia": Instrument(
+        "Cluster CIS HIA ions",
+        partial(cluster_cis.load, species="ions"),
+        _THERMAL["ion"],
+        "cluster?_hia_ions_dist*",
+        _CLUSTER,
+    ),
+    "cluster_codif_h1": Instrument(
+        "Cluster CIS CODIF protons",
+        partial(cluster_cis.load, species="h1"),
+        _THERMAL["ion"],
+        "cluster?_codif_h1_dist*",
+        _CLUSTER,
+    ),
+    "cluster_codif_he1": Instrument(
+        "Cluster CIS CODIF He+",
+        partial(cluster_cis.load, species="he1"),
+        _THERMAL["helium"],
+        "cluster?_codif_he1_dist*",
+        _CLUSTER,
+    ),
+    "cluster_codif_o1": Instrument(
+        "Cluster CIS CODIF O+",
+        partial(cluster_cis.load, species="o1"),
+        _THERMAL["oxygen"],
+        "cluster?_codif_o1_dist*",
+        _CLUSTER,
     ),
     "simulated_dis": Instrument("simulated MMS FPI ions", fpi.load, _IONS, "simulated?_dis_dist_*", _SIMULATED_PROBE),
     "simulated_des": Instrument(
@@ -177,6 +277,9 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
     known = instrument_named(instrument) if instrument else instrument_of(variable)
     if known is not None:
         return known.recipe
+    species = variable.attributes.get("data_att", {}).get("species")
+    if species in _THERMAL and variable.values.ndim == 4:  # made of particle structures
+        return _THERMAL[species]
     if identification.may_be_frames(variable):
         identification.check_camera_frames(variable)  # a spectrograph
         return FrameRecipe()

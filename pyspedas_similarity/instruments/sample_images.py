@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,10 @@ from ..errors import VariableError
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..imaging.slices import Slices, density_slices
 from ..imaging.tables import LEAST_FILL, check_range
 from ..imaging.windows import is_uneven, spectrum_images, window_images
+from ..times import rows_in_order
 from ..tplot import Variable
 from . import frames
 
@@ -187,8 +190,9 @@ def select(variable: Variable, samples: np.ndarray | slice) -> Variable:
 def check_series(variable: Variable) -> None:
     """Refuse a variable whose times, values or tables are not numbers in order of time; VariableError."""
     values, times = variable.values, variable.times
-    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
-        raise VariableError(variable.name, "its times go back or are missing", "Sort it by time and store it again.")
+    if lost := len(times) - len(rows_in_order(times)):
+        found = f"the times of {lost} of {len(times)} samples go back or are missing"
+        raise VariableError(variable.name, found, "Sort it by time and store it again.")
     if len(times) != len(values):
         raise VariableError(variable.name, f"{len(times)} times for {len(values)} samples", "Load it again.")
     if values.dtype.kind not in "fiu":
@@ -241,6 +245,24 @@ def _check_range(variable: Variable, recipe: SpectrumRecipe | WindowRecipe) -> N
         check_range(f"{variable.name}: {kind}", table, limits, logarithmic)
 
 
+def ordered_rows(variable: Variable) -> np.ndarray:
+    """Rows of a variable without those whose times are missing or go back; a warning says how many were left out."""
+    rows = rows_in_order(variable.times)
+    if lost := len(variable.times) - len(rows):
+        text = "%s: %d of %d samples are left out: their times go back or are missing."
+        logger.warning(text, variable.name, lost, len(variable.times))
+    return rows
+
+
+def in_order(variable: Variable) -> Variable:
+    """The variable without samples whose times are missing or go back; as it is, if these are the majority."""
+    n = len(variable.times)
+    if 2 * len(rows_in_order(variable.times)) < n or n != len(variable.values):
+        return variable  # `check` refuses it
+    rows = ordered_rows(variable)
+    return variable if len(rows) == n else select(variable, rows)
+
+
 def without_fills(variable: Variable) -> Variable:
     """A variable with NaN where it has the fill value of its metadata, if that is left in it.
 
@@ -276,8 +298,21 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     # Neighbors that enter a running mean are included, so that block edges do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
-    try:
+    with _named(variable):
         return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
+
+
+def slices_of(variable: Variable, recipe: DistributionRecipe) -> Slices:
+    """Return the planes of a checked variable's samples in physical units; see `imaging.slices`."""
+    with _named(variable):
+        return density_slices(measured(variable, recipe), recipe)
+
+
+@contextmanager
+def _named(variable: Variable) -> Iterator[None]:
+    """Name the variable in errors about its arrays."""
+    try:
+        yield
     except VariableError as error:
         raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
 
@@ -308,7 +343,5 @@ def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRec
     make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
     # A look has no coordinate but its number.
     first = part.coordinates.get("v1", np.empty(0))
-    try:
+    with _named(variable):
         return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)
-    except VariableError as error:
-        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error

@@ -355,10 +355,16 @@ def join(segments: Iterable[Segment]) -> Segment:
 
 
 def concatenate(parts: Sequence[Variable]) -> Variable:
-    """One variable of several of the same name; samples not later than all before them are left out."""
-    first = parts[0]
+    """One variable of several of the same name; samples not later than all before them are left out.
+
+    Tables that differ become tables of each sample.
+    """
     if len(parts) == 1:
-        return first
+        return parts[0]
+    for key in parts[0].coordinates:
+        if len({part.coordinates[key].tobytes() for part in parts}) > 1:
+            parts = [replace(one, coordinates=one.coordinates | {key: _of_each_sample(one, key)}) for one in parts]
+    first = parts[0]
     times = np.concatenate([part.times for part in parts])
     rows = after(times)
     coordinates = {
@@ -367,6 +373,11 @@ def concatenate(parts: Sequence[Variable]) -> Variable:
     }
     values = np.concatenate([part.values for part in parts])[rows]
     return replace(first, times=times[rows], values=values, coordinates=coordinates)
+
+
+def _of_each_sample(part: Variable, key: str) -> np.ndarray:
+    table = part.coordinates[key]
+    return table if table.ndim == 2 else np.tile(table, (len(part.times), 1))
 
 
 def after(times: np.ndarray, last: np.datetime64 | None = None) -> np.ndarray:

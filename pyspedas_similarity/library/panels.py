@@ -32,9 +32,11 @@ POINTS = PanelRecipe.POINTS
 MAX_WINDOWS = 2**20
 """Windows of a series, as long as their stride is not more than `_LARGEST_STRIDE` cells."""
 
+DEFAULT_CADENCES = 32
+"""Length of the windows for a query that is a single time, in cadences of the slowest variable."""
+
 _LARGEST_STRIDE = 8
 _FEWEST_WINDOWS = 10
-_DEFAULT_CADENCES = 32
 _SAMPLE = 4096
 # Windows whose mean is the origin of embeddings.
 _AT_ONCE = 2**13
@@ -411,9 +413,7 @@ def _with_length(recipe: PanelRecipe, spans: Sequence[tuple[Span, str | None]], 
     span = spans[0][0]
     if span.is_instant:
         step = max(cadence(one.times) for one in panels)
-        seconds = _DEFAULT_CADENCES * float(step / np.timedelta64(1, "s"))
-        text = "the query is a single time: windows are %g s long, %d cadences around it; give an interval to choose."
-        logger.warning(text, seconds, _DEFAULT_CADENCES)
+        seconds = DEFAULT_CADENCES * float(step / np.timedelta64(1, "s"))
     else:
         seconds = float((span.end - span.start) / np.timedelta64(1, "s"))
     return replace(recipe, length_s=seconds)

@@ -82,13 +82,17 @@ class Request:
         return self._call(instrument_named(self.instrument).segments, probe=None, piece=piece)
 
     def variables(self) -> list[Variable]:
-        """Read the named variables, or load those of the instrument; the tplot store is left as it was."""
+        """Read the named variables, or load those of the instrument; the tplot store is left as it was.
+
+        Samples whose times are missing or go back are left out, after a warning.
+        """
         if self.names is not None:
-            return [tplot.read(name) for name in tplot.expand(self.names)]
+            return [sample_images.in_order(tplot.read(name)) for name in tplot.expand(self.names)]
         source = instrument_named(self.instrument)
         with tplot.preserved():
             brought = self._call(source.load)
-            return [tplot.read(name) for name in brought if fnmatch.fnmatchcase(name, source.variables)]
+            wanted = [name for name in brought if fnmatch.fnmatchcase(name, source.variables)]
+            return [sample_images.in_order(tplot.read(name)) for name in wanted]
 
     def _call(self, loader: Callable[..., Any], **keywords: Any) -> Any:
         """Call a function of an instrument; ArgumentError where it does not accept the keywords."""
@@ -126,11 +130,14 @@ def prepared_variables(variables: list[Variable], options: EncodingOptions) -> t
 def prepare(variable: Variable, plan: Plan) -> Variable:
     """Return the samples that images are made of, with what the images need in addition (field, velocity, flags).
 
+    Samples whose times are missing or go back are left out, after a warning.
+
     Raises
     ------
     VariableError
         If no images can be made of the variable.
     """
+    variable = sample_images.in_order(variable)
     samples = sample_images.as_samples(sample_images.without_fills(variable), plan.recipe)
     sample_images.check(samples, plan.recipe)
     if isinstance(plan.recipe, FrameRecipe):
@@ -193,7 +200,7 @@ def progress_bar(plan: Plan, **options: object) -> tqdm:
 
 def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:
     """Prepare a segment with its own companions; count the gaps in them."""
-    variable, companions = segment.distribution, segment.companions
+    variable, companions = sample_images.in_order(segment.distribution), segment.companions
     sample_images.check(variable, plan.recipe)
     if isinstance(plan.recipe, FrameRecipe):
         return frames.prepared(variable, plan.recipe)

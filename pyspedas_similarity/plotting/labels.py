@@ -51,6 +51,8 @@ def bins_label(variable: Variable, key: str, otherwise: str = "energy") -> str:
     units = str(variable.attributes.get("data_att", {}).get(_KEYS[key]) or "").strip(" []()")
     if "ev" in units.lower():
         return f"energy ({units_text(units)})"
+    if units.lower().endswith("hz"):
+        return f"frequency ({units_text(units)})"
     if re.fullmatch(r"k?m\s*(/\s*s|s\^?-1)", units):
         return f"velocity ({units_text(units)})"
     return otherwise

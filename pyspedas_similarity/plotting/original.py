@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import SimilarityError, VariableError
+from ..imaging import slices
 from ..imaging.plasma import moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..instruments import frames, sample_images
@@ -16,11 +17,6 @@ from .labels import bins_label, brightness_unit, flux_unit
 ENCODED, AGYROTROPY = "image for the encoder", "agyrotropy for the encoder"
 """Units of what was measured no more; agyrotropy has both signs."""
 
-# Phase space density, s^3 cm^-6, between which a cut is kept on a logarithmic scale.
-_LEAST, _MOST = 1e-36, 1e-9
-_PIXELS = 64
-_MASS_EV_S2_KM2 = {"ion": 938272088.2 / 299792.458**2, "electron": 510998.95 / 299792.458**2}
-_THERMAL_SPEEDS = 4.0
 PITCH_ANGLE = "pitch angle (deg)"
 _DIRECTIONS = {"pitch_angle": PITCH_ANGLE, "look": "look"}
 _AXES = {
@@ -136,31 +132,23 @@ def kept_picture(png: bytes) -> Original:
 
 
 def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
-    """Return the half width of a cut, km/s: that of the recipe, or four thermal speeds, to two digits."""
-    if recipe.speed_unit == "km/s":
-        return recipe.speed_max
-    temperature = float(moments(sample_images.measured(sample, recipe), recipe.energy_min_ev).temperature[0])
-    if not np.isfinite(temperature) or temperature <= 0:
+    """Return the half width of a cut, km/s: that of the recipe, to two digits where it is in thermal speeds."""
+    speed = slices.half_width(sample_images.measured(sample, recipe), recipe)
+    if not np.isfinite(speed):
         raise VariableError(sample.name, f"no temperature at {sample.times[0]}", "Give a sample with counts.")
-    speed = _THERMAL_SPEEDS * np.sqrt(2 * temperature / _MASS_EV_S2_KM2[recipe.species])
-    digits = 10.0 ** (np.floor(np.log10(speed)) - 1)
-    return float(np.ceil(speed / digits) * digits)
+    return speed
 
 
 def _cuts(sample: Variable, recipe: DistributionRecipe, speed: float) -> tuple[Original, ...]:
     """Phase space density where the encoded image is: its planes, as thick, through the same velocity; not smoothed."""
-    # Layers lie one pixel apart on each side of the plane: as many as fill the same part of velocity space.
-    depth = max(round((recipe.depth + 0.5) * _PIXELS / recipe.pixels - 0.5), 0) if recipe.depth else 0
-    changes = {"agyrotropy": False, "speed_unit": "km/s", "speed_max": speed, "depth": depth, "pixels": _PIXELS}
-    changes |= {"density_unit": "absolute", "floor": _LEAST, "ceiling": _MOST}
-    changes |= {"blur": 0.0, "least_counts": 0.0, "energy_min_ev": 0.0, "average": 1, "bad_flags": 0}
-    cut = replace(recipe, **changes)
-    image = next(sample_images.images(_with_velocity(sample, recipe), cut))[0].astype(np.float64)
-    if not np.isfinite(image).any():
+    cut = slices.physical_recipe(recipe, speed, slices.PIXELS)
+    cut = replace(cut, least_counts=0.0, energy_min_ev=0.0, bad_flags=0)
+    density = sample_images.slices_of(_with_velocity(sample, recipe), cut).density[0].astype(np.float64)
+    if not np.isfinite(density).any():
         raise VariableError(sample.name, f"nothing was measured at {sample.times[0]}", "See it with tplot.")
-    density = np.where(image > 0, _LEAST * (_MOST / _LEAST) ** image, np.nan)
-    middles = (np.arange(_PIXELS) + 0.5) / _PIXELS * 2 * speed - speed
-    frame = frame_text(sample, recipe, (depth + 0.5) * 2 * speed / _PIXELS if depth else 0.0)
+    density = np.where(density > 0, density, np.nan)
+    middles = slices.middles(cut)
+    frame = frame_text(sample, recipe, slices.thickness(cut) / 2)
     found = []
     for plane, values in zip(cut.planes, density, strict=True):
         across, up = plane.split("-") if "-" in plane else plane

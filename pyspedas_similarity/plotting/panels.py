@@ -89,16 +89,16 @@ class Column:
     is_query: bool = False
 
 
-def row_of(panel: Panel, legend: Sequence[str] = ()) -> Row:
-    """Return labels and scales for a panel; `legend` names its lines."""
-    variable = panel.variable
+def row_of(panel: Panel, legend: Sequence[str] = (), title: str = "") -> Row:
+    """Return labels and scales for a panel; `legend` names its lines, `title` takes the place of its name."""
+    variable, name = panel.variable, title or panel.name
     if panel.kind in LINE_KINDS:
         names = tuple(legend) or (_COMPONENTS if panel.kind == "vector" else ())
-        return Row(variable.name, "", units_text(variable.units), panel.logarithmic, names[: panel.values.shape[1]])
+        return Row(name, "", units_text(variable.units), panel.logarithmic, names[: panel.values.shape[1]])
     if panel.kind == "embedding":
         made = overview(variable)
-        return Row(variable.name, made.label, made.unit, made.logarithmic)
-    return Row(variable.name, bins_label(variable, "v"), units_text(variable.units), panel.logarithmic)
+        return Row(name, made.label, made.unit, made.logarithmic)
+    return Row(name, bins_label(variable, "v", "bin"), units_text(variable.units), panel.logarithmic)
 
 
 def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | None:
@@ -248,7 +248,7 @@ def _label(figure: Figure, panels: np.ndarray, row: Row, scale: object, style: S
         for number, text in enumerate(row.legend):
             panels[-1].annotate(
                 plain(text, 10),
-                (1.02, 0.95 - 0.18 * number),
+                (1.02, 0.98 - 0.26 * number),
                 xycoords="axes fraction",
                 va="top",
                 fontsize="xx-small",

@@ -64,7 +64,7 @@ def panels_of(result: SearchResult, series: SearchedSeries, names: dict[str, str
 
 def labels_of(panels: list[Panel]) -> list[Row]:
     """Return labels and scales of panels."""
-    return [row_of(one, _legend(one.variable)) for one in panels]
+    return [row_of(one, *_legend_and_title(one.variable)) for one in panels]
 
 
 def column_of(panels: list[Panel], span: Span, heading: tuple[str, ...], is_query: bool = False) -> Column:
@@ -101,7 +101,10 @@ def _recipe(panel: Panel) -> object:
         return None
 
 
-def _legend(variable: Variable) -> tuple[str, ...]:
+def _legend_and_title(variable: Variable) -> tuple[tuple[str, ...], str]:
+    """Return the names of lines and the title that a loaded variable has as plot options; empty where it has none."""
     if variable.name not in tplot.loaded_names():
-        return ()
-    return tuple(str(one) for one in tplot.options_of(variable.name).get("legend_names") or ())
+        return (), ""
+    options = tplot.options_of(variable.name)
+    title = options.get("axis_label")
+    return tuple(str(one) for one in options.get("legend_names") or ()), title if isinstance(title, str) else ""

@@ -209,7 +209,9 @@ def _parts(
 
 def variable_of(result: SearchResult, series_name: str, loaded_name: str, options: ReloadOptions) -> Variable:
     """Return the variable that a result holds of a series, or else the loaded one; VariableError if there is none."""
-    return result.held[series_name] if _is_held(result, series_name, options) else tplot.read(loaded_name)
+    if _is_held(result, series_name, options):
+        return result.held[series_name]
+    return sample_images.in_order(tplot.read(loaded_name))
 
 
 def _is_held(result: SearchResult, series_name: str, options: ReloadOptions) -> bool:

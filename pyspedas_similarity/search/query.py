@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QueryError, TimeError
-from ..library.panels import PanelLibrary, nearest_window
+from ..library.panels import DEFAULT_CADENCES, PanelLibrary, nearest_window
 from ..library.series import Library, Series
 from ..times import Span, nearest_rows, to_datetime64, to_spans
 from ..tplot import loaded_names
@@ -149,7 +149,11 @@ def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
         If there is no sample at one of them.
     """
     if isinstance(library, PanelLibrary):
-        return [_find_window(one, library) for one in examples]
+        found = [_find_window(one, library) for one in examples]
+        if examples and examples[0].span.is_instant:
+            text = "the query is a single time: windows have %g s, by default %d cadences; an interval sets another."
+            logger.warning(text, library.recipe.length_s, DEFAULT_CADENCES)
+        return found
     return [_find_array(one, library) if one.array is not None else _find_span(one, library) for one in examples]
 
 

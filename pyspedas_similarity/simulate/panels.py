@@ -288,9 +288,15 @@ def _measured(times: np.ndarray, state: _State, rng: np.random.Generator) -> dic
         ("simulated1_edp_power", rare, power, {"v": FREQUENCIES}, "(mV/m)^2/Hz", ""),
     )
     return {
-        name: Variable(name, at, values, tables, {"data_att": {"units": units, "coord_sys": system}})
+        name: Variable(name, at, values, tables, {"data_att": {"units": units, "coord_sys": system, **_bins(name)}})
         for name, at, values, tables, units, system in made
     }
+
+
+def _bins(name: str) -> dict[str, str]:
+    """Return the units of bins under the name that pyspedas gives them."""
+    subtitle = _TITLES[name][1]
+    return {"depend_1_units": subtitle} if subtitle else {}
 
 
 def _ion_spectra(

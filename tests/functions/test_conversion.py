@@ -240,6 +240,14 @@ def test_an_imager_of_asilib():
     np.testing.assert_array_equal(variable.values, images)
 
 
+@pytest.mark.parametrize(("stated", "units"), [({}, ""), ({"units": "Rayleigh"}, "Rayleigh"), ({"units": None}, "")])
+def test_an_imager_has_the_units_that_it_states(stated, units):
+    one = imager()
+    one.meta |= stated
+    assert tplot.read(sim.to_tplot(one, errors="raise")[0]).units == units
+    assert tplot.read(sim.to_tplot(one, units="counts", errors="raise")[0]).units == "counts"
+
+
 def test_an_imager_of_one_time():
     one = SimpleNamespace(data=(dt.datetime(2017, 9, 15), np.ones((8, 8))), meta={"location": "X"}, skymap={})
     (name,) = sim.to_tplot(one, errors="raise")

@@ -1,10 +1,14 @@
-"""Damage of every kind to variables of every kind: a typed error, or NaN where it is and no other score changed.
+"""Damage of every kind to variables of every kind: a typed error, or NaN where it is and no other result changed.
 
-Scores are plain cosines (``reference=None``), so that samples that lack one do not change those of others.
+Results are scores of a search in variables and of one in an archive, embeddings, and probabilities of classes. Scores
+are plain cosines (``reference=None``), so that samples that lack one do not change those of others.
 """
 
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.tplot import Variable
 
 N, LIKE = 60, 20
+EXAMPLES = {"a": LIKE, "b": 50}  # one each: no calibration, which enlarges differences of the last digit
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(N) * np.timedelta64(3, "s")
 ENERGY, ANGLE = np.geomspace(10, 30000, 16), np.linspace(5, 175, 18)
 DISTRIBUTION, FIELD, FLAGS = (
@@ -66,22 +71,61 @@ def whole(kind):
     return (Variable("damaged", TIMES, rng.lognormal(0, 1, shape) * 1e6 / ENERGY, tables),)
 
 
-def scores(kind, variables):
-    """Scores of a search in these variables alone."""
+def search(name, kind, times):
+    sim.find_similar(name, like=times[LIKE], recipe=RECIPES[kind], reference=None, errors="raise", progress=False)
+    return f"{name}_similarity"
+
+
+def encode(name, kind, times):
+    sim.encode(name, recipe=RECIPES[kind], errors="raise", progress=False)
+    return f"{name}_embedding"
+
+
+def search_archive(name, kind, times):
+    options = {"errors": "raise", "progress": False}
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "archive"
+        sim.add(archive, name, recipe=RECIPES[kind], **options)
+        sim.find_similar(archive=archive, like=times[LIKE], reference=None, **options)
+    return f"{name}_similarity"
+
+
+def classify(name, kind, times):
+    examples = {each: [[times[row]]] for each, row in EXAMPLES.items()}
+    sim.classify(name, examples, recipe=RECIPES[kind], errors="raise", progress=False)
+    return f"{name}_probability"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that is tested, the samples that it asks for, and the number of damages."""
+
+    made: Callable[[str, str, np.ndarray], str]
+    asked: tuple[int, ...]
+    examples: int
+
+
+FUNCTIONS = {
+    "search": Function(search, (LIKE,), 20),
+    "encode": Function(encode, (), 10),
+    "archive": Function(search_archive, (LIKE,), 10),
+    "classify": Function(classify, tuple(EXAMPLES.values()), 10),
+}
+
+
+def results(kind, function, variables):
+    """Times and results of a function for these variables alone, in two dimensions."""
     with tplot.preserved():
         tplot_tools.data_quants.clear()
         for one in variables:
             tplot.write(one)
-        like = whole(kind)[0].times[LIKE]
-        name = variables[0].name
-        sim.find_similar(name, like=like, recipe=RECIPES[kind], reference=None, errors="raise", progress=False)
-        found = tplot.read(f"{name}_similarity")
-        return found.times, found.values
+        found = tplot.read(FUNCTIONS[function].made(variables[0].name, kind, whole(kind)[0].times))
+        return found.times, found.values.reshape(len(found.times), -1)
 
 
 @cache
-def undamaged(kind):
-    return scores(kind, whole(kind))
+def undamaged(kind, function):
+    return results(kind, function, whole(kind))
 
 
 def changed(variable, where, values=None, times=None):
@@ -161,31 +205,41 @@ def touched(kind, damage):
     return np.array([at[start : start + LENGTH].any() for start in starts])
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("kind", RECIPES)
-def test_damage_is_an_error_with_a_name_or_loses_its_own_samples(kind):
-    known_times, known = undamaged(kind)
-    assert np.isfinite(known).all()
+def test_damage_is_an_error_with_a_name_or_loses_its_own_samples(kind, function):
+    known_times, known = undamaged(kind, function)
+    main = whole(kind)[0].times
+    assert np.isfinite(known).all() and len(known) == (N - LENGTH + 1 if kind == "spectrogram" else N)
+    # Times of windows are those of their third samples.
+    asked = [row - (LENGTH // 2 if kind == "spectrogram" else 0) for row in FUNCTIONS[function].asked]
 
-    @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=FUNCTIONS[function].examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(kinds_of_damage(kind), st.integers(0, N - 12), st.integers(1, 12))
     def check(what, first, rows):
         damage = Damage(what, first, rows)
-        # Times of windows are those of their third samples.
-        query_is_damaged = touched(kind, damage)[LIKE - LENGTH // 2 if kind == "spectrogram" else LIKE]
+        asks_for_damaged = touched(kind, damage)[asked].any()
         try:
-            times, found = scores(kind, damaged(kind, damage))
+            times, found = results(kind, function, damaged(kind, damage))
         except SimilarityError as error:
-            assert query_is_damaged or what in OF_TIMES, f"{damage}: {error}"
+            two_cameras = kind == "frames" and what == "repeated"
+            assert asks_for_damaged or two_cameras, f"{damage}: {error}"
             return
-        if query_is_damaged:
+        if asks_for_damaged:
             return
         rest = known_times[~touched(kind, damage)]
         before, after = np.searchsorted(known_times, rest), np.searchsorted(times, rest)
         assert np.isin(rest, times).all()
         np.testing.assert_allclose(found[after], known[before], atol=1e-5)
+        # An archive does not hold samples without an embedding.
         if what in OF_VALUES and what != "zeros" and kind != "spectrogram":
-            assert np.isnan(found[damage.where]).all()
+            assert np.isnan(found[np.isin(times, main[damage.where])]).all()
         if what in OF_COMPANIONS and rows > 8:
-            assert np.isnan(found[first + 4 : first + rows - 4]).all()
+            assert np.isnan(found[np.isin(times, main[first + 4 : first + rows - 4])]).all()
 
     check()

@@ -273,10 +273,16 @@ def test_doubled_field_times_are_no_gap(event, stored, caplog):
     assert warnings_of(caplog) == []
 
 
-def test_distribution_times_that_go_back(event, stored):
-    times = event.times.copy()
+def test_distribution_times_that_go_back_lose_their_own_samples_only(event, stored, caplog):
+    found, times = scores(search(event, reference=None)), event.times.copy()
     times[[10, 20]] = times[[20, 10]]
     change(NAME, times=times)
+    caplog.clear()
+    lost = scores(search(event, reference=None))
+    np.testing.assert_allclose(lost, np.delete(found, [10, 20]), atol=1e-6)
+    total = f"{NAME}: 2 of {len(times)} samples are left out: their times go back or are missing."
+    assert warnings_of(caplog) == [total]
+    change(NAME, times=event.times[::-1])
     assert "go back" in refused(event, NAME)
 
 

@@ -11,8 +11,10 @@ import pyspedas_similarity as sim
 from pyspedas_similarity.archive import lance_index
 from pyspedas_similarity.archive.archive import Archive
 from pyspedas_similarity.archive.identity import Identity
+from pyspedas_similarity.archive.neighbors import make_graph
 from pyspedas_similarity.archive.rows import make_rows
 from pyspedas_similarity.errors import ArgumentError, QueryError, VariableError
+from pyspedas_similarity.functions.neighbors import _groups
 
 START = np.datetime64("2016-12-31T23:40:00.000000007", "ns")  # a leap second lies in it
 STEP = np.timedelta64(3_000_000_001, "ns")
@@ -166,26 +168,72 @@ def test_novelty_that_would_take_hours_is_refused(archive, monkeypatch):
         sim.novelty(archive, exclude=1500, errors="raise")
 
 
-def test_groups_are_those_that_were_made(tmp_path):
+def groups_of(folder, embeddings, **options):
+    """Numbers of the groups in an archive of these embeddings."""
+    archive = Archive(folder)
+    embeddings = np.asarray(embeddings, np.float32)
+    store = archive.begin(Identity("frame", "e", "r", embeddings.shape[1]))
+    start = START + np.arange(len(embeddings)) * STEP
+    store.append(make_rows(embeddings, start, start + STEP, "sky", ""))
+    (name,) = sim.clusters(archive, **options, errors="raise")
+    return pyspedas.get_data(name).y
+
+
+def around(rng, center, n, scatter=0.1):
+    """Simulated embeddings around a direction."""
+    return unit(center + scatter * rng.standard_normal((n, len(center))))
+
+
+def test_groups_with_a_threshold_are_those_that_were_made(tmp_path):
     rng = np.random.default_rng(0)
     centers = unit(rng.standard_normal((3, DIMENSION)))
     kind = np.repeat([0, 1, 2], [60, 30, 20])
-    embeddings = unit(centers[kind] + 0.05 * rng.standard_normal((110, DIMENSION)))
+    embeddings = np.concatenate([around(rng, centers[one], (kind == one).sum(), 0.05) for one in range(3)])
     embeddings[5] = -centers.sum(axis=0) / np.linalg.norm(centers.sum(axis=0))
-    archive = Archive(tmp_path / "kept")
-    store = archive.begin(Identity("frame", "e", "r", DIMENSION))
-    start = START + np.arange(110) * STEP
-    store.append(make_rows(embeddings, start, start + STEP, "sky", ""))
-    (name,) = sim.clusters(archive, threshold=0.9, fewest=5)
-    found = pyspedas.get_data(name).y
+    found = groups_of(tmp_path / "kept", embeddings, threshold=0.9, fewest=5)
     assert np.isnan(found[5])
     rest = np.delete(np.arange(110), 5)
     np.testing.assert_array_equal(found[rest], kind[rest])
-    (name,) = sim.clusters(archive, fewest=5)  # half of all samples are the core of a group by themselves
-    found = pyspedas.get_data(name).y
-    assert all(len(np.unique(kind[found == number])) == 1 for number in np.unique(found[np.isfinite(found)]))
     with pytest.raises(ArgumentError, match="cosine"):
-        sim.clusters(archive, threshold=2, errors="raise")
+        groups_of(tmp_path / "bad", embeddings, threshold=2)
+
+
+@pytest.mark.parametrize("size", [12, 30, 200])
+def test_a_small_island_far_from_a_continuum_is_one_group(tmp_path, size):
+    rng = np.random.default_rng(0)
+    along = np.linspace(0, 2.5, 1500)
+    continuum = np.zeros((1500, DIMENSION))
+    continuum[:, 0], continuum[:, 1] = np.cos(along), np.sin(along)
+    continuum = unit(continuum + 0.15 * rng.standard_normal(continuum.shape))
+    island = around(rng, -np.eye(DIMENSION)[2], size)
+    at = np.zeros(1500 + size, bool)
+    at[700 : 700 + size] = True
+    embeddings = np.empty((len(at), DIMENSION), np.float32)
+    embeddings[at], embeddings[~at] = island, continuum
+    found = groups_of(tmp_path / "kept", embeddings)
+    np.testing.assert_array_equal(found, at)
+    np.testing.assert_array_equal(groups_of(tmp_path / "again", embeddings), found)
+    embeddings[[3, 705]] = np.nan  # as rows of an archive that are damaged
+    expected = np.where(np.isnan(embeddings[:, 0]), -1, at)
+    np.testing.assert_array_equal(_groups(make_graph(embeddings), None, 10), expected)
+
+
+@pytest.mark.parametrize("dimension", [8, 64])
+def test_two_separate_groups_of_different_density_are_found(tmp_path, dimension):
+    rng = np.random.default_rng(1)
+    one, two = np.eye(dimension)[:2]
+    wide = around(rng, one, 150, 0.4 / np.sqrt(dimension))
+    dense = around(rng, two, 300, 0.1 / np.sqrt(dimension))
+    found, made = groups_of(tmp_path / "kept", np.concatenate([wide, dense])), np.repeat([1, 0], [150, 300])
+    inside = np.isfinite(found)
+    np.testing.assert_array_equal(found[inside], made[inside])
+    assert inside[150:].all() and inside[:150].mean() > 0.9  # the outermost of the wide group may be left out
+
+
+def test_one_region_without_a_gap_is_no_group(tmp_path):
+    rng = np.random.default_rng(2)
+    found = groups_of(tmp_path / "kept", around(rng, np.eye(16)[0], 1000))
+    assert len(found) == 1000 and np.isnan(found).all()
 
 
 def test_duplicates_are_pairs_of_different_events(archive):

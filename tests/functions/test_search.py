@@ -261,7 +261,7 @@ BAD = {
     "seed outside": (dict(names="sky", like="2017-02-01"), QueryError, "one cadence"),
     "seed not encodable": (dict(names="dark", like=TIMES[2]), QueryError, "cannot be encoded"),
     "seed of another shape": (dict(names="sky", like=np.ones((9, 9))), QueryError, "shape"),
-    "wrong shape": (dict(names="line", like=TIMES[14]), VariableError, "shape"),
+    "no window": (dict(names="line", like=TIMES[14]), QueryError, "no window"),
     "too few samples": (dict(names="short", like=TIMES[0]), VariableError, "at least 3"),
     "times that go back": (dict(names="jumbled", like=TIMES[14]), VariableError, "go back"),
     "text": (dict(names="text", like=TIMES[14]), VariableError, "not numbers"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import source_faults as faults
+from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import LoadError, SimilarityError
 from pyspedas_similarity.instruments import asi_files, cdf_checks, isolated_reader
 from pyspedas_similarity.instruments.cdf_checks import check_cdf
@@ -254,20 +255,75 @@ def test_a_checksum_is_compared(tmp_path):
         check_cdf(path, contents=True)
 
 
-def test_pyspedas_is_given_only_files_that_were_checked(frames, tmp_path):
-    calls = []
+DAYS = np.datetime64("2011-01-31") + np.arange(4)
+
+
+@pytest.fixture
+def days(tmp_path):
+    """Four files of a day each."""
+    return [hostile.write_frames(tmp_path / f"day{n}.cdf", hostile.frames(), day) for n, day in enumerate(DAYS)]
+
+
+def daily_loader(files, calls, refuses=()):
+    """A loader as those of pyspedas, of 12 hourly samples with the number of the day."""
 
     def loader(**options):
         calls.append(options)
-        return [str(frames)] if options.get("downloadonly") else ["a variable"]
+        start, end = np.array(options["trange"], "datetime64[ns]")
+        chosen = [n for n, day in enumerate(DAYS) if day < end and day + 1 > start]
+        if options.get("downloadonly"):
+            return [str(files[n]) for n in chosen]
+        if set(chosen) & set(refuses):
+            raise ValueError("no such values")
+        if not chosen:
+            return []
+        times = np.concatenate([DAYS[n] + np.arange(12) * np.timedelta64(1, "h") for n in chosen])
+        tplot.write(tplot.Variable("wanted", times.astype("datetime64[ns]"), np.repeat(np.array(chosen, float), 12)))
+        tplot.write(tplot.Variable("other", times.astype("datetime64[ns]"), np.zeros(len(times))))
+        return ["other"]
 
-    assert load_checked(loader, trange=["2011-01-31"], force_download=True) == ["a variable"]
-    assert calls[1] == {"trange": ["2011-01-31"], "force_download": False, "no_update": True}
-    frames.write_bytes(frames.read_bytes()[:-9])
+    return loader
+
+
+RANGE = ["2011-01-31T03:00:00", "2011-02-04T00:00:00"]
+
+
+def test_pyspedas_is_given_only_files_that_were_checked(days):
+    calls = []
+    loader = daily_loader(days, calls)
+    assert load_checked(loader, "wanted", RANGE, force_download=True) == ["wanted"]
+    assert calls[1:] == [{"trange": RANGE, "force_download": False, "no_update": True}]
+    for path in days:
+        path.write_bytes(path.read_bytes()[:-9])
     calls.clear()
-    with pytest.raises(LoadError, match="frames.cdf: this is not a whole CDF"):
-        load_checked(loader)
-    assert len(calls) == 1
+    with pytest.raises(LoadError, match="day0.cdf: this is not a whole CDF"):
+        load_checked(loader, "wanted", RANGE)
+    assert all(one.get("downloadonly") for one in calls)
+
+
+@pytest.mark.parametrize("refused", [(), (2,)], ids=["cut short", "cut short and not readable"])
+def test_a_file_that_is_cut_short_costs_only_its_day(days, caplog, refused):
+    days[1].write_bytes(days[1].read_bytes()[:-9])
+    calls = []
+    tplot.write(tplot.Variable("other", DAYS.astype("datetime64[ns]"), np.ones(4)))
+    assert load_checked(daily_loader(days, calls, refused), "wanted", RANGE) == ["wanted"]
+    left = [n for n in range(4) if n != 1 and n not in refused]
+    np.testing.assert_array_equal(tplot.read("wanted").values, np.repeat(left, 12))
+    np.testing.assert_array_equal(tplot.read("wanted").times[::12], DAYS[left])
+    np.testing.assert_array_equal(tplot.read("other").values, 1)  # not replaced by a part of it
+    (warning,) = caplog.messages
+    assert f"{1 + len(refused)} of 4 files" in warning and "day1.cdf: this is not a whole CDF" in warning
+    assert all(f"day{n}.cdf: not readable (ValueError: no such values)" in warning for n in refused)
+    assert not any(f"day{n}.cdf" in warning for n in left)
+    read = [one["trange"] for one in calls if not one.get("downloadonly")]
+    assert not any(first[:10] == "2011-02-01" for first, _ in read)
+    assert read[0] == ["2011-01-31T03:00:00.000000000", "2011-02-01T00:00:00.000000000"]
+
+
+def test_one_file_that_is_not_readable_is_an_error_and_no_data_are_none(days):
+    with pytest.raises(LoadError, match=r"day2.cdf: not readable \(ValueError"):
+        load_checked(daily_loader(days, [], (2,)), "wanted", ["2011-02-02", "2011-02-03"])
+    assert load_checked(daily_loader(days, []), "wanted", ["2012-02-02", "2012-02-03"]) == []
 
 
 def test_arrays_of_numpy_come_as_they_are(tmp_path):

@@ -88,6 +88,20 @@ def test_hope_peaks_stand_where_the_measurement_has_them(hope, load):
         assert energy_flux[near].max() > 0.8 * energy_flux[band].max()
 
 
+def test_a_file_of_hope_that_is_cut_short_costs_only_its_day(hope, tmp_path, caplog):
+    (whole,) = tmp_path.rglob("rbspa*.cdf")
+    cut = whole.with_name(whole.name.replace("20121201", "20121202"))
+    cut.write_bytes(whole.read_bytes()[:-1000])
+    (name,) = rbsp_hope.load_electrons(["2012-12-01", "2012-12-03"], "a", no_update=True)
+    both = tplot.read(name)
+    (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert f"{name}: 1 of 2 files are left out: {cut}: this is not a whole CDF" in warning
+    alone = tplot.read(rbsp_hope.load_electrons(HOPE_DAY, "a", no_update=True)[0])
+    np.testing.assert_array_equal(both.times, alone.times)
+    np.testing.assert_array_equal(both.values, alone.values)
+    assert both.coordinates.keys() == alone.coordinates.keys() and both.units == alone.units
+
+
 def test_hope_electrons_of_the_plasma_sheet_are_trapped(hope):
     # At some keV more electrons fly across the field than along it.
     (name,) = rbsp_hope.load_electrons(HOPE_DAY, "a", no_update=True)

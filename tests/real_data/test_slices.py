@@ -10,8 +10,12 @@ import numpy as np
 import pyspedas
 import pytest
 from pyspedas.projects.mms.config import CONFIG
+from pyspedas.projects.mms.fpi_tools.mms_get_fpi_dist import mms_get_fpi_dist
 from scipy.stats import spearmanr
 
+import pyspedas_similarity as sim
+from pyspedas_similarity.imaging.recipes import DistributionRecipe
+from pyspedas_similarity.instruments.particle_structures import from_particle_structures
 from pyspedas_similarity.tplot import read
 from tests import slices
 
@@ -62,3 +66,23 @@ def bin_of_each_pixel(burst, index, rotation, axis):
     shape = burst.values.shape[1:]
     numbers = np.arange(np.prod(shape), dtype=np.float32).reshape(1, *shape) + 1
     return np.rint(slices.ours_of(burst, numbers, index, rotation, FIELD, VELOCITY, axis.max(), floor=0.5, ceiling=2e4))
+
+
+def test_all_slices_at_once_are_those_of_single_samples(burst):
+    """Cuts of `velocity_slices`, all samples at once, against the images of single samples on the same grid."""
+    half_width = 1000.0
+    recipe = DistributionRecipe(pixels=slices.PIXELS, speed_max=half_width, depth=0)
+    found = sim.velocity_slices(NAME, burst.times[list(SAMPLES)], planes=["xy", "xz"], recipe=recipe)
+    outer = half_width * (slices.PIXELS - 1) / slices.PIXELS
+    for number, i in enumerate(SAMPLES):
+        for plane in ("xy", "xz"):
+            expected = slices.ours(NAME, i, plane, FIELD, VELOCITY, outer)
+            np.testing.assert_allclose(np.nan_to_num(found[plane].values[number]), np.nan_to_num(expected), rtol=1e-3)
+
+
+def test_particle_structures_of_ions_are_what_was_loaded(burst):
+    structures = from_particle_structures(mms_get_fpi_dist(NAME, probe="1"), "structures")
+    np.testing.assert_array_equal(structures.values, burst.values)
+    turned = structures.coordinates["v1"] - burst.coordinates["v1"]
+    np.testing.assert_allclose((turned + 180) % 360 - 180, 0, atol=1e-4)
+    np.testing.assert_allclose(structures.coordinates["v3"] / burst.coordinates["v3"], 1, rtol=1e-6)

@@ -1,0 +1,112 @@
+"""Distributions of MMS HPCA ions through pyspedas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import tplot
+from ..conventions import probe_names
+from ..errors import ArgumentError, LoadError
+from ..times import to_interval
+from ..tplot import Variable
+from .asi_files import to_times
+from .mms_fpi import roots
+from .particle_structures import from_particle_structures, structures_of
+from .segments import FileTree, Product, Tally
+
+SPECIES = ("hplus", "heplus", "oplus")
+# The longest files there are.
+_LONGEST = {"brst": np.timedelta64(15, "m"), "srvy": np.timedelta64(25, "h")}
+_ANGLES, _POLAR = "azimuth_angles_per_ev_degrees", "centroid_elevation_angle"
+# From before and after the time range, so that its first and last half spin are whole.
+_MARGIN = np.timedelta64(12, "s")
+
+
+def load(
+    trange: Any,
+    probe: str | int | Sequence[str | int] = "1",
+    suffix: str = "",
+    species: str = "hplus",
+    data_rate: str = "srvy",
+    no_update: bool = False,
+) -> list[str]:
+    """Load ``mms<probe>_hpca_<species>_dist_<rate>``, one distribution for each half spin.
+
+    Parameters
+    ----------
+    trange : time range in any form
+        All of it is in memory at once: some hours at a time.
+    probe : '1' to '4', or several
+    suffix : str
+        Added to the names.
+    species : {'hplus', 'heplus', 'oplus'}
+        Doubly charged ions are left out: pyspedas gives energies per charge, from which their speed does not follow.
+    data_rate : {'srvy', 'brst'}
+    no_update : bool
+        Use only files that are in pyspedas's ``local_data_dir`` for MMS.
+
+    Returns
+    -------
+    list of str
+        Names of those that have data, as `from_particle_structures` makes them of ``mms_get_hpca_dist``.
+
+    Raises
+    ------
+    ArgumentError
+        For a probe, species or data rate that does not exist.
+    LoadError
+        If files cannot be loaded, or are not whole.
+    """
+    probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
+    for name, value, known in (("species", species, SPECIES), ("data_rate", data_rate, tuple(_LONGEST))):
+        if value not in known:
+            raise ArgumentError(name, f"found {value!r}", f"Give one of {', '.join(known)}.")
+    span = to_interval(trange)
+    with tplot.preserved():
+        found = [_load(one, span, species, data_rate, no_update) for one in probes]
+    return [tplot.write(replace(one, name=one.name + suffix)) for one in found if one is not None]
+
+
+def _load(
+    probe: str, span: tuple[np.datetime64, np.datetime64], species: str, data_rate: str, no_update: bool
+) -> Variable | None:
+    """Return the distributions of one spacecraft; None where there are none."""
+    from pyspedas.projects import mms
+    from pyspedas.projects.mms.hpca_tools.mms_get_hpca_dist import mms_get_hpca_dist
+
+    start, end = span[0] - _MARGIN, span[1] + _MARGIN
+    _fetch(probe, start, end, data_rate, no_update)
+    source, angles = (f"mms{probe}_hpca_{one}" for one in (f"{species}_phase_space_density", _ANGLES))
+    options = {"datatype": "ion", "data_rate": data_rate, "varnames": [source, angles, f"mms{probe}_hpca_{_POLAR}"]}
+    # Measured from the middle of each energy sweep, as mms_get_hpca_dist takes its times.
+    options |= {"center_measurement": True, "time_clip": True, "no_update": True}
+    try:
+        mms.hpca(trange=[str(start), str(end)], probe=probe, **options)
+    except Exception as error:  # values that are wrong lead loaders to nearly every exception there is
+        found = f"not readable ({type(error).__name__}: {error})"
+        raise LoadError(f"MMS{probe} HPCA", found, "See whether pyspedas reads the files alone.") from error
+    if not {source, angles} <= set(tplot.loaded_names()):
+        return None
+    structures = structures_of(mms_get_hpca_dist, source, probe=probe, species=species)
+    inside = [one for one in structures if span[0] <= to_times([one["start_time"]])[0] <= span[1]]
+    return from_particle_structures(inside, f"mms{probe}_hpca_{species}_dist_{data_rate}") if inside else None
+
+
+def _fetch(probe: str, start: np.datetime64, end: np.datetime64, data_rate: str, no_update: bool) -> None:
+    """Make sure that the files are here, whole."""
+    local, remote = roots(no_update)
+    tally = Tally()
+    folder, stem = f"mms{probe}/hpca/{data_rate}/l2/ion", f"mms{probe}_hpca_{data_rate}_l2_ion"
+    tree = FileTree(Path(local), remote, tally)
+    try:
+        for file in tree.files(Product(folder, stem, _LONGEST[data_rate], data_rate == "brst"), start, end):
+            tree.fetch(file)
+    finally:
+        tree.close()
+    if tally.lost:
+        raise LoadError(f"MMS{probe} HPCA", f"could not list the files: {tally}", "Try again, or with no_update=True.")
