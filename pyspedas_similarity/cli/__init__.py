@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FOUND
     except SimilarityError as error:
-        print(f"pyspedas-similarity: {error}", file=sys.stderr)
+        script = " (The command line takes no recipe; give it in a Python script.)" if "recipe=" in error.remedy else ""
+        print(f"pyspedas-similarity: {error}{script}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("pyspedas-similarity: interrupted", file=sys.stderr)
@@ -82,13 +83,15 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
+    from ..files import check_place
     from ..functions.results import intervals, result
     from ..functions.search import find_similar
+    from ..results.exports import ENDINGS, format_of
     from ..results.exports import export as write
-    from ..results.exports import format_of
 
     if chosen.out is not None:
         format_of(chosen.out)  # before what may take long
+        check_place(chosen.out, tuple(ENDINGS), chosen.overwrite)
     if chosen.nearest:
         names = _find_nearest(chosen)
     else:
@@ -96,7 +99,7 @@ def find(chosen: argparse.Namespace) -> int:
         names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
     table = intervals(names)
     if names and chosen.out is not None:
-        write(table, chosen.out, overwrite=True)
+        write(table, chosen.out, overwrite=chosen.overwrite)
     if names and not chosen.json:
         print("".join(f"{line}\n" for line in result(names).own_event_lines()), end="")
     if names or chosen.json:
@@ -204,11 +207,14 @@ def _add_find(commands: Any) -> None:
     parser = add_command(commands, "find", find, "Find the intervals that are similar to a query and print them.")
     add_search(parser)
     parser.add_argument(
-        "--nearest", action="store_true", help="find only the k nearest samples of an archive; fast for large archives"
+        "--nearest",
+        action="store_true",
+        help="find only the k nearest samples of an archive, by plain cosines, as --reference none; fast for large ones",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
     parser.add_argument("--wide", action="store_true", help="print all columns of the table")
 

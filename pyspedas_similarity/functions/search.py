@@ -262,6 +262,9 @@ class _Source:
     def check(self) -> None:
         """Check names and time range; nothing is loaded."""
         if self.archive is None:
+            if self.names is None and self.instrument is not None and self.trange is None:
+                remedy = f"Give the time range of {self.instrument} to load, or the names of loaded variables."
+                raise ArgumentError("trange", "it is missing", remedy)
             self.request()
         elif self.load_keywords:
             found = "given with an archive, from which nothing is loaded"

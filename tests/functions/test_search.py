@@ -254,6 +254,11 @@ def test_nothing_found_is_an_empty_list_and_one_warning(sky, caplog):
 BAD = {
     "unknown name": (dict(names="skyy", like=TIMES[14]), VariableError, "Near names: sky"),
     "no name": (dict(like=TIMES[14]), ArgumentError, "instrument and trange"),
+    "a word as threshold": (
+        dict(names="sky", like=TIMES[14], threshold="high"),
+        ArgumentError,
+        "to 1, 'auto', or None",
+    ),
     "no seed": (dict(names="sky"), QueryError, "like"),
     "empty range": (dict(names="sky", like=TIMES[14], trange=["2015-01-01", "2015-01-02"]), VariableError, "0 samples"),
     "range backward": (dict(names="sky", like=TIMES[14], trange=[TIMES[9], TIMES[2]]), TimeError, "before it starts"),
