@@ -209,7 +209,7 @@ def _add_find(commands: Any) -> None:
     parser.add_argument(
         "--nearest",
         action="store_true",
-        help="find only the k nearest samples of an archive, by plain cosines, as --reference none; fast for large ones",
+        help="find only the k nearest samples of an archive, by plain cosines (--reference none); fast for large ones",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"

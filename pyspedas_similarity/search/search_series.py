@@ -196,12 +196,15 @@ class _Around:
         gap, exclude = (lag * step, 2 * lag * step) if chosen is None else (chosen, chosen)
         if chosen is None:
             gap, exclude = max(gap, series.shortest_gap), max(exclude, series.shortest_gap // 2)
+        seconds = float(exclude / np.timedelta64(1, "s"))
+        # A longer duration than that of the series excludes no more, and would be added to times or counted in samples.
+        longest = times[-1] - times[0] + max(step, np.timedelta64(1, "ns"))
+        gap, exclude = min(gap, longest), min(exclude, longest)
         spans = [query.span for query in queries if query.variable == series.name]
         near = ~outside(times, spans, exclude)
         own = own_event(times, scores, spans, scale, gap) if chosen is None else near
         slopes = own | near if chosen is None else np.zeros(len(times), bool)
         block = max(2 * lag, int(exclude // max(step, np.timedelta64(1, "ns"))))
-        seconds = float(exclude / np.timedelta64(1, "s"))
         record = {"own_events": _own_records(times, own), "exclude_s": seconds}
         return cls(gap, block, own | near, slopes, record | {"exclude": "auto" if chosen is None else seconds})
 
@@ -286,6 +289,9 @@ def _background_record(background: Background | None, settings: SearchSettings) 
 def _log_number(series: Series, events: Events, scale: ScoreScale, threshold: float | None) -> None:
     """Report the number of events, and how many of them stand out where no threshold chose them."""
     number = f"{len(events)} event{'s' * (len(events) != 1)}"
+    if threshold is None and not len(events):
+        logger.info("%s: no event", series.name)
+        return
     if threshold is not None:
         logger.info("%s: %s with a score of at least %.3f", series.name, number, threshold)
         return

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..conventions import probe_names
 from ..errors import ArgumentError
 from ..tplot import Variable, write
 from .ion_pass import IonPass
@@ -416,7 +417,7 @@ def load(
     SimilarityError
         If an argument is invalid.
     """
-    probes = [_probe(each) for each in ([probe] if isinstance(probe, (str, int)) else probe)]
+    probes = probe_names(probe, "simulated|mms", PROBES)
     instrument, (start, duration_s) = _instrument(species, data_rate), start_and_duration(trange)
     scene = scene or ("pass" if species == "ion" else "event")
     if scene not in ("pass", "event", "control"):

@@ -182,6 +182,15 @@ def test_a_beginning_that_was_cut_off_is_begun_again(archive):
     assert again.verify().sound
 
 
+def test_a_folder_of_other_files_is_no_empty_archive(tmp_path):
+    assert len(sim.open_archive(tmp_path)) == 0
+    (tmp_path / ".hidden").touch()
+    assert len(sim.open_archive(tmp_path)) == 0
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ArchiveError, match=r"other files \(notes.txt\) and no archive"):
+        sim.open_archive(tmp_path)
+
+
 def test_several_sources_and_filters(archive):
     store("sky")
     store("other", made_up_sky(seed=5))

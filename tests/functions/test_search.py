@@ -227,6 +227,39 @@ def test_the_choices_made_are_told(sky, caplog):
     assert caplog.records[-1].getMessage().endswith("with a score of at least 0.700")
 
 
+def test_wildcards_leave_out_results_and_errors(caplog):
+    caplog.set_level(logging.INFO, "pyspedas_similarity")
+    names = ["sky_dist", "sky_disterr"]
+    for name in names:
+        store(name)
+    first = sim.find_similar("sky_dist*", like=TIMES[14], k=2, errors="raise")
+    assert first == ["sky_dist_similar", "sky_dist_similarity"]
+    assert "left out, as results or errors: sky_disterr" in caplog.text
+    caplog.clear()
+    assert sim.find_similar("sky_dist*", like=TIMES[14], k=2, errors="raise") == first
+    left = "left out, as results or errors: sky_disterr, sky_dist_similar, sky_dist_similarity"
+    assert [r.getMessage() for r in caplog.records].count(left) == 1
+    found = sim.search(names, like=TIMES[14], k=2)  # names that are given are searched
+    assert [one.name for one in found.searched] == names
+    with pytest.raises(VariableError, match="only results of searches match"):
+        sim.find_similar("*_simil*", like=TIMES[14], errors="raise")
+
+
+@pytest.mark.parametrize("exclude", [1e9, 9e9])
+def test_an_exclusion_longer_than_the_data_leaves_nothing(sky, exclude, caplog):
+    found = sim.search(sky, like=TIMES[14], exclude=exclude)
+    assert len(found) == 0 and "lies within the exclusion" in found.shortfalls[0]
+    assert found.record["exclude_s"] == exclude
+
+
+def test_a_counterexample_that_is_the_query_is_an_error(sky):
+    with pytest.raises(QueryError, match="is also in like"):
+        sim.find_similar(sky, like=[[TIMES[14]], [TIMES[3]]], unlike=TIMES[3], errors="raise")
+    frame = made_up_sky()[14]
+    with pytest.raises(QueryError, match="an array is also in like"):
+        sim.find_similar(sky, like=frame, unlike=frame.copy(), errors="raise")
+
+
 def test_without_a_reference_similarity_is_not_said_to_be_relative(sky, caplog):
     store(frames=made_up_sky()[[14] * 60 + [0] * 30])
     sim.search(sky, like=TIMES[14], reference=None)
