@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, SimilarityError
 from . import archive, case_study
 from .arguments import add_command, add_data, add_search, data_of, like_of, rules_of
-from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_table
+from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..encoder.runtime import Encoder
 
 _EXAMPLES = """examples:
   pyspedas-similarity demo
@@ -154,8 +158,10 @@ def info(chosen: argparse.Namespace) -> int:
     if chosen.encoder is not None:
         name = str(chosen.encoder)
         encoders = [named_encoder(name, kind) for kind in KINDS] if name in NAMED else [load_encoder(chosen.encoder)]
-        for encoder in encoders:
-            print(f"hash: {encoder.hash}\n{encoder.card.to_json()}", end="")
+        if chosen.json:
+            print_json([{"hash": one.hash} | json.loads(one.card.to_json()) for one in encoders])
+        else:
+            print("\n".join(line for one in encoders for line in _card_lines(one)))
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
         print(f"{package:20s} {_version(package)}")
@@ -171,6 +177,25 @@ def info(chosen: argparse.Namespace) -> int:
     return FOUND
 
 
+def _card_lines(encoder: Encoder) -> list[str]:
+    """Return the description of an encoder for one kind of image, as lines of text."""
+    card = encoder.card
+    blocks = ", ".join(f"{name} {number}" for name, number in card.blocks.items())
+    by_channel = f"{sum(card.blocks.values())} for each channel of an image" if blocks else ""
+    facts = {
+        "hash": encoder.hash,
+        "method": card.method,
+        "dimension": card.dimension or by_channel or "follows from the images",
+        "blocks": blocks,
+        "image size": card.pixels and f"{card.channels or 'any number of'} channels of {card.pixels} x {card.pixels}",
+        "recipe": card.recipe_hash,
+        "trained on": "n_samples" in card.training and f"{card.training['n_samples']} images",
+        "failures": "; ".join(card.known_failures),
+    }
+    lines = [f"  {name:10s} {value}" for name, value in facts.items() if value]
+    return [f"{card.name}, for images of the kind {card.kind}", *lines, f"  {card.description}"]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pyspedas-similarity",
@@ -180,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
     commands = parser.add_subparsers(
-        required=True, metavar="demo | find | report | review | export | join | train | ..."
+        required=True, metavar="demo | find | report | review | export | join | train | archive | info | completion"
     )
     _add_demo(commands)
     _add_find(commands)
@@ -236,6 +261,7 @@ def _add_info(commands: Any) -> None:
         commands, "info", info, "Print versions, instruments and encoders, or the description of one encoder."
     )
     parser.add_argument("encoder", nargs="?", type=Path, help="name of an encoder, or folder of a saved one")
+    parser.add_argument("--json", action="store_true", help="print the whole cards of the encoder as JSON")
 
 
 def completion(chosen: argparse.Namespace) -> int:

@@ -11,6 +11,9 @@ from astropy.table import QTable
 from cdflib.cdfwrite import CDF
 
 from pyspedas_similarity import cli, demo
+from pyspedas_similarity.archive.lance_index import MIN_ROWS
+from pyspedas_similarity.encoder.cards import KINDS
+from pyspedas_similarity.encoder.fixed import fixed_encoder
 
 TRANGE = ["2020-01-02/06:00", "2020-01-02/06:04"]
 FIND = ["find", "--instrument", "simulated_asi", "--trange", *TRANGE, "--like", "2020-01-02/06:01:00"]
@@ -197,14 +200,35 @@ def test_train_then_info_then_find(tmp_path, capsys):
     assert cli.main(["train", *data, "--out", folder, "--epochs", "1"]) == cli.FOUND
     assert "effective_rank" in capsys.readouterr().out
     assert cli.main(["info", folder]) == cli.FOUND
-    assert '"method": "simsiam"' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "method     simsiam" in printed and "trained on 20 images" in printed
+    assert cli.main(["info", folder, "--json"]) == cli.FOUND
+    assert json.loads(capsys.readouterr().out)[0]["method"] == "simsiam"
     assert cli.main(["train", *data, "--out", folder, "--epochs", "1"]) == cli.BAD_INPUT
     assert cli.main([*FIND, "-k", "1", "--encoder", folder]) == cli.FOUND
 
 
+def test_help_names_every_command_and_the_fewest_samples_of_an_index(capsys):
+    for arguments, words in (
+        (["--help"], ["archive", "info", "completion"]),
+        (["archive", "--help"], [f"{MIN_ROWS:,} samples or more", "index | restore | export | import"]),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert all(word in printed for word in words)
+
+
 def test_info_names_instruments_and_encoders(capsys):
     assert cli.main(["info", "structure"]) == cli.FOUND
-    assert capsys.readouterr().out.count('"name": "structure"') == 4  # of each kind of image
+    printed = capsys.readouterr().out
+    for kind in KINDS:
+        encoder = fixed_encoder("structure", kind)
+        blocks = ", ".join(f"{name} {number}" for name, number in encoder.card.blocks.items())
+        assert f"structure, for images of the kind {kind}\n  hash       {encoder.hash}\n" in printed
+        assert f"  dimension  {sum(encoder.card.blocks.values())} for each channel of an image\n" in printed
+        assert f"  blocks     {blocks}\n" in printed
+    assert "{" not in printed
     assert cli.main(["info"]) == cli.FOUND
     printed = capsys.readouterr().out
     for name in ("mms_dis", "themis_asi", "structure", "pixels", "torch", "pyspedas"):
