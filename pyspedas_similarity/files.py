@@ -99,4 +99,6 @@ def _take_name(temporary: Path, path: Path) -> None:
 
 
 def _is_there(path: Path) -> ArgumentError:
-    return ArgumentError(f"path {path}", "it is there already", "Give another name, or overwrite=True.")
+    return ArgumentError(
+        f"path {path}", "it is there already", "Give another name, or overwrite=True (in a shell: --overwrite)."
+    )

@@ -28,6 +28,8 @@ TIME_FORMS = (
 )
 # datetime64[ns] reaches from 1677-09-21 to 2262-04-11; numpy wraps around silently beyond it.
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261
+_COARSEST = 1e-3
+# Seconds between neighboring numbers of a type of low precision, above which they hold no time of a sample.
 _LARGEST_UNIX = 9.2e9
 
 _TIME_STRING = re.compile(
@@ -421,6 +423,9 @@ def _from_unix(value: Real) -> np.datetime64:
         raise TimeError(repr(value), "outside the years 1678 to 2261", remedy)
     if isinstance(value, Integral):
         return np.datetime64(int(value) * 10**9, "ns")
+    if isinstance(value, (np.float16, np.float32)) and np.spacing(np.abs(value)) > _COARSEST:
+        found = f"{type(value).__name__} seconds are {np.spacing(np.abs(value)):g} s apart here"
+        raise TimeError(repr(value), found, "Give unix seconds as float64, or a text.")
     # Split before scaling: the product of the whole number and 1e9 would lose the nanoseconds.
     seconds = math.floor(value)
     return np.datetime64(seconds * 10**9 + round(float(value - seconds) * 1e9), "ns")

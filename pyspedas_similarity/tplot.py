@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import VariableError
+from .provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,6 +94,32 @@ def expand(names: str | int | Iterable[str | int]) -> list[str]:
     loaded = loaded_names()
     found = [name for one in wanted for name in _expand_one(one, loaded)]
     return list(dict.fromkeys(found))
+
+
+def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], list[str]]:
+    """Return names as `expand` does, and apart from them what a pattern matched that is no measurement.
+
+    That are results of this package, and errors (``disterr``) of a distribution that is among the names.
+
+    Raises
+    ------
+    VariableError
+        As `expand`.
+    """
+    found = expand(names)
+    given = {names} if isinstance(names, (str, int, np.integer)) else set(names)
+    numbers = {loaded_names()[one] for one in given if not isinstance(one, str)}
+    left_out = [
+        name
+        for name in found
+        if name not in given | numbers and (_is_result(name) or name.replace("disterr", "dist") in {*found} - {name})
+    ]
+    return [name for name in found if name not in left_out], left_out
+
+
+def _is_result(name: str) -> bool:
+    owner = next(module for module in _stores().values() if name in module.data_quants)
+    return ATTRIBUTE in getattr(owner.data_quants[name], "attrs", {})
 
 
 def loaded_names() -> list[str]:

@@ -39,6 +39,12 @@ def test_astropy_time_of_any_scale_round_trips(instant, scale):
     assert to_datetime64(time) == instant
 
 
+def test_unix_seconds_of_low_precision_are_refused():
+    with pytest.raises(TimeError, match="float32 seconds are 128 s apart here.*float64"):
+        to_datetime64(np.float32(1.6e9))
+    assert to_datetime64(np.float32(5.0)) == np.datetime64(5, "s")
+
+
 @pytest.mark.parametrize("instant", LEAP, ids=IDS)
 @pytest.mark.parametrize("form", ["isot", "jd", "mjd", "datetime64", "cxcsec", "gps", "unix_tai"])
 def test_astropy_time_of_any_format_round_trips(instant, form):

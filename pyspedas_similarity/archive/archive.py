@@ -16,6 +16,22 @@ from .neighbors import NeighborGraph, cached_graph
 from .seals import sealed_versions
 from .store import Report, Store, Version
 
+_OWN = {"rows.lance", "seals", "locks", "archive.json", "archive.copy.json"}
+# Entries of a folder in which an archive was begun.
+
+
+def _check_free(folder: Path) -> None:
+    """Raise ArchiveError for a folder with files of something else; hidden files do not count."""
+    try:
+        found = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    except OSError:  # there is no folder, or it cannot be read: an error follows where it is read or written
+        return
+    if found and not _OWN & set(found):
+        there = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise ArchiveError(
+            str(folder), f"it holds other files ({there}) and no archive", "Give an empty or new folder."
+        )
+
 
 class Archive:
     """Embeddings that are kept.
@@ -47,6 +63,8 @@ class Archive:
         self._pinned, self._memory = version, memory
         self._store: Store | None = None
         self._index: Index | None = None
+        if isinstance(self._place, Folder) and not self.begun:
+            _check_free(self._place.folder)
         if version is not None:
             self.store.version_info(version)
 

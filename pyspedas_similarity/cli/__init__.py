@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, SimilarityError
 from . import archive, case_study
 from .arguments import add_command, add_data, add_search, data_of, like_of, rules_of
-from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_table
+from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..encoder.runtime import Encoder
 
 _EXAMPLES = """examples:
   pyspedas-similarity demo
@@ -63,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FOUND
     except SimilarityError as error:
-        print(f"pyspedas-similarity: {error}", file=sys.stderr)
+        script = " (The command line takes no recipe; give it in a Python script.)" if "recipe=" in error.remedy else ""
+        print(f"pyspedas-similarity: {error}{script}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("pyspedas-similarity: interrupted", file=sys.stderr)
@@ -82,13 +87,15 @@ def demo(chosen: argparse.Namespace) -> int:
 
 def find(chosen: argparse.Namespace) -> int:
     """Search a time range or files, print the table, write it on request."""
+    from ..files import check_place
     from ..functions.results import intervals, result
     from ..functions.search import find_similar
+    from ..results.exports import ENDINGS, format_of
     from ..results.exports import export as write
-    from ..results.exports import format_of
 
     if chosen.out is not None:
         format_of(chosen.out)  # before what may take long
+        check_place(chosen.out, tuple(ENDINGS), chosen.overwrite)
     if chosen.nearest:
         names = _find_nearest(chosen)
     else:
@@ -96,7 +103,7 @@ def find(chosen: argparse.Namespace) -> int:
         names = find_similar(like=like_of(chosen.like), errors="raise", **data_of(chosen), **rules)
     table = intervals(names)
     if names and chosen.out is not None:
-        write(table, chosen.out, overwrite=True)
+        write(table, chosen.out, overwrite=chosen.overwrite)
     if names and not chosen.json:
         print("".join(f"{line}\n" for line in result(names).own_event_lines()), end="")
     if names or chosen.json:
@@ -151,8 +158,10 @@ def info(chosen: argparse.Namespace) -> int:
     if chosen.encoder is not None:
         name = str(chosen.encoder)
         encoders = [named_encoder(name, kind) for kind in KINDS] if name in NAMED else [load_encoder(chosen.encoder)]
-        for encoder in encoders:
-            print(f"hash: {encoder.hash}\n{encoder.card.to_json()}", end="")
+        if chosen.json:
+            print_json([{"hash": one.hash} | json.loads(one.card.to_json()) for one in encoders])
+        else:
+            print("\n".join(line for one in encoders for line in _card_lines(one)))
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
         print(f"{package:20s} {_version(package)}")
@@ -168,6 +177,25 @@ def info(chosen: argparse.Namespace) -> int:
     return FOUND
 
 
+def _card_lines(encoder: Encoder) -> list[str]:
+    """Return the description of an encoder for one kind of image, as lines of text."""
+    card = encoder.card
+    blocks = ", ".join(f"{name} {number}" for name, number in card.blocks.items())
+    by_channel = f"{sum(card.blocks.values())} for each channel of an image" if blocks else ""
+    facts = {
+        "hash": encoder.hash,
+        "method": card.method,
+        "dimension": card.dimension or by_channel or "follows from the images",
+        "blocks": blocks,
+        "image size": card.pixels and f"{card.channels or 'any number of'} channels of {card.pixels} x {card.pixels}",
+        "recipe": card.recipe_hash,
+        "trained on": "n_samples" in card.training and f"{card.training['n_samples']} images",
+        "failures": "; ".join(card.known_failures),
+    }
+    lines = [f"  {name:10s} {value}" for name, value in facts.items() if value]
+    return [f"{card.name}, for images of the kind {card.kind}", *lines, f"  {card.description}"]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pyspedas-similarity",
@@ -177,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
     commands = parser.add_subparsers(
-        required=True, metavar="demo | find | report | review | export | join | train | ..."
+        required=True, metavar="demo | find | report | review | export | join | train | archive | info | completion"
     )
     _add_demo(commands)
     _add_find(commands)
@@ -204,11 +232,14 @@ def _add_find(commands: Any) -> None:
     parser = add_command(commands, "find", find, "Find the intervals that are similar to a query and print them.")
     add_search(parser)
     parser.add_argument(
-        "--nearest", action="store_true", help="find only the k nearest samples of an archive; fast for large archives"
+        "--nearest",
+        action="store_true",
+        help="find only the k nearest samples of an archive, by plain cosines (--reference none); fast for large ones",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
     parser.add_argument("--wide", action="store_true", help="print all columns of the table")
 
@@ -230,6 +261,7 @@ def _add_info(commands: Any) -> None:
         commands, "info", info, "Print versions, instruments and encoders, or the description of one encoder."
     )
     parser.add_argument("encoder", nargs="?", type=Path, help="name of an encoder, or folder of a saved one")
+    parser.add_argument("--json", action="store_true", help="print the whole cards of the encoder as JSON")
 
 
 def completion(chosen: argparse.Namespace) -> int:

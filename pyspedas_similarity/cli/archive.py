@@ -159,14 +159,16 @@ def add_commands(commands: Any) -> None:
     """Add ``archive`` and its subcommands."""
     text = "Fill, inspect, repair and copy an archive of embeddings."
     parser = commands.add_parser("archive", help=text, description=text)
-    under = parser.add_subparsers(required=True, metavar="add | info | verify | repair | compact | restore | ...")
+    under = parser.add_subparsers(
+        required=True, metavar="add | info | verify | repair | compact | index | restore | export | import"
+    )
     for name, command, about in (
         ("add", add, "Encode samples and add them."),
         ("info", info, "Print the contents of an archive."),
         ("verify", verify, "Read all files and report damage."),
         ("repair", repair, "Remove damaged rows and keep all others."),
         ("compact", compact, "Merge small files."),
-        ("index", index, "Build an index on disk for find --nearest in large archives."),
+        ("index", index, "Build an index on disk for find --nearest, of archives of 1,000 samples or more."),
         ("restore", restore, "Make a new version with the contents of an older one."),
         ("export", export_file, "Write an archive to a Parquet file."),
         ("import", import_file, "Add the contents of such a Parquet file."),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, SimilarityError, VariableError
 
 
 def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
@@ -59,10 +60,29 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
     for file in files:
         check_cdf(file, contents=True)
     try:
+        _check_variable(files, variable)
         cdf_to_tplot([str(file) for file in files], varnames=[variable])
+    except SimilarityError:
+        raise
     except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
         raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
     return variable
+
+
+def _check_variable(files: list[Path], name: str) -> None:
+    """Raise VariableError if no file has a variable of a name; the message lists those that hold data."""
+    import cdflib
+
+    known, data = set(), []
+    for file in files:
+        cdf = cdflib.CDF(file)
+        info = cdf.cdf_info()
+        names = [*info.rVariables, *info.zVariables]
+        known |= {*names}
+        data += [one for one in names if cdf.varattsget(one).get("VAR_TYPE", "data") == "data"]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=5) or list(dict.fromkeys(data))[:12]
+        raise VariableError(f"--variable {name}", "the files have no variable of this name", f"Give {', '.join(near)}.")
 
 
 def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -102,7 +122,10 @@ def like_of(times: list[str]) -> Any:
 
 def threshold_of(text: str) -> float | str:
     """A number or 'auto', as the type of an argument."""
-    return text if text == "auto" else float(text)
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}; give a cosine from -1 to 1, or 'auto'") from error
 
 
 def positive(text: str) -> int:

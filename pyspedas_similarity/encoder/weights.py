@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import ArgumentError, EncoderError
 from ..files import replace_whole
 from .cards import CARD, MAX_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
-from .fitted import PCA_METHOD, pca_transform
+from .fitted import NAMED, PCA_METHOD, pca_transform
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
 from .runtime import Encoder, network_transform
@@ -87,6 +87,9 @@ def load_encoder(folder: str | Path) -> Encoder:
         A file is missing, damaged, not finite, or does not match its card.
     """
     folder = Path(folder)
+    if not folder.exists():
+        remedy = f"Give the folder of a saved encoder; encoders with a name are {', '.join(NAMED)}."
+        raise EncoderError(f"encoder {folder}", "it is neither a name nor a folder", remedy)
     try:
         text = read_file(folder / CARD, MAX_CARD_BYTES).decode()
     except UnicodeDecodeError as error:

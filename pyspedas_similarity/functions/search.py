@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..archive.archive import Archive
 from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
-from ..errors import ArgumentError
+from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..library.archived import check_same_encoder, open_archived, open_reference
 from ..library.loaded import open_loaded
@@ -26,6 +28,7 @@ from ..search.reference import KIND, LIBRARY
 from ..search.search_series import search_library
 from ..search.settings import SearchSettings
 from ..times import to_interval
+from ..tplot import expand_measured
 
 __all__ = ["find_similar", "search"]
 
@@ -262,10 +265,26 @@ class _Source:
     def check(self) -> None:
         """Check names and time range; nothing is loaded."""
         if self.archive is None:
+            if self.names is None and self.instrument is not None and self.trange is None:
+                remedy = f"Give the time range of {self.instrument} to load, or the names of loaded variables."
+                raise ArgumentError("trange", "it is missing", remedy)
             self.request()
         elif self.load_keywords:
             found = "given with an archive, from which nothing is loaded"
             raise ArgumentError(", ".join(self.load_keywords), found, "Leave it out.")
+
+    def without_results(self) -> _Source:
+        """Return the same without variables that a wildcard matched and that are no measurement; they are logged."""
+        if self.archive is not None or self.names is None:
+            return self
+        names, left_out = expand_measured(self.names)
+        if not left_out:
+            return self
+        if not names:
+            remedy = "Give the names of measured variables."
+            raise VariableError(str(self.names), f"only results of searches match ({', '.join(left_out)})", remedy)
+        logger.info("left out, as results or errors: %s", ", ".join(left_out))
+        return replace(self, names=names)
 
     @property
     def variables(self) -> Any:
@@ -289,8 +308,9 @@ class _Source:
         if self.archive is not None:
             return {}
         trange = None if self.trange is None else [str(time) for time in to_interval(self.trange)]
+        probe = None if self.probe is None else np.asarray(self.probe).tolist()
         keywords = {key: one for key, one in self.load_keywords.items() if isinstance(one, (str, int, float, bool))}
-        given = {"instrument": self.instrument, "trange": trange, "probe": self.probe, "load_keywords": keywords}
+        given = {"instrument": self.instrument, "trange": trange, "probe": probe, "load_keywords": keywords}
         return {"input": given | {key: name for key, name in companions.items() if name is not None}}
 
     def __str__(self) -> str:
@@ -315,6 +335,7 @@ def _run(
     examples, unlike = parse_query(*like)
     options = replace(options, encoder=resolve_encoder(options.encoder))
     source.check()
+    source = source.without_results()
     is_library = isinstance(reference, str) and reference == LIBRARY
     background = None if reference is None or is_library else open_reference(reference)
     if naming is not None:
@@ -329,12 +350,15 @@ def _run(
         result_names([one.name for one in library.series], *naming)
     queries, others = find_queries(examples, library), find_queries(unlike, library)
     n_samples = sum(len(one.rows) for one in queries)
-    logger.info("query: %d event%s of %d samples", len(queries), "s" * (len(queries) != 1), n_samples)
+    word = "query" if len(queries) == 1 else "queries"
+    logger.info("%d %s, %d sample%s", len(queries), word, n_samples, "s" * (n_samples != 1))
     if background is not None:
         check_same_encoder(library, background)
     relative_to = library if background is None and reference is not None else background
     matches = search_library(library, queries, others, settings, relative_to)
     record = source.record(options.companions)
+    if background is not None:
+        record["relative_to"] = str(background.archive.path)
     plan = next((one.plan for one in library.series if isinstance(one, LoadedSeries)), None)
     stores = [one.store for one in library.series]
     matches = [replace(one, record={**one.record, **record}) for one in matches]

@@ -287,11 +287,15 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
 
 
 def _pointed_to(variable: Variable) -> dict[str, str]:
-    """Registered instruments that a variable's name or metadata point to, with the kind of their images."""
-    texts = " ".join(identification.source_texts(variable))
-    return {
-        name: INSTRUMENTS[name].recipe.kind for name, clue in _CLUES.items() if re.search(clue, texts, re.IGNORECASE)
-    }
+    """Registered instruments that a variable's name, or else its metadata, point to, with the kind of their images.
+
+    Metadata of a file name all that is in it: electrons and protons of HOPE.
+    """
+    for text in (variable.name, " ".join(identification.source_texts(variable))):
+        found = [name for name, clue in _CLUES.items() if re.search(clue, text, re.IGNORECASE)]
+        if found:
+            return {name: INSTRUMENTS[name].recipe.kind for name in found}
+    return {}
 
 
 def station_of(variable: Variable) -> dict[str, str]:

@@ -19,8 +19,9 @@ from ..archive.index import Series as IndexedSeries
 from ..archive.store import Part
 from ..encoder.cards import blocks_of
 from ..encoder.library_view import LibraryView
+from ..encoder.runtime import Encoder
 from ..encoder.weights import check_not_removed
-from ..errors import ArgumentError, VariableError
+from ..errors import ArgumentError, MixingError, VariableError
 from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
 from ..times import Span, to_spans
@@ -131,6 +132,7 @@ def open_archived(
         raise ArgumentError("active_only", "an archive does not hold the activity of frames", "Leave it out.")
     archive = as_archive(archive)
     index = archive.index()
+    check_encoder_of(archive, options.encoder)
     spans = None if trange is None else to_spans(trange)
     found = []
     for one in _matching(index.series, names, probe, options.instrument):
@@ -184,6 +186,22 @@ def identity_of(plan: Plan, dimension: int) -> Identity:
     """Return the identity of an archive that holds embeddings made by a plan."""
     card, recipe = json.loads(plan.encoder.card.to_json()), plan.recipe
     return Identity(recipe.kind, plan.encoder.hash, recipe.hash, dimension, card=card, settings=recipe.to_dict())
+
+
+def check_encoder_of(archive: Archive, encoder: Any) -> None:
+    """Raise MixingError if an encoder was given that is not that of an archive.
+
+    A name stands for the archive's encoder of that name: one fitted anew ('pca') would have another hash.
+    """
+    if encoder is None:
+        return
+    identity = archive.identity
+    kept = identity.card.get("name", "")
+    given = encoder.card.name if isinstance(encoder, Encoder) else str(encoder)
+    same = encoder.hash == identity.encoder if isinstance(encoder, Encoder) else given == kept
+    if not same:
+        found = f"the encoder given ({given!r}) is not that of its embeddings ({kept!r}, hash {identity.encoder})"
+        raise MixingError(f"archive {archive.path}", found, "Leave encoder out, or fill another archive with it.")
 
 
 def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptions:

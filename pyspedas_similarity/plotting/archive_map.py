@@ -22,11 +22,12 @@ _OTHERS = "0.6"
 
 @dataclass(frozen=True, eq=False)
 class MapMarks:
-    """Rows that are marked."""
+    """Rows that are marked; `faint` are events that do not stand out of the background."""
 
     query: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
     match: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
     event: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
+    faint: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,7 @@ def _size(n: int) -> float:
 def _marks(panel: Axes, places: np.ndarray, marks: MapMarks, style: Style) -> None:
     looks: tuple[tuple[str, np.ndarray, dict[str, Any]], ...] = (
         ("known event", marks.event, {"marker": "s", "s": 42, "facecolors": "none", "edgecolors": style.event}),
+        ("does not stand out", marks.faint, {"marker": "o", "s": 46, "facecolors": "none", "edgecolors": "0.45"}),
         ("match", marks.match, {"marker": "o", "s": 46, "facecolors": "none", "edgecolors": style.match}),
         ("query", marks.query, {"marker": "*", "s": 190, "color": style.query, "edgecolors": "black"}),
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
+FAINT_COLOR = "0.6"
+FAINT_NOTE = "; gray: does not stand out of the background"
 _PER_LINE, _GAMMA = 8, 0.4
 
 
@@ -33,12 +35,15 @@ class Shown:
     is_query : bool
     missing : str
         Why there is no picture.
+    faint : bool
+        True for a match that does not stand out of the background.
     """
 
     heading: tuple[str, ...]
     pictures: tuple[Original, ...]
     is_query: bool = False
     missing: str = ""
+    faint: bool = False
 
 
 def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: str = "", note: str = "") -> Figure:
@@ -89,10 +94,11 @@ def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: st
     return figure
 
 
-def gallery_note(drawn: int, there: int) -> str:
-    """Return the line below a gallery."""
+def gallery_note(drawn: int, there: int, faint: bool = False) -> str:
+    """Return the line below a gallery; `faint` if some of what is drawn does not stand out."""
     which = f"the {drawn} best of {there} matches" if drawn < there else f"all {there} matches" if there > 1 else ""
-    return f"above each: similarity and time (UTC) of the best sample{'; ' if which else ''}{which}"
+    text = f"above each: similarity and time (UTC) of the best sample{'; ' if which else ''}{which}"
+    return text + (FAINT_NOTE if faint else "")
 
 
 def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
@@ -125,7 +131,7 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
 
 def _column(panels: np.ndarray, one: Shown, first: bool, looks: tuple[dict[str, Normalize], Style]) -> None:
     scales, style = looks
-    color = style.query if one.is_query else style.match
+    color = style.query if one.is_query else FAINT_COLOR if one.faint else style.match
     for row, panel in enumerate(panels):
         if row < len(one.pictures):
             _picture(panel, one.pictures[row], scales.get(one.pictures[row].unit), style)
@@ -136,7 +142,7 @@ def _column(panels: np.ndarray, one: Shown, first: bool, looks: tuple[dict[str, 
         for spine in panel.spines.values():
             spine.set(color=color, linewidth=1.5)
     heading = "\n".join(plain(line, 26) for line in one.heading)
-    panels[0].set_title(heading, fontsize="x-small", color=style.query if one.is_query else "black")
+    panels[0].set_title(heading, fontsize="x-small", color=color if one.is_query or one.faint else "black")
 
 
 def _picture(panel: Axes, one: Original, scale: Normalize | None, style: Style) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
-from ..files import write_whole
+from ..files import check_place, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,6 +101,7 @@ def save(figure: Figure, path: str | Path, style: Style) -> None:
     form = place.suffix[1:].lower()
     if form not in known:
         raise ArgumentError(f"path {place}", f"found the ending {place.suffix!r}", "Give .png, .pdf or .svg.")
+    check_place(place, (place.suffix.lower(),), overwrite=True)
     drawn = BytesIO()
     with warnings.catch_warnings():
         # A font may lack letters of a name; a box is drawn in their place.

@@ -29,6 +29,8 @@ class MarkedRows:
     Attributes
     ----------
     query, match, event : numpy.ndarray of int
+    faint : numpy.ndarray of int
+        Events of the search that do not stand out of the background.
     missing : tuple of str
         Marks that are not in the archive, in words.
     """
@@ -36,16 +38,17 @@ class MarkedRows:
     query: np.ndarray
     match: np.ndarray
     event: np.ndarray
+    faint: np.ndarray
     missing: tuple[str, ...] = ()
 
     @property
     def rows(self) -> np.ndarray:
         """All marked rows, each once."""
-        return np.unique(np.concatenate([self.query, self.match, self.event]))
+        return np.unique(np.concatenate([self.query, self.match, self.event, self.faint]))
 
     def among(self, rows: np.ndarray) -> MapMarks:
         """Return the marks as places in an ascending list of rows that holds them."""
-        return MapMarks(*(np.searchsorted(rows, one) for one in (self.query, self.match, self.event)))
+        return MapMarks(*(np.searchsorted(rows, one) for one in (self.query, self.match, self.event, self.faint)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,18 +74,18 @@ class DrawnRows:
 
 def marked_rows(library: ArchiveLibrary, result: SearchResult | None, events: QTable | None) -> MarkedRows:
     """Find queries, events of a search, and known events among the samples of an archive."""
-    query = match = event = np.array([], np.int64)
+    query = match = event = faint = np.array([], np.int64)
     missing: tuple[str, ...] = ()
     if result is not None:
-        match = _rows_of_events(library, result)
+        match, faint = (_rows_of_events(library, result, wanted) for wanted in (~result.faint, result.faint))
         query, lacking = _rows_of_queries(library, result)
         missing = ("a query is not in the archive",) if lacking else ()
-        lost = len(result) - len(match)
+        lost = len(result) - len(match) - len(faint)
         missing += (f"{lost} matches are not in the archive",) if lost else ()
     if events is not None and len(events):
         pairs = list(zip(to_times(events["start"]), to_times(events["end"]), strict=True))
         event = np.array([row for one in pairs for row in _middle_rows(library.series, *one)], np.int64)
-    return MarkedRows(query, match, event, missing)
+    return MarkedRows(query, match, event, faint, missing)
 
 
 def drawn_rows(library: ArchiveLibrary, wanted: np.ndarray, limit: int) -> DrawnRows:
@@ -137,10 +140,12 @@ def _is_same(searched: SearchedSeries, series: ArchivedSeries) -> bool:
     return searched.source == series.indexed.source and (not searched.place or not site or site == searched.place)
 
 
-def _rows_of_events(library: ArchiveLibrary, result: SearchResult) -> np.ndarray:
+def _rows_of_events(library: ArchiveLibrary, result: SearchResult, wanted: np.ndarray) -> np.ndarray:
+    """Return the rows of the peaks of some events, which a mask selects."""
     rows: list[int] = []
-    for number, (source, peak) in enumerate(zip(result.source, result.peak, strict=True)):
-        site = result.place(number)
+    sources, peaks = result.source, result.peak
+    for number in np.flatnonzero(wanted):
+        source, peak, site = sources[number], peaks[number], result.place(number)
         own = [one for one in library.series if one.indexed.source == source and site in ("", one.indexed.site)]
         rows += [row for one in own[:1] for row in _nearest_row(one, peak)]
     return np.array(rows, np.int64)

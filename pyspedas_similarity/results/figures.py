@@ -18,7 +18,7 @@ from ..instruments.sample_images import select
 from ..library.plan import recipe_of_record
 from ..library.samples import prepare
 from ..plotting.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
-from ..plotting.gallery import Shown, gallery_figure, gallery_note
+from ..plotting.gallery import FAINT_COLOR, FAINT_NOTE, Shown, gallery_figure, gallery_note
 from ..plotting.marks import Marks
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
 from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
@@ -83,11 +83,17 @@ def matches_figure(
     for row in drawn:
         made, time = reloaded[id(owners[row])], peak[row]
         place = [source[row]] if several else []
-        found = next((one for one in made.samples if abs(one - time) <= np.timedelta64(1, "ms")), time)
+        found = made.at(time)
         heading = (f"{row + 1}: {score[row]:.3f}", *_date_and_time(found), *place)
         columns.append((_Sample.of(made, found), heading, False))
     title = "Query and matches" if several else f"Query and matches in {source[0]}"
-    figure = gallery_figure(_shown(columns, show_encoded), style, title, gallery_note(len(drawn), len(result)))
+    shown, faint = _shown(columns, show_encoded), result.faint[: len(drawn)]
+    n_queries = len(shown) - len(drawn)
+    shown[n_queries:] = [
+        replace(one, faint=bool(is_faint)) for one, is_faint in zip(shown[n_queries:], faint, strict=True)
+    ]
+    note = gallery_note(len(drawn), len(result), bool(faint.any()))
+    figure = gallery_figure(shown, style, title, note)
     return _saved(figure, path, style)
 
 
@@ -110,7 +116,13 @@ def _panel_matches(result: SearchResult, limit: int, options: ReloadOptions, sty
     rows = labels_of(panels[id(result.searched[0])])
     which = f"the {number} best of {len(result)} matches" if number < len(result) else f"all {number} matches"
     note = f"above each: similarity, and the start of the interval (UTC); {which}"
-    return panels_figure(rows, columns, style, "Query and matches", note)
+    faint = np.flatnonzero(result.faint[:number]) + len(columns) - number
+    figure = panels_figure(rows, columns, style, "Query and matches", note + (FAINT_NOTE if len(faint) else ""))
+    for panel in np.reshape(figure.axes[: len(rows) * len(columns)], (len(rows), len(columns)))[:, faint].flat:
+        for spine in panel.spines.values():
+            spine.set(color=FAINT_COLOR)
+        panel.title.set_color(FAINT_COLOR)
+    return figure
 
 
 def score_figure(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Scores of one sample differ by less than this: products round by the size of the batch.
 TOLERANCE = 1e-3
+SAME_TIME = np.timedelta64(1, "ms")
+"""Times that differ by no more are of one sample: unix seconds as floats are off by some 100 ns."""
 _NO_TIMES = np.array([], "datetime64[ns]")
 
 
@@ -121,9 +123,16 @@ class Reloaded:
 
     def nearest(self, span: Span) -> np.datetime64 | None:
         """Return the time of the sample nearest to the middle of a span, if it is in the span."""
-        known = {*self.samples, *self.thumbnails}
-        found = min(known, key=lambda time: abs(time - span.middle), default=None)
+        found = self._nearest(span.middle)
         return found if found is not None and span.contains(found) else None
+
+    def at(self, time: np.datetime64) -> np.datetime64:
+        """Return the time of the sample at a time; the same time if there is none (`SAME_TIME`)."""
+        found = self._nearest(time)
+        return found if found is not None and abs(found - time) <= SAME_TIME else time
+
+    def _nearest(self, time: np.datetime64) -> np.datetime64 | None:
+        return min({*self.samples, *self.thumbnails}, key=lambda known: abs(known - time), default=None)
 
 
 def reload_series(
@@ -241,7 +250,7 @@ def _take_samples(
     spans = series.own_spans(unlike=True)
     for plan, part in parts:
         made.plan = plan
-        draw, keep = _with_queries(part.times, _is_nearest(part.times, drawn), np.isin(part.times, embedded), spans)
+        draw, keep = _with_queries(part.times, _is_nearest(part.times, drawn), _is_nearest(part.times, embedded), spans)
         rows = np.flatnonzero(draw | keep)
         if not len(rows):
             continue

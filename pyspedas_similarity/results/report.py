@@ -21,9 +21,9 @@ from ..plotting.report_page.plots import histogram, score_plot
 from ..plotting.report_page.thumbnails import pictures_of
 from ..plotting.report_page.wording import count, methods_text, tidy
 from ..provenance import versions as package_versions
-from ..times import Span
+from ..times import Span, nearest_rows
 from . import tplot_output
-from .reload import Reloaded, ReloadOptions, reload_series
+from .reload import SAME_TIME, Reloaded, ReloadOptions, reload_series
 
 if TYPE_CHECKING:
     from .search_result import SearchResult
@@ -157,6 +157,7 @@ def _gallery_notes(table: Table, gallery: int, reloaded: list[Reloaded]) -> tupl
 
 def sample_pictures(made: Reloaded, time: np.datetime64) -> tuple[tuple[Picture, ...], str]:
     """Return the pictures of a sample that was read again, and what is missing of them."""
+    time = made.at(time)
     if time in made.samples:
         return pictures_of(made.samples[time], made.images[time], made.recipe)
     if time in made.thumbnails:
@@ -175,7 +176,8 @@ def _cards(
     for number, (row, owner) in enumerate(zip(table.rows[:gallery], table.owners, strict=False)):
         pictures, missing = sample_pictures(made_of[id(owner)], np.datetime64(row[peak], "ns"))
         when, where = row[peak][:23].replace("T", " "), owner.source if len(contents) > 1 else ""
-        yield Card(f"{number + 1}", when, number, f"{float(row[score]):.4f}", pictures, missing, where)
+        faint = table.faint[number]
+        yield Card(f"{number + 1}", when, number, f"{float(row[score]):.4f}", pictures, missing, where, faint)
 
 
 def _query_card(query: QueryRecord, made: Reloaded | None) -> Card:
@@ -220,15 +222,18 @@ def _map_marks(
 ) -> Iterator[tuple[str, str, int]]:
     """Yield kind, text and row of each sample on the map."""
     peaks, scored = table.column("peak"), table.column("score")
+    own = [number for number, owner in enumerate(table.owners) if owner is content]
+    wanted = np.array([peaks[number] for number in own], "datetime64[ns]")
+    near = nearest_rows(times, wanted)
     rows = {
-        peak: (number, score)
-        for number, (peak, score, owner) in enumerate(zip(peaks, scored, table.owners, strict=True))
-        if owner is content
+        int(row): (number, scored[number])
+        for number, row, peak in zip(own, near, wanted, strict=True)
+        if row >= 0 and abs(times[row] - peak) <= SAME_TIME
     }
     scores = dict(zip(content.times, content.scores, strict=True)) if content.times is not None else {}
-    for time in times:
+    for row, time in enumerate(times):
         text = f"{content.source}, {str(time)[:23]} UTC"
-        number, known = rows.get(str(time), (-1, None))
+        number, known = rows.get(row, (-1, None))
         score = float(known) if known is not None else scores.get(time, np.nan)
         text += f", score {score:.4f}" if np.isfinite(score) else ""
         if any(one.contains(time) for one in queries):

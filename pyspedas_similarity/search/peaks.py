@@ -145,7 +145,7 @@ class _Line:
         rows, heights = [[-1]], [[_GAP]]
         for part in np.split(known, np.flatnonzero(np.diff(times[known]) > gap) + 1):
             rows += [part, [-1]]
-            heights += [_filled(scores[part] - scale.middle, int(gap // step)), [_GAP]]
+            heights += [_filled(scores[part] - scale.middle, min(int(gap // step), len(part))), [_GAP]]
         return cls(np.concatenate(rows).astype(np.int64), np.concatenate(heights))
 
 

@@ -36,6 +36,12 @@ class Example:
     variable: str | None = None
     array: np.ndarray | None = None
 
+    def is_same(self, other: Example) -> bool:
+        """Return True for an example of the same samples, named in the same way."""
+        if self.array is not None and other.array is not None:
+            return np.array_equal(self.array, other.array, equal_nan=True)
+        return self.span is not None and (self.span, self.variable) == (other.span, other.variable)
+
 
 @dataclass(frozen=True, eq=False)
 class Query:
@@ -115,8 +121,13 @@ def parse_examples(like: Any, argument: str = "like") -> list[Example]:
 
 
 def parse_query(like: Any, unlike: Any = None) -> tuple[list[Example], list[Example]]:
-    """Parse `like` and `unlike` of a search; QueryError if one of them is no example."""
-    return parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
+    """Parse `like` and `unlike` of a search; QueryError if one of them is no example, or is in both."""
+    examples = parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
+    for one in examples[1]:
+        if any(one.is_same(other) for other in examples[0]):
+            found = f"{one.variable or ''} {one.span or 'an array'} is also in like".strip()
+            raise QueryError("unlike", found, "Give examples of what is not looked for, or leave unlike out.")
+    return examples
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ def search_library(
     scores = [_scores(series, view, likes, others) for series in library.series]
     known = np.concatenate(scores)
     ranked = np.sort(known[np.isfinite(known)])
-    _log_majority(ranked)
+    _log_majority(ranked, view.is_plain)
     about = {"view": view.to_record()}
     return [
         _matches(series, found, (queries, unlike), settings, ranked, about, partial(series.extents, view, likes))
@@ -104,12 +104,13 @@ def _targets(view: LibraryView, queries: Sequence[np.ndarray], by_length: bool) 
     return query_directions(map(view.directions, queries))
 
 
-def _log_majority(scores: np.ndarray) -> None:
+def _log_majority(scores: np.ndarray, is_plain: bool) -> None:
     """Warn where most of what is searched looks like the query."""
     share = float((scores > _LOOKS_LIKE).mean()) if scores.size else 0.0
     if share > 0.5:
-        text = "%.0f %% of what is searched looks like the query (score above %g): similarity is relative to the rest."
-        logger.warning(text, 100 * share, _LOOKS_LIKE)
+        why = "embeddings are compared without a reference" if is_plain else "similarity is relative to the rest"
+        text = "%.0f %% of what is searched looks like the query (score above %g): %s."
+        logger.warning(text, 100 * share, _LOOKS_LIKE, why)
 
 
 def _scores(series: Series, view: LibraryView, likes: np.ndarray, others: np.ndarray | None) -> np.ndarray:
@@ -144,13 +145,12 @@ def _matches(
     events = peak_events(series.times, candidates, around.slopes, scale, around.gap, **rule)
     if len(events) and (covered := extents(events.peak)) is not None:
         events = replace(events, start=covered[0], end=covered[1])
+    _log_number(series, events, scale, threshold)
+    shortfall = "" if len(events) else _shortfall(series, candidates, threshold, settings)
     threshold = float(scale.threshold if threshold is None else threshold)
-    text = "%s: threshold %.3f, exclude %g s, %d events"
-    logger.info(text, series.name, threshold, around.record["exclude_s"], len(events))
     record = series.provenance | {"name": series.name} | query_records(*asked) | about | around.record
     record |= {"threshold": threshold, "threshold_by": settings.threshold_by, "k": k}
     record |= _quality_record(series, settings) | _background_record(background, settings)
-    shortfall = "" if len(events) else _shortfall(series, candidates, threshold)
     if len(events):
         _log_unusable(series)
     calibration = _calibration(events, scale, ranked, background)
@@ -196,12 +196,15 @@ class _Around:
         gap, exclude = (lag * step, 2 * lag * step) if chosen is None else (chosen, chosen)
         if chosen is None:
             gap, exclude = max(gap, series.shortest_gap), max(exclude, series.shortest_gap // 2)
+        seconds = float(exclude / np.timedelta64(1, "s"))
+        # A longer duration than that of the series excludes no more, and would be added to times or counted in samples.
+        longest = times[-1] - times[0] + max(step, np.timedelta64(1, "ns"))
+        gap, exclude = min(gap, longest), min(exclude, longest)
         spans = [query.span for query in queries if query.variable == series.name]
         near = ~outside(times, spans, exclude)
         own = own_event(times, scores, spans, scale, gap) if chosen is None else near
         slopes = own | near if chosen is None else np.zeros(len(times), bool)
         block = max(2 * lag, int(exclude // max(step, np.timedelta64(1, "ns"))))
-        seconds = float(exclude / np.timedelta64(1, "s"))
         record = {"own_events": _own_records(times, own), "exclude_s": seconds}
         return cls(gap, block, own | near, slopes, record | {"exclude": "auto" if chosen is None else seconds})
 
@@ -283,13 +286,33 @@ def _background_record(background: Background | None, settings: SearchSettings) 
     return {"background": record} if settings.fdr is None else {"fdr": {"fdr": settings.fdr, **record}}
 
 
-def _shortfall(series: Series, candidates: np.ndarray, threshold: float) -> str:
+def _log_number(series: Series, events: Events, scale: ScoreScale, threshold: float | None) -> None:
+    """Report the number of events, and how many of them stand out where no threshold chose them."""
+    number = f"{len(events)} event{'s' * (len(events) != 1)}"
+    if threshold is None and not len(events):
+        logger.info("%s: no event", series.name)
+        return
+    if threshold is not None:
+        logger.info("%s: %s with a score of at least %.3f", series.name, number, threshold)
+        return
+    standing = int((events.score >= scale.threshold).sum())
+    text = "%s: %s, %d of them stand%s out (score above %.3f)"
+    logger.info(text, series.name, number, standing, "s" * (standing == 1), scale.threshold)
+
+
+def _shortfall(series: Series, candidates: np.ndarray, threshold: float | None, settings: SearchSettings) -> str:
+    """Return the reason why a series has no event; `threshold` is None where none was asked for."""
     quality = series.quality
     if not np.isfinite(candidates).any():
         judged = f", or is not usable or active ({quality})" if quality is not None else ""
         return f"every sample of {series.name} lies within the exclusion around the queries{judged}"
     judged = f"; frames: {quality}" if quality is not None and not quality.usable.all() else ""
     best = int(np.nanargmax(candidates))
-    wanted = f"reaches the threshold {threshold:.3f}" if np.isfinite(threshold) else "stands out of the background"
     found = f"{candidates[best]:.3f} at {series.times[best]}"
-    return f"no sample of {series.name} {wanted}; the best is {found}{judged}"
+    if threshold is None or candidates[best] >= threshold:
+        where = "outside of the own event" if settings.exclude is None else "outside of the exclusion"
+        return f"the score of {series.name} has no peak {where}; the best sample there has {found}{judged}"
+    by_background = is_auto(settings.threshold) or not np.isfinite(threshold)
+    wanted = "stands out of the background" if by_background else "reaches the threshold"
+    level = f" ({threshold:.3f})" if np.isfinite(threshold) else ""
+    return f"no sample of {series.name} {wanted}{level}; the best is {found}{judged}"

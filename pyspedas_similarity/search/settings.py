@@ -56,7 +56,7 @@ class SearchSettings:
         if k is not None:
             check_count("k", k)
         if not is_auto(threshold):
-            check_threshold(threshold)
+            check_threshold(threshold, ", 'auto'")
         if fdr is not None and not (_is_number(fdr) and 0 < fdr < 1):
             raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
         if fdr is not None and threshold is not None:
@@ -79,10 +79,10 @@ def check_count(name: str, value: Any) -> None:
         raise ArgumentError(name, f"found {value!r:.60}", "Give a whole number, 1 or more.")
 
 
-def check_threshold(threshold: Any) -> None:
-    """Raise ArgumentError unless a threshold is a cosine or None."""
+def check_threshold(threshold: Any, others: str = "") -> None:
+    """Raise ArgumentError unless a threshold is a cosine or None; the message also names what else a caller takes."""
     if threshold is not None and not (_is_number(threshold) and -1 <= threshold <= 1):
-        raise ArgumentError("threshold", f"found {threshold!r}", "Give a cosine from -1 to 1, or None.")
+        raise ArgumentError("threshold", f"found {threshold!r}", f"Give a cosine from -1 to 1{others}, or None.")
 
 
 def check_exclude(exclude: Any) -> np.timedelta64 | None:

@@ -16,11 +16,10 @@ from ..errors import ArgumentError
 from ..imaging.camera_geometry import View
 from ..imaging.keogram import keogram
 from ..imaging.stations import STATIONS
-from ..times import to_interval
 from ..tplot import Variable, write
 from .camera import Camera
 from .stations import NightOptions, SharedSky, Station
-from .timeline import sample_times
+from .timeline import sample_times, start_and_duration
 
 # Place of the camera of `simulate_night`, without a real station.
 _SINGLE_CAMERA = {"simulated": (65.0, -105.0)}
@@ -179,8 +178,7 @@ def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str =
     SimilarityError
         If the time range, station or seed is invalid.
     """
-    start, end = to_interval(trange)
-    duration_s = float((end - start) / np.timedelta64(1, "s"))
+    start, duration_s = start_and_duration(trange)
     if probe == "simulated":
         return _store(simulate_night(start, duration_s, seed), suffix)
     nights = simulate_nights(start, duration_s, seed, station_places(probe))

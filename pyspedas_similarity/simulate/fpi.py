@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from ..conventions import probe_names
 from ..errors import ArgumentError
-from ..times import to_interval
 from ..tplot import Variable, write
 from .ion_pass import IonPass
 from .magnetopause import PROBES, Event
@@ -33,7 +33,7 @@ from .plasma import (
     phase_space_density,
     true_moments,
 )
-from .timeline import random_streams, sample_times, seconds_since_first
+from .timeline import random_streams, sample_times, seconds_since_first, start_and_duration
 
 # Samples simulated at a time, so that temporary arrays take about 3 MB each.
 CHUNK = 50
@@ -417,9 +417,8 @@ def load(
     SimilarityError
         If an argument is invalid.
     """
-    probes = [_probe(each) for each in ([probe] if isinstance(probe, (str, int)) else probe)]
-    instrument, start, end = _instrument(species, data_rate), *to_interval(trange)
-    duration_s = float((end - start) / np.timedelta64(1, "s"))
+    probes = probe_names(probe, "simulated|mms", PROBES)
+    instrument, (start, duration_s) = _instrument(species, data_rate), start_and_duration(trange)
     scene = scene or ("pass" if species == "ion" else "event")
     if scene not in ("pass", "event", "control"):
         raise ArgumentError("scene", f"found {scene!r}", "Give 'pass', 'event' or 'control'.")

@@ -15,9 +15,8 @@ import numpy as np
 
 from .. import tplot
 from ..errors import ArgumentError
-from ..times import to_interval
 from ..tplot import Variable
-from .timeline import random_streams, sample_times, seconds_since_first
+from .timeline import random_streams, sample_times, seconds_since_first, start_and_duration
 
 KINDS = {
     "bow_shock": 240.0,
@@ -149,8 +148,8 @@ def load(trange: object, probe: str | int = "1", suffix: str = "", seed: int = 0
     """
     if str(probe) != "1":
         raise ArgumentError("probe", f"found {probe!r}", "Give 1, the only simulated spacecraft.")
-    start, end = to_interval(trange)
-    return store(simulate_panels(start, float((end - start) / np.timedelta64(1, "s")), seed), suffix)
+    start, duration_s = start_and_duration(trange)
+    return store(simulate_panels(start, duration_s, seed), suffix)
 
 
 def _draw_events(duration_s: float, kinds: Sequence[str], rng: np.random.Generator) -> list[tuple[str, float, float]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, TimeError
+from ..times import to_interval
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,20 @@ def sample_times(start: np.datetime64, duration_s: float, cadence: np.timedelta6
     step_ns = int(cadence / np.timedelta64(1, "ns"))
     count = -(-round(duration_s * 1e9) // step_ns)
     return start.astype("datetime64[ns]") + np.arange(count) * np.timedelta64(step_ns, "ns")
+
+
+def start_and_duration(trange: Any) -> tuple[np.datetime64, float]:
+    """Return the start of a time range, datetime64[ns], and its duration in seconds.
+
+    Raises
+    ------
+    TimeError
+        If it is no time range, or empty.
+    """
+    start, end = to_interval(trange)
+    if start == end:
+        raise TimeError("trange", f"it is empty: it starts and ends at {start}", "Give an end after the start.")
+    return start, float((end - start) / np.timedelta64(1, "s"))
 
 
 def seconds_since_first(times: np.ndarray) -> np.ndarray:

@@ -8,8 +8,12 @@ import sys
 import numpy as np
 import pytest
 from astropy.table import QTable
+from cdflib.cdfwrite import CDF
 
 from pyspedas_similarity import cli, demo
+from pyspedas_similarity.archive.lance_index import MIN_ROWS
+from pyspedas_similarity.encoder.cards import KINDS
+from pyspedas_similarity.encoder.fixed import fixed_encoder
 
 TRANGE = ["2020-01-02/06:00", "2020-01-02/06:04"]
 FIND = ["find", "--instrument", "simulated_asi", "--trange", *TRANGE, "--like", "2020-01-02/06:01:00"]
@@ -27,6 +31,15 @@ def test_find_prints_and_writes_the_table(tmp_path, capsys):
     assert table.meta["similarity"][0]["queries"][0]["start"] == "2020-01-02T06:01:00.000000000"
 
 
+def test_a_table_that_is_there_stays_unless_asked(tmp_path, capsys):
+    path = tmp_path / "found.csv"
+    path.write_text("mine")
+    assert cli.main([*FIND, "-k", "1", "--out", str(path)]) == cli.BAD_INPUT
+    assert "--overwrite" in capsys.readouterr().err and path.read_text() == "mine"
+    assert cli.main([*FIND, "-k", "1", "--out", str(path), "--overwrite"]) == cli.FOUND
+    assert path.read_text().startswith("start")
+
+
 def test_an_interval_may_be_the_seed():
     assert cli.main([*FIND, "2020-01-02/06:01:30", "-k", "1"]) == cli.FOUND
 
@@ -42,7 +55,7 @@ def test_nothing_found_is_status_one():
         ([*FIND, "-k", "0"], "1 or more"),
         ([*FIND, "--out", "table.xyz"], ".ecsv"),
         ([*FIND, "--reference", "/nowhere"], "no archive"),
-        ([*FIND, "--out", "/nowhere/at/all/table.csv"], "cannot be written"),
+        ([*FIND, "--out", "/nowhere/at/all/table.csv"], "there is no folder /nowhere/at/all"),
         (["find", "--like", "2020-01-01"], "nothing to search"),
         (["find", "--cdf", "missing.cdf", "--variable", "x", "--like", "2020-01-01"], "there is no file"),
         (["find", "--cdf", "missing.cdf", "--like", "2020-01-01"], "--variable"),
@@ -50,12 +63,35 @@ def test_nothing_found_is_status_one():
         (["demo", "--data", "/nowhere"], "there is no file"),
         (["demo", "--out", "/dev/null/x"], "cannot be written"),
         (["info", "/nowhere"], "/nowhere"),
+        (["info", "nope"], "encoder nope: it is neither a name nor a folder"),
+        ([*FIND, "--encoder", "nope"], "'nope' is neither a name nor a folder"),
+        (["find", "--instrument", "simulated_asi", "--like", "2020-01-01"], "trange: it is missing"),
+        ([*FIND[:4], TRANGE[0], TRANGE[0], *FIND[6:]], "it is empty"),
     ],
 )
 def test_bad_input_is_one_line_and_status_two(arguments, says, capsys):
     assert cli.main(arguments) == cli.BAD_INPUT
     error = capsys.readouterr().err
     assert says in error and error.startswith("pyspedas-similarity: ") and error.count("\n") == 1
+
+
+def test_variables_of_a_file_are_listed_where_the_name_is_wrong(tmp_path, capsys):
+    file = tmp_path / "two.cdf"
+    with CDF(file, cdf_spec={"Compressed": 0}) as cdf:
+        for number, name in enumerate(("Epoch", "flux")):
+            spec = {"Variable": name, "Data_Type": CDF.CDF_DOUBLE, "Num_Elements": 1, "Rec_Vary": True, "Dim_Sizes": []}
+            kind = "data" if number else "support_data"
+            cdf.write_var(spec, var_attrs={"VAR_TYPE": kind}, var_data=np.arange(5.0))
+    assert cli.main(["find", "--cdf", str(file), "--variable", "unlike", "--like", "2020-01-01"]) == cli.BAD_INPUT
+    assert capsys.readouterr().err == (
+        "pyspedas-similarity: --variable unlike: the files have no variable of this name. Give flux.\n"
+    )
+
+
+def test_what_is_no_threshold_is_told(capsys):
+    with pytest.raises(SystemExit):
+        cli.main([*FIND, "--threshold", "high"])
+    assert "give a cosine from -1 to 1, or 'auto'" in capsys.readouterr().err
 
 
 def test_an_archive_is_filled_searched_and_moved(tmp_path, capsys):
@@ -164,14 +200,35 @@ def test_train_then_info_then_find(tmp_path, capsys):
     assert cli.main(["train", *data, "--out", folder, "--epochs", "1"]) == cli.FOUND
     assert "effective_rank" in capsys.readouterr().out
     assert cli.main(["info", folder]) == cli.FOUND
-    assert '"method": "simsiam"' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "method     simsiam" in printed and "trained on 20 images" in printed
+    assert cli.main(["info", folder, "--json"]) == cli.FOUND
+    assert json.loads(capsys.readouterr().out)[0]["method"] == "simsiam"
     assert cli.main(["train", *data, "--out", folder, "--epochs", "1"]) == cli.BAD_INPUT
     assert cli.main([*FIND, "-k", "1", "--encoder", folder]) == cli.FOUND
 
 
+def test_help_names_every_command_and_the_fewest_samples_of_an_index(capsys):
+    for arguments, words in (
+        (["--help"], ["archive", "info", "completion"]),
+        (["archive", "--help"], [f"{MIN_ROWS:,} samples or more", "index | restore | export | import"]),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert all(word in printed for word in words)
+
+
 def test_info_names_instruments_and_encoders(capsys):
     assert cli.main(["info", "structure"]) == cli.FOUND
-    assert capsys.readouterr().out.count('"name": "structure"') == 4  # of each kind of image
+    printed = capsys.readouterr().out
+    for kind in KINDS:
+        encoder = fixed_encoder("structure", kind)
+        blocks = ", ".join(f"{name} {number}" for name, number in encoder.card.blocks.items())
+        assert f"structure, for images of the kind {kind}\n  hash       {encoder.hash}\n" in printed
+        assert f"  dimension  {sum(encoder.card.blocks.values())} for each channel of an image\n" in printed
+        assert f"  blocks     {blocks}\n" in printed
+    assert "{" not in printed
     assert cli.main(["info"]) == cli.FOUND
     printed = capsys.readouterr().out
     for name in ("mms_dis", "themis_asi", "structure", "pixels", "torch", "pyspedas"):

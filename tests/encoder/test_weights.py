@@ -219,7 +219,7 @@ def test_weights_that_are_not_finite_are_refused(folder, value):
 
 def test_a_missing_folder_is_named(folder):
     shutil.rmtree(folder)
-    with pytest.raises(EncoderError, match="cannot be read"):
+    with pytest.raises(EncoderError, match="neither a name nor a folder. .*encoders with a name are .*structure"):
         load_encoder(folder)
 
 

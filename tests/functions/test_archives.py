@@ -182,6 +182,15 @@ def test_a_beginning_that_was_cut_off_is_begun_again(archive):
     assert again.verify().sound
 
 
+def test_a_folder_of_other_files_is_no_empty_archive(tmp_path):
+    assert len(sim.open_archive(tmp_path)) == 0
+    (tmp_path / ".hidden").touch()
+    assert len(sim.open_archive(tmp_path)) == 0
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ArchiveError, match=r"other files \(notes.txt\) and no archive"):
+        sim.open_archive(tmp_path)
+
+
 def test_several_sources_and_filters(archive):
     store("sky")
     store("other", made_up_sky(seed=5))
@@ -269,6 +278,17 @@ def test_a_seed_of_a_loaded_variable_is_encoded_like_the_archive(archive):
         sim.find_similar(archive=archive, like=("mine", TIMES[14]), encoder="hog", errors="raise")
     with pytest.raises(QueryError, match="array"):
         sim.find_similar(archive=archive, like=made_up_sky()[14], errors="raise")
+
+
+def test_another_encoder_than_that_of_the_archive_is_an_error(archive):
+    store()
+    sim.add(archive, "sky")
+    for encoder in ("hog", fixed_encoder("pixels", "frame")):
+        with pytest.raises(MixingError, match="not that of its embeddings.*structure.*Leave encoder out"):
+            sim.find_similar(archive=archive, like=TIMES[14], encoder=encoder, errors="raise")
+    plain = sim.search(archive, TIMES[14]).score
+    for encoder in ("structure", fixed_encoder("structure", "frame")):
+        assert sim.search(archive, TIMES[14], encoder=encoder).score.tolist() == plain.tolist()
 
 
 def test_mixing_is_refused_before_anything_is_encoded(archive, counted):

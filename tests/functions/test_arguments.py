@@ -10,6 +10,7 @@ from pyspedas_similarity import tplot
 from pyspedas_similarity.conventions import probe_names
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, VariableError
 from pyspedas_similarity.imaging.recipes import FrameRecipe, WindowRecipe, recipe_from_dict
+from pyspedas_similarity.simulate import fpi
 
 TIMES = 1.6e9 + 3.0 * np.arange(300)
 ENERGY = np.geomspace(10, 30000, 32)
@@ -90,6 +91,16 @@ def test_tables_that_no_image_can_be_made_of(shape, tables, found):
 @pytest.mark.parametrize("given", [1, "1", "mms1", "MMS1", "MMS-1", "mms 1", np.int64(1), ["1", "mms1"]])
 def test_names_of_spacecraft(given):
     assert probe_names(given, "mms", ("1", "2", "3", "4")) == ["1"]
+
+
+def test_probes_of_numpy_are_taken_for_simulated_data():
+    trange = ["2020-01-01/00:00:00", "2020-01-01/00:00:01"]
+    assert fpi.load(trange, np.int64(1)) == fpi.load(trange, "1")
+    electrons = fpi.load_electrons(trange, np.array([1, 2]))
+    assert [one.split("_")[0] for one in electrons[:2]] == ["simulated1", "simulated2"]
+    like = "2020-01-01/00:00:00.5"
+    found = sim.search(instrument="simulated_des", trange=trange, probe=np.array([1, 2]), like=like)
+    assert found.record["input"]["probe"] == [1, 2]
 
 
 def test_several_spacecraft_and_those_that_do_not_exist():

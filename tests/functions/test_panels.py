@@ -275,7 +275,8 @@ def test_tplot_variables_come_with_attributes_and_options():
     assert record["stride_s"] == pytest.approx(4.0, rel=1e-6)
     again = sim.result(names)
     np.testing.assert_array_equal(again.peak, sim.search("mms1_b", LIKE).peak)
-    assert sim.plot_matches(names).axes
+    colors = [panel.title.get_color() for panel in sim.plot_matches(names, limit=3).axes[1:4]]
+    assert [one == "0.6" for one in colors] == again.faint[:3].tolist()
 
 
 def test_distributions_and_fields_are_searched_together():

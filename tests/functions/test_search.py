@@ -23,6 +23,7 @@ from pyspedas_similarity.errors import (
 from pyspedas_similarity.imaging.frames import frame_images
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.provenance import ATTRIBUTE
+from pyspedas_similarity.simulate import fpi
 
 STEP = np.timedelta64(3_000_000_001, "ns")  # so that a nanosecond lost anywhere is seen
 START = np.datetime64("2016-12-31T23:58:00.000000007", "ns")
@@ -212,8 +213,68 @@ def test_samples_that_cannot_be_encoded_are_nan():
 def test_the_choices_made_are_told(sky, caplog):
     caplog.set_level(logging.INFO, "pyspedas_similarity")
     sim.find_similar(sky, like=TIMES[14])
-    (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("pyspedas_similarity.search")]
-    assert "threshold" in said and "exclude" in said
+    names = sim.find_similar(sky, like=[[TIMES[14]], [TIMES[64]]])
+    table = sim.intervals(names)
+    one, _, two, events, _ = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
+    assert (one, two) == ("1 query, 1 sample", "2 queries, 2 samples")
+    standing = int(table["stands_out"].sum())
+    plural = "s" * (len(table) != 1), "s" * (standing == 1)
+    assert events.startswith(
+        f"sky: {len(table)} event{plural[0]}, {standing} of them stand{plural[1]} out (score above "
+    )
+    caplog.clear()
+    sim.search(sky, like=TIMES[14], threshold=0.7)
+    assert caplog.records[-1].getMessage().endswith("with a score of at least 0.700")
+
+
+def test_wildcards_leave_out_results_and_errors(caplog):
+    caplog.set_level(logging.INFO, "pyspedas_similarity")
+    names = ["sky_dist", "sky_disterr"]
+    for name in names:
+        store(name)
+    first = sim.find_similar("sky_dist*", like=TIMES[14], k=2, errors="raise")
+    assert first == ["sky_dist_similar", "sky_dist_similarity"]
+    assert "left out, as results or errors: sky_disterr" in caplog.text
+    caplog.clear()
+    assert sim.find_similar("sky_dist*", like=TIMES[14], k=2, errors="raise") == first
+    left = "left out, as results or errors: sky_disterr, sky_dist_similar, sky_dist_similarity"
+    assert [r.getMessage() for r in caplog.records].count(left) == 1
+    found = sim.search(names, like=TIMES[14], k=2)  # names that are given are searched
+    assert [one.name for one in found.searched] == names
+    with pytest.raises(VariableError, match="only results of searches match"):
+        sim.find_similar("*_simil*", like=TIMES[14], errors="raise")
+
+
+@pytest.mark.parametrize("exclude", [1e9, 9e9])
+def test_an_exclusion_longer_than_the_data_leaves_nothing(sky, exclude, caplog):
+    found = sim.search(sky, like=TIMES[14], exclude=exclude)
+    assert len(found) == 0 and "lies within the exclusion" in found.shortfalls[0]
+    assert found.record["exclude_s"] == exclude
+
+
+def test_a_counterexample_that_is_the_query_is_an_error(sky):
+    with pytest.raises(QueryError, match="is also in like"):
+        sim.find_similar(sky, like=[[TIMES[14]], [TIMES[3]]], unlike=TIMES[3], errors="raise")
+    frame = made_up_sky()[14]
+    with pytest.raises(QueryError, match="an array is also in like"):
+        sim.find_similar(sky, like=frame, unlike=frame.copy(), errors="raise")
+
+
+def test_without_a_reference_similarity_is_not_said_to_be_relative(sky, caplog):
+    store(frames=made_up_sky()[[14] * 60 + [0] * 30])
+    sim.search(sky, like=TIMES[14], reference=None)
+    assert "compared without a reference" in caplog.text and "relative to the rest" not in caplog.text
+
+
+def test_without_a_threshold_an_empty_result_names_none(caplog):
+    names = fpi.load_electrons(["2020-01-01/00:00:02", "2020-01-01/00:00:10"], seed=3)
+    region = np.array(pyspedas.get_data(names[0], metadata=True)["simulated"]["region"])
+    query = pyspedas.get_data(names[0], dt=True).times[np.flatnonzero(region == "edr")[10]]
+    windows = sim.recipes.WindowRecipe(length_s=2.0, stride_s=0.5, axis_range=(10.0, 30000.0))
+    spectrum = next(name for name in names if "energyspectr" in name)
+    assert sim.find_similar(spectrum, like=query, recipe=windows, k=2) == []
+    (said,) = [r.getMessage() for r in caplog.records if "Nothing found" in r.getMessage()]
+    assert "has no peak outside of the own event; the best sample there has" in said and "threshold" not in said
 
 
 def test_nothing_found_is_an_empty_list_and_one_warning(sky, caplog):
@@ -226,6 +287,11 @@ def test_nothing_found_is_an_empty_list_and_one_warning(sky, caplog):
 BAD = {
     "unknown name": (dict(names="skyy", like=TIMES[14]), VariableError, "Near names: sky"),
     "no name": (dict(like=TIMES[14]), ArgumentError, "instrument and trange"),
+    "a word as threshold": (
+        dict(names="sky", like=TIMES[14], threshold="high"),
+        ArgumentError,
+        "to 1, 'auto', or None",
+    ),
     "no seed": (dict(names="sky"), QueryError, "like"),
     "empty range": (dict(names="sky", like=TIMES[14], trange=["2015-01-01", "2015-01-02"]), VariableError, "0 samples"),
     "range backward": (dict(names="sky", like=TIMES[14], trange=[TIMES[9], TIMES[2]]), TimeError, "before it starts"),

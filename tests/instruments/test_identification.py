@@ -135,6 +135,14 @@ def test_a_registered_instrument_is_proposed_by_name(variable, instrument):
         recipe_of(variable)
 
 
+def test_the_name_counts_more_than_a_file_that_holds_both_species():
+    about = cdf("rbspa_hope_PA_L3 HOPE electron and proton fluxes")
+    variable = of((18, 32), {"v1": ANGLE, "v2": ENERGY}, name="FPDU", CDF=about)
+    with pytest.raises(VariableError, match="instrument='rbsp_hope_protons'") as caught:
+        recipe_of(variable)
+    assert "electrons" not in str(caught.value)
+
+
 def test_names_of_dimensions_of_xarray_decide():
     time = ("time", TIMES)
     values = np.random.default_rng(1).random((20, 64, 64))

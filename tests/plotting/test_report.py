@@ -8,6 +8,7 @@ import html.parser
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,39 @@ def test_the_methods_tell_unlikes_false_discoveries_archives_and_few_results():
     assert methods_text([], VERSIONS) == ("No interval was found, and no record of a search was given.",)
     array = methods_text([result(queries=[{"label": "array", "n_samples": 3}])], VERSIONS)
     assert "the query an array given by the user were" in array[0]
+
+
+def test_the_methods_say_what_stands_out_and_what_similarity_is_relative_to():
+    def of(stands, **record):
+        made = result(n=len(stands), **record)
+        return " ".join(methods_text([replace(made, intervals=made.intervals | {"stands_out": stands})], VERSIONS))
+
+    assert "0.8800 to 0.9000; none of them stands out of the background." in of([False, False, False])
+    assert "; 1 of them stands out of the background." in of([True, False, False])
+    assert "; 2 of them stand out of the background." in of([True, True, False])
+    assert "; all of them stand out of the background." in of([True, True])
+    assert "; it does not stand out of the background." in of([False])
+    assert "relative to the searched library: what its samples have in common" in of([True], view={"rule": "center"})
+    assert "relative to a reference archive" in of([True], view={"rule": "center"}, relative_to="a")
+    assert "not relative to a library" in of([True], view={"rule": "none", "reason": "no reference"})
+    assert "relative" not in of([True])
+
+
+def test_the_methods_describe_windows_of_panels():
+    recipe = {"kind": "panel", "hash": "f" * 16, "length_s": 90.0}
+    made = result(recipe=recipe, panels=[{"name": "b"}, {"name": "ne"}], stride_s=22.5)
+    text = methods_text([made], VERSIONS)[0]
+    assert "Windows of 90 s, one every 22.5 s, of b, ne were compared by curve, level and fluctuations" in text
+    assert "image" not in text and "encoder" not in text
+
+
+def test_a_match_that_does_not_stand_out_is_marked_in_the_gallery():
+    made = result(n=2)
+    made = replace(made, intervals=made.intervals | {"stands_out": [True, False]})
+    assert table_of([made]).faint == (False, True)
+    cards = tuple(Card(str(row + 1), "now", row, faint=faint) for row, faint in enumerate(table_of([made]).faint))
+    text = page(made, cards=cards)
+    assert text.count('id="card-1" data-faint>') == text.count("does not stand out</p>") == 1
 
 
 def test_times_lose_their_zeros_only():

@@ -8,6 +8,7 @@ import numpy as np
 import pyspedas
 import pytest
 import pytplot
+from matplotlib.colors import to_rgba
 from pyspedas import tplot_tools
 
 import pyspedas_similarity as sim
@@ -181,6 +182,18 @@ def test_how_many_are_shown_is_told_and_can_be_chosen(found):
     titles = [panel.get_title() for panel in figure.axes if panel.get_title()]
     assert len(titles) == 10 and "the 9 best of 12 matches" in figure.get_supxlabel()
     assert "all 12 matches" in sim.plot_matches(rows, limit=100, errors="raise").get_supxlabel()
+
+
+def test_matches_that_do_not_stand_out_are_gray(found):
+    note, gray = "gray: does not stand out of the background", to_rgba("0.6")
+    assert note not in sim.plot_matches(found, errors="raise").get_supxlabel()
+    rows = sim.intervals(found)[[0, 0]]
+    rows["stands_out"] = [True, False]
+    figure = sim.plot_matches(rows, errors="raise")
+    assert note in figure.get_supxlabel()
+    frames = [panel.spines["left"].get_edgecolor() for panel in figure.axes[:3]]
+    assert frames[2] == gray and gray not in frames[:2]
+    assert [panel.title.get_color() for panel in figure.axes[1:3]] == ["black", "0.6"]
 
 
 def test_what_is_no_longer_loaded_says_so(found):
@@ -393,6 +406,15 @@ def test_a_large_archive_is_thinned_and_told_but_marks_stay(kept):
     assert "query (1)" in counts and f"match ({len(sim.intervals(found))})" in counts
     n = sum(count for label, count in counts.items() if label.startswith(("fsmi", "gako")))
     assert 100 <= n <= 104 and panel.get_title(loc="left") == f"{n} of 600 samples of an archive, evenly in time"
+
+
+def test_only_what_stands_out_counts_as_a_match_on_a_map(kept):
+    found = sim.find_similar(archive=kept, like=("sky_a", str(START + 40 * STEP)), k=3, errors="raise")
+    table = sim.intervals(found)
+    table["stands_out"] = np.arange(len(table)) == 0
+    figure = sim.plot_archive_map(kept, table, method="pca", errors="raise")
+    labels = [one.get_label() for one in figure.axes[0].collections]
+    assert "match (1)" in labels and f"does not stand out ({len(table) - 1})" in labels
 
 
 def test_the_color_may_be_the_score(kept):

@@ -137,6 +137,17 @@ def test_images_that_average_neighbors_come_out_the_same(tmp_path):
     assert "No picture" not in text and '<svg id="points"' in text
 
 
+def test_a_time_that_was_rounded_still_has_its_picture(found, frames):
+    made = report.Reloaded()
+    sample = select(tplot.read(frames), np.array([0]))
+    time = sample.times[0]
+    made.thumbnails[time] = b"png"
+    assert made.at(time + np.timedelta64(128, "ns")) == time
+    assert report.sample_pictures(made, time + np.timedelta64(128, "ns"))[0][0].png == b"png"
+    later = time + np.timedelta64(2, "ms")
+    assert made.at(later) == later and report.sample_pictures(made, later)[1] == "it is not available."
+
+
 def test_several_variables_share_a_page(tmp_path):
     names = fpi.load_electrons(["2020-01-03/00:00:00", "2020-01-03/00:00:03"], probe=["1", "2"])[:2]
     found = sim.find_similar(names, like="2020-01-03/00:00:01.5", k=3, exclude=0.3, errors="raise")

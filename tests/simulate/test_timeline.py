@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.errors import ArgumentError, TimeError
 from pyspedas_similarity.simulate.timeline import (
     Episode,
     draw_episodes,
@@ -13,6 +13,7 @@ from pyspedas_similarity.simulate.timeline import (
     presence,
     random_streams,
     sample_times,
+    start_and_duration,
 )
 
 START = np.datetime64("2015-10-16T13:05:00.000000001", "ns")
@@ -22,6 +23,12 @@ def test_sample_times_are_exact_and_end_before_the_end():
     times = sample_times(START, 0.95, np.timedelta64(150, "ms"))
     assert (times - START).astype(int).tolist() == [i * 150_000_000 for i in range(7)]
     assert sample_times(START, 0.9, np.timedelta64(150, "ms")).size == 6
+
+
+def test_an_empty_time_range_is_named():
+    with pytest.raises(TimeError, match="trange: it is empty: it starts and ends at 2020-01-01"):
+        start_and_duration(["2020-01-01", "2020-01-01"])
+    assert start_and_duration(["2020-01-01", "2020-01-01/00:00:00.5"]) == (np.datetime64("2020-01-01"), 0.5)
 
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, np.nan, np.inf])

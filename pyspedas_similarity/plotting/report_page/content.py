@@ -85,7 +85,7 @@ class Picture:
 class Card:
     """One place in the gallery: a query, or a match with the number of its row.
 
-    `missing` is the reason why there is no picture.
+    `missing` is the reason why there is no picture; `faint` marks a match that does not stand out.
     """
 
     title: str
@@ -95,6 +95,7 @@ class Card:
     pictures: tuple[Picture, ...] = ()
     missing: str = ""
     where: str = ""
+    faint: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +164,14 @@ class Table:
     rows : tuple of tuple of str
     owners : tuple of Result
         Whose each row is.
+    faint : tuple of bool
+        Rows that do not stand out of the background.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     owners: tuple[Result, ...]
+    faint: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -188,7 +192,8 @@ def table_of(results: Sequence[Result]) -> Table:
     rows = [row for row, _ in pairs]
     kept = tuple(name for name in LABELS if name not in ("probe", "site", *CALIBRATED) or any(map(_has(name), rows)))
     texts = tuple(tuple(row.get(name, "") for name in kept) for row in rows)
-    return Table(kept, texts, tuple(result for _, result in pairs))
+    faint = tuple(bool(row.get("stands_out")) and float(row["stands_out"]) == 0 for row in rows)
+    return Table(kept, texts, tuple(result for _, result in pairs), faint)
 
 
 def _has(name: str) -> Any:

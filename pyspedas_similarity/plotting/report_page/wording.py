@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...imaging.recipes import PanelRecipe
 from ...provenance import METHOD
 from .content import Result
 
@@ -73,19 +74,46 @@ def _query(query: Mapping[str, Any]) -> str:
 
 
 def _score(record: Mapping[str, Any]) -> str:
-    recipe, encoder = record.get("recipe", {}), record.get("encoder", {})
     many = len(record.get("queries", ())) > 1
     query = "the nearest query" if many else "the query"
-    text = (
+    is_panel = record.get("recipe", {}).get("kind") == PanelRecipe.kind
+    text = _windows(record, query) if is_panel else _images(record, query)
+    unlike = len(record.get("unlike", ()))
+    if unlike:
+        text += f", lowered by the difference where it is nearer to one of {count(unlike, 'unlike example')}"
+    return f"{text}.{_relative(record)}"
+
+
+def _images(record: Mapping[str, Any], query: str) -> str:
+    recipe, encoder = record.get("recipe", {}), record.get("encoder", {})
+    return (
         f"Every sample was made into an image by a fixed recipe for {recipe.get('kind', 'unknown')} images (hash "
         f"{recipe.get('hash', 'unknown')}) and into an embedding by the encoder '{encoder.get('name', 'unknown')}' "
         f"({encoder.get('method', 'unknown')}; hash {encoder.get('hash', 'unknown')}). "
         f"The score of a sample is the cosine between its embedding and that of {query}"
     )
-    unlike = len(record.get("unlike", ()))
-    if unlike:
-        text += f", lowered by the difference where the sample is nearer to one of {count(unlike, 'unlike example')}"
-    return text + "."
+
+
+def _windows(record: Mapping[str, Any], query: str) -> str:
+    recipe = record["recipe"]
+    names = ", ".join(str(one["name"]) for one in record.get("panels", ()))
+    length, stride = recipe.get("length_s"), record.get("stride_s")
+    long = f"Windows of {length:g} s" if length is not None else "Windows as long as the query"
+    every = f", one every {stride:g} s," if stride is not None else ""
+    return (
+        f"{long}{every} of {names} were compared by curve, level and fluctuations (recipe hash "
+        f"{recipe.get('hash', 'unknown')}). The score of a window is its similarity to {query}"
+    )
+
+
+def _relative(record: Mapping[str, Any]) -> str:
+    """Return what similarity is relative to; nothing for a record that does not say."""
+    rule = record.get("view", {}).get("rule")
+    if rule == "none":
+        return " The score is not relative to a library."
+    where = "a reference archive" if "relative_to" in record else "the searched library"
+    common = f" It is relative to {where}: what its samples have in common was subtracted before the comparison."
+    return common if rule is not None else ""
 
 
 def _paragraphs(results: Sequence[Result]) -> Iterator[str]:
@@ -109,7 +137,21 @@ def _all_searched(results: Sequence[Result]) -> str:
         return f"{text} No interval was found."
     with_some = sum(len(result.intervals.get("score", ())) > 0 for result in results)
     found = f"{count(len(scores), 'interval')} in {count(with_some, 'variable')}"
-    return f"{text} This gave {found}, with scores from {min(scores):.4f} to {max(scores):.4f}."
+    return f"{text} This gave {found}, {_scores_of(results)}."
+
+
+def _scores_of(results: Sequence[Result]) -> str:
+    """Return the range of the scores, and how many stand out of the background, where that is known."""
+    scores = [score for result in results for score in result.intervals.get("score", ())]
+    text = f"with scores from {min(scores):.4f} to {max(scores):.4f}"
+    known = [bool(one) for result in results for one in result.intervals.get("stands_out", ())]
+    if len(known) < len(scores):
+        return text
+    number = sum(known)
+    if len(known) == 1:
+        return f"{text}; it {'stands' if number else 'does not stand'} out of the background"
+    which = "none" if number == 0 else "all" if number == len(known) else str(number)
+    return f"{text}; {which} of them {'stands' if number < 2 else 'stand'} out of the background"
 
 
 def _archive(record: Mapping[str, Any]) -> str:
@@ -122,8 +164,7 @@ def _searched(result: Result) -> str:
     record, found = result.record, result.intervals.get("score", ())
     text = f"In {result.source}, {_samples(result)} were searched{_archive(record)}. {_rules(record)}"
     if len(found):
-        low, high = min(found), max(found)
-        return f"{text} This gave {count(len(found), 'interval')}, with scores from {low:.4f} to {high:.4f}."
+        return f"{text} This gave {count(len(found), 'interval')}, {_scores_of([result])}."
     return f"{text} No interval was found."
 
 
