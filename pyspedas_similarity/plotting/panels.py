@@ -13,6 +13,7 @@ from ..errors import ArgumentError, SimilarityError
 from ..imaging.recipes import Recipe
 from ..instruments.panels import LINE_KINDS, Panel
 from ..times import Span
+from .gallery import FAINT_COLOR
 from .labels import bins_label, units_text
 from .overview import overview
 from .style import Style, plain
@@ -81,12 +82,19 @@ class Column:
     parts : tuple of Part or None
         One for each row; None where nothing was measured.
     is_query : bool
+    faint : bool
+        True for a match that does not stand out of the background.
     """
 
     heading: tuple[str, ...]
     half_s: float
     parts: tuple[Part | None, ...]
     is_query: bool = False
+    faint: bool = False
+
+    def color(self, style: Style, otherwise: str) -> str:
+        """Return the color of frame and heading."""
+        return style.query if self.is_query else FAINT_COLOR if self.faint else otherwise
 
 
 def row_of(panel: Panel, legend: Sequence[str] = (), title: str = "") -> Row:
@@ -161,11 +169,11 @@ def panels_figure(
             panel.tick_params(labelsize="xx-small", length=2, which="both")
             panel.set_xlim(-column.half_s, column.half_s)
             for spine in panel.spines.values():
-                spine.set(color=style.query if column.is_query else "0.3", linewidth=1.2 if column.is_query else 0.8)
+                spine.set(color=column.color(style, "0.3"), linewidth=1.2 if column.is_query else 0.8)
         _label(figure, axes[number], row, scale, style)
     for panel, column in zip(axes[0], columns, strict=True):
         heading = "\n".join(plain(line, 26) for line in column.heading)
-        panel.set_title(heading, fontsize="x-small", color=style.query if column.is_query else "black")
+        panel.set_title(heading, fontsize="x-small", color=column.color(style, "black"))
     for panel in axes[-1]:
         panel.locator_params(axis="x", nbins=3)
     if title or style.title:
