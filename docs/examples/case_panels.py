@@ -66,7 +66,9 @@ recipe = sim.recipes.PanelRecipe(vectors="any_orientation", durations=(0.5, 1, 2
 found = sim.search(names, like=query, together=True, recipe=recipe)
 in_any_orientation = print_kinds(found)
 counts = [kinds.count("current_sheet") for kinds in (by_components, in_any_orientation)]
-print(f"current sheets among the ten best: {counts[0]} by components, {counts[1]} in any orientation")
+print(
+    f"current sheets among the ten best: {counts[0]} by components, {counts[1]} in any orientation"
+)
 
 # %%
 # Figures

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import tplot
 from ..errors import VariableError
 from ..imaging.recipes import PanelRecipe
-from ..imaging.tables import LEAST_FILL, numbers_columns
+from ..imaging.tables import LEAST_FILL, is_evenly_logarithmic, numbers_columns
 from ..imaging.windows import rebinned
 from ..tplot import Variable
 from . import sample_images
@@ -18,8 +17,14 @@ from . import sample_images
 LINE_KINDS = ("lines", "vector")
 """Kinds of panels that are drawn as lines."""
 
-_SYSTEM = re.compile(r"(?<![a-z])(dbcs|dsl|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|sc)(?![a-z])")
-# Coordinate systems, as they appear in the names of variables.
+_SYSTEM = re.compile(
+    r"(?<![a-z])(dbcs|dsl|dsi|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|srf|isr2|uvw|hdz|sc)(?![a-z])"
+)
+# Coordinate systems, as they appear in the names of variables, or in capitals inside a word, such as BGSEc.
+_SYSTEM_INSIDE = re.compile(r"GSE|GSM|GEI|GEO|RTN|DSL|SRF")
+_NO_SYSTEM = ("", "none", "n/a", "unknown", "scalar", "xyz")
+_LEAST_OF_COLUMN = 0.5
+# Share of the samples with any value in which a bin has to be measured; else it is left out.
 _LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 _SAMPLES_JUDGED = 10**5
 # Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
@@ -55,9 +60,15 @@ class Panel:
         return self.variable.name
 
     @property
+    def units(self) -> str:
+        """Units as the metadata names them, or else the title of the color bar; empty if there is neither."""
+        title = self.variable.options.get("z_title") if self.kind == "spectrogram" else ""
+        return self.variable.units or str(title or "").strip("[] ")
+
+    @property
     def record(self) -> dict[str, object]:
         """What was understood, in plain values."""
-        about = {"name": self.name, "kind": self.kind, "units": self.variable.units, "logarithmic": self.logarithmic}
+        about = {"name": self.name, "kind": self.kind, "units": self.units, "logarithmic": self.logarithmic}
         return about | ({"coordinate_system": self.system} if self.kind == "vector" else {})
 
     def __str__(self) -> str:
@@ -83,8 +94,9 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
     if not may_be_panel(variable):
         remedy = "Give a time series (time,), (time, components) or a spectrogram (time, bins)."
         raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
-    labels = [key for key, table in variable.coordinates.items() if np.asarray(table).dtype.kind not in "fiu"]
-    variable = replace(variable, coordinates={k: v for k, v in variable.coordinates.items() if k not in labels})
+    tables = {key: one for key, one in variable.coordinates.items() if np.asarray(one).dtype.kind in "fiu"}
+    bins = [tables[key] for key in ("v", "v1") if key in tables]
+    variable = replace(variable, coordinates={"v": bins[0]} if bins else {})
     variable = sample_images.in_order(variable)
     sample_images.check_series(variable)
     variable = sample_images.without_fills(variable)
@@ -104,12 +116,13 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
 
 def coordinate_system(variable: Variable) -> str:
     """Return the coordinate system of a vector in lower case, from its metadata or else its name; empty if unknown."""
-    given = variable.attributes.get("data_att", {}).get("coord_sys", "")
-    given = given or variable.cdf_attributes("VATT").get("COORDINATE_SYSTEM", "")
-    if isinstance(given, str) and given.strip():
-        return given.strip().lower()
-    found = _SYSTEM.findall(variable.name.lower().replace("_", " "))
-    return found[-1] if found else ""
+    about = {key.lower(): value for key, value in variable.cdf_attributes("VATT").items()}
+    for given in (variable.attributes.get("data_att", {}).get("coord_sys"), about.get("coordinate_system")):
+        system = given.partition(">")[0].strip().lower() if isinstance(given, str) else ""
+        if system not in _NO_SYSTEM:
+            return system
+    found = _SYSTEM.findall(variable.name.lower().replace("_", " ")) or _SYSTEM_INSIDE.findall(variable.name)
+    return found[-1].lower() if found else ""
 
 
 def check_same(panels: list[Panel], vectors: str) -> None:
@@ -125,7 +138,7 @@ def check_same(panels: list[Panel], vectors: str) -> None:
         pairs = {
             "kind": (one.kind, first.kind),
             "number of columns": (one.values.shape[1], first.values.shape[1]),
-            "units": (one.variable.units, first.variable.units),
+            "units": (one.units, first.units),
         }
         if vectors == "axes":
             pairs["coordinate system"] = (one.system or "not known", first.system or "not known")
@@ -140,7 +153,8 @@ def _kind(variable: Variable) -> str:
     values, table = variable.values, variable.coordinates.get("v")
     if values.ndim == 1 or values.shape[1] == 1:
         return "lines"
-    has_bins = table is not None and not numbers_columns(table)
+    is_drawn_as_one = bool(variable.options.get("spec")) and values.shape[1] > 4
+    has_bins = is_drawn_as_one or (table is not None and not numbers_columns(table))
     if not has_bins and (values.shape[1] == 3 or (values.shape[1] == 4 and _is_norm(values))):
         return "vector"
     if has_bins or values.shape[1] > 8:
@@ -158,9 +172,8 @@ def _is_norm(values: np.ndarray) -> bool:
 def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: PanelRecipe) -> bool:
     if recipe.logarithmic is not None:
         return recipe.logarithmic
-    options = tplot.options_of(variable.name) if variable.name in tplot.loaded_names() else {}
     key = "z_axis_type" if kind == "spectrogram" else "y_axis_type"
-    if options.get(key) == "log" or str(variable.cdf_attributes("VATT").get("SCALETYP", "")).lower() == "log":
+    if variable.options.get(key) == "log" or str(variable.cdf_attributes("VATT").get("SCALETYP", "")).lower() == "log":
         return True
     some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
     known = some[np.isfinite(some)]
@@ -173,13 +186,27 @@ def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: P
 
 def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> np.ndarray:
     """Return means in at most 16 bins, which are even on the scale of the table."""
-    table = variable.coordinates.get("v")
-    if table is None:
-        table = np.arange(values.shape[1], dtype=np.float64)
+    table = _table(variable, values.shape[1])
     if table.shape not in (values.shape[1:], values.shape):
         remedy = f"Give one value for each of the {values.shape[1]} bins."
         raise VariableError(f"{variable.name}: v table", f"found the shape {table.shape}", remedy)
-    return rebinned(values, np.asarray(table, np.float64), recipe.BINS)
+    measured = np.isfinite(values).any(axis=1)
+    known = np.isfinite(values).sum(axis=0) >= max(_LEAST_OF_COLUMN * measured.sum(), 1)
+    if known.sum() > 1:  # a sample in which a bin is missing would not be known
+        values, table = values[:, known], table[..., known]
+    return rebinned(values, table, recipe.BINS)
+
+
+def _table(variable: Variable, n_bins: int) -> np.ndarray:
+    """Return energies or frequencies of the bins, or else their numbers, NaN where unknown: (bins,) or (n, bins)."""
+    given = np.asarray(variable.coordinates.get("v", np.arange(n_bins)))
+    table = np.array(given[0] if given.ndim == 2 and len(given) == 1 else given, np.float64)
+    table[~(np.abs(table) < LEAST_FILL)] = np.nan
+    first = table if table.ndim == 1 else table[0]
+    known = np.unique(first[first > 0])
+    if len(known) > 2 and is_evenly_logarithmic(known):
+        table[table <= 0] = np.nan  # a fill value, or a frequency of 0, has no place on a logarithmic scale
+    return table
 
 
 def _scaled(values: np.ndarray, logarithmic: bool) -> np.ndarray:

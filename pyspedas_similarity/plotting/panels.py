@@ -94,11 +94,11 @@ def row_of(panel: Panel, legend: Sequence[str] = ()) -> Row:
     variable = panel.variable
     if panel.kind in LINE_KINDS:
         names = tuple(legend) or (_COMPONENTS if panel.kind == "vector" else ())
-        return Row(variable.name, "", units_text(variable.units), panel.logarithmic, names[: panel.values.shape[1]])
+        return Row(variable.name, "", units_text(panel.units), panel.logarithmic, names[: panel.values.shape[1]])
     if panel.kind == "embedding":
         made = overview(variable)
         return Row(variable.name, made.label, made.unit, made.logarithmic)
-    return Row(variable.name, bins_label(variable, "v"), units_text(variable.units), panel.logarithmic)
+    return Row(variable.name, bins_label(variable, "v"), units_text(panel.units), panel.logarithmic)
 
 
 def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | None:

@@ -102,6 +102,4 @@ def _recipe(panel: Panel) -> object:
 
 
 def _legend(variable: Variable) -> tuple[str, ...]:
-    if variable.name not in tplot.loaded_names():
-        return ()
-    return tuple(str(one) for one in tplot.options_of(variable.name).get("legend_names") or ())
+    return tuple(str(one) for one in variable.options.get("legend_names") or ())
