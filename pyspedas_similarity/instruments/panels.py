@@ -153,8 +153,7 @@ def _kind(variable: Variable) -> str:
     values, table = variable.values, variable.coordinates.get("v")
     if values.ndim == 1 or values.shape[1] == 1:
         return "lines"
-    is_drawn_as_one = bool(variable.options.get("spec")) and values.shape[1] > 4
-    has_bins = is_drawn_as_one or (table is not None and not numbers_columns(table))
+    has_bins = table is not None and not numbers_columns(table)
     if not has_bins and (values.shape[1] == 3 or (values.shape[1] == 4 and _is_norm(values))):
         return "vector"
     if has_bins or values.shape[1] > 8:
@@ -186,7 +185,7 @@ def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: P
 
 def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> np.ndarray:
     """Return means in at most 16 bins, which are even on the scale of the table."""
-    table = _table(variable, values.shape[1])
+    table = known_table(variable.coordinates.get("v", np.arange(values.shape[1])))
     if table.shape not in (values.shape[1:], values.shape):
         remedy = f"Give one value for each of the {values.shape[1]} bins."
         raise VariableError(f"{variable.name}: v table", f"found the shape {table.shape}", remedy)
@@ -197,15 +196,14 @@ def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) ->
     return rebinned(values, table, recipe.BINS)
 
 
-def _table(variable: Variable, n_bins: int) -> np.ndarray:
-    """Return energies or frequencies of the bins, or else their numbers, NaN where unknown: (bins,) or (n, bins)."""
-    given = np.asarray(variable.coordinates.get("v", np.arange(n_bins)))
-    table = np.array(given[0] if given.ndim == 2 and len(given) == 1 else given, np.float64)
+def known_table(table: np.ndarray) -> np.ndarray:
+    """Return energies or frequencies as float64, NaN for fill values, and for 0 and less on a logarithmic scale."""
+    table = np.array(table, np.float64)
     table[~(np.abs(table) < LEAST_FILL)] = np.nan
     first = table if table.ndim == 1 else table[0]
     known = np.unique(first[first > 0])
     if len(known) > 2 and is_evenly_logarithmic(known):
-        table[table <= 0] = np.nan  # a fill value, or a frequency of 0, has no place on a logarithmic scale
+        table[table <= 0] = np.nan
     return table
 
 
