@@ -4,6 +4,7 @@ Names, units, tables and options are those of the sources in `SOURCES`; values a
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyspedas
@@ -270,6 +271,7 @@ def seconds_off(found):
 
 def test_every_product_is_registered_with_its_variables():
     assert PRODUCTS.keys() == LAYOUTS.keys()
+    page = (Path(__file__).parents[2] / "docs" / "panels.rst").read_text(encoding="utf-8")
     for name, product in PRODUCTS.items():
         assert INSTRUMENTS[name].is_for_panels and INSTRUMENTS[name].title == product.title
         assert callable(product.function())
@@ -277,6 +279,8 @@ def test_every_product_is_registered_with_its_variables():
         full = [prefix + one for one in made]
         assert INSTRUMENTS[name].names_in(full) == full[:1]
         assert INSTRUMENTS[name].names_in(full, together=True) == full
+        assert f"``{name}``\n     - {product.title}\n" in page
+        assert all(f"``{product.prefix}{one}``" in page for one in product.panels)
 
 
 @pytest.mark.parametrize(("product", "prefix", "name"), CASES)
