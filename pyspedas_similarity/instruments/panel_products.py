@@ -23,8 +23,8 @@ from .checked_loading import load_checked, load_whole
 logger = logging.getLogger(__name__)
 
 _OWN = {"trange", "probe", "sites", "suffix", "prefix", "time_clip", "varnames", "notplot", "downloadonly", "available"}
-_OWN |= {"instrument", "always_prompt", "spdf"}
-# Keywords of pyspedas's loaders that are set here. MMS asks for a user name without `spdf`.
+_OWN |= {"instrument", "always_prompt", "spdf", "username", "password", "uname", "passwd"}
+# Keywords of pyspedas's loaders that are set here, or that a result must not record.
 _SITE = re.compile(r"[a-z0-9]{2,4}(?:_100ms)?")
 
 
@@ -66,11 +66,8 @@ class Product:
     @property
     def globs(self) -> tuple[str, ...]:
         """Globs of the names of its variables, of any probe and keywords, with any suffix."""
-        probe = "?" if self.probes else "*"
-        return tuple(
-            re.sub(r"{(\w+)}", lambda key: probe if key[1] == "probe" else "*", self.prefix + one) + "*"
-            for one in self.panels
-        )
+        names = [(self.prefix + one).replace("{probe}", "?" if self.probes else "*") + "*" for one in self.panels]
+        return tuple(re.sub(r"\*+", "*", re.sub(r"{\w+}", "*", one)) for one in names)
 
     @property
     def station(self) -> str:
@@ -201,7 +198,7 @@ def _rates(level: str = "l2", rate: str = "srvy", **others: str) -> dict[str, st
     return {"data_rate": rate, "level": level, **others}
 
 
-_FEEPS = "mms{probe}_epd_feeps_{data_rate}_{level}_{datatype}_intensity_omni"
+_FEEPS = "mms{probe}_epd_feeps_{data_rate}_{level}_"
 _EIS = "mms{probe}_epd_eis_{data_rate}_{level}_{datatype}_proton_flux_omni"
 _WFR = {"level": "l2", "datatype": "wfr", "wavetype": "spectral-matrix-diagonal-merged"}
 _HFR = {"level": "l2", "datatype": "hfr", "wavetype": "spectra"}
@@ -240,12 +237,16 @@ PRODUCTS = {
     "mms_feeps_electrons": Product(
         "MMS FEEPS electron energy spectra, of all directions",
         "mms.feeps",
-        (_FEEPS,),
+        (_FEEPS + "electron_intensity_omni",),
         _rates(datatype="electron"),
         **_MMS,
     ),
     "mms_feeps_ions": Product(
-        "MMS FEEPS ion energy spectra, of all directions", "mms.feeps", (_FEEPS,), _rates(datatype="ion"), **_MMS
+        "MMS FEEPS ion energy spectra, of all directions",
+        "mms.feeps",
+        (_FEEPS + "ion_intensity_omni",),
+        _rates(datatype="ion"),
+        **_MMS,
     ),
     "mms_eis_protons": Product(
         "MMS EIS proton energy spectra, of all directions", "mms.eis", (_EIS,), _rates(datatype="extof"), **_MMS

@@ -3,7 +3,9 @@
 Names, units, tables and options are those of the sources in `SOURCES`; values are simulated.
 """
 
+import shutil
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -507,3 +509,49 @@ def test_spectra_are_drawn_in_the_bins_of_one_table():
     drawn, bins = _on_one_table(values, tables)
     np.testing.assert_array_equal(bins, [1, 2, 3])
     np.testing.assert_array_equal(drawn, [[3, 2, 1], [6, 5, 4], [np.nan] * 3])
+
+
+@pytest.mark.parametrize(
+    ("product", "file", "place", "trange", "options"),
+    [
+        (
+            "mms_dis_moms",
+            "mms/mms1_fpi_brst_l2_dis-moms_20151016130524_v3.3.0.cdf",
+            "mms1/fpi/brst/l2/dis-moms/2015/10/16/mms1_fpi_brst_l2_dis-moms_20151016130524_v3.3.0.cdf",
+            ["2015-10-16/13:05:30", "2015-10-16/13:06:30"],
+            {"data_rate": "brst"},
+        ),
+        (
+            "mms_fgm",
+            "mms/mms1_fgm_brst_l2_20201119233633_v5.270.0.cdf",
+            "mms1/fgm/brst/l2/2020/11/19/mms1_fgm_brst_l2_20201119233633_v5.270.0.cdf",
+            ["2020-11-19/23:36:40", "2020-11-19/23:37:30"],
+            {"data_rate": "brst"},
+        ),
+        (
+            "rbsp_hope_electron_spectra",
+            "spectra/rbspa_rel04_ect-hope-PA-L3_20121201_v0.0.0.cdf",
+            "rbspa/l3/ect/hope/pitchangle/rel04/2012/rbspa_rel04_ect-hope-pa-l3_20121201_v0.0.0.cdf",
+            ["2012-12-01", "2012-12-01/00:30"],
+            {},
+        ),
+    ],
+)
+def test_real_files_are_loaded_by_the_loaders_of_pyspedas(
+    real_data, tmp_path, monkeypatch, product, file, place, trange, options
+):
+    project = import_module(f"pyspedas.projects.{PRODUCTS[product].loader.partition('.')[0]}.config")
+    monkeypatch.setitem(project.CONFIG, "local_data_dir", str(tmp_path))
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(real_data(file), path)
+    prefix, made = LAYOUTS[product]
+    expected = [prefix + one.replace("fast", "brst").replace("srvy", "brst") for one in made]
+    assert INSTRUMENTS[product].load(trange, no_update=True, **options) == expected
+    variable = tplot.read(expected[0])
+    assert variable.times[0] >= np.datetime64(trange[0].replace("/", "T")) and len(variable.times) > 50
+    like = variable.times[[10, 42]]
+    keywords = {"load_keywords": {"no_update": True, **options}, "trange": trange}
+    found = sim.search(like=like, instrument=product, together=True, k=1, **keywords)
+    assert [one["name"] for one in found.record["panels"]] == expected
+    assert tplot.loaded_names() == expected
