@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ArgumentError, SimilarityError
 from ..imaging.recipes import Recipe
-from ..instruments.panels import LINE_KINDS, Panel
+from ..instruments.panels import LINE_KINDS, Panel, known_table
 from ..times import Span
 from .gallery import FAINT_COLOR
 from .labels import bins_label, units_text
@@ -102,11 +102,11 @@ def row_of(panel: Panel, legend: Sequence[str] = (), title: str = "") -> Row:
     variable, name = panel.variable, title or panel.name
     if panel.kind in LINE_KINDS:
         names = tuple(legend) or (_COMPONENTS if panel.kind == "vector" else ())
-        return Row(name, "", units_text(variable.units), panel.logarithmic, names[: panel.values.shape[1]])
+        return Row(name, "", units_text(panel.units), panel.logarithmic, names[: panel.values.shape[1]])
     if panel.kind == "embedding":
         made = overview(variable)
         return Row(name, made.label, made.unit, made.logarithmic)
-    return Row(name, bins_label(variable, "v", "bin"), units_text(variable.units), panel.logarithmic)
+    return Row(name, bins_label(variable, "v", "bin"), units_text(panel.units), panel.logarithmic)
 
 
 def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | None:
@@ -132,7 +132,7 @@ def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | No
     if panel.kind in LINE_KINDS:
         return Part(seconds, values[:, : panel.values.shape[1]])
     bins = coordinates.get("v", np.arange(values.shape[1], dtype=float))
-    return Part(seconds, values, bins)
+    return Part(seconds, values, known_table(bins))
 
 
 def panels_figure(
@@ -213,19 +213,27 @@ def _draw(panel: Axes, row: Row, part: Part | None, scale: object, style: Style)
         panel.set_ylim(*scale)
         return
     seconds, values, bins = _thinned(part)
-    shown = np.where(values > 0, values, np.nan) if row.logarithmic else values
-    bins = np.broadcast_to(bins, values.shape)
+    shown, bins = _on_one_table(np.where(values > 0, values, np.nan) if row.logarithmic else values, bins)
     if len(seconds) == 1:  # a mesh needs two columns
-        seconds, shown, bins = np.array([-0.5, 0.5]) + seconds, np.repeat(shown, 2, 0), np.repeat(bins, 2, 0)
-    order = np.argsort(bins[0])
-    times = np.broadcast_to(seconds[:, None], shown.shape)
+        seconds, shown = np.array([-0.5, 0.5]) + seconds, np.repeat(shown, 2, 0)
     colors = style.cmap or "viridis"
     panel.set_facecolor("0.85")  # where nothing was measured
-    panel.pcolormesh(
-        times[:, order], bins[:, order], shown[:, order], norm=scale, cmap=colors, shading="nearest", rasterized=True
-    )
-    if np.nanmin(bins) > 0 and np.nanmax(bins) > 10 * np.nanmin(bins):
+    panel.pcolormesh(seconds, bins, shown.T, norm=scale, cmap=colors, shading="nearest", rasterized=True)
+    if bins[0] > 0 and bins[-1] > 10 * bins[0]:
         panel.set_yscale("log")
+
+
+def _on_one_table(values: np.ndarray, tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spectra in the bins of one ascending table; where tables differ, in the nearest bins of their own."""
+    tables = np.broadcast_to(tables, values.shape)
+    usual = tables[np.isfinite(tables).sum(axis=1).argmax()]
+    bins = np.unique(usual[np.isfinite(usual)])
+    made = np.full((len(values), len(bins)), np.nan)
+    for row, (own, table) in enumerate(zip(values, tables, strict=True)):
+        known = np.flatnonzero(np.isfinite(table))
+        if len(known):
+            made[row] = own[known[np.abs(table[known, None] - bins).argmin(axis=0)]]
+    return made, bins
 
 
 def _thinned(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
