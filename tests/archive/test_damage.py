@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive.durable import Folder, lease
+from pyspedas_similarity.archive.commit_records import commit_record_name, manifest_name
+from pyspedas_similarity.archive.durable import Folder, file_lock
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.records import read_record, write_record
 from pyspedas_similarity.archive.rows import body_checksums, head_checksums
-from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from tests.contracts import test_store as contract
 
@@ -31,8 +31,8 @@ def flip(path, at=None):
     path.write_bytes(raw)
 
 
-def seal_path(store, version):
-    return store.place.folder / seal_name(version)
+def record_path(store, version):
+    return store.place.folder / commit_record_name(version)
 
 
 def manifest_path(store, version):
@@ -46,7 +46,7 @@ def data_files(store):
 @pytest.mark.parametrize("which", ["seal", "manifest"])
 @pytest.mark.parametrize("version", [5, 4])
 def test_a_damaged_record_of_a_version_is_told_and_mended(store, which, version):
-    path = seal_path(store, version) if which == "seal" else manifest_path(store, version)
+    path = record_path(store, version) if which == "seal" else manifest_path(store, version)
     flip(path)
     with pytest.raises(DamagedArchiveError, match="repair"):
         LanceStore(store.place.folder).heads(version)
@@ -98,7 +98,7 @@ def test_one_record_of_what_made_the_rows_is_enough(store):
     flip(store.place.folder / "archive.json")
     again = LanceStore(store.place.folder)
     assert again.identity == contract.IDENTITY
-    assert again.verify().problems == ("archive.json is not as it was written",)
+    assert again.verify().problems == ("archive.json is damaged",)
     again.repair()
     assert again.verify().sound
     flip(store.place.folder / "archive.json")
@@ -115,7 +115,7 @@ def test_nothing_readable_is_said_to_be_nothing_readable(store):
 
 
 def test_a_version_that_was_never_acknowledged_is_not_seen_and_removed(store):
-    seal_path(store, 5).unlink()
+    record_path(store, 5).unlink()
     again = LanceStore(store.place.folder)
     assert again.latest() == 4
     assert contract.contents(again) == contract.as_dictionary(contract.make(0, 30))
@@ -135,15 +135,15 @@ def test_rows_of_another_archive_do_not_pass(store, tmp_path):
 
 def test_a_full_lock_is_told_and_a_dead_holder_frees_it(store):
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.durable import lease\n"
-        "with lease(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
+        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.durable import file_lock\n"
+        "with file_lock(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
     for name in ("maintenance.lock", "commit.lock"):
         path = store.place.folder / "locks" / name
         holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
         try:
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(BusyArchiveError, match="compacting"), lease(path, 0.1, "compacting"):
+            with pytest.raises(BusyArchiveError, match="compacting"), file_lock(path, 0.1, "compacting"):
                 pass
             if name == "maintenance.lock":
                 # Writers do not wait for maintenance; a second compaction does not wait for the first.

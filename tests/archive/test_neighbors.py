@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.archive import neighbors
-from pyspedas_similarity.archive.neighbors import GraphNear, cached_graph, make_graph, nearest_others
+from pyspedas_similarity.archive.neighbors import GraphIndex, cached_graph, make_graph, nearest_others
 from pyspedas_similarity.errors import ArgumentError
 
 
@@ -137,7 +137,7 @@ def test_a_graph_that_cannot_be_is_made_anew(tmp_path, caplog, wrong):
 
 
 def test_a_walk_along_the_graph_proposes_the_nearest(clouds):
-    near = GraphNear(clouds)
+    near = GraphIndex(clouds)
     assert near.recall >= 0.99
     rng = np.random.default_rng(2)
     shares = []

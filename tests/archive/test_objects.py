@@ -19,9 +19,9 @@ from pyspedas import tplot_tools
 import pyspedas_similarity as sim
 from pyspedas_similarity.archive import commits, maintenance, objects
 from pyspedas_similarity.archive.archive import Archive
+from pyspedas_similarity.archive.commit_records import commit_record_name, manifest_name
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
-from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import (
     ArchiveError,
     ArgumentError,
@@ -124,11 +124,11 @@ def test_an_older_version_can_be_opened_and_gone_back_to(store, server):
     [
         (
             "ftp://somewhere/ions",
-            "ftp:// addresses are not served. Give a folder, or an address .*: s3://, gs://, az://",
+            "ftp:// addresses are not supported. Give a folder, or an address .*: s3://, gs://, az://",
         ),
-        ("https://host/ions", "https:// addresses are not served"),
-        ("memory://ions", "memory:// addresses are not served"),
-        (Path("s3://archives/ions"), "an address as a Path, which changes it. Give it as text"),
+        ("https://host/ions", "https:// addresses are not supported"),
+        ("memory://ions", "memory:// addresses are not supported"),
+        (Path("s3://archives/ions"), "an address as a Path, which changes it. Give it as a str"),
         ("s3://archives", r"Give s3://bucket/prefix"),
         ("s3:///ions", r"Give s3://bucket/prefix"),
         ("s3://archives/a/../b", r"Give s3://bucket/prefix"),
@@ -275,7 +275,7 @@ def ids(rows):
 
 def test_a_version_left_unsealed_is_sealed_by_the_next_writer(store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(commits, "create_seal", lambda place, seal: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(commits, "create_commit_record", lambda place, seal: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             store.append(make(40, 5))
     reader = LanceStore(store.place)
@@ -287,31 +287,31 @@ def test_a_version_left_unsealed_is_sealed_by_the_next_writer(store, monkeypatch
 
 
 def test_who_is_helped_while_asleep_acknowledges_what_is_there(store, monkeypatch):
-    create_seal = commits.create_seal
+    create_commit_record = commits.create_commit_record
 
     def asleep(place, seal):
-        monkeypatch.setattr(commits, "create_seal", create_seal)
+        monkeypatch.setattr(commits, "create_commit_record", create_commit_record)
         LanceStore(store.place).append(make(60, 5))
-        create_seal(place, seal)
+        create_commit_record(place, seal)
 
-    monkeypatch.setattr(commits, "create_seal", asleep)
+    monkeypatch.setattr(commits, "create_commit_record", asleep)
     assert store.append(make(40, 5)) == contract.store_answer(6, 5, 0)
     assert contents(store) == as_dictionary(Rows.joined([make(0, 45), make(60, 5)]))
 
 
 def test_who_sleeps_until_the_version_is_given_up_acknowledges_nothing(store, monkeypatch):
-    create_seal = commits.create_seal
+    create_commit_record = commits.create_commit_record
 
     def asleep(place, seal):
-        monkeypatch.setattr(commits, "create_seal", create_seal)
+        monkeypatch.setattr(commits, "create_commit_record", create_commit_record)
         other = LanceStore(store.place)
         other.append(make(60, 5))
         other.restore(5)  # without the rows of the sleeper
         other.forget(1)
-        create_seal(place, seal)
+        create_commit_record(place, seal)
 
-    monkeypatch.setattr(commits, "create_seal", asleep)
-    with pytest.raises(BusyArchiveError, match="given up before it was acknowledged"):
+    monkeypatch.setattr(commits, "create_commit_record", asleep)
+    with pytest.raises(BusyArchiveError, match="deleted before it was acknowledged"):
         store.append(make(40, 5))
     assert contents(store) == as_dictionary(make(0, 40))
     assert store.append(make(40, 5)).added == 5
@@ -322,7 +322,7 @@ def test_who_sleeps_until_the_version_is_given_up_acknowledges_nothing(store, mo
 def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeypatch):
     """Files that only the old version names may go away at any moment, so they are copied."""
     store.compact()
-    other, restored = LanceStore(store.place), maintenance._restored
+    other, restored = LanceStore(store.place), maintenance._restore_change
 
     def given_up_meanwhile(*arguments):
         change = restored(*arguments)
@@ -331,7 +331,7 @@ def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeyp
             other.forget(1)
         return change
 
-    monkeypatch.setattr(maintenance, "_restored", given_up_meanwhile)
+    monkeypatch.setattr(maintenance, "_restore_change", given_up_meanwhile)
     with pytest.raises(ArchiveError, match="there is no version 3"):
         store.restore(3)
     assert store.verify().sound
@@ -340,14 +340,14 @@ def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeyp
 
 def test_a_version_that_is_given_up_while_it_is_restored_is_there_again(store, monkeypatch):
     store.compact()
-    other, restored = LanceStore(store.place), maintenance._restored
+    other, restored = LanceStore(store.place), maintenance._restore_change
 
     def given_up_meanwhile(*arguments):
         change = restored(*arguments)
         assert other.forget(1) == 5
         return change
 
-    monkeypatch.setattr(maintenance, "_restored", given_up_meanwhile)
+    monkeypatch.setattr(maintenance, "_restore_change", given_up_meanwhile)
     assert store.restore(3) == 7
     assert store.verify().sound
     assert contents(store) == as_dictionary(make(0, 20))
@@ -426,7 +426,7 @@ def test_writers_in_many_threads_lose_nothing_and_double_nothing(store):
 
 def test_maintenance_is_done_by_one_at_a_time(store, place):
     with place.exclusive("maintenance", 0.1, "compacting"):
-        with pytest.raises(BusyArchiveError, match="looking after it"):
+        with pytest.raises(BusyArchiveError, match="maintaining it"):
             LanceStore(store.place).compact()
         assert store.append(make(40, 5)).added == 5  # writers do not wait for it
     assert LanceStore(store.place).compact() == 7
@@ -435,12 +435,12 @@ def test_maintenance_is_done_by_one_at_a_time(store, place):
 def test_a_lease_that_is_not_renewed_lapses(place, monkeypatch):
     monkeypatch.setattr(objects, "LEASE_S", 2.0)  # the store tells the time in whole seconds
     dead = objects._Lease(place, "locks/maintenance.json")
-    assert dead.take()
+    assert dead.acquire()
     began = time.monotonic()
     with place.exclusive("maintenance", 10.0, "compacting"):
         assert time.monotonic() - began > 1.0
         before = place.read("locks/maintenance.json")
-        dead.leave()  # it is not its own any more
+        dead.release()  # it is not its own any more
         assert place.read("locks/maintenance.json") == before
     assert place.names("locks") == ["clock"]
 
@@ -459,7 +459,7 @@ def test_a_lease_that_is_renewed_does_not_lapse(place, monkeypatch):
 # Damage
 
 
-@pytest.mark.parametrize("which", [seal_name, manifest_name])
+@pytest.mark.parametrize("which", [commit_record_name, manifest_name])
 @pytest.mark.parametrize("version", [5, 4])
 def test_a_damaged_record_of_a_version_is_told_and_mended(store, server, which, version):
     flip(server, store.place, which(version))
