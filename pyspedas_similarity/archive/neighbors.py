@@ -175,7 +175,7 @@ def _read_graph(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, float] 
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        logger.warning("The cached neighbor graph cannot be used and is rebuilt: %s", error)
+        logger.warning("The cached neighbor graph cannot be used and is built again: %s", error)
         return None
 
 
