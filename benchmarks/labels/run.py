@@ -18,7 +18,7 @@ from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from benchmarks.retrieval.measures import BOOTSTRAPS, Estimate
 from benchmarks.retrieval.plan import SLOW, Plan
 from benchmarks.retrieval.table import prepare_folder, write
-from pyspedas_similarity.encoder.finetune import MIN_LABELS, backbone_of, as_torch_encoder, tuned_network
+from pyspedas_similarity.encoder.finetune import MIN_LABELS, as_torch_encoder, backbone_of, tuned_network
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels

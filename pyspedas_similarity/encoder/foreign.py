@@ -302,7 +302,7 @@ def _preprocessing(shape: tuple[int, int, int], takes: ForeignInput, entry: str)
 
 
 def _postprocessing(sizes: tuple[int, ...], shape: tuple[int, int, int], takes: ForeignInput) -> _Steps:
-    """Return the operators from the output of the network to features; maps (n, d, ., .) and tokens (n, ., d) are averaged."""
+    """Return the operators from the output to features; maps (n, d, ., .) and tokens (n, ., d) are averaged."""
     steps = _Steps(takes.output)
     if len(sizes) == 3:
         steps.add("Transpose", perm=[0, 2, 1])

@@ -80,7 +80,7 @@ class ViewOptions:
 
 
 VIEWS = {
-    # Velocity planes: the field direction is accurate to a few degrees, bulk velocity and energy scale to a few percent.
+    # Velocity planes: the field direction is accurate to a few degrees, bulk velocity and energy to a few percent.
     # The floor of the recipe is about two counts of the ion instrument, five decades below its ceiling.
     "distribution": ViewOptions(
         gain=0.3, noise=0, shift=0.03, crop_scale_min=1, zoom=0.05, counts=2e5, decades=5, erase=0.15

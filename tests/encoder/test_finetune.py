@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyspedas_similarity.encoder.finetune import backbone_of, fine_tune, as_torch_encoder, tuned_network
+from pyspedas_similarity.encoder.finetune import as_torch_encoder, backbone_of, fine_tune, tuned_network
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder

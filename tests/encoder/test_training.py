@@ -15,8 +15,8 @@ from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.monitor import CollapseReport
 from pyspedas_similarity.encoder.training import (
     COLLAPSED_EPOCHS,
-    History,
     Evaluation,
+    History,
     TrainingPlan,
     train,
     train_network,
