@@ -423,11 +423,11 @@ class _SamplesFile:
 class _DistributionFile(_SamplesFile):
     """Open file of distributions."""
 
-    def segment(self, station: _Station, rows: np.ndarray, available: Mapping[str, Variable]) -> Segment:
+    def segment(self, station: _Station, rows: np.ndarray, companions: Mapping[str, Variable]) -> Segment:
         """Return samples with their companions, errors and flags."""
         names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
         own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
-        return Segment(self.variable(station.name("dist"), rows), {**available, **own})
+        return Segment(self.variable(station.name("dist"), rows), {**companions, **own})
 
 
 _File = TypeVar("_File", bound=_SamplesFile)
@@ -451,16 +451,14 @@ def _mask_samples(variable: Variable, bad: np.ndarray) -> Variable:
     return replace(variable, values=values)
 
 
-def _covers(available: np.ndarray, times: np.ndarray) -> bool:
+def _covers(companion_times: np.ndarray, times: np.ndarray) -> bool:
     """Return True if companion times lie between the first and last of `times`, or on both sides of a single one.
 
     Companions measured only before and after a segment are included.
     """
-    before, after_last = (
-        np.searchsorted(available, times[0]),
-        np.searchsorted(available, times[-1], side="right"),
-    )
-    return bool(before < after_last or (len(times) == 1 and 0 < before < len(available)))
+    before = np.searchsorted(companion_times, times[0])
+    after_last = np.searchsorted(companion_times, times[-1], side="right")
+    return bool(before < after_last or (len(times) == 1 and 0 < before < len(companion_times)))
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def test_damage_from_a_shell(archive, capsys):
 
 
 def test_the_golden_archive_of_format_1_opens_bit_for_bit(tmp_path):
-    """Written once by the first version that had archives; whatever reads it later has to give these rows."""
+    """Read an archive written by the first version with archives; the rows must never change."""
     golden = Path(__file__).parent / "golden" / "format-1"
     shutil.copytree(golden, tmp_path / "golden")
     store = LanceStore(tmp_path / "golden")

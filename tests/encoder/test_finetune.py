@@ -134,7 +134,7 @@ def test_what_cannot_be_tuned_is_refused(trained):
         fine_tune(images, labels, groups, fixed_encoder("pixels", "frame"))
     with pytest.raises(EncoderError, match=r"images of shape \(1, 8, 8\), expected \(1, 16, 16\)"):
         fine_tune(images[:, :, :8, :8], labels, groups, trained)
-    with pytest.raises(ArgumentError, match="one label and one group an image"):
+    with pytest.raises(ArgumentError, match="one label and one group per image"):
         fine_tune(images, labels[:7], groups, trained)
     spoiled = replace(trained, card=replace(trained.card, training={"backbone": "resnet18"}))
     with pytest.raises(EncoderError, match="do not fit the network"):
