@@ -89,16 +89,16 @@ def forget(store: LanceStore, keep: int) -> int:
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise ArchiveError("keep", f"found {keep!r}", "Give the number of versions to keep, 1 or more.")
     with store.maintenance_lock(), store.committing() as newest:
-        sealed = committed_versions(store.place)
-        given_up, kept = sealed[:-keep], sealed[-keep:]
+        committed = committed_versions(store.place)
+        deleted, kept = committed[:-keep], committed[-keep:]
         # Commit records first: a version without one cannot be opened, so readers never see an incomplete version.
-        store.place.retire(*(commit_record_name(version) for version in given_up))
+        store.place.retire(*(commit_record_name(version) for version in deleted))
         listed = [version for version in manifest_versions(store.place) if version < kept[0]]
         found = ArchiveError(store.place.address, "old files cannot be removed", "Check the disk and its permissions.")
         if listed:
             with convert_lance_errors(found):
                 newest.dataset.cleanup_old_versions(versions=listed)
-        return len(given_up)
+        return len(deleted)
 
 
 def restore(store: LanceStore, version: int) -> int:
@@ -231,8 +231,8 @@ def bad_identity(store: LanceStore) -> list[str]:
 def _bad_versions(store: LanceStore) -> list[str]:
     """Return a message for each version with a damaged commit record or manifest."""
     bad = []
-    sealed = committed_versions(store.place)
-    for version in sealed:
+    committed = committed_versions(store.place)
+    for version in committed:
         try:
             check_manifest(store.place, read_commit_record(store.place, version))
         except DamagedArchiveError as error:

@@ -121,7 +121,7 @@ def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
 
 def _hog(images: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """`hog_features` of single-channel images (m, pixels, pixels) float32."""
+    """Compute `hog_features` of single-channel images (m, pixels, pixels) float32."""
     across, down = np.zeros_like(images), np.zeros_like(images)
     across[:, :, 1:-1] = (images[:, :, 2:] - images[:, :, :-2]) * (known[:, :, 2:] & known[:, :, :-2])
     down[:, 1:-1] = (images[:, 2:] - images[:, :-2]) * (known[:, 2:] & known[:, :-2])

@@ -218,8 +218,8 @@ def variables(request: Request, skymap: Skymap | str | Path | None = None) -> li
         _log_absent(request, site, parts.get(request.name(site), []))
     whole = [join(found) for found in parts.values()]
     frames = [_with_skymap(one.distribution, sky) for one in whole]
-    beside = [variable for one in whole for variable in one.companions.values()]
-    return frames + beside
+    companions = [variable for one in whole for variable in one.companions.values()]
+    return frames + companions
 
 
 def _merge_site_names(probe: str | Sequence[str], site: str | Sequence[str]) -> str | Sequence[str]:
