@@ -166,7 +166,7 @@ class LockedCommits:
         try:
             dataset = lance.LanceDataset.commit(place.rows, change.operation, read_version=newest.version)
             new = [f"{transactions}/{name}" for name in place.names(transactions) if name not in before]
-            place.keep(*new, manifest_name(dataset.version))
+            place.make_durable(*new, manifest_name(dataset.version))
             dataset = open_version(place, dataset.version)  # read from disk, which may be full
             if sum(one.metadata.physical_rows for one in dataset.get_fragments()) != change.rows:
                 raise OSError(f"the manifest of version {dataset.version} is incomplete")

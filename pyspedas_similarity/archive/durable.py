@@ -92,7 +92,7 @@ class Folder:
 
     retire = remove
 
-    def keep(self, *names: str) -> None:
+    def make_durable(self, *names: str) -> None:
         """See `Place`."""
         sync(self.folder / name for name in names)
 

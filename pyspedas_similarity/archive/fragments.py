@@ -130,7 +130,7 @@ def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) 
         size = place.size(f"{DATA}/{file.path}")
         if size != file.file_size_bytes:
             raise OSError(f"{file.path} has {size} bytes; {file.file_size_bytes} were written")
-    place.keep(*(f"{DATA}/{name}" for name in names_of(fragments)))
+    place.make_durable(*(f"{DATA}/{name}" for name in names_of(fragments)))
     return fragments
 
 

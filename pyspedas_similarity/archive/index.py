@@ -321,7 +321,7 @@ def score_rows(
     lengths: np.ndarray | None,
     out: np.ndarray,
 ) -> None:
-    """Compute, in place, the maximum of ``(embeddings @ weights.T - offsets) / lengths`` over the weights."""
+    """Compute the maximum over weights of ``(embeddings @ weights.T - offsets) / lengths``, clipped, in `out`."""
     if len(weights) == 1:
         np.matmul(embeddings, weights[0], out=out)
         if offsets is not None:

@@ -61,7 +61,7 @@ class Place(Protocol):
     def retire(self, *names: str) -> None:
         """Remove files; if `locks` is False, their names stay reserved."""
 
-    def keep(self, *names: str) -> None:
+    def make_durable(self, *names: str) -> None:
         """Make files written by Lance durable."""
 
     def exclusive(self, name: str, patience_s: float, doing: str) -> AbstractContextManager[None]:

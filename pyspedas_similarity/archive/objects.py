@@ -121,7 +121,7 @@ class Bucket:
         for name in names:
             self.write(name, b"")
 
-    def keep(self, *names: str) -> None:
+    def make_durable(self, *names: str) -> None:
         """See `Place`; objects are durable already."""
 
     @contextmanager

@@ -69,7 +69,7 @@ class Card:
     Raises
     ------
     EncoderError
-        A field has the wrong type or value, or does not fit into JSON (NaN included).
+        A field has the wrong type or value, or cannot be represented in JSON, such as NaN.
     """
 
     name: str

@@ -164,8 +164,7 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
     Raises
     ------
     EncoderError
-        Not a readable network, one that reaches for other files, holds numbers that are not finite, or does not fit
-        `card`.
+        It is not a readable network, refers to other files, has weights that are not finite, or does not match `card`.
     """
     read_network(onnx, source)
     session = open_session(onnx, source)

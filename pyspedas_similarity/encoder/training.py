@@ -299,7 +299,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     Raises
     ------
     ArgumentError, EncoderError
-        As `train_network`; also if a field of the card does not fit into JSON, or the network cannot be exported.
+        As `train_network`; also if a field of the card is invalid, or the network cannot be exported.
     """
     require_training()
     # Checked before the long training.

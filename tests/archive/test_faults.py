@@ -49,9 +49,11 @@ def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
 
 def test_a_missing_fsync_is_detected(tmp_path, monkeypatch):
     """Check the power failure test itself: it must fail without an fsync."""
-    keep = durable.Folder.keep
+    make_durable = durable.Folder.make_durable
     monkeypatch.setattr(
-        durable.Folder, "keep", lambda place, *names: keep(place, *(n for n in names if "/data/" not in n))
+        durable.Folder,
+        "make_durable",
+        lambda place, *names: make_durable(place, *(n for n in names if "/data/" not in n)),
     )
     assert not faults.power(3, 1, tmp_path)["as it should be"]
 

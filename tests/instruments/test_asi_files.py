@@ -266,9 +266,9 @@ def test_a_skymap_whose_arrays_do_not_fit(tmp_path, monkeypatch):
     assert sky.longitude == pytest.approx(-145.16) and sky.map_altitude_km.tolist() == [90, 110]
     assert np.nanmax(sky.elevation) == np.float32(89.7) and not sky.azimuth.flags.writeable
     for changes, reason in (
-        ({"azimuth": np.zeros((16, 16))}, "do not fit"),
-        ({"azimuth": np.zeros(320)}, "do not fit"),
-        ({"map_latitude": np.zeros((1, 17, 21))}, "do not fit"),
+        ({"azimuth": np.zeros((16, 16))}, "do not match"),
+        ({"azimuth": np.zeros(320)}, "do not match"),
+        ({"map_latitude": np.zeros((1, 17, 21))}, "do not match"),
         ({"elevation": np.full((16, 20), 91.0)}, "elevation is not within"),
         ({"elevation": np.full((16, 20), np.nan)}, "elevation is not within"),
         ({"azimuth": np.full((16, 20), "x")}, "this is no skymap"),
