@@ -100,6 +100,11 @@ def expand(names: str | int | Iterable[str | int]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def has_groups(names: Any) -> bool:
+    """Return True for a list of lists of names, as of the same variables of several spacecraft."""
+    return isinstance(names, (list, tuple)) and any(isinstance(one, (list, tuple)) for one in names)
+
+
 def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], list[str]]:
     """Return names as `expand` does, and apart from them what a pattern matched that is no measurement.
 

@@ -28,7 +28,7 @@ from ..search.reference import KIND, LIBRARY
 from ..search.search_series import search_library
 from ..search.settings import SearchSettings
 from ..times import to_interval
-from ..tplot import expand_measured
+from ..tplot import expand_measured, has_groups
 
 __all__ = ["find_similar", "search"]
 
@@ -277,19 +277,21 @@ class _Source:
         """Return the same without variables that a wildcard matched and that are no measurement; they are logged."""
         if self.archive is not None or self.names is None:
             return self
-        names, left_out = expand_measured(self.names)
+        groups = self.names if has_groups(self.names) else [self.names]
+        found = [expand_measured(one) for one in groups]
+        names, left_out = [one for one, _ in found], [name for _, rest in found for name in rest]
         if not left_out:
             return self
-        if not names:
+        if not all(names):
             remedy = "Give the names of measured variables."
             raise VariableError(str(self.names), f"only results of searches match ({', '.join(left_out)})", remedy)
         logger.info("left out, as results or errors: %s", ", ".join(left_out))
-        return replace(self, names=names)
+        return replace(self, names=names if len(names) > 1 else names[0])
 
     @property
     def variables(self) -> Any:
         """Names of loaded variables; None where the names are in an archive, or are not known yet."""
-        return self.names if self.archive is None else None
+        return self.names if self.archive is None and not self.together else None
 
     def request(self) -> Request:
         return Request(self.names, self.trange, self.instrument, self.probe, self.load_keywords)

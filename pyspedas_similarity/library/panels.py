@@ -379,8 +379,7 @@ def _read_groups(
     if names is None:
         variables = _by_station(request.variables(together)) if together else [[one] for one in request.variables()]
     else:
-        nested = together and not isinstance(names, (str, int)) and any(isinstance(one, (list, tuple)) for one in names)
-        wanted = names if nested else [names]
+        wanted = names if together and tplot.has_groups(names) else [names]
         variables = [[tplot.read(name) for name in tplot.expand(one)] for one in wanted]
         variables = variables if together else [[one] for one in variables[0]]
     groups = {}

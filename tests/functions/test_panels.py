@@ -402,3 +402,18 @@ def test_bins_that_are_never_measured_do_not_hide_the_others():
     found = sim.search("spectra", LIKE)
     assert seconds(found.peak[0], middle(5000)) <= 4.01
     assert found.record["panels"][0]["known"] > 0.99
+
+
+def test_groups_of_several_spacecraft_have_a_result_each():
+    shape = event()
+    for name, at, seed in (("mms1", QUERY, 12), ("mms2", 5000, 13)):
+        store(f"{name}_b", with_event(red_noise(seed, 3), at, shape))
+        store(f"{name}_n", with_event(red_noise(seed + 10, 1)[:, 0], at, shape[:, 2]), units="cm^-3")
+    names = sim.find_similar([["mms1_b", "mms1_n"], ["mms2_b", "mms2_n"]], LIKE, together=True, k=1, suffix="_x")
+    made = [f"{one}_b_together_{kind}_x" for one in ("mms1", "mms2") for kind in ("similar", "similarity")]
+    assert names == made
+    again = sim.find_similar(["mms1_*", "mms2_*"], LIKE, together=True, k=1)  # without the results, which match too
+    assert again == ["mms1_b_together_similar", "mms1_b_together_similarity"]
+    assert len(sim.result(again).record["panels"]) == 4
+    with pytest.raises(SimilarityError, match="overwrite|there already"):
+        sim.find_similar(["mms1_b", "mms1_n"], LIKE, together=True, overwrite=False, errors="raise")
