@@ -96,7 +96,7 @@ def expand(names: str | int | Iterable[str | int]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], list[str]]:
+def expand_measured(names: Sequence[str | int]) -> tuple[list[str], list[str]]:
     """Return names as `expand` does, and apart from them what a pattern matched that is no measurement.
 
     That are results of this package, and errors (``disterr``) of a distribution that is among the names.
@@ -107,12 +107,11 @@ def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], 
         As `expand`.
     """
     found = expand(names)
-    given = {names} if isinstance(names, (str, int, np.integer)) else set(names)
-    numbers = {loaded_names()[one] for one in given if not isinstance(one, str)}
+    given = {one if isinstance(one, str) else loaded_names()[one] for one in names}
     left_out = [
         name
         for name in found
-        if name not in given | numbers and (_is_result(name) or name.replace("disterr", "dist") in {*found} - {name})
+        if name not in given and (_is_result(name) or name.replace("disterr", "dist") in {*found} - {name})
     ]
     return [name for name in found if name not in left_out], left_out
 

@@ -277,9 +277,13 @@ class _Source:
         """Return the same without variables that a wildcard matched and that are no measurement; they are logged."""
         if self.archive is not None or self.names is None:
             return self
-        names, left_out = expand_measured(self.names)
+        several = isinstance(self.names, Iterable) and not isinstance(self.names, str)
+        wanted = list(self.names) if several else [self.names]
+        if not all(isinstance(one, (str, int, np.integer)) for one in wanted):
+            return replace(self, names=wanted)  # groups of panels
+        names, left_out = expand_measured(wanted)
         if not left_out:
-            return self
+            return replace(self, names=wanted)
         if not names:
             remedy = "Give the names of measured variables."
             raise VariableError(str(self.names), f"only results of searches match ({', '.join(left_out)})", remedy)
