@@ -125,7 +125,7 @@ def kill(n: int, seed: int, folder: Path, archive: Path | str | None = None, lon
                 for line in worker.stdout:
                     acknowledged = int(line.split()[1]) + 1 if line.endswith("\n") else acknowledged
             found["kills"] += 1
-            found["left unsealed"] += _unsealed(archive)
+            found["left unsealed"] += _uncommitted(archive)
             there, damaged = contents(LanceStore(archive))
             found["partial batches"] += len(there) % BATCH != 0
             found["damaged"] += damaged
@@ -1005,11 +1005,11 @@ def _work_offline(archive: Path, _: int) -> None:
     print(json.dumps(found))
 
 
-def _unsealed(archive: Path | str) -> int:
-    from pyspedas_similarity.archive.seals import manifest_versions, sealed_versions
+def _uncommitted(archive: Path | str) -> int:
+    from pyspedas_similarity.archive.commit_records import committed_versions, manifest_versions
 
     place = place_of(archive)
-    return sum(one > max(sealed_versions(place)) for one in manifest_versions(place))
+    return sum(one > max(committed_versions(place)) for one in manifest_versions(place))
 
 
 def _is_ours(path: Path, archive: Path) -> bool:

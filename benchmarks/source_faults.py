@@ -145,7 +145,7 @@ class _Readers:
 
     def look(self) -> None:
         """Most memory of the one that runs, MB (on Linux), and whether it is another one."""
-        process = isolated_reader._running[0]._process if isolated_reader._running else None
+        process = isolated_reader._readers[0]._process if isolated_reader._readers else None
         now = process.pid if process and process.poll() is None else 0
         self.ended += self._last not in (0, now)
         self._last = now

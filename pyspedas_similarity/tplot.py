@@ -47,6 +47,8 @@ class Variable:
     attributes : mapping
         Metadata without plot options.
     store : {'pyspedas', 'pytplot'}
+    options : mapping
+        Some plot options, see `options_of`. They are not written.
     """
 
     name: str
@@ -55,11 +57,13 @@ class Variable:
     coordinates: Mapping[str, np.ndarray] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     store: str = "pyspedas"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def units(self) -> str:
         """Units of the values as the metadata names them, or an empty string."""
-        return str(self.attributes.get("data_att", {}).get("units", ""))
+        units = str(self.attributes.get("data_att", {}).get("units", ""))
+        return "" if units == "None" else units  # as pyspedas writes what a file lacks
 
     def cdf_attributes(self, group: str) -> Mapping[str, Any]:
         """Return the variable's ('VATT') or the file's ('GATT') attributes of a CDF file; empty if there are none."""
@@ -190,27 +194,37 @@ def options_of(name: str) -> dict[str, Any]:
     """Some options of a loaded variable, such as ``spec``, ``colormap`` and ``legend_names``; a copy."""
     for module in _stores().values():
         if name in module.data_quants:
-            options = module.data_quants[name].attrs.get("plot_options", {})
-            return {**options.get("zaxis_opt", {}), **options.get("yaxis_opt", {}), **options.get("extras", {})}
+            return _flat(module.data_quants[name].attrs.get("plot_options", {}))
     raise _unknown(name, loaded_names())
 
 
+def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of all axes; ``z_title`` is the label of the z axis, whose key is that of the y axis, too."""
+    z = options.get("zaxis_opt", {})
+    return {**z, **options.get("yaxis_opt", {}), **options.get("extras", {}), "z_title": z.get("axis_label")}
+
+
 @contextmanager
-def preserved() -> Iterator[None]:
+def preserved() -> Iterator[list[str]]:
     """Give the stores back as they were, whatever happens inside.
 
     A loader called on the user's behalf may overwrite variables of theirs. Inside this it may; what it loaded has to be
-    read before the end.
+    read before the end, or its names added to the list that this gives, which are kept unless there is an error.
     """
+    kept: list[str] = []
     _store("pyspedas")  # so that a store which the loader would first import is restored as well
     before = {name: dict(module.data_quants) for name, module in _stores().items()}
     try:
-        yield
+        yield kept
+    except BaseException:
+        kept.clear()
+        raise
     finally:
         for name, variables in before.items():
             quantities = _store(name).data_quants
+            new = {one: quantities[one] for one in kept if one in quantities}
             quantities.clear()
-            quantities.update(variables)
+            quantities.update(variables | new)
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,4 +405,5 @@ def _from_dataarray(name: str, entry: Any, store: str) -> Variable:
     coordinates = {key: np.asarray(entry.coords[key].values) for key in _COORDINATES if key in entry.coords}
     attributes = {key: value for key, value in entry.attrs.items() if key != "plot_options"}
     times = np.asarray(entry.coords["time"].values).astype("datetime64[ns]")
-    return Variable(name, times, values, coordinates, attributes, store)
+    options = _flat(entry.attrs.get("plot_options", {}))
+    return Variable(name, times, values, coordinates, attributes, store, options)

@@ -265,21 +265,21 @@ def archive_cases() -> dict[str, Callable[[Path], None]]:
         "archive.json is a list": ("archive.json", lambda one: [one]),
         "archive.json says 2^40 dimensions": ("archive.json", lambda one: one | {"dimension": 2**40}),
         "archive.json says a text for a number": ("archive.json", lambda one: one | {"dimension": "16"}),
-        "a seal is deep": ("seals/*.json", lambda one: DEEP),
-        "a seal names files elsewhere": ("seals/*.json", lambda one: one | {"files": ["../../../etc/passwd"]}),
-        "a seal says no time": ("seals/*.json", lambda one: one | {"made": "__import__('os')"}),
-        "a seal says a list for a time": ("seals/*.json", lambda one: one | {"made": [1]}),
-        "a seal says a text for rows": ("seals/*.json", lambda one: one | {"rows": "many"}),
-        "a seal says a number for files": ("seals/*.json", lambda one: one | {"files": 3}),
-        "a seal says numbers for files": ("seals/*.json", lambda one: one | {"files": [1, None]}),
-        "a seal says another manifest": ("seals/*.json", lambda one: one | {"manifest": None}),
+        "a commit record is deep": ("seals/*.json", lambda one: DEEP),
+        "a commit record names files elsewhere": ("seals/*.json", lambda one: one | {"files": ["../../../etc/passwd"]}),
+        "a commit record says no time": ("seals/*.json", lambda one: one | {"made": "__import__('os')"}),
+        "a commit record says a list for a time": ("seals/*.json", lambda one: one | {"made": [1]}),
+        "a commit record says a text for rows": ("seals/*.json", lambda one: one | {"rows": "many"}),
+        "a commit record says a number for files": ("seals/*.json", lambda one: one | {"files": 3}),
+        "a commit record says numbers for files": ("seals/*.json", lambda one: one | {"files": [1, None]}),
+        "a commit record says another manifest": ("seals/*.json", lambda one: one | {"manifest": None}),
     }
     cases = {
         key: lambda at, name=name, change=change: record(at, name, change) for key, (name, change) in changes.items()
     }
     return cases | {
         "archive.json is a pickle": lambda at: files(at, "archive*.json", trap(at)),
-        "a seal is a pickle": lambda at: files(at, "seals/*.json", trap(at)),
+        "a commit record is a pickle": lambda at: files(at, "seals/*.json", trap(at)),
         "a manifest is a pickle": lambda at: files(at, "rows.lance/_versions/*.manifest", trap(at)),
         "the rows are a pickle": lambda at: files(at, "rows.lance/data/*.lance", trap(at)),
     }

@@ -18,7 +18,7 @@ from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from benchmarks.retrieval.measures import BOOTSTRAPS, Estimate
 from benchmarks.retrieval.plan import SLOW, Plan
 from benchmarks.retrieval.table import prepare_folder, write
-from pyspedas_similarity.encoder.finetune import MIN_LABELS, backbone_of, in_torch, tuned_network
+from pyspedas_similarity.encoder.finetune import MIN_LABELS, as_torch_encoder, backbone_of, tuned_network
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
@@ -236,7 +236,7 @@ def by_tuning(encoders: Sequence[Encoder], images: np.ndarray, data: LabeledSet,
             network = tuned_network(images[rows], data.label[rows], data.stretch[rows], encoder, plan)
             seconds[count] += time.process_time() - began
             needed = np.concatenate([rows, split.test])
-            embedded = in_torch(encoder, network).encode(images[needed])
+            embedded = as_torch_encoder(encoder, network).encode(images[needed])
             vectors = np.full((len(images), embedded.shape[1]), np.nan, np.float32)
             vectors[needed] = embedded
             correct[count].append(_correct(vectors, rows, data.label, split.test))

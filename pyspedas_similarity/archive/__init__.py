@@ -1,1 +1,1 @@
-"""Embeddings kept for years: what an archive holds, how it is stored, read, searched and looked after."""
+"""Durable archives of embeddings: storage, exact search, indexes and maintenance."""

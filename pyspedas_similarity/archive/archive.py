@@ -1,4 +1,4 @@
-"""An archive as it is handed to the user: a place that may hold nothing yet, at its newest version or an older one."""
+"""The archive object of the public interface; it may be empty, and is open at its newest or at an older version."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ArchiveError
+from .commit_records import committed_versions
 from .durable import Folder
 from .identity import Identity
 from .index import Index
 from .lance_store import LanceStore
 from .locations import Place, place_of
 from .neighbors import NeighborGraph, cached_graph
-from .seals import sealed_versions
 from .store import Report, Store, Version
 
 _OWN = {"rows.lance", "seals", "locks", "archive.json", "archive.copy.json"}
@@ -34,21 +34,21 @@ def _check_free(folder: Path) -> None:
 
 
 class Archive:
-    """Embeddings that are kept.
+    """Archive of embeddings.
 
-    Made by `pyspedas_similarity.open_archive`, filled by `add`, searched by ``find_similar(archive=...)``.
+    Opened by `pyspedas_similarity.open_archive`, filled by `add`, searched by ``find_similar(archive=...)``.
 
     Parameters
     ----------
     path : str or Path
         A folder, or the address of an object store.
     version : int, optional
-        Stay at this version; default the newest at every call.
+        Version to read; default the newest one at every call.
     memory : int, optional
-        Bytes that embeddings may take in memory; larger archives are read from the disk at every search. Default half
-        of the machine's memory.
+        Maximum memory for embeddings, in bytes; larger archives are read from disk at every search. Default half of
+        the machine's memory.
     storage_options : dict of str, optional
-        For an object store; not logged.
+        Options of an object store; not logged.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Archive:
             self.store.version_info(version)
 
     def __repr__(self) -> str:
-        if not self._place.locks and self._store is None:  # nothing is asked of a network to show a name
+        if not self._place.locks and self._store is None:  # do not access the network for a repr
             return f"<Archive {self.path!r}>"
         if not self.begun:
             return f"<Archive {str(self.path)!r}, empty>"
@@ -81,12 +81,12 @@ class Archive:
 
     @property
     def begun(self) -> bool:
-        """True if anything was ever added."""
-        return self._store is not None or bool(sealed_versions(self._place))
+        """True if the archive has at least one version."""
+        return self._store is not None or bool(committed_versions(self._place))
 
     @property
     def store(self) -> Store:
-        """Store of the rows; ArchiveError if nothing was ever added."""
+        """Store of the rows; raises ArchiveError if the archive has no version."""
         if self._store is None:
             self._store = LanceStore(self._place)
         return self._store
@@ -98,11 +98,11 @@ class Archive:
 
     @property
     def version(self) -> int:
-        """The one that is searched."""
+        """Number of the version that is searched."""
         return self.store.version_info(self._pinned).number
 
     def begin(self, identity: Identity) -> Store:
-        """The store for rows of an identity, begun where there is none.
+        """Return the store for rows of an identity; create it if it does not exist.
 
         Raises
         ------
@@ -116,20 +116,20 @@ class Archive:
         return self._store
 
     def versions(self) -> list[Version]:
-        """All states that one can go back to, oldest first."""
+        """Return all versions that can be restored, oldest first."""
         return self.store.versions()
 
     def at(self, version: int) -> Archive:
-        """The archive as it was at a version, to be searched."""
+        """Return the archive at an older version, read-only."""
         return Archive(self._place, version, self._memory)
 
     def restore(self, version: int) -> int:
-        """Make a new version that holds what an older one held, and give its number; none is lost."""
+        """Create a new version with the content of an older one and return its number; no version is removed."""
         self.check_writable()
         return self.store.restore(version)
 
     def compact(self, keep: int | None = None) -> int:
-        """Join small files, and give up all but the newest `keep` versions; the version then."""
+        """Merge small files, delete all but the newest `keep` versions and return the number of the newest version."""
         self.check_writable()
         version = self.store.compact()
         if keep is not None:
@@ -137,41 +137,41 @@ class Archive:
         return version
 
     def verify(self) -> Report:
-        """Read everything and report what is damaged."""
+        """Read all rows and records of the archive and report any damage."""
         return self.store.verify()
 
     def repair(self) -> Report:
-        """Leave out damaged rows, keep all others, and report what was found."""
+        """Remove damaged rows, keep all others, and return the report of the damage found."""
         self.check_writable()
         return self.store.repair()
 
     def build_index(self) -> float:
-        """Build an index on the disk of all samples there are, and give its recall.
+        """Build an on-disk index of all samples and return its recall.
 
-        That is the share of the ten nearest that it finds, measured against the exact answer; below 0.99 it is not
-        used. Samples that are added later are searched one by one until it is built again. It pays from a hundred
-        thousand samples on.
+        The recall is the fraction of the exact ten nearest neighbors that the index finds; an index with a recall
+        below 0.99 is not used. Samples added later are searched exhaustively until the index is rebuilt. An index is
+        faster than exact search from about 100,000 samples on.
         """
         self.check_writable()
         return self.store.build_index()
 
     def prepare(self) -> float:
-        """Make a graph in the memory of this process, for searches of a fraction of a millisecond; give its recall."""
+        """Build an in-memory graph, for searches in less than a millisecond, and return its recall."""
         return self.index().prepare()
 
     def index(self) -> Index:
-        """Return the index of the version that is searched."""
+        """Return the search index of the version that is searched."""
         if self._index is None or self._index.version != self.version:
-            self._index = None  # its memory goes before that of the next one comes
+            self._index = None  # free its memory before the next index is loaded
             self._index = Index(self.store, self._pinned, self._memory)
         return self._index
 
     def graph(self, embeddings: np.ndarray, k: int) -> NeighborGraph:
-        """The k nearest other rows of each of some of its embeddings; kept in its folder, where it is in one."""
+        """Return the k nearest neighbors of each of the given rows; cached on disk if the archive is a folder."""
         return cached_graph(self.path / "graphs" if isinstance(self.path, Path) else None, embeddings, k)
 
     def check_writable(self) -> None:
-        """ArchiveError if this is an older version."""
+        """Raise ArchiveError if the archive is open at an older version."""
         if self._pinned is not None:
             found = f"it is open at version {self._pinned}"
             raise ArchiveError(str(self.path), found, "Open it without a version.")

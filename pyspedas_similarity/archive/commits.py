@@ -1,12 +1,13 @@
-"""Commits of new versions, with a lock that is released when its holder dies, and without a lock.
+"""Commit protocols for new versions: locked in folders, optimistic in object stores.
 
-In a folder a lock excludes other writers. Files without a seal were left by a writer that died, and are removed.
+In a folder, a file lock excludes other writers; the operating system releases it when its holder ends. A manifest
+without a commit record was left by a writer that was killed, and is removed.
 
-In an object store everybody goes ahead. Lance puts the list of files of version n + 1 on the condition that there is
-none: one succeeds and the others begin again from what it made. A list without a seal is then complete, and it is not
-known whether its maker is still alive; the next writer seals it in the maker's place. Seals, too, are created on
-the condition that there is none, and their names stay taken when a version is dropped. A writer that paused for an hour
-between list and seal thus finds the number gone, and acknowledges nothing.
+In an object store there is no lock. Lance writes the manifest of version n + 1 by a conditional put: one writer
+succeeds, the others retry from its version. A manifest without a commit record is complete there, but its writer may
+or may not be alive; the next writer creates the commit record. Commit records are also created by a conditional put,
+and their names remain reserved after a version is deleted. A writer that is suspended between manifest and commit
+record therefore finds the number taken and does not acknowledge the batch.
 """
 
 from __future__ import annotations
@@ -21,39 +22,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-from .durable import Folder, make_folder, sync, sync_folder
-from .fragments import failures_of_lance, names_of, schema
-from .identity import Identity
-from .locations import ROWS, Place
-from .records import read_record, to_bytes, write_record
-from .seals import (
-    Seal,
-    create_seal,
+from .commit_records import (
+    CommitRecord,
+    committed_versions,
+    create_commit_record,
     manifest_hash,
     manifest_name,
     manifest_versions,
-    newest_sealed,
-    read_seal,
-    sealed_versions,
-    write_seal,
+    newest_committed,
+    read_commit_record,
+    write_commit_record,
 )
+from .durable import Folder, make_folder, sync, sync_folder
+from .fragments import convert_lance_errors, names_of, schema
+from .identity import Identity
+from .locations import ROWS, Place
+from .records import read_record, to_bytes, write_record
 
 if TYPE_CHECKING:
     from lance import LanceDataset
     from lance.fragment import FragmentMetadata
 
-# How long a writer waits for the others: a commit takes milliseconds.
+# Maximum time that a writer waits for other writers; a commit takes milliseconds.
 PATIENCE_S = 120.0
 IDENTITY_RECORDS = ("archive.json", "archive.copy.json")
-# Lance's own note of the newest version; it looks for itself where there is none.
+# Lance's cache of the newest version number; without it, Lance lists the versions.
 HINT = f"{ROWS}/_versions/latest_version_hint.json"
-# Where Lance keeps the text of `commit_message`.
+# Transaction property in which Lance stores `commit_message`.
 _MESSAGE = "__lance_commit_message"
 _REPAIR = "Run pyspedas-similarity archive repair."
 
 
-class OvertakenError(BusyArchiveError):
-    """Somebody else made the version that was to be made, and so it is sure that what was to be in it is not."""
+class CommitConflictError(BusyArchiveError):
+    """Another writer committed this version first; the caller's change was not committed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +66,15 @@ class Change:
     what : str
         As in `Version`.
     operation : object
-        Of Lance, where a lock is held.
+        Lance operation; used by locked commits only.
     fragments : sequence of FragmentMetadata
-        All files of the new version; takes the place of the operation where none is.
+        All data files of the new version; used by optimistic commits in place of the operation.
     files : tuple of str
-        Names of those that are new.
+        Names of the added data files.
     added : int
-        Rows that are new.
+        Number of added rows.
     origin : int
-        As in `Seal`.
+        As in `CommitRecord`.
     """
 
     what: str
@@ -85,33 +86,33 @@ class Change:
 
     @property
     def rows(self) -> int:
-        """Rows of the new version."""
+        """Number of rows of the new version."""
         return sum(one.physical_rows for one in self.fragments)
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One version, whose list of files is the one that was sealed."""
+    """A version whose manifest matches its commit record."""
 
-    seal: Seal
+    record: CommitRecord
     dataset: LanceDataset
 
     @property
     def version(self) -> int:
-        """Its number."""
-        return self.seal.version
+        """Number of the version."""
+        return self.record.version
 
     def files(self) -> dict[str, Any]:
-        """Name of the data file -> fragment, in the order they are stored."""
+        """Return a mapping of data file names to fragments, in stored order."""
         return {names_of([one.metadata])[0]: one for one in self.dataset.get_fragments()}
 
     def fragments(self) -> list[FragmentMetadata]:
-        """Return Lance's metadata of the fragments, in the given order."""
+        """Return Lance's metadata of the fragments, in stored order."""
         return [one.metadata for one in self.dataset.get_fragments()]
 
 
 class LockedCommits:
-    """Versions are made under a lock.
+    """Commit protocol for folders: versions are committed under a file lock.
 
     Parameters
     ----------
@@ -123,11 +124,11 @@ class LockedCommits:
         self._place, self._identity = place, identity
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the lock without reading the newest version."""
+        """Hold the commit lock."""
         return self._place.exclusive("commit", PATIENCE_S, "writing to it")
 
     def begin(self) -> None:
-        """Lay down an empty archive; what an earlier attempt left is replaced: nothing was ever acknowledged."""
+        """Create an empty archive; files of an earlier attempt, never acknowledged, are replaced."""
         import shutil
 
         import lance
@@ -136,7 +137,7 @@ class LockedCommits:
         for name in ("locks", "seals"):
             make_folder(place.folder / name)
         with self.lock():
-            if sealed_versions(place):
+            if committed_versions(place):
                 return
             shutil.rmtree(rows, ignore_errors=True)
             write_identity(place, self._identity)
@@ -145,17 +146,19 @@ class LockedCommits:
             sync(path for path in rows.rglob("*") if path.is_file())
             for folder in (rows / "data", rows, place.folder):
                 sync_folder(folder)
-            write_seal(place, seal_of(place, self._identity, dataset.version, Change("create", None, ())))
+            write_commit_record(
+                place, make_commit_record(place, self._identity, dataset.version, Change("create", None, ()))
+            )
 
-    def resolve_unsealed(self, since: int) -> None:
-        """Remove versions that a writer left without acknowledging them; only under the lock, when it is gone."""
-        newest = newest_sealed(self._place, since)
+    def resolve_uncommitted(self, since: int) -> None:
+        """Remove versions that a killed writer left without a commit record; call only under the lock."""
+        newest = newest_committed(self._place, since)
         leftover = [one for one in manifest_versions(self._place) if one > newest]
         if leftover:
             self._place.remove(*(manifest_name(version) for version in leftover), HINT)
 
     def make(self, change: Change, newest: Snapshot) -> Snapshot:
-        """Make a version, bring it to the disk and seal it; under the lock."""
+        """Commit a version, sync it to disk and write its commit record; call only under the lock."""
         import lance
 
         place, transactions = self._place, f"{ROWS}/_transactions"
@@ -163,21 +166,21 @@ class LockedCommits:
         try:
             dataset = lance.LanceDataset.commit(place.rows, change.operation, read_version=newest.version)
             new = [f"{transactions}/{name}" for name in place.names(transactions) if name not in before]
-            place.keep(*new, manifest_name(dataset.version))
-            dataset = open_version(place, dataset.version)  # as it is on the disk, which may have become full
+            place.make_durable(*new, manifest_name(dataset.version))
+            dataset = open_version(place, dataset.version)  # read from disk, which may be full
             if sum(one.metadata.physical_rows for one in dataset.get_fragments()) != change.rows:
-                raise OSError(f"the list of files of version {dataset.version} is not whole")
-            seal = seal_of(place, self._identity, dataset.version, change)
-            write_seal(place, seal)
+                raise OSError(f"the manifest of version {dataset.version} is incomplete")
+            record = make_commit_record(place, self._identity, dataset.version, change)
+            write_commit_record(place, record)
         except BaseException:
             with suppress(OSError):
-                self.resolve_unsealed(newest.version)
+                self.resolve_uncommitted(newest.version)
             raise
-        return Snapshot(seal, dataset)
+        return Snapshot(record, dataset)
 
 
-class RacingCommits:
-    """Versions are made without a lock.
+class OptimisticCommits:
+    """Commit protocol for object stores: versions are committed by conditional puts, without a lock.
 
     Parameters
     ----------
@@ -189,88 +192,95 @@ class RacingCommits:
         self._place, self._identity = place, identity
 
     def lock(self) -> AbstractContextManager[None]:
-        """Nothing is held."""
+        """Return a null context; no lock is needed."""
         return nullcontext()
 
     def begin(self) -> None:
-        """Write an empty archive, or finish one that another process has begun."""
+        """Create an empty archive, or complete one that another process has started to create."""
         import lance
 
         for name in IDENTITY_RECORDS:
             with suppress(FileExistsError):
                 self._place.create(name, to_bytes(self._identity.to_dict()))
         read_identity(self._place).check(self._identity, self._place.address)
-        if self._message_in(1) is None:
-            message = self._message(Change("create", None, ()))
+        if self._stored_description(1) is None:
+            message = self._description(Change("create", None, ()))
             empty = schema(self._identity.dimension).empty_table()
             try:
                 lance.write_dataset(
                     empty, self._place.rows, storage_options=self._place.options, commit_message=message
                 )
             except OSError:
-                if self._message_in(1) is None:  # nor has anybody else
+                if self._stored_description(1) is None:  # no other writer created it either
                     raise
-        self._seal(1)
+        self._commit_if_missing(1)
 
-    def resolve_unsealed(self, since: int) -> None:
-        """Seal what a writer has left unsealed, be it alive or not."""
-        with suppress(DamagedArchiveError):  # it has been sealed and given up meanwhile
-            self._seal(newest_sealed(self._place, since) + 1)
+    def resolve_uncommitted(self, since: int) -> None:
+        """Create the missing commit record of the newest version, if another writer left it without one."""
+        with suppress(DamagedArchiveError):  # committed and deleted in the meantime
+            self._commit_if_missing(newest_committed(self._place, since) + 1)
 
     def make(self, change: Change, newest: Snapshot) -> Snapshot:
-        """Make a version and seal it.
+        """Commit a version and create its commit record.
 
         Raises
         ------
-        OvertakenError
-            If another process has made one of this number.
+        CommitConflictError
+            If another process committed this version number first.
         """
         import lance
 
-        number, message = newest.version + 1, self._message(change)
+        number, message = newest.version + 1, self._description(change)
         operation = lance.LanceOperation.Overwrite(schema(self._identity.dimension), change.fragments)
-        # Without retries Lance puts just this number or fails, and never commits on top of what others made meanwhile.
+        # Without retries, Lance commits exactly this version number or fails; it never rebases on a concurrent commit.
         options = {"read_version": newest.version, "max_retries": 0, "storage_options": self._place.options}
         try:
             dataset = lance.LanceDataset.commit(self._place.rows, operation, commit_message=message, **options)
         except (OSError, ValueError, RuntimeError) as error:
-            stored = self._message_in(number)  # of a commit that was made only the answer may have been lost
+            stored = self._stored_description(number)  # the commit may have succeeded with its response lost
             if stored is None:
                 raise
             if stored != message:
-                found = f"others have made version {number} first"
-                raise OvertakenError(self._place.address, found, "Try again.") from error
+                found = f"another process committed version {number} first"
+                raise CommitConflictError(self._place.address, found, "Try again.") from error
             dataset = open_version(self._place, number)
         try:
-            made = seal_of(self._place, self._identity, number, change)
-            return Snapshot(self._created(made), dataset)
+            made = make_commit_record(self._place, self._identity, number, change)
+            return Snapshot(self._create_record(made), dataset)
         except DamagedArchiveError as error:
-            found = f"version {number} was given up before it was acknowledged; its rows may be there or not"
-            raise BusyArchiveError(self._place.address, found, "Do it again: nothing is kept twice.") from error
+            found = f"version {number} was deleted before it was acknowledged; its rows may or may not be stored"
+            raise BusyArchiveError(self._place.address, found, "Try again: rows are never stored twice.") from error
 
-    def _seal(self, number: int) -> None:
-        """Seal a version in the place of its maker, if there is one of this number without a seal."""
-        stored = self._message_in(number)
+    def _commit_if_missing(self, number: int) -> None:
+        """Create the commit record of a version on behalf of its writer, if its manifest exists."""
+        stored = self._stored_description(number)
         if stored is not None:
             fragments = [one.metadata for one in open_version(self._place, number).get_fragments()]
-            said = json.loads(stored)
-            change = Change(said["what"], None, fragments, tuple(said["files"]), said["added"], said["origin"])
-            self._created(seal_of(self._place, self._identity, number, change))
+            description = json.loads(stored)
+            change = Change(
+                description["what"],
+                None,
+                fragments,
+                tuple(description["files"]),
+                description["added"],
+                description["origin"],
+            )
+            self._create_record(make_commit_record(self._place, self._identity, number, change))
 
-    def _created(self, seal: Seal) -> Seal:
-        """Write a seal, or return the equal one of another writer; DamagedArchiveError if that one differs."""
+    def _create_record(self, record: CommitRecord) -> CommitRecord:
+        """Create a commit record, or return the existing one; DamagedArchiveError if its manifest differs."""
         try:
-            create_seal(self._place, seal)
-            return seal
+            create_commit_record(self._place, record)
+            return record
         except FileExistsError:
             with suppress(ArchiveError):
-                there = read_seal(self._place, seal.version)
-                if there.manifest == seal.manifest:
+                there = read_commit_record(self._place, record.version)
+                if there.manifest == record.manifest:
                     return there
-        raise DamagedArchiveError(self._place.address, f"version {seal.version} was given up", "Do it again.")
+        raise DamagedArchiveError(self._place.address, f"version {record.version} was deleted", "Try again.")
 
-    def _message_in(self, number: int) -> str | None:
-        """Return the description in a version; None if there is no such version."""
+    def _stored_description(self, number: int) -> str | None:
+        """Return the description of the change stored in a version; None if the version does not exist."""
         try:
             self._place.size(manifest_name(number))
         except FileNotFoundError:
@@ -279,34 +289,34 @@ class RacingCommits:
         stored = ((transaction and transaction.transaction_properties) or {}).get(_MESSAGE)
         if stored is None:
             found = f"its version {number} was made by another program"
-            raise ArchiveError(self._place.address, found, "Take that away, or export the version before.")
+            raise ArchiveError(self._place.address, found, "Remove that version, or export the previous one.")
         return stored
 
     @staticmethod
-    def _message(change: Change) -> str:
-        said = {"what": change.what, "files": change.files, "added": change.added, "origin": change.origin}
-        return json.dumps(said | {"attempt": secrets.token_hex(16)})
+    def _description(change: Change) -> str:
+        description = {"what": change.what, "files": change.files, "added": change.added, "origin": change.origin}
+        return json.dumps(description | {"attempt": secrets.token_hex(16)})
 
 
-def commits_of(place: Place, identity: Identity) -> LockedCommits | RacingCommits:
-    """The way that versions are made there."""
-    return LockedCommits(place, identity) if place.locks else RacingCommits(place, identity)
+def commit_protocol(place: Place, identity: Identity) -> LockedCommits | OptimisticCommits:
+    """Return the commit protocol for a location."""
+    return LockedCommits(place, identity) if place.locks else OptimisticCommits(place, identity)
 
 
 def open_version(place: Place, version: int) -> LanceDataset:
-    """Lance's data set at a version."""
+    """Open the Lance data set at a version."""
     import lance
 
     damaged = DamagedArchiveError(place.address, f"version {version} cannot be opened", _REPAIR)
-    with failures_of_lance(damaged):
+    with convert_lance_errors(damaged):
         return lance.dataset(place.rows, version=version, storage_options=place.options)
 
 
-def seal_of(place: Place, identity: Identity, version: int, change: Change) -> Seal:
-    """The seal of a version that was just made."""
+def make_commit_record(place: Place, identity: Identity, version: int, change: Change) -> CommitRecord:
+    """Return the commit record of a version that was just written."""
     now, digest = str(np.datetime64("now", "us")), manifest_hash(place, version)
-    about = change.what, change.rows, change.added, tuple(change.files)
-    return Seal(version, now, *about, digest, identity.hash, change.origin)
+    fields_of_change = change.what, change.rows, change.added, tuple(change.files)
+    return CommitRecord(version, now, *fields_of_change, digest, identity.hash, change.origin)
 
 
 def read_identity(place: Place) -> Identity:
@@ -315,7 +325,7 @@ def read_identity(place: Place) -> Identity:
     Raises
     ------
     ArchiveError
-        If there is no archive, both are damaged, or its layout is not read.
+        If there is no archive, both records are damaged, or the format version is not supported.
     """
     damaged = None
     for name in IDENTITY_RECORDS:
@@ -325,12 +335,12 @@ def read_identity(place: Place) -> Identity:
             damaged = error
         except OSError as error:
             if damaged is None:
-                found, remedy = "there is no archive", "Give the folder of one; sim.add begins one."
+                found, remedy = "there is no archive", "Give the folder of an archive; sim.add creates one."
                 raise ArchiveError(place.address, found, remedy) from error
     raise damaged
 
 
 def write_identity(place: Place, identity: Identity) -> None:
-    """Write the identity of an archive, twice."""
+    """Write the identity of an archive and its backup copy."""
     for name in IDENTITY_RECORDS:
         write_record(place, name, identity.to_dict())

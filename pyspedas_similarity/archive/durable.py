@@ -1,8 +1,7 @@
-"""An archive in a folder, and what makes its files stay: fsync of files and folders, locks that die with their holder.
+"""Archives in a folder: durable writes by fsync of files and folders, and file locks.
 
-A file is on the disk when it was fsynced, and can be found there when its folder was. Lance does neither, so that after
-a loss of power a committed version may name files that are empty. Everything an archive acknowledges passes through
-here first.
+A file is durable after fsync of the file and of its folder. Lance calls neither, so after a power failure a committed
+version may refer to empty files. Every file of a version is therefore synced here before the version is acknowledged.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ..files import replace_whole
 
 
 def sync(files: Iterable[Path]) -> None:
-    """Bring files to the disk, then the folders they lie in."""
+    """Sync files, then their folders, to disk."""
     folders = []
     for file in files:
         _fsync(file, os.O_RDWR)
@@ -27,13 +26,13 @@ def sync(files: Iterable[Path]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; Windows has no such call and needs none."""
+    """Sync the entries of a folder to disk; does nothing on Windows, which does not need it."""
     if os.name != "nt":
         _fsync(folder, os.O_RDONLY)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each known to the one above it when this returns."""
+    """Create a folder and its parents; their entries are durable on return."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for one in reversed(missing):
@@ -41,7 +40,7 @@ def make_folder(folder: Path) -> None:
 
 
 class Folder:
-    """A folder of this machine; see `Place`.
+    """Archive location in a local folder; see `Place`.
 
     Parameters
     ----------
@@ -78,7 +77,7 @@ class Folder:
         sync_folder(path.parent)
 
     def create(self, name: str, content: bytes) -> None:
-        """See `Place`; only under a lock."""
+        """See `Place`; call only under a lock."""
         if (self.folder / name).exists():
             raise FileExistsError(name)
         self.write(name, content)
@@ -93,18 +92,18 @@ class Folder:
 
     retire = remove
 
-    def keep(self, *names: str) -> None:
+    def make_durable(self, *names: str) -> None:
         """See `Place`."""
         sync(self.folder / name for name in names)
 
     def exclusive(self, name: str, patience_s: float, doing: str) -> AbstractContextManager[None]:
         """See `Place`."""
-        return lease(self.folder / "locks" / f"{name}.lock", patience_s, doing)
+        return file_lock(self.folder / "locks" / f"{name}.lock", patience_s, doing)
 
 
 @contextmanager
-def lease(path: Path, patience_s: float, doing: str) -> Iterator[None]:
-    """Hold the lock of a file; the operating system releases it when the process ends.
+def file_lock(path: Path, patience_s: float, doing: str) -> Iterator[None]:
+    """Hold a file lock; the operating system releases it when the process ends.
 
     Raises
     ------
@@ -120,7 +119,9 @@ def lease(path: Path, patience_s: float, doing: str) -> Iterator[None]:
         found = f"another process has been {doing} for more than {patience_s:g} s"
         raise BusyArchiveError(str(path.parent.parent), found, "Wait until it is done, or end it.") from error
     except OSError as error:
-        raise ArchiveError(str(path), f"it cannot be locked ({error})", "Check the disk and its rights.") from error
+        raise ArchiveError(
+            str(path), f"it cannot be locked ({error})", "Check the disk and its permissions."
+        ) from error
     try:
         yield
     finally:

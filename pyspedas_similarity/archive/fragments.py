@@ -1,4 +1,4 @@
-"""Rows in Lance's files: written to the disk, read back, and every row checked against its checksums on the way."""
+"""Lance data files: conversion to Arrow, durable writing, and reading with verification of row checksums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
 from .identity import Identity
 from .locations import DATA, Place
 from .objects import reason_of
-from .rows import ID_BYTES, Rows, body_checksums, coded, content_hashes, head_checksums, label_words, thumbnail_sums
+from .rows import ID_BYTES, Rows, body_checksums, content_hashes, factorize, head_checksums, label_words, thumbnail_sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,31 +24,31 @@ HEAD = ("id", "start_ns", "end_ns", "source", "site", "quality", "thumbnail_sum"
 BODY = ("embedding", "checksum")
 MADE_BY = ("recipe", "encoder")
 COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
-# Rows read at once, and, where that fails, in pieces, so that one bad page does not take a whole file with it.
+# Rows per batch, and per smaller batch after a read error, so that one bad page does not make a whole file unreadable.
 _BATCH, _PIECE = 2048, 512
-# By default Lance reads up to 2 GB ahead of the reader.
+# Lance's default is 2 GB.
 _READ_AHEAD_BYTES = 2**24
-# Lance's stable layout of the series this was written with; read by all later ones, as its authors promise.
+# Stable Lance file format; later releases of Lance guarantee to read it.
 _STORAGE = "2.2"
-# The message of the library that Lance and obstore share when a request failed; there is no other sign.
-_UNREACHED = re.compile(r"Error performing [A-Z]+ |Failed to get \w+ credentials")
+# Messages of the crate object_store for failed requests; Lance has no exception type for them.
+_UNREACHABLE = re.compile(r"Error performing [A-Z]+ |Failed to get \w+ credentials")
 _MISSING = re.compile(r"404 Not Found")
 
 
 @dataclass(frozen=True, eq=False)
 class FileHeads:
-    """Heads of the intact rows of one data file.
+    """Metadata columns of the intact rows of one data file.
 
     Attributes
     ----------
     ids, start, end, quality, checksum : numpy.ndarray, shape (n,)
         As in `Heads`.
     source, site : tuple of numpy.ndarray of int32, shape (n,), and list of str
-        Numbers and their meaning.
+        Codes, and the labels they stand for.
     offset : numpy.ndarray of int64, shape (n,), ascending
-        Which rows of the file they are.
+        Row numbers in the file.
     rows : int
-        How many the file should have.
+        Number of rows of the file, damaged ones included.
     """
 
     ids: np.ndarray
@@ -63,7 +63,7 @@ class FileHeads:
 
 
 def schema(dimension: int) -> pa.Schema:
-    """Columns of the data set; what may be missing is the thumbnail alone."""
+    """Return the Arrow schema of the data set; only the thumbnail is nullable."""
     import pyarrow as pa
 
     types = {
@@ -85,13 +85,13 @@ def schema(dimension: int) -> pa.Schema:
 
 
 def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
-    """Rows as they are stored, with their checksums."""
+    """Return rows as an Arrow table in the stored schema, with checksums."""
     import pyarrow as pa
 
     n = len(rows)
-    labels = [coded(texts) for texts in (rows.source, rows.site)]
+    labels = [factorize(texts) for texts in (rows.source, rows.site)]
     sums = thumbnail_sums(rows.thumbnail)
-    heads = _checksums_of_heads(ids, rows.start, rows.end, labels, rows.quality, sums, identity)
+    heads = _head_checksums(ids, rows.start, rows.end, labels, rows.quality, sums, identity)
     layout = schema(identity.dimension)
     flat = pa.array(np.ascontiguousarray(rows.embeddings, np.float32).reshape(-1))
     columns = [
@@ -111,9 +111,9 @@ def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
 
 
 def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
-    """Write data files that belong to no version yet; they outlast a loss of power when this returns.
+    """Write data files that do not belong to a version yet; they are durable on return.
 
-    On a full disk Lance (14.0) may cut a file off without an error, so that its size is compared with what was written.
+    On a full disk, Lance (14.0) may truncate a file without an error, so the file sizes are checked.
 
     Parameters
     ----------
@@ -129,27 +129,27 @@ def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) 
     for file in (file for fragment in fragments for file in fragment.files):
         size = place.size(f"{DATA}/{file.path}")
         if size != file.file_size_bytes:
-            raise OSError(f"{file.path} has {size} bytes of {file.file_size_bytes} that were written")
-    place.keep(*(f"{DATA}/{name}" for name in names_of(fragments)))
+            raise OSError(f"{file.path} has {size} bytes; {file.file_size_bytes} were written")
+    place.make_durable(*(f"{DATA}/{name}" for name in names_of(fragments)))
     return fragments
 
 
 def names_of(fragments: Sequence[FragmentMetadata]) -> list[str]:
-    """Names of the data files of fragments."""
+    """Return the names of the data files of fragments."""
     return [file.path for fragment in fragments for file in fragment.files]
 
 
 def read_heads(fragment: LanceFragment, identity: Identity) -> FileHeads:
-    """The intact heads of one data file."""
+    """Read the metadata columns of the intact rows of one data file."""
     rows, n = fragment.metadata.physical_rows, 0
     kinds = (f"S{ID_BYTES}", "datetime64[ns]", "datetime64[ns]", np.int32, np.int32, np.int16, np.uint64, np.int64)
-    # Filled in place: parts that are joined in the end would take twice the memory.
+    # Filled in place: concatenating batches would take twice the memory.
     columns = [np.empty(rows, kind) for kind in kinds]
     known: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for offset, batch in scan(fragment, HEAD):
-        with suppressed_damage():
-            found = _heads_of(batch, offset, identity)
-            labels = [_numbered(*pair) for pair in zip(found[3:5], known, strict=True)]
+        with skip_damaged():
+            found = _read_intact_heads(batch, offset, identity)
+            labels = [_label_codes(*pair) for pair in zip(found[3:5], known, strict=True)]
             here = slice(n, n + len(found[0]))
             for column, values in zip(columns, (*found[:3], *labels, *found[5:]), strict=True):
                 column[here] = values
@@ -159,29 +159,29 @@ def read_heads(fragment: LanceFragment, identity: Identity) -> FileHeads:
     return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets, rows)
 
 
-def _numbered(labels: tuple[np.ndarray, Sequence[str]], known: dict[str, int]) -> np.ndarray:
-    """The numbers of texts among those that are known, to which new ones are added."""
+def _label_codes(labels: tuple[np.ndarray, Sequence[str]], known: dict[str, int]) -> np.ndarray:
+    """Return codes of labels in a shared table of labels; unknown labels are added to the table."""
     numbers, texts = labels
     here = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
     return here[numbers] if len(numbers) else np.zeros(0, np.int32)
 
 
-def joined_labels(parts: Sequence[tuple[np.ndarray, Sequence[str]]]) -> tuple[np.ndarray, list[str]]:
-    """Numbers of several lists of texts as numbers in one."""
+def concatenate_labels(parts: Sequence[tuple[np.ndarray, Sequence[str]]]) -> tuple[np.ndarray, list[str]]:
+    """Concatenate label codes of several files; return codes and labels of the merged table."""
     known: dict[str, int] = {}
-    codes = [_numbered(part, known) for part in parts]
+    codes = [_label_codes(part, known) for part in parts]
     return np.concatenate(codes) if codes else np.zeros(0, np.int32), list(known)
 
 
 def read_embeddings(
     fragment: LanceFragment, heads: FileHeads, identity: Identity
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Numbers in the heads of a data file, and the embeddings that belong to them; only intact ones."""
+    """Yield positions in `heads` and embeddings of the intact rows of a data file, batch by batch."""
     for offset, batch in scan(fragment, BODY):
         low, high = np.searchsorted(heads.offset, (offset, offset + len(batch)))
         numbers = np.arange(low, high)
         inside = heads.offset[low:high] - offset
-        embeddings, sums = _bodies_of(batch, identity.dimension)
+        embeddings, sums = _embeddings_and_checksums(batch, identity.dimension)
         if len(inside) < len(batch):
             embeddings, sums = embeddings[inside], sums[inside]
         intact = body_checksums(heads.checksum[numbers], embeddings, identity) == sums
@@ -189,19 +189,19 @@ def read_embeddings(
 
 
 def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) -> Rows:
-    """Whole rows of a data file, by their place in it.
+    """Read all columns of rows of a data file, by row number.
 
     Raises
     ------
     DamagedArchiveError
-        If one of them is not as it was written.
+        If one of the rows is damaged.
     """
     damaged = DamagedArchiveError(
         str(names_of([fragment.metadata])[0]),
-        "a row of it is not as written",
+        "one of its rows is damaged",
         "Run pyspedas-similarity archive repair.",
     )
-    with failures_of_lance(damaged):
+    with convert_lance_errors(damaged):
         batch = fragment.take(offsets.tolist(), columns=list(COLUMNS)).combine_chunks().to_batches()[0]
         intact, rows = whole_rows(batch, identity)
     if len(batch) != len(offsets) or not intact.all():
@@ -212,21 +212,21 @@ def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) 
 def read_some_embeddings(
     fragment: LanceFragment, offsets: np.ndarray, checksums: np.ndarray, identity: Identity
 ) -> np.ndarray:
-    """Embeddings of a data file, by their place in it and the checksums of their heads; NaN where damaged."""
+    """Read embeddings of a data file by row number; rows that do not match their checksums are NaN."""
     found = np.full((len(offsets), identity.dimension), np.nan, np.float32)
-    with suppressed_damage():
+    with skip_damaged():
         batch = fragment.take(offsets.tolist(), columns=list(BODY)).combine_chunks().to_batches()[0]
-        embeddings, sums = _bodies_of(batch, identity.dimension)
+        embeddings, sums = _embeddings_and_checksums(batch, identity.dimension)
         intact = body_checksums(checksums, embeddings, identity) == sums
         found[intact] = embeddings[intact]
     return found
 
 
 def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, Rows]:
-    """Return which rows of a batch are intact, bool (n,), and the rows."""
+    """Return a mask of intact rows of a batch, bool (n,), and the rows."""
     heads, sums = _head_arrays(batch), _column(batch, "thumbnail_sum")
     ids, start, end, source, site, quality, kept = heads
-    embeddings, bodies = _bodies_of(batch, identity.dimension)
+    embeddings, bodies = _embeddings_and_checksums(batch, identity.dimension)
     thumbnails = np.empty(len(batch), object)
     thumbnails[:] = batch.column("thumbnail").to_pylist()
     texts = []
@@ -235,7 +235,7 @@ def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, R
         found[:] = np.array(names, object)[codes] if len(names) else []
         texts.append(found)
     rows = Rows(embeddings, start, end, *texts, quality, thumbnails)
-    intact = _checksums_of_heads(ids, start, end, (source, site), quality, sums, identity) == kept
+    intact = _head_checksums(ids, start, end, (source, site), quality, sums, identity) == kept
     intact &= body_checksums(kept, embeddings, identity) == bodies
     intact &= thumbnail_sums(thumbnails) == sums
     intact &= content_hashes(rows, identity).view(f"V{ID_BYTES}") == ids.view(f"V{ID_BYTES}")
@@ -246,16 +246,16 @@ def whole_rows(batch: pa.RecordBatch, identity: Identity) -> tuple[np.ndarray, R
 
 
 def scan(fragment: LanceFragment, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Batches of a data file with the number of their first row; what cannot be read is passed over."""
+    """Yield the number of the first row and each batch of a data file; unreadable batches are skipped."""
     rows, offset = fragment.metadata.physical_rows, 0
     options = {"columns": list(columns), "batch_readahead": 1, "io_buffer_size": _READ_AHEAD_BYTES}
-    with suppressed_damage():
+    with skip_damaged():
         for batch in fragment.to_batches(**options, batch_size=_BATCH):
             batch = batch.slice(0, rows - offset)
             yield offset, batch
             offset += len(batch)
     for begin in range(offset, rows, _PIECE):
-        with suppressed_damage():
+        with skip_damaged():
             inside = begin
             for batch in fragment.to_batches(**options, offset=begin, limit=min(_PIECE, rows - begin)):
                 yield inside, batch
@@ -263,37 +263,37 @@ def scan(fragment: LanceFragment, columns: Sequence[str]) -> Iterator[tuple[int,
 
 
 @contextmanager
-def failures_of_lance(instead: SimilarityError) -> Iterator[None]:
-    """Raise one of our errors where Lance gives up; it raises many kinds, and of a panic one that is no Exception."""
+def convert_lance_errors(instead: SimilarityError) -> Iterator[None]:
+    """Convert errors of Lance to a SimilarityError; a Rust panic is no subclass of Exception."""
     try:
         yield
     except BaseException as error:
-        if isinstance(error, SimilarityError) or not _is_of_lance(error):
+        if isinstance(error, SimilarityError) or not _is_lance_error(error):
             raise
-        _check_reached(error)
+        _check_reachable(error)
         raise instead from error
 
 
 @contextmanager
-def suppressed_damage() -> Iterator[None]:
-    """Skip what Lance cannot read: the caller counts missing rows as damaged."""
+def skip_damaged() -> Iterator[None]:
+    """Ignore read errors of Lance; the caller counts missing rows as damaged."""
     try:
         yield
     except BaseException as error:
-        if not _is_of_lance(error):
+        if not _is_lance_error(error):
             raise
-        _check_reached(error)
+        _check_reachable(error)
 
 
-def _check_reached(error: BaseException) -> None:
-    """ArchiveError if Lance could not reach an object store: rows that were not read are not damaged."""
-    said = str(error)
-    if _UNREACHED.search(said) and not _MISSING.search(said):
+def _check_reachable(error: BaseException) -> None:
+    """Raise ArchiveError if the object store was unreachable, since unread rows are not damaged rows."""
+    message = str(error)
+    if _UNREACHABLE.search(message) and not _MISSING.search(message):
         found = f"it could not be reached ({reason_of(error)})"
-        raise ArchiveError("object store", found, "Check the network and the credentials, and do it again.") from None
+        raise ArchiveError("object store", found, "Check the network and the credentials, and try again.") from None
 
 
-def _is_of_lance(error: BaseException) -> bool:
+def _is_lance_error(error: BaseException) -> bool:
     import pyarrow as pa
 
     kinds = (OSError, ValueError, RuntimeError, MemoryError, pa.ArrowException)
@@ -301,15 +301,15 @@ def _is_of_lance(error: BaseException) -> bool:
 
 
 def ids_of(batch: pa.RecordBatch) -> np.ndarray:
-    """Content hashes of a batch, 'S16', without a copy."""
+    """Return the content hashes of a batch, 'S16', without a copy."""
     ids = batch.column("id")
     return np.frombuffer(ids.buffers()[1], f"S{ID_BYTES}", count=ids.offset + len(ids))[ids.offset :]
 
 
-def _heads_of(batch: pa.RecordBatch, offset: int, identity: Identity) -> tuple:
+def _read_intact_heads(batch: pa.RecordBatch, offset: int, identity: Identity) -> tuple:
     ids, start, end, source, site, quality, kept = _head_arrays(batch)
     sums = _column(batch, "thumbnail_sum")
-    intact = _checksums_of_heads(ids, start, end, (source, site), quality, sums, identity) == kept
+    intact = _head_checksums(ids, start, end, (source, site), quality, sums, identity) == kept
     numbers = offset + np.flatnonzero(intact)
     labels = [(codes[intact], names) for codes, names in (source, site)]
     return ids[intact], start[intact], end[intact], *labels, quality[intact], kept[intact], numbers
@@ -326,17 +326,17 @@ def _head_arrays(batch: pa.RecordBatch) -> tuple:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    # A column that was written without nulls may have some after damage; zero fails the checksum like any other value.
+    # A non-nullable column may contain nulls after damage; a zero in their place fails the checksum.
     return batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)
 
 
-def _bodies_of(batch: pa.RecordBatch, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+def _embeddings_and_checksums(batch: pa.RecordBatch, dimension: int) -> tuple[np.ndarray, np.ndarray]:
     lists = batch.column("embedding")
     flat = lists.values.slice(lists.offset * dimension, len(lists) * dimension).to_numpy(zero_copy_only=False)
     return flat.reshape(len(batch), dimension), _column(batch, "checksum")
 
 
-def _checksums_of_heads(
+def _head_checksums(
     ids: np.ndarray,
     start: np.ndarray,
     end: np.ndarray,

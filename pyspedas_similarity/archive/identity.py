@@ -13,7 +13,7 @@ from ..errors import ArchiveError, MixingError
 FORMAT_VERSION = 1
 METRIC = "cosine"
 
-# A row of more is longer than anything that is embedded here.
+# Upper limit for plausibility checks.
 _MAX_DIMENSIONS = 2**20
 
 _COMPARED = ("kind", "encoder", "recipe", "dimension", "metric", "format_version")
@@ -33,14 +33,14 @@ class Identity:
     kind : str
         The kind of image: 'distribution', 'frame', 'spectrum' or 'window'.
     encoder, recipe : str
-        Hashes of what made the embeddings.
+        Hashes of the encoder and the recipe of the embeddings.
     dimension : int
     metric : str
-        'cosine': embeddings have unit length and are compared by their product.
+        'cosine': embeddings have unit length and are compared by their dot product.
     format_version : int
-        Of the layout on the disk.
+        Version of the on-disk format.
     card, settings : mapping
-        Card of the encoder and settings of the recipe: recorded, not compared.
+        Card of the encoder and settings of the recipe; recorded, not compared.
     """
 
     kind: str
@@ -61,22 +61,22 @@ class Identity:
 
     @property
     def compared(self) -> dict[str, Any]:
-        """Properties that may not differ within an archive."""
+        """Properties that must be equal within an archive."""
         return {name: getattr(self, name) for name in _COMPARED}
 
     @property
     def hash(self) -> str:
-        """Stands for all that may not differ: 32 hexadecimal digits."""
+        """SHA-256 of the compared properties: first 32 hexadecimal digits."""
         text = json.dumps(self.compared, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def check(self, other: Identity, where: str) -> None:
-        """Refuse what may not be mixed with this.
+        """Check that another identity is compatible with this one.
 
         Raises
         ------
         MixingError
-            Names all that differs, and the way out.
+            If a compared property differs; names all that differ.
         """
         mine, theirs = self.compared, other.compared
         different = [name for name in _COMPARED if mine[name] != theirs[name]]
@@ -86,17 +86,17 @@ class Identity:
             raise MixingError(where, found, remedy)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the identity as a dict of JSON types."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], where: str) -> Identity:
-        """Read what `to_dict` returned.
+        """Make an identity from the output of `to_dict`.
 
         Raises
         ------
         MixingError
-            If it is of a layout that this version of the package does not read.
+            If the format version is not supported.
         """
         version = record.get("format_version") if isinstance(record, Mapping) else None
         if version != FORMAT_VERSION:

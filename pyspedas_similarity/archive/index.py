@@ -1,8 +1,8 @@
-"""Scores of every row of one version, exact: one matrix product; and its nearest rows, by the way that serves.
+"""Search of one version of an archive: exact scores by a matrix product, and nearest neighbors.
 
-Rows are put in order of source, site and time, so that the scores of a stretch of a series are a product over a stretch
-of memory, without a copy. What fits into memory is read once and kept; of what does not, blocks stream by at every
-search, and only times and scores are kept.
+Rows are sorted by source, site and time, so that the samples of a time range are contiguous in memory and their scores
+need no copy. Embeddings that fit into memory are read once and kept; larger archives are read block by block at every
+search.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ import numpy as np
 from ..encoder.library_view import LibraryView
 from ..errors import ArchiveError
 from .identity import METRIC
-from .neighbors import MIN_RECALL, GraphNear
+from .neighbors import MIN_RECALL, GraphIndex
 from .store import Part, Store
 
 logger = logging.getLogger(__name__)
 
 PRODUCT, GRAPH, INDEX = "product", "graph", "index"
 FEW_ROWS = 100_000
-"""Up to so many rows a product takes a few milliseconds, and nothing else is worth its trouble."""
+"""Maximum number of rows for which the product, a few milliseconds, is always used."""
 
-# Of more neighbors than this a graph or an index costs what a product does.
+# For more neighbors than this, a graph or an index is no faster than the product.
 _MAX_PROPOSED = 4096
 _FEW_OF = 100
-_UNKNOWN = object()  # whether the store has an index
+_UNKNOWN = object()  # the store was not yet asked for an index
 _DEFAULT_MEMORY = 4 * 2**30
-# Rows of several centers scored at once, so that their products do not take the memory of all rows.
+# Rows per block when there are several centers, to bound the memory of the products.
 _ROWS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The samples of one source and site, ascending in time.
+    """Samples of one source and site, ascending in time.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Series:
     start, end : numpy.ndarray of datetime64[ns], shape (n,)
     quality : numpy.ndarray of int16, shape (n,)
     first : int
-        Number of its first sample among the rows of the index.
+        Row number of the first sample in the index.
     """
 
     source: str
@@ -62,16 +62,16 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Rows that are searched, in the forms that searches need.
+    """Selection of rows to search.
 
     Attributes
     ----------
     mask : numpy.ndarray of bool, shape (n,)
-        Of the rows of the index.
+        Mask of the rows of the index.
     stretches : sequence of slice
-        That hold all of them.
+        Contiguous ranges that contain all selected rows.
     part : Part
-        The same rows, in the form of the store.
+        The same selection for the store.
     """
 
     mask: np.ndarray
@@ -80,7 +80,7 @@ class Choice:
 
 
 class Index:
-    """Answers from one version of a store.
+    """Search index of one version of a store.
 
     Parameters
     ----------
@@ -88,49 +88,52 @@ class Index:
     version : int, optional
         Default the newest.
     memory : int, optional
-        Bytes that embeddings may take; beyond, they stay on the disk. Default half of the machine's memory.
+        Maximum memory for embeddings, in bytes; larger archives stay on disk. Default half of the machine's memory.
 
     Attributes
     ----------
     version : int
     series : tuple of Series
     memory : int
-        Bytes that embeddings may take.
+        Maximum memory for embeddings, in bytes.
     in_memory : bool
-        Whether they are kept there.
+        True if the embeddings are kept in memory.
     damaged : int
-        Rows that are not as they were written; they have no score.
+        Number of damaged rows; they have no score.
 
     Raises
     ------
     ArchiveError
-        If the archive is of a metric that is not served.
+        If the metric of the archive is not supported.
     """
 
     def __init__(self, store: Store, version: int | None = None, memory: int | None = None) -> None:
         if store.identity.metric != METRIC:
             found = f"its metric is {store.identity.metric!r}"
-            raise ArchiveError("archive", found, f"Only {METRIC!r} is searched.")
+            raise ArchiveError("archive", found, f"Only {METRIC!r} is supported.")
         self._store = store
         self._heads = store.heads(version)
         self.version, self.damaged = self._heads.version, self._heads.damaged
         heads = self._heads
-        ranks = [_ranks(texts)[codes] for texts, codes in ((heads.sites, heads.site), (heads.sources, heads.source))]
+        ranks = [
+            _alphabetical_ranks(texts)[codes]
+            for texts, codes in ((heads.sites, heads.site), (heads.sources, heads.source))
+        ]
         order = np.lexsort((heads.start.view(np.int64), *ranks))
-        # Numbers of rows take half the memory where they fit into 32 bits.
+        # 32-bit row numbers take half the memory.
         self._stored = order.astype(np.int32 if len(order) < 2**31 else np.int64)
         del order, ranks
         self._position = np.empty_like(self._stored)
         self._position[self._stored] = np.arange(len(self._stored), dtype=self._stored.dtype)
-        self.series = self._cut(self._stored)
+        self.series = self._split_series(self._stored)
         self.memory = default_memory() if memory is None else memory
         size = len(self) * store.identity.dimension * 4
         self.in_memory = size <= self.memory
-        told = "kept in memory" if self.in_memory else "read from the disk at every search"
-        logger.info("Archive, version %d: %d rows, %.3g GB, %s.", self.version, len(self), size / 1e9, told)
+        message = "kept in memory" if self.in_memory else "read from the disk at every search"
+        logger.info("Archive, version %d: %d rows, %.3g GB, %s.", self.version, len(self), size / 1e9, message)
         self._block: np.ndarray | None = None
         self._near: Any = _UNKNOWN
-        self._graph: GraphNear | None = None
+        self._graph: GraphIndex | None = None
         self._lengths: tuple[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -139,22 +142,22 @@ class Index:
     def scores(
         self, centers: np.ndarray, chosen: Sequence[slice] | None = None, view: LibraryView | None = None
     ) -> np.ndarray:
-        """Compute the cosine of each row with the nearest of several centers.
+        """Compute the cosine similarity of each row to the nearest of several centers.
 
         Parameters
         ----------
         centers : numpy.ndarray, shape (m, dimension), or the directions of `view`
-            Of unit length.
+            Unit length.
         chosen : sequence of slice, optional
-            Stretches of rows; the others have no score. Default all.
+            Ranges of rows to score. Default all.
         view : LibraryView, optional
-            Compare the directions of this view instead of the embeddings. For rows in memory it costs one more pass
-            at the first search, and 4 bytes a row that are kept for the next one.
+            Compare the directions of this view instead of the embeddings. For rows in memory, the first search takes
+            one more pass, and 4 bytes per row are cached.
 
         Returns
         -------
         numpy.ndarray of float32, shape (n,)
-            From -1 to 1; NaN where not chosen, or damaged.
+            -1 to 1; NaN for rows not chosen or damaged.
         """
         weights = np.ascontiguousarray(centers if view is None else view.weights(centers), np.float32)
         offsets = None if view is None else (weights @ view.center).astype(np.float32)
@@ -178,11 +181,11 @@ class Index:
             part = embeddings if inside.all() else embeddings[inside]
             score_rows(part, weights, offsets, None if view is None else view.lengths(part), scores)
             found[rows[inside]] = scores
-        self._tell(lost)
+        self._warn_of_damage(lost)
         return found
 
     def _lengths_in(self, view: LibraryView, block: np.ndarray) -> np.ndarray:
-        """Return the length of each row in a view; those of the last view are kept."""
+        """Return the length of each row in a view; the lengths of the last view are cached."""
         if self._lengths is None or self._lengths[0] != view.hash:
             self._lengths = view.hash, view.lengths(block).astype(np.float32)
         return self._lengths[1]
@@ -190,27 +193,25 @@ class Index:
     def embeddings(self, rows: np.ndarray | slice) -> np.ndarray:
         """Return the embeddings of rows: float32, shape (n, dimension); NaN where damaged."""
         number = len(range(len(self))[rows]) if isinstance(rows, slice) else len(rows)
-        # A few are sooner read from the disk than all are loaded.
+        # Reading a few rows from disk is faster than loading all.
         if self._block is not None or (self.in_memory and number > len(self) // _FEW_OF):
             return self._loaded()[rows]
         return self._store.embeddings(self._heads, self._stored[rows])
 
     def thumbnails(self, rows: np.ndarray) -> list[bytes | None]:
-        """Small pictures of these rows, None where none was kept; DamagedArchiveError if one is damaged."""
+        """Return the thumbnails of rows, None where none is stored; DamagedArchiveError if one is damaged."""
         return list(self._store.take(self._heads, self._stored[rows]).thumbnail)
 
     def nearest(self, center: np.ndarray, k: int, chosen: Choice | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers and scores of the k rows of highest score, best first; fewer where there are not so many.
-
-        By the `way` that serves; scores are exact whichever it is.
+        """Return row numbers and exact scores of the k nearest rows, best first; fewer if there are fewer rows.
 
         Parameters
         ----------
         center : numpy.ndarray, shape (dimension,)
-            Of unit length.
+            Unit length.
         k : int
         chosen : Choice, optional
-            The rows to search; default all.
+            Rows to search; default all.
         """
         center, way = np.ascontiguousarray(center, np.float32), self.way(chosen, k)
         if way == PRODUCT:
@@ -221,8 +222,8 @@ class Index:
             rows = rows[np.argpartition(-scores[rows], k - 1)[:k]] if k < len(rows) else rows
             found = scores[rows]
         else:
-            rows = self._proposed(center, k, chosen, way)
-            # The copy of few rows, and a product that is rounded as that of all rows is not: by some 1e-7.
+            rows = self._candidates(center, k, chosen, way)
+            # Rounding differs from the product over all rows by about 1e-7.
             found = np.clip(self.embeddings(rows) @ center, -1, 1)
             rows, found = rows[np.isfinite(found)], found[np.isfinite(found)]
         best = np.lexsort((rows, -found))[:k]
@@ -231,8 +232,8 @@ class Index:
     def way(self, chosen: Choice | None = None, k: int = 1) -> str:
         """Return the method of `nearest`: 'product' (exact), 'graph' (in memory) or 'index' (on disk).
 
-        The graph, where `prepare` has made one and all rows are searched; else the index, where one was built and more
-        than a hundred thousand rows are searched; else, and for thousands of neighbors, the product with every row.
+        The graph is used if `prepare` built one and all rows are searched; else the index, if one was built and more
+        than 100,000 rows are searched; else, and for more than 4096 neighbors, the product.
         """
         if k > _MAX_PROPOSED:
             return PRODUCT
@@ -247,48 +248,48 @@ class Index:
         return PRODUCT
 
     def recall(self, way: str) -> float:
-        """Share of the ten nearest that a way finds, as measured when what it goes by was made."""
+        """Return the recall of a method for ten neighbors, as measured when its graph or index was built."""
         return {GRAPH: self._graph, INDEX: self._near}[way].recall if way in (GRAPH, INDEX) else 1.0
 
     def prepare(self, seed: int = 0) -> float:
-        """Make a graph of all rows in memory, for many searches, and give its recall.
+        """Build a graph of all rows in memory, for many searches, and return its recall.
 
-        It takes a second copy of the embeddings and, for a million rows, minutes. Below a recall of 0.99 it is not
-        used, with a warning.
+        The graph takes a second copy of the embeddings and, for a million rows, minutes to build. With a recall below
+        0.99 it is not used, and a warning is logged.
         """
-        graph = GraphNear(self._loaded(), seed)
+        graph = GraphIndex(self._loaded(), seed)
         if graph.recall < MIN_RECALL:
-            logger.warning("The graph finds %.3f of the nearest only; it is not used.", graph.recall)
+            logger.warning("The recall of the graph is only %.3f; it is not used.", graph.recall)
         else:
             self._graph = graph
         return graph.recall
 
-    def _proposed(self, center: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
+    def _candidates(self, center: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
         if way == GRAPH:
             return self._graph.propose(center, k)
         return self._position[self._near.propose(center, k, None if chosen is None else chosen.part)]
 
     def _loaded(self) -> np.ndarray:
-        """All embeddings in the order of the rows; NaN where damaged."""
+        """Load all embeddings in row order; NaN where damaged."""
         if self._block is None:
             block = np.full((len(self), self._store.identity.dimension), np.nan, np.float32)
             there = 0
             for numbers, embeddings in self._store.blocks(self._heads):
                 block[self._position[numbers]] = embeddings
                 there += len(numbers)
-            self._tell(len(self) - there)
+            self._warn_of_damage(len(self) - there)
             block.flags.writeable = False
             self._block = block
         return self._block
 
-    def _tell(self, lost: int) -> None:
+    def _warn_of_damage(self, lost: int) -> None:
         damaged = self._heads.damaged + lost
         if damaged:
-            told = "%d of %d rows are damaged and left out; see pyspedas-similarity archive verify and repair."
-            logger.warning(told, damaged, len(self) + self._heads.damaged)
+            message = "%d of %d rows are damaged and left out; see pyspedas-similarity archive verify and repair."
+            logger.warning(message, damaged, len(self) + self._heads.damaged)
         self.damaged = damaged
 
-    def _cut(self, order: np.ndarray) -> tuple[Series, ...]:
+    def _split_series(self, order: np.ndarray) -> tuple[Series, ...]:
         heads = self._heads
         source, site = heads.source[order], heads.site[order]
         starts = np.flatnonzero((np.diff(source, prepend=-1) != 0) | (np.diff(site, prepend=-1) != 0))
@@ -300,13 +301,13 @@ class Index:
         return tuple(found)
 
 
-def _ranks(texts: Sequence[str]) -> np.ndarray:
-    """Place of each text in alphabetical order, so that it does not matter what was added first."""
+def _alphabetical_ranks(texts: Sequence[str]) -> np.ndarray:
+    """Return the alphabetical rank of each text, so that the row order is independent of the order of additions."""
     return np.argsort(np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)).astype(np.int32)
 
 
 def default_memory() -> int:
-    """Return half of the machine's memory, in bytes, or 4 GB where it is not known."""
+    """Return half of the machine's memory in bytes, or 4 GB if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
@@ -320,7 +321,7 @@ def score_rows(
     lengths: np.ndarray | None,
     out: np.ndarray,
 ) -> None:
-    """Compute the highest of the products with several weights, less their offsets, over the lengths."""
+    """Compute the maximum over weights of ``(embeddings @ weights.T - offsets) / lengths``, clipped, in `out`."""
     if len(weights) == 1:
         np.matmul(embeddings, weights[0], out=out)
         if offsets is not None:

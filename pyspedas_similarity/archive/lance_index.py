@@ -1,15 +1,14 @@
-"""Lance's own index of the rows: candidates for the nearest from the disk, to be ranked exactly by who asks.
+"""On-disk vector index by Lance: candidates for the nearest neighbors, reranked exactly by the caller.
 
-Rows are parted among cells around centers, and each is kept as one bit per number (RaBitQ, Gao & Long 2024,
-doi 10.1145/3654970), or unquantized where there are too few numbers for one bit each. A search looks into the
-few cells nearest to what is asked, and, one by one, at all rows that came after the index was built. What it finds is a
-proposal: the caller takes the embeddings themselves, checked, and ranks by those, so that a score is never approximate,
-only a neighbor may be missed. How often is measured when the index is built, and kept with it:
+An inverted file index (IVF): rows are partitioned into cells, and stored as one bit per dimension (RaBitQ, Gao & Long
+2024, doi 10.1145/3654970), or unquantized for small dimensions. A search probes the cells nearest to the query, and
+scans all rows added after the index was built. The caller reranks the candidates by their verified embeddings, so
+scores are exact and only a neighbor may be missed. The recall is measured when the index is built, and stored with it:
 
-    <archive>/indexes/<uuid>.json          hashes of its files, which data files it covers, its recall
-    <archive>/rows.lance/_indices/<uuid>/  Lance's files
+    <archive>/indexes/<uuid>.json          hashes of the index files, data files covered, recall
+    <archive>/rows.lance/_indices/<uuid>/  index files of Lance
 
-An index whose files or record are not as they were written is not used.
+An index with a damaged file or record is not used.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ import numpy as np
 from ..errors import ArchiveError, DamagedArchiveError
 from .commits import Change
 from .durable import make_folder, sync, sync_folder
-from .fragments import failures_of_lance
+from .fragments import convert_lance_errors
 from .locations import ROWS
 from .neighbors import AIM, MIN_RECALL
 from .records import read_record, write_record
-from .store import Heads, Near, Part
+from .store import Heads, NeighborIndex, Part
 
 if TYPE_CHECKING:
     from lance import LanceDataset
@@ -41,37 +40,37 @@ logger = logging.getLogger(__name__)
 
 NAME = "near"
 MIN_ROWS = 1000
-"""Rows; of fewer an index cannot be made, and need not."""
+"""Minimum number of rows of an index."""
 
-# Enough for a standard error of the recall of 0.003 where it is 0.98, as the answers to one query hang together.
+# Standard error of the recall: 0.003 at a recall of 0.98, with correlated neighbors of a query.
 _QUERIES, _K = 400, 10
-# Candidates for each row requested, against the order that one bit per number, or rounding, gets wrong.
+# Candidates per requested neighbor, to compensate for the errors of quantization and rounding.
 _CANDIDATES = {"IVF_RQ": 10, "IVF_FLAT": 2}
 _MAX_CELLS = 4096
 _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
-class Built:
+class IndexDescription:
     """Description of an index.
 
     Attributes
     ----------
     uuid : str
     kind : str
-        Lance's name of it.
+        Index type of Lance.
     rows : int
-        That it covers.
+        Number of rows covered.
     files : dict of str
-        Data file of each number of a fragment, as text, that it covers.
+        Names of the data files covered, by fragment number as text.
     hashes : dict of str
-        SHA-256 of each of its own files.
+        SHA-256 of each index file, by name.
     cells : int
-        Looked into at every search; 0 where it was not measured.
+        Number of cells probed per search; 0 if not measured.
     recall : float
-        Share of the ten nearest that it found, of rows that `cells` was not chosen by.
+        Recall of the ten nearest, on queries that were not used to choose `cells`.
     n_queries : int
-        By how many that was measured.
+        Number of queries used to measure the recall.
     """
 
     uuid: str
@@ -84,150 +83,153 @@ class Built:
     n_queries: int = 0
 
 
-def build(store: LanceStore, seed: int = 0) -> Built:
-    """Make an index of all rows, in the place of an older one, and measure it.
+def build(store: LanceStore, seed: int = 0) -> IndexDescription:
+    """Build an index of all rows, replace an older one, and measure its recall.
 
-    Readers and writers go on meanwhile. What is added later is searched one by one until this is called again.
+    Readers and writers are not blocked. Rows added later are scanned exhaustively until the index is rebuilt.
 
     Raises
     ------
     ArchiveError
-        If there are too few rows, it cannot be written, or the archive was taken back to an older version meanwhile.
+        If there are too few rows, the index cannot be written, or the archive was restored to an older version in the
+        meantime.
     BusyArchiveError
         If another process maintains the archive.
     """
     if not store.place.locks:
-        # A version is made there of the whole list of files, with which Lance drops what belongs to the one before.
-        found = "an object store keeps no index"
+        # Optimistic commits overwrite the list of files, and Lance then drops the index of the previous version.
+        found = "an index cannot be stored in an object store"
         raise ArchiveError(
-            store.place.address, found, "Every search is exact there; prepare() makes a graph in memory."
+            store.place.address, found, "Every search is exact there; prepare() builds a graph in memory."
         )
-    with store.maintaining():
+    with store.maintenance_lock():
         snapshot = store.snapshot()
-        if snapshot.seal.rows < MIN_ROWS:
-            found = f"it holds {snapshot.seal.rows} rows"
-            remedy = f"An index needs {MIN_ROWS}; fewer are searched exactly at once."
+        if snapshot.record.rows < MIN_ROWS:
+            found = f"it holds {snapshot.record.rows} rows"
+            remedy = f"An index needs {MIN_ROWS} rows; fewer are searched exactly."
             raise ArchiveError(store.place.address, found, remedy)
         failed = ArchiveError(store.place.address, "its index cannot be written (is the disk full?)", "Make room.")
-        with failures_of_lance(failed):
-            made = _made(snapshot.dataset, snapshot.seal.rows, store.identity.dimension)
-            built = _described(store, made, snapshot)
+        with convert_lance_errors(failed):
+            made = _create_index(snapshot.dataset, snapshot.record.rows, store.identity.dimension)
+            built = _describe(store, made, snapshot)
         make_folder(store.place.folder / "indexes")
         write_record(store.place, _record_name(built.uuid), asdict(built))
-        _put_in_place(store, made, built)
-        measured = _measured(store, built, np.random.default_rng(seed))
+        _commit_index(store, made, built)
+        measured = _measure_recall(store, built, np.random.default_rng(seed))
         write_record(store.place, _record_name(built.uuid), asdict(measured))
-        _forget_others(store)
-    logger.info("Index of %d rows: %d cells, recall %.3f.", measured.rows, measured.cells, measured.recall)
+        _remove_unused_records(store)
+    logger.info("Index of %d rows: %d cells probed, recall %.3f.", measured.rows, measured.cells, measured.recall)
     return measured
 
 
-def near(store: LanceStore, heads: Heads) -> Near | None:
-    """Return the index of a version; None if there is no sound one."""
+def near(store: LanceStore, heads: Heads) -> NeighborIndex | None:
+    """Return the index of a version; None if there is none that can be used."""
     snapshot = store.snapshot(heads.version)
     if not _segments(snapshot.dataset):
         return None
-    built = _built(store, snapshot)
+    built = _read_checked(store, snapshot)
     if built is None:
-        logger.warning("The index of %s is not as it was written and not used; build it again.", store.place.address)
+        logger.warning("The index of %s is damaged and is not used; build it again.", store.place.address)
         return None
     if built.recall < MIN_RECALL:
         if built.cells:
-            logger.warning("The index finds %.3f of the nearest only; every search is exact.", built.recall)
+            logger.warning("The recall of the index is only %.3f; every search is exact.", built.recall)
         return None
-    return LanceNear(snapshot.dataset, heads, built)
+    return LanceIndex(snapshot.dataset, heads, built)
 
 
 def is_damaged(store: LanceStore, snapshot: Snapshot) -> bool:
     """Return True if the index of a version is damaged."""
-    return bool(_segments(snapshot.dataset)) and _built(store, snapshot) is None
+    return bool(_segments(snapshot.dataset)) and _read_checked(store, snapshot) is None
 
 
 def drop(store: LanceStore) -> None:
-    """Make a version without an index, under the lock of commits; the rows stay as they are."""
+    """Commit a version without the index; call only under the commit lock."""
     import lance
 
     newest = store.snapshot()
-    operation = lance.LanceOperation.CreateIndex([], _as_indexes(newest.dataset))
+    operation = lance.LanceOperation.CreateIndex([], _lance_indexes(newest.dataset))
     store.make(Change("index", operation, newest.fragments()), newest)
 
 
-class LanceNear:
-    """Proposes neighbors by an index; see `Near`."""
+class LanceIndex:
+    """Index of one version on disk; see `NeighborIndex`."""
 
-    def __init__(self, dataset: LanceDataset, heads: Heads, built: Built) -> None:
-        self._dataset, self._heads, self._built = dataset, heads, built
+    def __init__(self, dataset: LanceDataset, heads: Heads, built: IndexDescription) -> None:
+        self._dataset, self._heads, self._read_checked = dataset, heads, built
         self.recall = built.recall
         order = np.argsort(heads.place, kind="stable")
         self._order = order.astype(np.int32 if len(order) < 2**31 else np.int64)
-        self._places = heads.place if _ascends(order) else heads.place[order]
+        self._places = heads.place if _is_increasing(order) else heads.place[order]
 
     def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
-        """Numbers in the heads of about the m nearest rows, in no order, and of more than m."""
-        # As many rows of a part are looked at as of the whole, which recall was measured on.
-        cells = self._built.cells if part is None else int(np.ceil(self._built.cells / max(part.share, 1e-6)))
+        """Return positions in `heads` of candidates for the m nearest rows, unsorted, and more than m of them."""
+        # Scan as many rows of a part as of the whole archive, for which the recall was measured.
+        cells = (
+            self._read_checked.cells if part is None else int(np.ceil(self._read_checked.cells / max(part.share, 1e-6)))
+        )
         nearest = {
             "column": "embedding",
             "q": np.ascontiguousarray(center, np.float32),
-            "k": max(m, 10) * _CANDIDATES[self._built.kind],
+            "k": max(m, 10) * _CANDIDATES[self._read_checked.kind],
             "nprobes": min(cells, _MAX_CELLS),
         }
         options: dict[str, Any] = {"columns": [], "with_row_address": True, "disable_scoring_autoprojection": True}
         if part is not None:
-            options |= {"filter": _expression(part), "prefilter": True}
+            options |= {"filter": _filter_expression(part), "prefilter": True}
         failed = DamagedArchiveError("archive", "its index cannot be read", "Build it again.")
-        with failures_of_lance(failed):
+        with convert_lance_errors(failed):
             found = self._dataset.scanner(nearest=nearest, **options).to_table()
         places = found["_rowaddr"].to_numpy().astype(np.int64)
         at = np.minimum(np.searchsorted(self._places, places), max(len(self._places) - 1, 0))
-        # Rows whose heads are damaged are in the index, and not in the heads.
+        # Rows with damaged metadata are in the index but not in `heads`.
         return self._order[at[self._places[at] == places]] if len(self._places) else at[:0]
 
 
-def _made(dataset: LanceDataset, rows: int, dimension: int) -> Any:
-    """Lance's index of all fragments, written and of no version yet."""
+def _create_index(dataset: LanceDataset, rows: int, dimension: int) -> Any:
+    """Write a Lance index of all fragments without committing it."""
     cells = min(max(int(np.sqrt(rows) / 2), 1), _MAX_CELLS)
     fragments = [one.fragment_id for one in dataset.get_fragments()]
-    kind = _kind_for(dimension)
+    kind = _index_type(dimension)
     options = {"metric": "dot", "name": NAME, "replace": True, "num_partitions": cells, "fragment_ids": fragments}
     return dataset.create_index_uncommitted("embedding", kind, **options)
 
 
-def _kind_for(dimension: int) -> str:
-    """Bits from 64 numbers on, where Lance takes them: by eights."""
+def _index_type(dimension: int) -> str:
+    """Return the index type: quantized for multiples of 8 from 64 dimensions on, as Lance requires; else flat."""
     return "IVF_FLAT" if dimension < 64 or dimension % 8 else "IVF_RQ"
 
 
-def _described(store: LanceStore, made: Any, snapshot: Snapshot) -> Built:
-    """Return the description of an index before its recall is measured; its files are durable on return."""
+def _describe(store: LanceStore, made: Any, snapshot: Snapshot) -> IndexDescription:
+    """Return the description of an index, without recall; the index files are durable on return."""
     folder = _files_folder(store, made.uuid)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sizes = {one.path: one.size_bytes for one in made.files or ()}
     for path in files:
         if sizes.get(path.name, path.stat().st_size) != path.stat().st_size:
-            raise OSError(f"{path.name} was cut off")
+            raise OSError(f"{path.name} is truncated")
     sync(files)
     for one in (folder.parent, folder.parent.parent):
         sync_folder(one)
     covered = {str(one.fragment_id): name for name, one in snapshot.files().items()}
-    kind = _kind_for(store.identity.dimension)
-    return Built(made.uuid, kind, snapshot.seal.rows, covered, {path.name: _hash(path) for path in files})
+    kind = _index_type(store.identity.dimension)
+    return IndexDescription(made.uuid, kind, snapshot.record.rows, covered, {path.name: _hash(path) for path in files})
 
 
-def _put_in_place(store: LanceStore, made: Any, built: Built) -> None:
-    """Make the version that has the index, in the place of an older one."""
+def _commit_index(store: LanceStore, made: Any, built: IndexDescription) -> None:
+    """Commit a version with the index; an older index is replaced."""
     import lance
 
     with store.committing() as newest:
-        if not _covers_only_what_is_there(built, newest):
-            found = "it was taken back to an older version while its index was built"
+        if not _matches_data_files(built, newest):
+            found = "it was restored to an older version while its index was built"
             raise ArchiveError(store.place.address, found, "Build it again.")
-        operation = lance.LanceOperation.CreateIndex([made], _as_indexes(newest.dataset))
+        operation = lance.LanceOperation.CreateIndex([made], _lance_indexes(newest.dataset))
         store.make(Change("index", operation, newest.fragments()), newest)
 
 
-def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
-    """The record of a version's index, when it and the files are as they were written; these are read once."""
+def _read_checked(store: LanceStore, snapshot: Snapshot) -> IndexDescription | None:
+    """Read the description of the index of a version; None if it or a file is damaged. Files are hashed once."""
     uuids = [one.uuid for one in _segments(snapshot.dataset)]
     try:
         built = _read(store, *uuids)
@@ -238,11 +240,11 @@ def _built(store: LanceStore, snapshot: Snapshot) -> Built | None:
             store.checked_indexes.add(built.uuid)
     except (DamagedArchiveError, OSError, TypeError):
         return None
-    return built if _covers_only_what_is_there(built, snapshot) else None
+    return built if _matches_data_files(built, snapshot) else None
 
 
-def _as_indexes(dataset: LanceDataset) -> list[Any]:
-    """Return the index of a version in the form in which Lance removes it."""
+def _lance_indexes(dataset: LanceDataset) -> list[Any]:
+    """Return the index of a version as Lance objects, for its removal."""
     from lance.dataset import Index
 
     return [
@@ -252,65 +254,65 @@ def _as_indexes(dataset: LanceDataset) -> list[Any]:
 
 
 def _segments(dataset: LanceDataset) -> list[Any]:
-    """Return Lance's description of the index of a version: one segment, or None."""
+    """Return Lance's segments of the index of a version: one, or an empty list."""
     return [segment for one in dataset.describe_indices() if one.name == NAME for segment in one.segments]
 
 
-def _read(store: LanceStore, uuid: str) -> Built:
-    return Built(**read_record(store.place, _record_name(uuid)))
+def _read(store: LanceStore, uuid: str) -> IndexDescription:
+    return IndexDescription(**read_record(store.place, _record_name(uuid)))
 
 
-def _covers_only_what_is_there(built: Built, snapshot: Snapshot) -> bool:
-    """Return True if all fragments have the data files that they had when the index was built."""
+def _matches_data_files(built: IndexDescription, snapshot: Snapshot) -> bool:
+    """Return True if all covered fragments still have the data files that were indexed."""
     numbers = {str(one.fragment_id): name for name, one in snapshot.files().items()}
     return all(built.files.get(number, name) == name for number, name in numbers.items())
 
 
-def _measured(store: LanceStore, built: Built, rng: np.random.Generator) -> Built:
-    """With how many cells it has to look into, chosen by half of the queries and judged by the others."""
+def _measure_recall(store: LanceStore, built: IndexDescription, rng: np.random.Generator) -> IndexDescription:
+    """Choose the number of cells to probe by half of the queries, and measure the recall by the others."""
     heads = store.heads()
-    asked = np.sort(rng.choice(len(heads), min(_QUERIES, len(heads)), replace=False))
-    queries = np.full((len(asked), store.identity.dimension), np.nan, np.float32)
+    queried = np.sort(rng.choice(len(heads), min(_QUERIES, len(heads)), replace=False))
+    queries = np.full((len(queried), store.identity.dimension), np.nan, np.float32)
     for numbers, embeddings in store.blocks(heads):
-        inside = np.isin(asked, numbers)
-        queries[inside] = embeddings[np.searchsorted(numbers, asked[inside])]
+        inside = np.isin(queried, numbers)
+        queries[inside] = embeddings[np.searchsorted(numbers, queried[inside])]
     queries = queries[np.isfinite(queries).all(axis=1)]
-    exact = _nearest_of_all(store, heads, queries)
+    exact = _exact_scores(store, heads, queries)
     dataset = store.snapshot().dataset
-    chosen, judged = slice(0, None, 2), slice(1, None, 2)
+    chosen, evaluated = slice(0, None, 2), slice(1, None, 2)
     for cells in _CELLS_ASKED:
-        finder = LanceNear(dataset, heads, replace(built, cells=cells))
+        finder = LanceIndex(dataset, heads, replace(built, cells=cells))
         if _recall(store, heads, finder, queries[chosen], exact[chosen]) >= AIM:
             break
-    # Twice as many as were enough, since what is enough was found on few queries.
+    # A safety factor of two, since the number was chosen by few queries.
     cells *= 2
-    finder = LanceNear(dataset, heads, replace(built, cells=cells))
-    recall = _recall(store, heads, finder, queries[judged], exact[judged])
-    return replace(built, cells=cells, recall=recall, n_queries=len(queries[judged]))
+    finder = LanceIndex(dataset, heads, replace(built, cells=cells))
+    recall = _recall(store, heads, finder, queries[evaluated], exact[evaluated])
+    return replace(built, cells=cells, recall=recall, n_queries=len(queries[evaluated]))
 
 
-def _nearest_of_all(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.ndarray:
-    """Scores of the nearest rows of all but the row that asks, best first: float32, (queries, k)."""
+def _exact_scores(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.ndarray:
+    """Compute the exact scores of the nearest other rows, best first: float32, shape (queries, k)."""
     best = np.full((len(queries), _K + 1), -np.inf, np.float32)
     for _, embeddings in store.blocks(heads):
         best = -np.partition(-np.hstack([best, queries @ embeddings.T]), _K, axis=1)[:, : _K + 1]
     return -np.sort(-best, axis=1)[:, 1:]
 
 
-def _recall(store: LanceStore, heads: Heads, finder: Near, queries: np.ndarray, exact: np.ndarray) -> float:
-    """Return the share of the nearest others that are found; rows of equal score are interchangeable."""
+def _recall(store: LanceStore, heads: Heads, finder: NeighborIndex, queries: np.ndarray, exact: np.ndarray) -> float:
+    """Return the recall of the nearest other rows; rows of equal score are interchangeable."""
     shares = []
     for query, right in zip(queries, exact, strict=True):
         numbers = finder.propose(query, _K)
-        # The row that asks is found by any index, and is not counted.
+        # The query row itself is not counted.
         scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[1 : _K + 1]
-        # As many of mine as reach the last of the right ones, up to rounding of two products in different order.
+        # Count scores that reach the lowest exact one; the tolerance covers rounding.
         shares.append((scores >= right[-1] - 1e-6).sum() / len(right))
     return float(np.mean(shares))
 
 
-def _expression(part: Part) -> Any:
-    """A part of an archive as a condition on its columns; names stay values, whatever is in them."""
+def _filter_expression(part: Part) -> Any:
+    """Return a part of an archive as a filter expression; names are passed as values, never parsed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -328,8 +330,8 @@ def _expression(part: Part) -> Any:
     return allowed & (pc.field("quality") == 0) if part.usable_only else allowed
 
 
-def _forget_others(store: LanceStore) -> None:
-    """Remove records of indexes that no version has any more."""
+def _remove_unused_records(store: LanceStore) -> None:
+    """Remove the records of indexes that belong to no version."""
     kept = store.place.names(f"{ROWS}/_indices")
     for name in store.place.names("indexes"):
         if name.endswith(".json") and name[:-5] not in kept:
@@ -337,7 +339,7 @@ def _forget_others(store: LanceStore) -> None:
                 store.place.remove(f"indexes/{name}")
 
 
-def _ascends(order: np.ndarray) -> bool:
+def _is_increasing(order: np.ndarray) -> bool:
     return bool((np.diff(order) > 0).all())
 
 

@@ -1,11 +1,11 @@
-"""The store on Lance: Lance keeps the columns and the versions; what it does not do is done here.
+"""Store based on Lance, with durability, checksums and deduplication added.
 
-What Lance does: columns in files that are never changed, a manifest for each version that appears whole or not at all.
-What it does not (measured, see benchmarks/archive_faults.py): it never calls fsync, it has no checksums, and a
-blind retry stores rows twice. So files are synced before a version is acknowledged, every row has a checksum, every
-version a seal (see `seals`), and rows are known by the hash of their content.
+Lance provides immutable columnar files and atomic manifests, one per version. It never calls fsync, has no checksums,
+and stores rows twice when a write is retried (measured, see benchmarks/archive_faults.py). So here files are synced
+before a version is acknowledged, every row has checksums, every version a commit record (see `commit_records`), and
+rows are identified by a hash of their content.
 
-A batch is written and synced while others write theirs; only the commit, some milliseconds, holds the lock.
+Batches are written and synced concurrently; only the commit, a few milliseconds, holds the lock.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index, maintenance, repair
-from .commits import PATIENCE_S, Change, OvertakenError, Snapshot, commits_of, open_version, read_identity
+from .commit_records import check_manifest, committed_versions, newest_committed, read_commit_record
+from .commits import PATIENCE_S, Change, CommitConflictError, Snapshot, commit_protocol, open_version, read_identity
 from .fragments import (
     FileHeads,
-    failures_of_lance,
-    joined_labels,
+    concatenate_labels,
+    convert_lance_errors,
     names_of,
     read_embeddings,
     read_heads,
@@ -38,63 +39,62 @@ from .fragments import (
 from .identity import Identity
 from .locations import DATA, Place, place_of
 from .rows import Rows, check_rows, content_hashes
-from .seals import check_manifest, newest_sealed, read_seal, sealed_versions
-from .store import Appended, Heads, Near, Report, Version
+from .store import Appended, Heads, NeighborIndex, Report, Version
 
 if TYPE_CHECKING:
     from lance.fragment import FragmentMetadata
 
 ROWS_PER_FILE = 2**20
-# How often a batch is written again because others added some of its rows in the meantime.
+# Maximum number of writes of a batch when other writers add some of its rows concurrently.
 _ATTEMPTS = 5
 _REPAIR = "Run pyspedas-similarity archive repair."
-# Bits of a row address: position in the file below, number of the file above.
+# Low bits of a row address: position in the file; high bits: number of the fragment.
 _OFFSET_BITS = 32
-# Where others were first: at most so long until the next attempt, so that not all begin again at once.
+# Maximum random delay before retrying a conflicting commit.
 _PAUSE_S = 0.05
 
 
 class LanceStore:
-    """Keeps the rows of an archive in a folder or an object store; see `Store` and the module.
+    """Store of an archive in a folder or an object store; see `Store` and the module.
 
     Parameters
     ----------
     where : Place, str or Path
-        Of an archive that was begun by `create`.
+        Location of an archive made by `create`.
 
     Raises
     ------
     ArchiveError
-        If there is none, or it is of a layout that is not read.
+        If there is no archive, or its format version is not supported.
     """
 
     def __init__(self, where: Place | str | Path) -> None:
         self.place = place_of(where)
         self._identity = read_identity(self.place)
-        self._commits = commits_of(self.place, self._identity)
-        self._newest = 0  # that was seen
-        # By name of the data file, which never changes.
+        self._commits = commit_protocol(self.place, self._identity)
+        self._newest = 0  # newest version seen so far
+        # By name of the data file; files are immutable.
         self._heads: dict[str, FileHeads] = {}
         self._snapshot: Snapshot | None = None
         self._known: tuple[frozenset[str], list[np.ndarray]] = (frozenset(), [])
-        # Indexes whose files were seen to be as they were written.
+        # Identifiers of indexes whose file hashes were verified.
         self.checked_indexes: set[str] = set()
 
     @classmethod
     def create(cls, where: Place | str | Path, identity: Identity) -> LanceStore:
-        """Begin an archive, or open one of the same identity.
+        """Create an archive, or open an existing one of the same identity.
 
         Raises
         ------
         MixingError
-            If there is one of another identity.
+            If an archive of another identity exists.
         ArchiveError
-            If it cannot be written.
+            If the archive cannot be written.
         """
         place = place_of(where)
-        with _writing(place):
-            if place.locks or not sealed_versions(place):
-                commits_of(place, identity).begin()
+        with _convert_write_errors(place):
+            if place.locks or not committed_versions(place):
+                commit_protocol(place, identity).begin()
         store = cls(place)
         store.identity.check(identity, place.address)
         return store
@@ -105,71 +105,71 @@ class LanceStore:
         return self._identity
 
     def latest(self) -> int:
-        """Number of the newest version that was acknowledged."""
-        self._newest = newest_sealed(self.place, self._newest)
+        """Return the number of the newest acknowledged version."""
+        self._newest = newest_committed(self.place, self._newest)
         if not self._newest:
-            raise ArchiveError(self.place.address, "it was never begun", "Add something to it.")
+            raise ArchiveError(self.place.address, "it is empty", "Add samples to it.")
         return self._newest
 
     def versions(self) -> list[Version]:
-        """All that one can go back to, oldest first; those whose seals are damaged are left out."""
+        """Return all versions that can be restored, oldest first; those with damaged commit records are omitted."""
         found = []
-        for version in sealed_versions(self.place):
+        for version in committed_versions(self.place):
             with suppress(DamagedArchiveError):
-                found.append(read_seal(self.place, version).version_info)
+                found.append(read_commit_record(self.place, version).version_info)
         return found
 
     def version_info(self, version: int | None = None) -> Version:
-        """Return columns of a version, by default the newest, without embeddings."""
-        return read_seal(self.place, self.latest() if version is None else version).version_info
+        """Return number, time, kind of change and row counts of a version, by default the newest."""
+        return read_commit_record(self.place, self.latest() if version is None else version).version_info
 
     def snapshot(self, version: int | None = None) -> Snapshot:
-        """A version, or the newest, after its list of files was checked.
+        """Open a version, by default the newest, after checking its manifest.
 
         Raises
         ------
         ArchiveError
-            If there is no such version, or it is damaged.
+            If the version does not exist or is damaged.
         """
         version = self.latest() if version is None else version
-        seal = read_seal(self.place, version)
-        if self._snapshot is not None and self._snapshot.seal == seal:
+        record = read_commit_record(self.place, version)
+        if self._snapshot is not None and self._snapshot.record == record:
             return self._snapshot
-        if seal.identity != self.identity.hash:
+        if record.identity != self.identity.hash:
             raise DamagedArchiveError(self.place.address, f"version {version} is of another archive", _REPAIR)
-        check_manifest(self.place, seal)
-        self._snapshot = Snapshot(seal, open_version(self.place, version))
+        check_manifest(self.place, record)
+        self._snapshot = Snapshot(record, open_version(self.place, version))
         return self._snapshot
 
     def append(self, rows: Rows) -> Appended:
-        """Store rows durably: they survive a loss of power once this returns.
+        """Append rows that are not stored yet; they are durable on return.
 
         Raises
         ------
         ArchiveError
-            If the rows do not fit, or cannot be written; then none of them is kept.
+            If the rows do not match the archive, or cannot be written; then none of them is stored.
         BusyArchiveError
-            If others keep the lock.
+            If another process holds the lock for too long.
         """
         check_rows(rows, self.identity)
         ids = content_hashes(rows, self.identity)
         fresh = np.sort(np.unique(ids, return_index=True)[1])
         for _ in range(_ATTEMPTS):
-            fresh = fresh[~self.is_known(ids[fresh])]
+            fresh = fresh[~self.contains(ids[fresh])]
             if not len(fresh):
                 return Appended(self.latest(), 0, len(rows))
-            with _writing(self.place):
+            with _convert_write_errors(self.place):
                 written = self._write(rows.take(fresh), ids[fresh])
-            with self.discarding(written):
-                version = self.commit(partial(self._appended, written, ids[fresh]))
+            with self.discard_on_error(written):
+                version = self.commit(partial(self._append_change, written, ids[fresh]))
             if version is not None:
                 return Appended(version, len(fresh), len(rows) - len(fresh))
             self.discard(written)
-        found = f"others added some of the same rows, {_ATTEMPTS} times in a row"
+        found = f"other writers added some of the same rows, {_ATTEMPTS} times in a row"
         raise BusyArchiveError(self.place.address, found, "Try again, with one writer for the same data.")
 
     def heads(self, version: int | None = None) -> Heads:
-        """The intact rows of a version, or of the newest, without their embeddings."""
+        """Read the metadata columns of the intact rows of a version, by default the newest."""
         snapshot = self.snapshot(version)
         files = snapshot.files()
         parts = [self._file_heads(name, fragment) for name, fragment in files.items()]
@@ -177,26 +177,26 @@ class LanceStore:
             part.offset + (fragment.fragment_id << _OFFSET_BITS)
             for part, fragment in zip(parts, files.values(), strict=True)
         ]
-        source, sources = joined_labels([part.source for part in parts])
-        site, sites = joined_labels([part.site for part in parts])
+        source, sources = concatenate_labels([part.source for part in parts])
+        site, sites = concatenate_labels([part.site for part in parts])
         self._heads = {name: self._heads[name] for name in files}
         return Heads(
             version=snapshot.version,
-            ids=_joined([part.ids for part in parts], "S16"),
-            start=_joined([part.start for part in parts], "datetime64[ns]"),
-            end=_joined([part.end for part in parts], "datetime64[ns]"),
+            ids=_concatenate([part.ids for part in parts], "S16"),
+            start=_concatenate([part.start for part in parts], "datetime64[ns]"),
+            end=_concatenate([part.end for part in parts], "datetime64[ns]"),
             source=source,
             site=site,
             sources=tuple(sources),
             sites=tuple(sites),
-            quality=_joined([part.quality for part in parts], np.int16),
-            place=_joined(places, np.int64),
-            checksum=_joined([part.checksum for part in parts], np.uint64),
-            damaged=snapshot.seal.rows - sum(len(part.offset) for part in parts),
+            quality=_concatenate([part.quality for part in parts], np.int16),
+            place=_concatenate(places, np.int64),
+            checksum=_concatenate([part.checksum for part in parts], np.uint64),
+            damaged=snapshot.record.rows - sum(len(part.offset) for part in parts),
         )
 
     def blocks(self, heads: Heads) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Numbers (m,) in `heads`, ascending, and embeddings (m, dimension) of all intact rows, block by block."""
+        """Yield ascending positions in `heads`, (m,), and embeddings, (m, dimension), of all intact rows, in blocks."""
         first = 0
         for name, fragment in self.snapshot(heads.version).files().items():
             known = self._file_heads(name, fragment)
@@ -205,29 +205,29 @@ class LanceStore:
             first += len(known.offset)
 
     def take(self, heads: Heads, chosen: Sequence[int] | np.ndarray) -> Rows:
-        """Whole rows, thumbnails included, of these numbers in `heads`."""
-        parts, order = [self._no_rows()], []
-        for fragment, offsets, inside in self._located(heads, chosen):
-            ascending, back = np.unique(offsets, return_inverse=True)  # Lance takes ascending rows
+        """Read all columns, thumbnails included, of the rows at positions in `heads`."""
+        parts, order = [self._empty_rows()], []
+        for fragment, offsets, inside in self._by_file(heads, chosen):
+            ascending, back = np.unique(offsets, return_inverse=True)  # Lance requires ascending rows
             parts.append(read_rows(fragment, ascending, self.identity).take(back))
             order.append(inside)
         back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
         return Rows.joined(parts).take(back)
 
     def embeddings(self, heads: Heads, chosen: np.ndarray) -> np.ndarray:
-        """Embeddings of these numbers in `heads`: float32, (m, dimension); NaN where damaged."""
+        """Read the embeddings at positions in `heads`: float32, shape (m, dimension); NaN where damaged."""
         found = np.full((len(chosen), self.identity.dimension), np.nan, np.float32)
-        for fragment, offsets, inside in self._located(heads, chosen):
+        for fragment, offsets, inside in self._by_file(heads, chosen):
             ascending, back = np.unique(offsets, return_inverse=True)
             sums = np.empty(len(ascending), np.uint64)
             sums[back] = heads.checksum[np.asarray(chosen)[inside]]
             found[inside] = read_some_embeddings(fragment, ascending, sums, self.identity)[back]
         return found
 
-    def _located(
+    def _by_file(
         self, heads: Heads, chosen: Sequence[int] | np.ndarray
     ) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-        """File by file: the fragment, places in it, and which of the chosen these are."""
+        """Yield for each file the fragment, row numbers in it, and their positions in `chosen`."""
         chosen = np.asarray(chosen, np.int64)
         fragments = {one.fragment_id: one for one in self.snapshot(heads.version).files().values()}
         file, offset = heads.place[chosen] >> _OFFSET_BITS, heads.place[chosen] & ((1 << _OFFSET_BITS) - 1)
@@ -236,57 +236,57 @@ class LanceStore:
             yield fragments[number], offset[inside], inside
 
     def build_index(self) -> float:
-        """Make what `near` needs, for the rows of now, and give its recall."""
+        """Build the index of the newest version and return its recall."""
         return lance_index.build(self).recall
 
-    def near(self, heads: Heads) -> Near | None:
-        """Return the index, with the rows added since it was built; None if there is no sound one."""
+    def near(self, heads: Heads) -> NeighborIndex | None:
+        """Return the index, with the rows added since it was built; None if there is none that can be used."""
         return lance_index.near(self, heads)
 
     def restore(self, version: int) -> int:
-        """Make a new version that holds what an older one held; its number."""
+        """Commit a new version with the content of an older one and return its number."""
         return maintenance.restore(self, version)
 
     def compact(self, rows_per_file: int = ROWS_PER_FILE) -> int:
-        """Join small files and free what no version needs; the number of the version then."""
+        """Merge small files and return the number of the newest version."""
         return maintenance.compact(self, rows_per_file)
 
     def forget(self, keep: int) -> int:
-        """Give up all but the newest versions; how many were given up."""
+        """Delete all but the newest `keep` versions and return the number of deleted versions."""
         return maintenance.forget(self, keep)
 
     def verify(self) -> Report:
-        """Read everything and report what is damaged."""
+        """Read all rows and records and report any damage."""
         return maintenance.verify(self)
 
     def repair(self) -> Report:
-        """Leave out what is damaged, and keep every row that is not; what was found before."""
+        """Remove what is damaged, keep all intact rows, and return the report from before."""
         return repair.repair(self)
 
-    def maintaining(self) -> AbstractContextManager[None]:
-        """Hold the lock of maintenance; readers and writers do not need it."""
-        return self.place.exclusive("maintenance", 1.0, "looking after it")
+    def maintenance_lock(self) -> AbstractContextManager[None]:
+        """Hold the maintenance lock; readers and writers do not need it."""
+        return self.place.exclusive("maintenance", 1.0, "maintaining it")
 
-    def lock_of_commits(self) -> AbstractContextManager[None]:
-        """Hold the lock for making versions, where there is one."""
+    def commit_lock(self) -> AbstractContextManager[None]:
+        """Hold the commit lock, if the commit protocol has one."""
         return self._commits.lock()
 
     @contextmanager
     def committing(self) -> Iterator[Snapshot]:
-        """Hold that lock, finish or undo what a dead writer left, and return the newest version."""
-        with self.lock_of_commits():
-            self._commits.resolve_unsealed(self._newest)
+        """Hold the commit lock, complete or remove an unacknowledged version, and yield the newest version."""
+        with self.commit_lock():
+            self._commits.resolve_uncommitted(self._newest)
             yield self.snapshot()
 
     def commit(self, change_of: Callable[[Snapshot], Change | None]) -> int | None:
-        """Make the version that `change_of` wants of the newest one; its number, None where it wants none.
+        """Commit the change that `change_of` returns for the newest version; return the new number, None for no change.
 
-        Where others have made a version meanwhile, it is asked again.
+        After a conflicting commit, `change_of` is called again with the new version.
 
         Raises
         ------
         BusyArchiveError
-            If others keep the lock, or are always first.
+            If another process holds the lock for too long, or other writers always commit first.
         """
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -294,28 +294,28 @@ class LanceStore:
                 with self.committing() as newest:
                     change = change_of(newest)
                     return None if change is None else self.make(change, newest)
-            except OvertakenError:
+            except CommitConflictError:
                 if time.monotonic() > until:
                     raise
                 time.sleep(random.SystemRandom().uniform(0, _PAUSE_S))
 
     def make(self, change: Change, newest: Snapshot) -> int:
-        """Make a version and seal it, under the lock where there is one; its number."""
-        with _writing(self.place):
+        """Commit a version and return its number; call only under the commit lock, if there is one."""
+        with _convert_write_errors(self.place):
             self._snapshot = self._commits.make(change, newest)
         return self._snapshot.version
 
     def discard(self, written: Sequence[FragmentMetadata]) -> None:
-        """Remove data files that no version took."""
+        """Remove data files that belong to no version."""
         with suppress(OSError):
             self.place.remove(*(f"{DATA}/{name}" for name in names_of(written)))
 
     @contextmanager
-    def discarding(self, written: Sequence[FragmentMetadata]) -> Iterator[None]:
-        """Remove data files when something goes wrong, if it is sure that no version took them.
+    def discard_on_error(self, written: Sequence[FragmentMetadata]) -> Iterator[None]:
+        """Remove new data files after an error, if they certainly belong to no version.
 
-        In an object store it is not: a version may be made of which only the answer is lost. What no version names is
-        removed by `forget` when it is a week old.
+        In an object store this is uncertain, since a commit may have succeeded with its response lost. There, unused
+        files are removed by `forget` when they are a week old.
         """
         try:
             yield
@@ -324,11 +324,11 @@ class LanceStore:
                 self.discard(written)
             raise
 
-    def _appended(self, written: list[FragmentMetadata], ids: np.ndarray, newest: Snapshot) -> Change | None:
-        """Return the operation that makes new files part of the archive; None if others added some of the rows."""
+    def _append_change(self, written: list[FragmentMetadata], ids: np.ndarray, newest: Snapshot) -> Change | None:
+        """Return the change that appends new files; None if another writer added some of the rows."""
         import lance
 
-        if self.is_known(ids).any():
+        if self.contains(ids).any():
             return None
         fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
         return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
@@ -337,14 +337,14 @@ class LanceStore:
         table = to_arrow(rows, ids, self.identity)
         return write_files(self.place, table, table.schema, ROWS_PER_FILE)
 
-    def is_known(self, ids: np.ndarray) -> np.ndarray:
-        """Return which rows are in the newest version: bool, shape (n,)."""
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        """Return a mask of the rows that are in the newest version: bool, shape (n,)."""
         files = self.snapshot().files()
         seen, known = self._known
         if not seen <= files.keys():
             seen, known = frozenset(), []
         for name in files.keys() - seen:
-            known = _with_sorted(known, self._file_heads(name, files[name]).ids)
+            known = _merge_sorted(known, self._file_heads(name, files[name]).ids)
         self._known = (frozenset(files), known)
         there = np.zeros(len(ids), bool)
         for part in known:
@@ -356,32 +356,32 @@ class LanceStore:
             self._heads[name] = read_heads(fragment, self.identity)
         return self._heads[name]
 
-    def _no_rows(self) -> Rows:
+    def _empty_rows(self) -> Rows:
         times, texts = np.zeros(0, "datetime64[ns]"), np.zeros(0, object)
         empty = np.zeros((0, self.identity.dimension), np.float32)
         return Rows(empty, times, times, texts, texts, np.zeros(0, np.int16), texts)
 
 
-def _writing(place: Place) -> AbstractContextManager[None]:
-    """Convert any failure of writing into one error that says what became of the data."""
+def _convert_write_errors(place: Place) -> AbstractContextManager[None]:
+    """Convert write errors to an ArchiveError that states which data were stored."""
     if place.locks:
-        found = "it cannot be written (is the disk full?); nothing of this batch was kept, all before is"
-        remedy = "Make room, or check its rights, and do it again."
+        found = "it cannot be written (is the disk full?); this batch was not stored, all previous ones are"
+        remedy = "Free disk space or check the permissions, and try again."
     else:
-        found = "it cannot be written; this batch may be there or not, all before is"
-        remedy = "Check the network and the credentials, and do it again: nothing is kept twice."
-    return failures_of_lance(ArchiveError(place.address, found, remedy))
+        found = "it cannot be written; this batch may or may not be stored, all previous ones are"
+        remedy = "Check the network and the credentials, and try again: rows are never stored twice."
+    return convert_lance_errors(ArchiveError(place.address, found, remedy))
 
 
-def _joined(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:
-    """One array of several; of a single one itself, since these may be large."""
+def _concatenate(parts: Sequence[np.ndarray], kind: Any) -> np.ndarray:
+    """Concatenate arrays; a single one is returned without a copy."""
     return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, kind), *parts])
 
 
-def _with_sorted(known: list[np.ndarray], ids: np.ndarray) -> list[np.ndarray]:
-    """Sorted arrays of content hashes and one more, joined so that each is more than twice as long as the next.
+def _merge_sorted(known: list[np.ndarray], ids: np.ndarray) -> list[np.ndarray]:
+    """Add content hashes to sorted arrays, merged so that each is more than twice as long as the next.
 
-    One array would be sorted again with every batch, which for many millions takes longer than to write the batch.
+    Sorting a single array again with every batch would take longer than writing it, for many millions of rows.
     """
     known, ids = list(known), np.sort(ids)
     while known and len(known[-1]) <= 2 * len(ids):

@@ -1,7 +1,7 @@
 """Locations of an archive: the file operations that the store needs, for folders and object stores.
 
-Names are texts with '/' between their parts, relative to the archive. What Lance keeps is below `ROWS`; Lance reads and
-writes that itself, by the address `Place.rows`.
+Names are paths relative to the archive, separated by '/'. Lance reads and writes the files below `ROWS` itself, at the
+address `Place.rows`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Place(Protocol):
     address : str
         The location as shown to the user.
     rows : str
-        Of the Lance data set.
+        Address of the Lance data set.
     options : dict of str or None
         Options that Lance needs for access; never logged.
     locks : bool
-        Whether a lock keeps other writers out for sure and dies with its holder. Where not, versions are made without
-        one: see `RacingCommits`.
+        True if locks exclude other writers reliably and are released when their holder ends; else versions are
+        committed without a lock, see `OptimisticCommits`.
     """
 
     address: str
@@ -41,55 +41,55 @@ class Place(Protocol):
     locks: bool
 
     def names(self, folder: str, after: str = "") -> list[str]:
-        """Names of what lies right in a folder, those after a name; [] where there is no such folder."""
+        """Return the sorted names of the files in a folder that follow `after`; [] if the folder does not exist."""
 
     def read(self, name: str) -> bytes:
-        """Read a file; FileNotFoundError if there is none."""
+        """Read a file; FileNotFoundError if it does not exist."""
 
     def size(self, name: str) -> int:
-        """Its bytes; FileNotFoundError where there is none."""
+        """Return the size of a file in bytes; FileNotFoundError if it does not exist."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all; it outlasts a loss of power when this returns."""
+        """Write a file atomically; durable on return."""
 
     def create(self, name: str, content: bytes) -> None:
-        """Write a new file; FileExistsError if it exists, or was retired."""
+        """Write a new file atomically; FileExistsError if it exists or was retired."""
 
     def remove(self, *names: str) -> None:
-        """Remove files that may be there or not, one after the other."""
+        """Remove files in the given order; missing files are ignored."""
 
     def retire(self, *names: str) -> None:
-        """Delete files; where versions are made without a lock, they cannot be created again."""
+        """Remove files; if `locks` is False, their names stay reserved."""
 
-    def keep(self, *names: str) -> None:
-        """Make files that Lance wrote outlast a loss of power."""
+    def make_durable(self, *names: str) -> None:
+        """Make files written by Lance durable."""
 
     def exclusive(self, name: str, patience_s: float, doing: str) -> AbstractContextManager[None]:
         """Hold a named lock; BusyArchiveError if another process still holds it after `patience_s` seconds."""
 
 
 def place_of(where: Place | str | Path, options: dict[str, str] | None = None) -> Place:
-    """The place that a path or an address means; nothing is contacted.
+    """Return the location for a path or an address, without accessing it.
 
     Raises
     ------
     ArgumentError
-        If it is no folder and no address that is served.
+        If it is neither a folder nor a supported address.
     """
     if not isinstance(where, (str, Path)):
         return where
     text = str(where)
     if isinstance(where, Path) and re.match(r"(?!file\b)[a-z][a-z0-9+]+:[/\\]", text):
-        raise ArgumentError("archive", f"{text} is an address as a Path, which changes it", "Give it as text.")
+        raise ArgumentError("archive", f"{text} is an address as a Path, which changes it", "Give it as a str.")
     scheme, mark, _ = text.partition("://")
     if mark and scheme in SCHEMES:
         return Bucket(text, options or {})
     if mark or "\0" in text or not text:
-        found = f"{scheme}:// addresses are not served" if mark else f"found {text!r}"
+        found = f"{scheme}:// addresses are not supported" if mark else f"found {text!r}"
         served = ", ".join(f"{one}://" for one in SCHEMES)
         raise ArgumentError("archive", found, f"Give a folder, or an address of an object store: {served}.")
     if options:
-        raise ArgumentError("storage_options", "a folder takes none", "Leave them out.")
+        raise ArgumentError("storage_options", "a folder takes none", "Omit them.")
     folder = Path(where).expanduser()
     if folder.exists() and not folder.is_dir():
         raise ArgumentError("archive", f"{folder} is a file", "Give a folder.")

@@ -1,9 +1,9 @@
-"""Looking after an archive: joining small files, going back, giving up old versions, finding damage, leaving it out.
+"""Maintenance of an archive: merging small files, restoring and deleting versions, and verification.
 
-Maintenance holds a lock of its own, so that two never work at once; readers and writers go on meanwhile. The lock of
-commits, where there is one, is held only when the result is put in the place of the old files. A process that dies in
-between leaves files that no version names. In an object store the lock is a lease that can lapse; it saves work, and
-two that compact or give up versions at once do no harm.
+Maintenance holds a lock of its own, which does not block readers and writers; the commit lock, if there is one, is
+held only to replace the old files by the new ones. A process that is killed before leaves files that belong to no
+version. In an object store the maintenance lock is a lease that can expire; it only saves work, since concurrent
+compactions and deletions of versions are safe.
 """
 
 from __future__ import annotations
@@ -16,20 +16,26 @@ import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index
+from .commit_records import (
+    check_manifest,
+    commit_record_name,
+    committed_versions,
+    manifest_versions,
+    read_commit_record,
+)
 from .commits import IDENTITY_RECORDS, Change
 from .fragments import (
     COLUMNS,
-    failures_of_lance,
+    convert_lance_errors,
     ids_of,
     names_of,
     scan,
     schema,
-    suppressed_damage,
+    skip_damaged,
     whole_rows,
     write_files,
 )
 from .records import read_record
-from .seals import check_manifest, manifest_versions, read_seal, seal_name, sealed_versions
 from .store import Report
 
 if TYPE_CHECKING:
@@ -43,68 +49,70 @@ _REPAIR = "Run pyspedas-similarity archive repair."
 
 
 def compact(store: LanceStore, rows_per_file: int) -> int:
-    """Join neighboring small files into larger ones; every row is checked on the way.
+    """Merge consecutive small files into larger ones; every row is verified.
 
     Returns
     -------
     int
-        The version then; the old one where there was nothing to do.
+        Number of the newest version; unchanged if there was nothing to merge.
 
     Raises
     ------
     DamagedArchiveError
-        If a row is damaged: joining would hide where.
+        If a row is damaged.
     """
-    with store.maintaining():
+    with store.maintenance_lock():
         for _ in range(_ATTEMPTS):
             snapshot = store.snapshot()
             groups = _small_neighbors(snapshot, rows_per_file)
             if not groups:
                 return snapshot.version
-            written = [_copied(store, group, rows_per_file) for group in groups]
-            version = store.commit(partial(exchanged, "compact", groups, written))
+            written = [_copy_rows(store, group, rows_per_file) for group in groups]
+            version = store.commit(partial(replacement, "compact", groups, written))
             if version is not None:
                 return version
             for files in written:
                 store.discard(files)
-    raise BusyArchiveError(store.place.address, "others took its files away meanwhile", "Do it again.")
+    raise BusyArchiveError(store.place.address, "other processes replaced its files in the meantime", "Try again.")
 
 
 def forget(store: LanceStore, keep: int) -> int:
-    """Give up all but the newest versions, and the files that only those needed.
+    """Delete all but the newest `keep` versions, and the files that only those used.
 
-    Files of batches that are being written belong to no version yet; Lance leaves alone what is younger than a week.
+    Unused files younger than a week are kept, since they may belong to a batch that is being written.
 
     Returns
     -------
     int
-        How many versions were given up.
+        Number of deleted versions.
     """
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise ArchiveError("keep", f"found {keep!r}", "Give the number of versions to keep, 1 or more.")
-    with store.maintaining(), store.committing() as newest:
-        sealed = sealed_versions(store.place)
-        given_up, kept = sealed[:-keep], sealed[-keep:]
-        # The seals first: a version without a seal cannot be opened, so no incomplete version is ever seen.
-        store.place.retire(*(seal_name(version) for version in given_up))
+    with store.maintenance_lock(), store.committing() as newest:
+        committed = committed_versions(store.place)
+        deleted, kept = committed[:-keep], committed[-keep:]
+        # Commit records first: a version without one cannot be opened, so readers never see an incomplete version.
+        store.place.retire(*(commit_record_name(version) for version in deleted))
         listed = [version for version in manifest_versions(store.place) if version < kept[0]]
-        found = ArchiveError(store.place.address, "old files cannot be removed", "Check the disk and its rights.")
+        found = ArchiveError(store.place.address, "old files cannot be removed", "Check the disk and its permissions.")
         if listed:
-            with failures_of_lance(found):
+            with convert_lance_errors(found):
                 newest.dataset.cleanup_old_versions(versions=listed)
-        return len(given_up)
+        return len(deleted)
 
 
 def restore(store: LanceStore, version: int) -> int:
-    """Make a new version that holds what an older one held; its number."""
-    return store.commit(partial(_restored, store, version, {}))
+    """Commit a new version with the content of an older one and return its number."""
+    return store.commit(partial(_restore_change, store, version, {}))
 
 
-def _restored(store: LanceStore, version: int, copies: dict[str, list[FragmentMetadata]], newest: Snapshot) -> Change:
-    """Return the operation that restores an old version.
+def _restore_change(
+    store: LanceStore, version: int, copies: dict[str, list[FragmentMetadata]], newest: Snapshot
+) -> Change:
+    """Return the change that restores an old version.
 
-    Where no lock keeps others from giving that version up, and removing its files, those that the newest version lacks
-    are copied; the newest is never given up.
+    Without a lock, another process may delete the old version and its files at any time; files that the newest version
+    does not use are then copied. The newest version is never deleted.
     """
     import lance
 
@@ -113,16 +121,16 @@ def _restored(store: LanceStore, version: int, copies: dict[str, list[FragmentMe
         if store.place.locks or name in there:
             fragments.append(fragment.metadata)
         else:
-            copies[name] = copies.get(name) or _copied(store, {name: fragment}, fragment.metadata.physical_rows)
+            copies[name] = copies.get(name) or _copy_rows(store, {name: fragment}, fragment.metadata.physical_rows)
             fragments += copies[name]
     new = tuple(name for files in copies.values() for name in names_of(files))
     return Change("restore", lance.LanceOperation.Restore(version), fragments, new, origin=version)
 
 
 def verify(store: LanceStore) -> Report:
-    """Read everything of the newest version, and the records of all, and report what is damaged."""
+    """Read all rows of the newest version and the records of all versions, and report any damage."""
     problems = [*bad_identity(store), *_bad_versions(store)]
-    newest = max(sealed_versions(store.place), default=0)
+    newest = max(committed_versions(store.place), default=0)
     try:
         snapshot = store.snapshot()
     except (ArchiveError, OSError):
@@ -138,12 +146,12 @@ def verify(store: LanceStore) -> Report:
         intact += here
     problems += ["its index is damaged and not used"] if lance_index.is_damaged(store, snapshot) else []
     doubled = intact - len(np.unique(np.concatenate(ids)))
-    problems += [f"{doubled} rows are kept twice"] if doubled else []
-    return Report(snapshot.version, intact, snapshot.seal.rows - intact, tuple(problems))
+    problems += [f"{doubled} rows are stored twice"] if doubled else []
+    return Report(snapshot.version, intact, snapshot.record.rows - intact, tuple(problems))
 
 
 def _small_neighbors(snapshot: Snapshot, rows_per_file: int) -> list[dict[str, LanceFragment]]:
-    """Runs of two or more files that together are no larger than one should be."""
+    """Return groups of two or more consecutive files that together have at most `rows_per_file` rows."""
     groups: list[dict[str, LanceFragment]] = [{}]
     total = 0
     for name, fragment in snapshot.files().items():
@@ -156,8 +164,8 @@ def _small_neighbors(snapshot: Snapshot, rows_per_file: int) -> list[dict[str, L
     return [group for group in groups if len(group) > 1]
 
 
-def _copied(store: LanceStore, group: dict[str, LanceFragment], rows_per_file: int) -> list[FragmentMetadata]:
-    """New files with the rows of old ones; DamagedArchiveError if not all are intact."""
+def _copy_rows(store: LanceStore, group: dict[str, LanceFragment], rows_per_file: int) -> list[FragmentMetadata]:
+    """Write new files with the rows of old ones; DamagedArchiveError if a row is damaged."""
     expected = sum(one.metadata.physical_rows for one in group.values())
     written = write_intact(store, group.values(), rows_per_file)
     rows = sum(one.physical_rows for one in written)
@@ -168,31 +176,31 @@ def _copied(store: LanceStore, group: dict[str, LanceFragment], rows_per_file: i
 
 
 def write_intact(store: LanceStore, fragments: Any, rows_per_file: int) -> list[FragmentMetadata]:
-    """New files with the intact rows of old ones, not yet of any version."""
+    """Write new files with the intact rows of old ones; the files belong to no version yet."""
     import pyarrow as pa
 
     layout = schema(store.identity.dimension)
     batches = (batch.cast(layout) for one in fragments for _, batch in intact_rows(one, store))
-    failed = ArchiveError(store.place.address, "its files cannot be written (is the disk full?)", "Make room.")
-    with failures_of_lance(failed):
+    failed = ArchiveError(store.place.address, "its files cannot be written (is the disk full?)", "Free disk space.")
+    with convert_lance_errors(failed):
         return write_files(store.place, pa.RecordBatchReader.from_batches(layout, batches), layout, rows_per_file)
 
 
 def intact_rows(fragment: LanceFragment, store: LanceStore) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """All columns of the intact rows of a file, in fresh buffers."""
+    """Yield the number of the first row and the intact rows of each batch of a file, all columns, copied."""
     import pyarrow as pa
 
     for offset, batch in scan(fragment, COLUMNS):
-        with suppressed_damage():
+        with skip_damaged():
             intact, _ = whole_rows(batch, store.identity)
             if intact.any():
                 yield offset, batch.filter(pa.array(intact))
 
 
-def exchanged(
+def replacement(
     what: str, groups: Sequence[dict[str, Any]], written: Sequence[list[FragmentMetadata]], newest: Snapshot
 ) -> Change | None:
-    """Return the operation that replaces old files by new ones; None if some old files are gone."""
+    """Return the change that replaces old files by new ones; None if an old file is no longer in the version."""
     import lance
 
     at = newest.files()
@@ -210,23 +218,23 @@ def exchanged(
 
 
 def bad_identity(store: LanceStore) -> list[str]:
-    """Return which of the two records of the identity cannot be read, in words."""
+    """Return a message for each of the two identity records that is damaged."""
     bad = []
     for name in IDENTITY_RECORDS:
         try:
             read_record(store.place, name)
         except (DamagedArchiveError, OSError):
-            bad.append(f"{name} is not as it was written")
+            bad.append(f"{name} is damaged")
     return bad
 
 
 def _bad_versions(store: LanceStore) -> list[str]:
-    """Seals and manifests that are not as they were written, and versions that were never acknowledged."""
+    """Return a message for each version with a damaged commit record or manifest."""
     bad = []
-    sealed = sealed_versions(store.place)
-    for version in sealed:
+    committed = committed_versions(store.place)
+    for version in committed:
         try:
-            check_manifest(store.place, read_seal(store.place, version))
+            check_manifest(store.place, read_commit_record(store.place, version))
         except DamagedArchiveError as error:
             bad.append(f"version {version}: {error.subject}: {error.found}")
     return bad

@@ -1,8 +1,8 @@
-"""Graph of the neighbors in an archive, by pynndescent, and searches along it.
+"""Nearest-neighbor graph of an archive, by pynndescent, and approximate search with it.
 
-The graph serves maps, clusters, novelty and duplicates. It is kept in ``<archive>/graphs/<hash>.npz``, a cache that may
-be deleted: its scores are products of embeddings, and it is built again when these change. Nearest neighbor descent:
-Dong et al. 2011 (doi 10.1145/1963405.1963487).
+The graph is the basis of maps, clusters, novelty and duplicates. It is cached in ``<archive>/graphs/<hash>.npz``, which
+may be deleted; it is rebuilt when the embeddings change. Nearest neighbor descent: Dong et al. 2011
+(doi 10.1145/1963405.1963487).
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXACT_ROWS = 20_000
-"""Up to so many all products are computed, which takes less time than the compilation of pynndescent."""
+"""Maximum number of rows for exact computation, which is then faster than the compilation of pynndescent."""
 
 MIN_RECALL = 0.99
-"""Of an index that is used: the share of the ten nearest that it finds."""
+"""Minimum recall of the ten nearest for an index to be used."""
 
 AIM = 0.995
-"""What its settings are chosen for: rows find each other better than a query from outside finds them."""
+"""Recall that the search settings are chosen for; higher, since queries outside the archive have a lower recall."""
 
-# Graphs of what an archive held before are kept up to this number.
+# Maximum number of cached graphs.
 _KEPT = 4
-# Rows by which that is measured, and neighbors of each.
+# Queries and neighbors per query for measuring the recall.
 _QUERIES, _K = 400, 10
-# Pairs of rows whose products are in memory at once: 64 MB.
+# Products in memory at once: 64 MB.
 _PRODUCTS = 2**24
-# Of pynndescent: neighbors of each row that a search goes along, and how far from the best it strays.
-_DEGREE, _STRAYS = 30, (0.05, 0.1, 0.2, 0.4)
+# Settings of pynndescent: neighbors per row (n_neighbors), and search widths (epsilon).
+_DEGREE, _EPSILONS = 30, (0.05, 0.1, 0.2, 0.4)
 
 
 @dataclass(frozen=True, eq=False)
 class NeighborGraph:
-    """The nearest other rows of each row, best first.
+    """Nearest other rows of each row, best first.
 
     Attributes
     ----------
     neighbors : numpy.ndarray of int32, shape (n, k)
-        Numbers of rows; -1 where there is none.
+        Row numbers; -1 for none.
     scores : numpy.ndarray of float32, shape (n, k)
-        Cosines; NaN where there is none.
+        Cosine similarities; NaN for none.
     recall : float
-        Share of the true neighbors that are in it, measured on some hundred rows; 1 where all products were computed.
+        Fraction of the true neighbors found, measured on some hundred rows; 1 for exact computation.
     """
 
     neighbors: np.ndarray
@@ -76,9 +76,9 @@ def make_graph(embeddings: np.ndarray, k: int = 15, seed: int = 0) -> NeighborGr
     Parameters
     ----------
     embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Of unit length; rows with NaN have no neighbors and are nobody's neighbor.
+        Unit length; rows with NaN have no neighbors and are not neighbors of other rows.
     k : int
-        Fewer where there are not so many rows.
+        Number of neighbors; fewer are found if there are not enough rows.
     seed : int
 
     Returns
@@ -89,38 +89,40 @@ def make_graph(embeddings: np.ndarray, k: int = 15, seed: int = 0) -> NeighborGr
         raise ArgumentError("k", f"found {k!r}", "Give the number of neighbors, 1 or more.")
     known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
     vectors = embeddings if len(known) == len(embeddings) else embeddings[known]
-    near, recall = _by_products(vectors, k) if len(known) <= EXACT_ROWS else _by_descent(vectors, k, seed)
+    near, recall = (
+        _exact_neighbors(vectors, k) if len(known) <= EXACT_ROWS else _approximate_neighbors(vectors, k, seed)
+    )
     neighbors = np.full((len(embeddings), k), -1, np.int32)
     neighbors[known[:, None], np.arange(near.shape[1])] = np.where(near < 0, -1, known[near])
-    return scored(embeddings, neighbors, recall)
+    return make_sorted_graph(embeddings, neighbors, recall)
 
 
-def scored(embeddings: np.ndarray, neighbors: np.ndarray, recall: float) -> NeighborGraph:
-    """A graph of these neighbors, in order of their scores."""
+def make_sorted_graph(embeddings: np.ndarray, neighbors: np.ndarray, recall: float) -> NeighborGraph:
+    """Return the graph of given neighbors, with exact scores, sorted by score."""
     n, k = neighbors.shape
     scores = np.full((n, k), np.nan, np.float32)
     for rows in _blocks(n, k * embeddings.shape[1]):
-        there = neighbors[rows]
-        products = np.einsum("nd,nkd->nk", embeddings[rows], embeddings[there])
-        scores[rows] = np.where(there < 0, np.nan, np.clip(products, -1, 1))
+        candidates = neighbors[rows]
+        products = np.einsum("nd,nkd->nk", embeddings[rows], embeddings[candidates])
+        scores[rows] = np.where(candidates < 0, np.nan, np.clip(products, -1, 1))
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
     return NeighborGraph(np.take_along_axis(neighbors, order, 1), np.take_along_axis(scores, order, 1), recall)
 
 
 def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of all rows to some of them, by all products.
+    """Find the exact nearest row of each of some rows.
 
     Parameters
     ----------
     embeddings : numpy.ndarray of float32, shape (n, dimension)
     rows : numpy.ndarray of int, shape (m,)
     barred : numpy.ndarray of int, shape (m, 2)
-        First and last row, not included, of a stretch that does not count for each.
+        Half-open range of rows, [first, last), to exclude for each.
 
     Returns
     -------
     nearest : numpy.ndarray of int32, shape (m,)
-        -1 where there is none.
+        -1 for none.
     scores : numpy.ndarray of float32, shape (m,)
     """
     nearest, scores = np.full(len(rows), -1, np.int32), np.full(len(rows), np.nan, np.float32)
@@ -136,50 +138,49 @@ def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray)
 
 
 def cached_graph(folder: Path | None, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighborGraph:
-    """Return the graph of embeddings, from the disk where it was made before; small ones are computed every time.
+    """Return the graph of embeddings, read from the cache if possible; small graphs are not cached.
 
     Parameters
     ----------
     folder : Path or None
-        Of the graphs of one archive; made where there is none. One that cannot be written to costs the cache alone, and
-        so does None.
+        Cache folder, created if necessary; None, or a folder that cannot be written to, disables caching.
     embeddings, k, seed
         As in `make_graph`.
     """
     if folder is None or len(embeddings) <= EXACT_ROWS:
         return make_graph(embeddings, k, seed)
-    made_of = hashlib.sha256(np.ascontiguousarray(embeddings)).hexdigest()
-    path = folder / f"{hashlib.sha256(f'{made_of} {k} {seed}'.encode()).hexdigest()[:32]}.npz"
+    content_hash = hashlib.sha256(np.ascontiguousarray(embeddings)).hexdigest()
+    path = folder / f"{hashlib.sha256(f'{content_hash} {k} {seed}'.encode()).hexdigest()[:32]}.npz"
     found = _read_graph(path, (len(embeddings), k))
     if found is None:
         graph = make_graph(embeddings, k, seed)
         try:
             _write_graph(path, graph)
         except OSError as error:
-            logger.info("The graph of neighbors is not kept: %s", error)
+            logger.info("The neighbor graph is not cached: %s", error)
         return graph
-    return scored(embeddings, *found)
+    return make_sorted_graph(embeddings, *found)
 
 
 def _read_graph(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, float] | None:
-    """Return neighbors and recall; None where there is none or it is damaged, which the checksums of a zip show."""
+    """Read neighbors and recall from the cache; None if the file does not exist or is damaged (zip checksums)."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             neighbors, recall = file["neighbors"], float(file["recall"])
         if neighbors.shape != shape or neighbors.dtype != np.int32:
             raise ValueError(f"it holds {neighbors.dtype} of shape {neighbors.shape}")
         if neighbors.min() < -1 or neighbors.max() >= shape[0]:
-            raise ValueError("it names rows that are not there")
+            raise ValueError("it holds row numbers out of range")
         return neighbors, recall
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        logger.warning("The graph of neighbors is built again: %s", error)
+        logger.warning("The cached neighbor graph cannot be used and is built again: %s", error)
         return None
 
 
 def _write_graph(path: Path, graph: NeighborGraph) -> None:
-    """Write a graph, and remove the oldest ones."""
+    """Write a graph to the cache and remove the oldest files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
     np.savez(content, neighbors=graph.neighbors, recall=graph.recall)
@@ -189,19 +190,19 @@ def _write_graph(path: Path, graph: NeighborGraph) -> None:
             old.unlink()
 
 
-class GraphNear:
-    """Proposes neighbors by a walk along a graph that is kept in memory, with a second copy of the embeddings.
+class GraphIndex:
+    """In-memory index by graph search, with a copy of the embeddings.
 
     Parameters
     ----------
     embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Of unit length.
+        Unit length.
     seed : int
 
     Attributes
     ----------
     recall : float
-        Share of the ten nearest that are among its proposals for ten, of rows that its width was not chosen by.
+        Recall of the ten nearest, on queries that were not used to choose the search width.
     """
 
     def __init__(self, embeddings: np.ndarray, seed: int = 0) -> None:
@@ -209,39 +210,39 @@ class GraphNear:
         vectors = embeddings if len(self._known) == len(embeddings) else embeddings[self._known]
         began = time.perf_counter()
         self._descent = _descent(vectors, _DEGREE, seed)
-        with _quietly():
+        with _ignore_warnings():
             self._descent.prepare()
-        self._stray, self.recall = self._measured(vectors, np.random.default_rng(seed))
-        taken = time.perf_counter() - began
-        logger.info("Graph of %d rows in %.0f s, recall %.3f.", len(vectors), taken, self.recall)
+        self._epsilon, self.recall = self._measure_recall(vectors, np.random.default_rng(seed))
+        elapsed = time.perf_counter() - began
+        logger.info("Graph of %d rows in %.0f s, recall %.3f.", len(vectors), elapsed, self.recall)
 
     def propose(self, center: np.ndarray, m: int) -> np.ndarray:
-        """Numbers of rows proposed for the m nearest."""
+        """Return row numbers of candidates for the m nearest rows."""
         m = min(m, len(self._known))
-        found = self._descent.query(np.asarray(center, np.float32)[None], m, epsilon=self._stray)[0][0]
+        found = self._descent.query(np.asarray(center, np.float32)[None], m, epsilon=self._epsilon)[0][0]
         return self._known[found[found >= 0]]
 
-    def _measured(self, vectors: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-        asked = rng.choice(len(vectors), min(_QUERIES, len(vectors)), replace=False)
-        # The row that asks is found by any graph, and is not counted.
-        right = _best_scores(vectors, asked, _K + 1)[:, 1:]
-        chosen, judged = (slice(start, None, 2) for start in (0, 1))
-        for stray in _STRAYS:
-            self._stray = stray
-            if self._mean_share(vectors, asked[chosen], right[chosen]) >= AIM:
+    def _measure_recall(self, vectors: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+        queries = rng.choice(len(vectors), min(_QUERIES, len(vectors)), replace=False)
+        # The query row itself is not counted.
+        expected = _highest_scores(vectors, queries, _K + 1)[:, 1:]
+        chosen, evaluated = (slice(start, None, 2) for start in (0, 1))
+        for epsilon in _EPSILONS:
+            self._epsilon = epsilon
+            if self._mean_recall(vectors, queries[chosen], expected[chosen]) >= AIM:
                 break
-        return stray, self._mean_share(vectors, asked[judged], right[judged])
+        return epsilon, self._mean_recall(vectors, queries[evaluated], expected[evaluated])
 
-    def _mean_share(self, vectors: np.ndarray, rows: np.ndarray, right: np.ndarray) -> float:
-        return float(np.mean([self._share(vectors, *pair) for pair in zip(rows, right, strict=True)]))
+    def _mean_recall(self, vectors: np.ndarray, rows: np.ndarray, expected: np.ndarray) -> float:
+        return float(np.mean([self._recall_of_row(vectors, *pair) for pair in zip(rows, expected, strict=True)]))
 
-    def _share(self, vectors: np.ndarray, row: int, best: np.ndarray) -> float:
-        found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._stray)[0][0]
+    def _recall_of_row(self, vectors: np.ndarray, row: int, best: np.ndarray) -> float:
+        found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._epsilon)[0][0]
         scores = vectors[found[(found >= 0) & (found != row)]] @ vectors[row]
         return float((scores >= best[-1] - 1e-6).sum() / len(best))
 
 
-def _by_products(vectors: np.ndarray, k: int) -> tuple[np.ndarray, float]:
+def _exact_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, float]:
     n = len(vectors)
     k = min(k, max(n - 1, 0))
     near = np.full((n, k), -1, np.int32)
@@ -252,51 +253,51 @@ def _by_products(vectors: np.ndarray, k: int) -> tuple[np.ndarray, float]:
     return near, 1.0
 
 
-def _by_descent(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
-    with _quietly():
-        # Of few neighbors the descent finds fewer of the right ones.
+def _approximate_neighbors(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
+    with _ignore_warnings():
+        # The recall of the descent is lower for few neighbors.
         near = _descent(vectors, max(k + 1, _DEGREE), seed).neighbor_graph[0]
-    # A row is its own neighbor, mostly the first; where it is not, the last is one too many.
+    # Drop each row from its own neighbors, or the last neighbor if the row is not among them.
     mine = near == np.arange(len(near))[:, None]
     mine[~mine.any(axis=1), -1] = True
     near = near[~mine].reshape(len(near), -1)[:, :k].astype(np.int32)
-    asked = np.random.default_rng(seed).choice(len(vectors), _QUERIES, replace=False)
-    best = _best_scores(vectors, asked, min(_K, k) + 1)[:, 1:]
+    queries = np.random.default_rng(seed).choice(len(vectors), _QUERIES, replace=False)
+    best = _highest_scores(vectors, queries, min(_K, k) + 1)[:, 1:]
     shares = []
-    for row, right in zip(asked, best, strict=True):
-        there = near[row][near[row] >= 0]
-        shares.append((vectors[there] @ vectors[row] >= right[-1] - 1e-6).sum() / len(right))
+    for row, expected in zip(queries, best, strict=True):
+        candidates = near[row][near[row] >= 0]
+        shares.append((vectors[candidates] @ vectors[row] >= expected[-1] - 1e-6).sum() / len(expected))
     recall = float(np.minimum(shares, 1).mean())
     if recall < MIN_RECALL:
-        logger.warning("The graph of neighbors holds %.3f of the nearest only.", recall)
+        logger.warning("The recall of the neighbor graph is only %.3f.", recall)
     return near, recall
 
 
 def _descent(vectors: np.ndarray, degree: int, seed: int) -> NNDescent:
     from pynndescent import NNDescent
 
-    with _quietly():
+    with _ignore_warnings():
         return NNDescent(vectors, metric="dot", n_neighbors=min(degree, len(vectors) - 1), random_state=seed)
 
 
-def _best_scores(vectors: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
-    """Scores of the k best of all rows, the asked one among them, descending: (m, k)."""
+def _highest_scores(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """Compute the k highest scores of all rows, the query row included, descending: shape (m, k)."""
     best = []
-    for rows in _blocks(len(asked), len(vectors)):
-        products = vectors[asked[rows]] @ vectors.T
+    for rows in _blocks(len(queries), len(vectors)):
+        products = vectors[queries[rows]] @ vectors.T
         best.append(-np.sort(np.partition(-products, k - 1, axis=1)[:, :k], axis=1))
     return np.concatenate(best)
 
 
 def _blocks(n: int, width: int) -> Iterator[slice]:
-    """Rows whose tables of so many columns are in memory together."""
+    """Return slices of n rows such that a block of `width` columns has at most `_PRODUCTS` values."""
     size = max(_PRODUCTS // max(width, 1), 1)
     return (slice(first, min(first + size, n)) for first in range(0, n, size))
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence pynndescent's warnings about compilation, and about rows with too few neighbors."""
+def _ignore_warnings() -> Iterator[None]:
+    """Ignore warnings of pynndescent about compilation and about rows with too few neighbors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

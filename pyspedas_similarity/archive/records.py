@@ -1,4 +1,4 @@
-"""Small records: plain values as JSON with a checksum."""
+"""Small records: JSON with a SHA-256 checksum."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from .locations import Place
 
 
 def to_bytes(record: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a record."""
+    """Return the serialized record: JSON followed by its SHA-256."""
     text = json.dumps(record, sort_keys=True, indent=1).encode()
     return text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n"
 
 
 def write_record(place: Place, name: str, record: Mapping[str, Any]) -> None:
-    """Write a record: whole and lasting when this returns, or not at all."""
+    """Write a record atomically; durable on return."""
     place.write(name, to_bytes(record))
 
 
 def read_record(place: Place, name: str) -> dict[str, Any]:
-    """Read the bytes of a record.
+    """Read a record and verify its checksum.
 
     Raises
     ------
     DamagedArchiveError
-        If one bit of it is different.
+        If the record is damaged.
     FileNotFoundError
-        If there is none.
+        If it does not exist.
     """
     where = f"{place.address}/{name}"
-    damaged = DamagedArchiveError(where, "it is not as it was written", "Run pyspedas-similarity archive repair.")
+    damaged = DamagedArchiveError(where, "it is damaged", "Run pyspedas-similarity archive repair.")
     raw = place.read(name)
     text, _, rest = raw.rpartition(b"\n")[0].rpartition(b"\n")
     if len(raw) != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:

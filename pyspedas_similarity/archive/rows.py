@@ -1,8 +1,9 @@
-"""Rows of an archive as arrays, their content hashes, and checksums that find every flipped bit.
+"""Rows of an archive as arrays, their content hashes and their checksums.
 
-A checksum is the multilinear hash of Lemire and Kaser (2014, doi 10.1093/comjnl/bxt070): the sum over the 32-bit words
-of a row of word times weight, modulo 2^64. All weights are odd, so a change of any single word always shows; of several
-words it goes unseen with a probability of about 2^-32. It is as quick as the memory, which a hash per row is not.
+The checksum is the multilinear hash of Lemire and Kaser (2014, doi 10.1093/comjnl/bxt070): the sum over the 32-bit
+words of a row of word times weight, modulo 2^64. All weights are odd, so a change of a single word is always detected,
+and a change of several words is missed with a probability of about 2^-32. It runs at memory bandwidth, in contrast to
+a cryptographic hash per row.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..errors import ArchiveError
 from .identity import METRIC, Identity
 
 ID_BYTES = 16
-# Rows whose words are widened to 64 bits at once: they stay in the cache.
+# Rows per block, so that the words, widened to 64 bits, stay in the CPU cache.
 _BLOCK = 512
 _UNIT_TOLERANCE = 1e-3
 
@@ -32,15 +33,15 @@ class Rows:
     ----------
     embeddings : numpy.ndarray of float32, shape (n, dimension)
     start, end : numpy.ndarray of datetime64[ns], shape (n,)
-        When the sample began and ended.
+        Start and end of the sample.
     source : numpy.ndarray of str objects, shape (n,)
-        The variable it came from.
+        Name of the variable.
     site : numpy.ndarray of str objects, shape (n,)
-        Probe or station; '' where unknown.
+        Probe or station; '' if unknown.
     quality : numpy.ndarray of int16, shape (n,)
-        0 is good; of camera frames the flag that `frame_quality` gives.
+        0 is good; for camera frames the flag of `frame_quality`.
     thumbnail : numpy.ndarray of bytes or None, shape (n,)
-        A small picture, for a gallery; None for none.
+        Encoded small picture, for a gallery; None for none.
     """
 
     embeddings: np.ndarray
@@ -55,12 +56,12 @@ class Rows:
         return len(self.embeddings)
 
     def take(self, chosen: np.ndarray) -> Rows:
-        """Some of them, by number or mask."""
+        """Return selected rows, by number or mask."""
         return Rows(*(getattr(self, one.name)[chosen] for one in fields(Rows)))
 
     @classmethod
     def joined(cls, parts: Sequence[Rows]) -> Rows:
-        """Several one after another."""
+        """Concatenate rows."""
         return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Rows)))
 
 
@@ -73,7 +74,7 @@ def make_rows(
     quality: object = 0,
     thumbnail: object = None,
 ) -> Rows:
-    """Rows in the types that are stored; a single value applies to all rows.
+    """Make rows in the stored types; a single value is broadcast to all rows.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def make_rows(
     Raises
     ------
     ArchiveError
-        If shapes or values do not go together.
+        If the shapes do not match.
     """
     array = np.ascontiguousarray(embeddings, np.float32)
     if array.ndim != 2:
@@ -103,28 +104,28 @@ def make_rows(
 
 
 def check_rows(rows: Rows, identity: Identity) -> None:
-    """Refuse rows that an archive cannot keep or could not search.
+    """Check that rows can be stored and searched.
 
     Raises
     ------
     ArchiveError
-        Names the first thing that is wrong.
+        If they cannot; names the first problem found.
     """
     if rows.embeddings.shape[1] != identity.dimension:
-        found = f"{rows.embeddings.shape[1]} numbers each; the archive holds {identity.dimension}"
-        raise ArchiveError("embeddings", found, "Keep embeddings of each dimension in an archive of their own.")
+        found = f"found dimension {rows.embeddings.shape[1]}; the archive has {identity.dimension}"
+        raise ArchiveError("embeddings", found, "Use a separate archive for each dimension.")
     if not np.isfinite(rows.embeddings).all():
-        raise ArchiveError("embeddings", "some are not finite", "Leave out samples that cannot be encoded.")
+        raise ArchiveError("embeddings", "some are not finite", "Omit samples that cannot be encoded.")
     if identity.metric == METRIC and len(rows):
         worst = float(np.abs(np.linalg.norm(rows.embeddings, axis=1) - 1).max())
         if worst > _UNIT_TOLERANCE:
-            raise ArchiveError("embeddings", f"a length is off 1 by {worst:.3g}", "Divide each by its length.")
+            raise ArchiveError("embeddings", f"a length differs from 1 by {worst:.3g}", "Divide each by its length.")
     if np.isnat(rows.start).any() or np.isnat(rows.end).any() or (rows.end < rows.start).any():
-        raise ArchiveError("start, end", "some are no times, or end before they start", "Give start <= end.")
+        raise ArchiveError("start, end", "some are NaT, or end before they start", "Give start <= end.")
     for name in ("source", "site"):
         for one in set(getattr(rows, name).tolist()):
             if not isinstance(one, str) or one != one.encode("utf-8", "replace").decode():
-                raise ArchiveError(name, f"found {one!r:.80}, which is no text in UTF-8", "Give texts.")
+                raise ArchiveError(name, f"found {one!r:.80}, which is not a str that UTF-8 can encode", "Give str.")
     if not all(one is None or isinstance(one, bytes) for one in rows.thumbnail):
         raise ArchiveError("thumbnail", "not all are bytes or None", "Give the bytes of a small picture, or None.")
 
@@ -132,12 +133,12 @@ def check_rows(rows: Rows, identity: Identity) -> None:
 def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
     """Return a hash of the content of each row: time, source, embedding and identity.
 
-    Quality and thumbnail are not in it: they are words about a sample, not the sample.
+    Quality and thumbnail are not included: they describe a sample but do not identify it.
 
     Returns
     -------
     numpy.ndarray of 16 bytes ('S16'), shape (n,)
-        Read with ``view('V16')``, which keeps zeros at the end.
+        Compare with ``view('V16')``, which keeps trailing zero bytes.
     """
     key = bytes.fromhex(identity.hash)
     times = np.stack([rows.start.astype("<i8"), rows.end.astype("<i8")], axis=1)
@@ -159,14 +160,14 @@ def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
 
 
 def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndarray:
-    """Checksum of everything in a row but embedding and thumbnail, so that times can be read without the rest.
+    """Compute the checksum of the metadata columns of each row, without embedding and thumbnail.
 
     Parameters
     ----------
     columns : sequence of numpy.ndarray, each of n rows
-        What it covers, in a fixed order; their bytes are cut into words of 32 bits.
+        Columns in a fixed order; their bytes are read as 32-bit words.
     identity : Identity
-        Rows of another archive do not pass.
+        Determines the weights, so that rows of another archive are detected.
 
     Returns
     -------
@@ -178,12 +179,12 @@ def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndar
 
 
 def body_checksums(heads: np.ndarray, embeddings: np.ndarray, identity: Identity) -> np.ndarray:
-    """Checksum of an embedding and of the head it belongs to.
+    """Compute the checksum of each embedding together with the metadata of its row.
 
     Parameters
     ----------
     heads : numpy.ndarray of uint64, shape (n,)
-        `head_checksums`.
+        Output of `head_checksums`.
     embeddings : numpy.ndarray of float32, shape (n, dimension)
     identity : Identity
 
@@ -192,23 +193,23 @@ def body_checksums(heads: np.ndarray, embeddings: np.ndarray, identity: Identity
     numpy.ndarray of uint64, shape (n,)
     """
     words = np.ascontiguousarray(embeddings, "<f4").view("<u4")
-    beside = np.ascontiguousarray(heads, "<u8").view("<u4").reshape(len(heads), 2)
-    return _multilinear(words, "embedding", identity) + _multilinear(beside, "beside", identity)
+    head_words = np.ascontiguousarray(heads, "<u8").view("<u4").reshape(len(heads), 2)
+    return _multilinear(words, "embedding", identity) + _multilinear(head_words, "beside", identity)
 
 
 def label_words(texts: Sequence[str]) -> np.ndarray:
-    """Two words for each text: its CRC-32 and its length in bytes; uint32, shape (n, 2)."""
+    """Return CRC-32 and length in bytes of each text: uint32, shape (n, 2)."""
     encoded = [text.encode() for text in texts]
     return np.array([(zlib.crc32(one), len(one)) for one in encoded], np.uint32).reshape(-1, 2)
 
 
 def thumbnail_sums(thumbnails: Sequence[bytes | None]) -> np.ndarray:
-    """Length and CRC-32 of each thumbnail in one number, -1 for none; int64, shape (n,)."""
+    """Return length and CRC-32 of each thumbnail in one number, -1 for none: int64, shape (n,)."""
     return np.array([-1 if one is None else (len(one) << 32) | zlib.crc32(one) for one in thumbnails], np.int64)
 
 
-def coded(texts: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Numbers int32, and the texts that they denote."""
+def factorize(texts: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return int32 codes and the unique texts in order of appearance, as `pandas.factorize` does."""
     numbers: dict[str, int] = {}
     codes = [numbers.setdefault(text, len(numbers)) for text in texts.tolist()]
     return np.array(codes, np.int32), list(numbers)
@@ -225,7 +226,7 @@ def _multilinear(words: np.ndarray, part: str, identity: Identity) -> np.ndarray
 
 @functools.lru_cache(maxsize=32)
 def _weights(key: str, part: str, number: int) -> np.ndarray:
-    """Return odd numbers derived from the archive's identity, independent of numpy's generators."""
+    """Return odd weights derived from a hash of the identity, independent of numpy's random generators."""
     drawn = hashlib.shake_256(f"{key} {part}".encode()).digest(8 * number)
     return np.frombuffer(drawn, "<u8") | np.uint64(1)
 

@@ -1,8 +1,7 @@
-"""Interface of the stores of an archive.
+"""Interface of the store of an archive.
 
-Of a store it is asked that a batch is there whole or not at all, that what was acknowledged stays, that the same
-content is kept once, that a damaged row is never returned, and that a version, once seen, stays as it was until it is
-forgotten. tests/contracts checks every store against it.
+A store appends batches atomically and durably, stores equal rows once, never returns a damaged row, and keeps every
+version unchanged until it is deleted. tests/contracts checks every store against this contract.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from .rows import Rows
 
 @dataclass(frozen=True)
 class Version:
-    """A state of an archive that one can go back to.
+    """Version of an archive.
 
     Attributes
     ----------
     number : int
-        Ascending; the first is 1.
+        Ascending from 1.
     made : numpy.datetime64
-        When, UTC.
+        Time of the commit, UTC.
     what : str
-        'create', 'append', 'compact', 'restore', 'repair' or 'index'.
+        Kind of change: 'create', 'append', 'compact', 'restore', 'repair' or 'index'.
     rows : int
-        Rows it holds.
+        Number of rows.
     added : int
-        Rows it added.
+        Number of rows added by this version.
     """
 
     number: int
@@ -49,9 +48,9 @@ class Appended:
     Attributes
     ----------
     version : int
-        From which on all of its rows are there.
+        First version that holds all rows of the batch.
     added, skipped : int
-        Rows that are new, and rows that were there already or twice in the batch.
+        Number of new rows, and of rows that were stored already or duplicated in the batch.
     """
 
     version: int
@@ -61,7 +60,7 @@ class Appended:
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """Everything of the intact rows of one version but embeddings and thumbnails, in the order they are stored.
+    """Metadata columns of the intact rows of one version, in stored order.
 
     Attributes
     ----------
@@ -70,14 +69,15 @@ class Heads:
         Content hashes.
     start, end : numpy.ndarray of datetime64[ns], shape (n,)
     source, site : numpy.ndarray of int32, shape (n,)
-        Numbers in `sources` and `sites`.
+        Codes: positions in `sources` and `sites`.
     sources, sites : tuple of str
     quality : numpy.ndarray of int16, shape (n,)
     place : numpy.ndarray of int64, shape (n,)
-        Where the store keeps each row, in its own way.
+        Row addresses, in a format of the store.
     checksum : numpy.ndarray of uint64, shape (n,)
+        Checksums of the metadata, see `head_checksums`.
     damaged : int
-        Rows of this version whose heads are not as they were written.
+        Number of rows of this version with damaged metadata.
     """
 
     version: int
@@ -99,18 +99,18 @@ class Heads:
 
 @dataclass(frozen=True)
 class Report:
-    """Outcome of an inspection.
+    """Report of a verification.
 
     Attributes
     ----------
     version : int
-        The newest that could be read; 0 for none.
+        Newest version that could be read; 0 for none.
     rows : int
-        Intact rows in it.
+        Number of intact rows of that version.
     damaged : int
-        Rows in it that are not as they were written.
+        Number of damaged rows of that version.
     problems : tuple of str
-        Everything that is not as it should be, in words.
+        One message for each problem found.
     """
 
     version: int
@@ -120,24 +120,24 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """True if nothing is damaged."""
+        """True if no damage was found."""
         return not self.problems and not self.damaged
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an archive.
+    """Part of an archive to search.
 
     Attributes
     ----------
     series : tuple of (str, str)
-        Source and site of each series in it.
+        Source and site of each series.
     spans : tuple of (numpy.datetime64, numpy.datetime64) or None
-        Rows that start in one of them, both ends included; None for all times.
+        Closed time intervals for the start of a row; None for all times.
     usable_only : bool
-        Only rows of quality 0.
+        If True, only rows of quality 0.
     share : float
-        Of all rows, how many are in it: the fewer, the further away the nearest may lie.
+        Fraction of all rows that are in the part; an index probes more cells for a smaller fraction.
     """
 
     series: tuple[tuple[str, str], ...]
@@ -146,65 +146,65 @@ class Part:
     share: float = 1.0
 
 
-class Near(Protocol):
-    """Proposes rows that may be nearest; who asks ranks them by their embeddings."""
+class NeighborIndex(Protocol):
+    """Approximate index that proposes nearest neighbors; the caller reranks them by their embeddings."""
 
     @property
     def recall(self) -> float:
-        """Share of the ten nearest that are among its proposals for ten, as measured when it was made."""
+        """Recall of the ten nearest, as measured when the index was built."""
 
     def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
-        """Numbers in the heads of proposals for the m nearest rows of a part, in no order; more than m where it can."""
+        """Return positions in `Heads` of candidates for the m nearest rows of a part, unsorted; may be more than m."""
 
 
 class Store(Protocol):
-    """Keeps rows of one identity; see the module."""
+    """Store of rows of one identity; see the module."""
 
     @property
     def identity(self) -> Identity:
         """Identity of the rows."""
 
     def latest(self) -> int:
-        """Number of the newest version that was acknowledged."""
+        """Return the number of the newest acknowledged version."""
 
     def versions(self) -> list[Version]:
-        """All that one can go back to, oldest first."""
+        """Return all versions that can be restored, oldest first."""
 
     def version_info(self, version: int | None = None) -> Version:
-        """Return columns of a version, by default the newest, without embeddings."""
+        """Return number, time, kind of change and row counts of a version, by default the newest."""
 
     def append(self, rows: Rows) -> Appended:
-        """Store rows durably: they survive a loss of power once this returns."""
+        """Append rows that are not stored yet; they are durable on return."""
 
     def heads(self, version: int | None = None) -> Heads:
-        """The intact rows of a version, or of the newest, without their embeddings."""
+        """Read the metadata columns of the intact rows of a version, by default the newest."""
 
     def blocks(self, heads: Heads) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Numbers (m,) in `heads`, ascending, and embeddings (m, dimension) of all intact rows, block by block."""
+        """Yield ascending positions in `heads`, (m,), and embeddings, (m, dimension), of all intact rows, in blocks."""
 
     def take(self, heads: Heads, chosen: Sequence[int] | np.ndarray) -> Rows:
-        """Whole rows, thumbnails included, of these numbers in `heads`; DamagedArchiveError if one is damaged."""
+        """Read all columns of the rows at positions in `heads`; DamagedArchiveError if one is damaged."""
 
     def embeddings(self, heads: Heads, chosen: np.ndarray) -> np.ndarray:
-        """Embeddings of these numbers in `heads`: float32, (m, dimension); NaN where damaged."""
+        """Read the embeddings at positions in `heads`: float32, shape (m, dimension); NaN where damaged."""
 
     def build_index(self) -> float:
-        """Make what `near` needs, for the rows of now, and give its recall; ArchiveError if there are too few rows."""
+        """Build the index of the newest version and return its recall; ArchiveError if there are too few rows."""
 
-    def near(self, heads: Heads) -> Near | None:
-        """Return the index, with the rows added since it was built; None if there is no sound one."""
+    def near(self, heads: Heads) -> NeighborIndex | None:
+        """Return the index, with the rows added since it was built; None if there is none that can be used."""
 
     def restore(self, version: int) -> int:
-        """Make a new version that holds what an older one held; its number."""
+        """Commit a new version with the content of an older one and return its number."""
 
     def compact(self, rows_per_file: int = ...) -> int:
-        """Join small files and free what no version needs; the number of the version then."""
+        """Merge small files and return the number of the newest version."""
 
     def forget(self, keep: int) -> int:
-        """Give up all but the newest versions; how many were given up."""
+        """Delete all but the newest `keep` versions and return the number of deleted versions."""
 
     def verify(self) -> Report:
-        """Read everything and report what is damaged."""
+        """Read all rows and records and report any damage."""
 
     def repair(self) -> Report:
-        """Leave out what is damaged, and keep every row that is not; what was found before."""
+        """Remove what is damaged, keep all intact rows, and return the report from before."""

@@ -167,10 +167,13 @@ def info(chosen: argparse.Namespace) -> int:
         print(f"{package:20s} {_version(package)}")
     width = max(map(len, [*INSTRUMENTS, *NAMED]))
     print("\ninstruments")
-    for name, instrument in INSTRUMENTS.items():
-        print(
-            f"  {name:{width}s} {instrument.title}; variables {instrument.variables}; recipe {instrument.recipe.hash}"
-        )
+    for name, one in INSTRUMENTS.items():
+        if not one.is_for_panels:
+            print(f"  {name:{width}s} {one.title}; variables {one.variables}; recipe {one.recipe.hash}")
+    print("\ntime series and spectrograms, for searches")
+    for name, one in INSTRUMENTS.items():
+        if one.is_for_panels:
+            print(f"  {name:{width}s} {one.title}; variables {' '.join((one.variables, *one.together))}")
     print("\nencoders without training")
     for name, description in NAMED.items():
         print(f"  {name:{width}s} {description}")

@@ -1,4 +1,4 @@
-"""The networks that can be trained: images (n, channels, pixels, pixels) to features (n, dimension)."""
+"""Trainable networks: images (n, channels, pixels, pixels) to features (n, dimension)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BACKBONES = {"compact": 128, "resnet18": 512}
-"""Names and the dimension of their features."""
+"""Dimension of the features, by name of the network."""
 
 
 def require_training() -> None:
@@ -20,7 +20,9 @@ def require_training() -> None:
     missing = [name for name in ("torch", "torchvision", "lightly", "onnxscript") if not _is_installed(name)]
     if missing:
         remedy = 'Run: python -m pip install "pyspedas-similarity[train]".'
-        raise EncoderError(", ".join(missing), "not installed; training and networks of random weights need it", remedy)
+        raise EncoderError(
+            ", ".join(missing), "not installed; required for training and for networks with random weights", remedy
+        )
 
 
 def _is_installed(name: str) -> bool:
@@ -31,7 +33,7 @@ def _is_installed(name: str) -> bool:
 
 
 def build_backbone(name: str, channels: int) -> nn.Module:
-    """A network with random weights from torch's generator as it stands.
+    """Build a network with random weights from torch's global generator.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def build_backbone(name: str, channels: int) -> nn.Module:
         'compact' (five strided convolutions, about 0.4 million weights, 128 features) or 'resnet18' (He et al. 2016,
         arXiv:1512.03385, 11 million weights, 512 features).
     channels : int
-        Channels of an image.
+        Number of channels of an image.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def _compact(channels: int) -> nn.Module:
     from torch import nn
 
     class MeanAndMax(nn.Module):
-        """Mean and maximum: the amount of a feature, and its presence anywhere."""
+        """Concatenated global mean and maximum pooling."""
 
         def forward(self, maps: torch.Tensor) -> torch.Tensor:
             return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)

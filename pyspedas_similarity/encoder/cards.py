@@ -1,4 +1,4 @@
-"""The card of an encoder: what it is, what it takes and how it came to be, as checked JSON."""
+"""Encoder cards: description, input and provenance of an encoder, as validated JSON."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ FORMAT_VERSION = 1
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 NETWORK = "encoder.onnx"
-"""The files of a saved encoder."""
+"""File names of a saved encoder."""
 
 MAX_FILE_BYTES, MAX_CARD_BYTES = 2**30, 2**24
-"""A network of 250 million numbers, and a card: more is read of no file."""
+"""Maximum sizes of a network file (250 million weights) and of a card."""
 
 MAX_SIZE = 2**20
 """Largest size of images and embeddings; memory is allocated by the sizes in a card."""
 
 KINDS = ("distribution", "frame", "spectrum", "window")
 
-# Words about an encoder may be mended later; they change no embedding, so they do not change the hash.
+# Descriptive fields may be edited later; they do not affect embeddings and are excluded from the hash.
 NOT_HASHED = frozenset({"description", "metrics", "known_failures", "license"})
 
 _TYPES = {"str": str, "int": int, "dict[str, Any]": dict, "list[str]": list}
@@ -38,38 +38,38 @@ class Card:
     Parameters
     ----------
     name : str
-        Its name.
+        Name of the encoder.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
-        The kind of image it takes.
+        Kind of image.
     method : str
-        How it was made: 'fixed transform' or a training method such as 'simsiam'.
+        'fixed transform' or a training method such as 'simsiam'.
     description : str
-        What it is, in plain words.
+        Description in plain words.
     dimension : int
-        Length of an embedding; 0 where it follows from the image size.
+        Length of an embedding; 0 if it depends on the image size.
     channels, pixels : int
-        Shape of an image, (channels, pixels, pixels); 0 where any number is taken.
+        Shape of an image, (channels, pixels, pixels); 0 for any.
     recipe : dict
-        The imaging recipe; empty for any recipe of this kind.
+        Imaging recipe; empty for any recipe of this kind.
     recipe_hash : str
         Hash of the recipe; '' for any.
     training : dict
         Data names, number of samples, epochs, seed, losses, versions; for fixed transforms their constants.
     metrics : dict
-        Measured quality.
+        Quality measures.
     known_failures : list of str
-        Where it is known to fail.
+        Known limitations.
     license : str
         License of the weights.
     format_version : int
-        Version of this layout.
+        Version of the card format.
     weights_sha256, onnx_sha256 : str
         SHA-256 of ``weights.safetensors`` and ``encoder.onnx``; '' for fixed transforms.
 
     Raises
     ------
     EncoderError
-        A field has the wrong type or value, or does not fit into JSON (NaN included).
+        A field has the wrong type or value, or cannot be represented in JSON, such as NaN.
     """
 
     name: str
@@ -91,7 +91,9 @@ class Card:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            object.__setattr__(self, each.name, _checked(each.name, getattr(self, each.name), _TYPES[str(each.type)]))
+            object.__setattr__(
+                self, each.name, _json_value(each.name, getattr(self, each.name), _TYPES[str(each.type)])
+            )
         if self.format_version != FORMAT_VERSION:
             raise EncoderError(
                 "format_version",
@@ -108,29 +110,29 @@ class Card:
 
     @property
     def hash(self) -> str:
-        """16 hex characters naming the encoder; words about it (`NOT_HASHED`) do not count."""
+        """Hash of the encoder, 16 hexadecimal digits; the fields in `NOT_HASHED` are excluded."""
         hashed = {key: value for key, value in asdict(self).items() if key not in NOT_HASHED}
         return hashlib.sha256(_canonical(hashed).encode("ascii")).hexdigest()[:16]
 
     @property
     def blocks(self) -> dict[str, int]:
-        """Numbers of features of a channel in each block of an embedding; empty where it is one block."""
+        """Number of features per channel of each block of an embedding; empty for a single block."""
         return blocks_of({"training": self.training})
 
     def to_json(self) -> str:
-        """The card as JSON text, readable and with sorted keys."""
+        """Return the card as indented JSON with sorted keys."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str = "card.json") -> Card:
-        """Read a card back.
+        """Make a card from JSON.
 
         Parameters
         ----------
         text : str
-            What `to_json` wrote.
+            Output of `to_json`.
         source : str
-            The file it came from, named in errors.
+            File name for error messages.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Card:
         if "licence" in found:  # the name of the field in cards written before 0.1
             found["license"] = found.pop("licence")
         expected = [each.name for each in fields(cls)]
-        # A newer layout may have other fields, so its version number is checked first.
+        # A newer format may have other fields, so the version number is checked first.
         for name in ["format_version", *expected]:
             if name not in found:
                 raise EncoderError(f"{source}: {name}", "the field is missing", "Restore the file or train again.")
@@ -163,16 +165,16 @@ class Card:
 
 
 def read_file(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
-    """A file of an encoder.
+    """Read a file of an encoder.
 
     Raises
     ------
     EncoderError
-        It cannot be read, is no file but a device or a pipe, which have no end, or is too long.
+        It cannot be read, is not a regular file (but a device or a pipe), or is too large.
     """
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
-            raise EncoderError(str(path), "no file but a device or a pipe", "Restore the folder.")
+            raise EncoderError(str(path), "not a regular file", "Restore the folder.")
         with path.open("rb") as file:
             content = file.read(most_bytes + 1) if path.stat().st_size <= most_bytes else b""
             size = len(content) or path.stat().st_size
@@ -184,13 +186,13 @@ def read_file(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
 
 
 def with_checksums(card: Card, files: Mapping[str, bytes]) -> Card:
-    """The card with the SHA-256 of its weights and network, which are among `files`."""
+    """Return a copy of the card with the SHA-256 of the weights and the network in `files`."""
     sums = {name: hashlib.sha256(files[name]).hexdigest() for name in (WEIGHTS, NETWORK)}
     return replace(card, weights_sha256=sums[WEIGHTS], onnx_sha256=sums[NETWORK])
 
 
 def blocks_of(card: Mapping[str, Any]) -> dict[str, int]:
-    """Return the blocks of features that a card, given as plain values, records in their order.
+    """Return the feature blocks recorded in a card, given as a dict, in their order.
 
     Raises
     ------
@@ -208,19 +210,19 @@ def blocks_of(card: Mapping[str, Any]) -> dict[str, int]:
     return {name: size for name, size in blocks}
 
 
-def _checked(name: str, value: object, expected: type) -> Any:
-    """`value` as plain JSON would give it back, so that a card equals its own copy read from a file."""
-    remedy = f"Give a {expected.__name__} that fits into JSON."
+def _json_value(name: str, value: object, expected: type) -> Any:
+    """Check the type of a value and return it as decoded from JSON, so that a card equals its saved copy."""
+    remedy = f"Give a {expected.__name__} that JSON can represent."
     if not isinstance(value, expected) or isinstance(value, bool):
         raise EncoderError(name, f"a {type(value).__name__} ({value!r:.60})", remedy)
     if expected is int and value < 0:  # type: ignore[operator]
-        raise EncoderError(name, f"{value}", "Give a number from 0 up.")
+        raise EncoderError(name, f"{value}", "Give a number of 0 or more.")
     if expected is list and not all(isinstance(each, str) for each in value):  # type: ignore[attr-defined]
-        raise EncoderError(name, f"a list with other things than text ({value!r:.60})", "Give a list of texts.")
+        raise EncoderError(name, f"a list with items that are not str ({value!r:.60})", "Give a list of str.")
     try:
         return json.loads(_canonical(value))
     except (TypeError, ValueError, RecursionError) as error:
-        raise EncoderError(name, f"not fit for JSON ({error})", remedy) from error
+        raise EncoderError(name, f"not serializable as JSON ({error})", remedy) from error
 
 
 def _canonical(value: object) -> str:

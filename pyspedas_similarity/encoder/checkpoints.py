@@ -1,6 +1,6 @@
-"""Checkpoints of a training run: one safetensors file with a JSON record in it, written whole or not at all.
+"""Checkpoints of a training run: one safetensors file with a JSON record, written atomically.
 
-A checkpoint belongs to one run: its plan and its data. Nothing in it is ever unpickled.
+A checkpoint belongs to one run, identified by its plan and data. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Checkpoint:
     Parameters
     ----------
     tensors : mapping of str to numpy.ndarray
-        Weights and the optimizer's memory.
+        Weights and state of the optimizer.
     record : dict
-        The rest, fit for JSON.
+        Other state, JSON types.
     """
 
     tensors: Mapping[str, np.ndarray]
@@ -39,16 +39,16 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint in `folder`; the one before stays until the new one is safe on disk.
+    """Write a checkpoint to `folder`, atomically replacing the previous one.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Made here, with its parents.
+        Created with its parents if necessary.
     run : dict
-        What the checkpoint belongs to, fit for JSON.
+        Identity of the run, JSON types.
     checkpoint : Checkpoint
-        What to keep.
+        State to write.
 
     Raises
     ------
@@ -65,19 +65,19 @@ def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) 
 
 
 def read_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
-    """The checkpoint in `folder`, None where there is none yet.
+    """Read the checkpoint in `folder`; None if there is none.
 
     Parameters
     ----------
     folder : pathlib.Path
-        As given to `write_checkpoint`.
+        Folder given to `write_checkpoint`.
     run : dict
-        What it has to belong to.
+        Expected identity of the run.
 
     Raises
     ------
     EncoderError
-        It is damaged, of another layout, or belongs to another run.
+        It is damaged, has another format, or belongs to another run.
     """
     from safetensors import SafetensorError, safe_open
 

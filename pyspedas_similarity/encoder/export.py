@@ -1,4 +1,4 @@
-"""Export of torch networks to ONNX, checked against torch."""
+"""Export of torch networks to ONNX, with verification of the output."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from .cards import NETWORK, WEIGHTS, Card, with_checksums
 from .runtime import Encoder, network_transform
 
 EXPORT_TOLERANCE = 1e-4
-"""Largest difference between torch and ONNX Runtime, as a share of the largest feature."""
+"""Maximum difference between torch and ONNX Runtime, relative to the largest feature."""
 
 
 def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> Encoder:
-    """Return a backbone with given weights as an encoder that runs in ONNX Runtime.
+    """Export a backbone with given weights as an encoder that runs in ONNX Runtime.
 
     Parameters
     ----------
     backbone : str
         One of `backbone.BACKBONES`.
     weights : mapping of str to numpy.ndarray
-        State of the backbone.
+        State dict of the backbone.
     card : Card
-        Complete but for the dimension and the checksums, which are filled in here.
+        Card; dimension and checksums are set here.
 
     Raises
     ------
     EncoderError
-        The exported network gives other features than torch.
+        The features of the exported network differ from those of torch.
     """
     from safetensors.numpy import save
 
@@ -45,12 +45,12 @@ def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> 
 
 
 def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
-    """Return a backbone with given weights as ONNX, without paths of this machine.
+    """Export a backbone with given weights to ONNX, without paths of this machine.
 
     Raises
     ------
     EncoderError
-        The exported network gives other features than torch, or torch is not installed.
+        The features of the exported network differ from those of torch, or torch is not installed.
     """
     require_training()
     import torch
@@ -79,14 +79,14 @@ def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: 
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence log lines and warnings about the internals of the exporter."""
+    """Suppress log messages and warnings about internals of the exporter."""
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
     levels = [each.level for each in loggers]
     try:
         for each in loggers:
             each.setLevel(logging.ERROR)
         with warnings.catch_warnings():
-            # Deprecations inside torch's exporter and onnxscript.
+            # Deprecation warnings inside torch's exporter and onnxscript.
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -95,7 +95,7 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def without_traces(onnx: bytes) -> bytes:
-    """Remove the paths of source files that an exporter records."""
+    """Remove the paths of source files recorded by the exporter."""
     from onnx import load_model_from_string
 
     model = load_model_from_string(onnx)
@@ -107,7 +107,7 @@ def without_traces(onnx: bytes) -> bytes:
 
 
 def _compare(onnx: bytes, images: np.ndarray, expected: np.ndarray) -> None:
-    """Raise EncoderError if an export differs from torch."""
+    """Raise EncoderError if the output of an export differs from that of torch."""
     channels, pixels = images.shape[1:3]
     card = Card("export", "frame", "check", dimension=expected.shape[1], channels=channels, pixels=pixels)
     found = network_transform(onnx, card)(images, np.isfinite(images))

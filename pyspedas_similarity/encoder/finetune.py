@@ -1,4 +1,4 @@
-"""Fine-tuning: a trained encoder whose backbone learns on from labels."""
+"""Fine-tuning of the backbone of a trained encoder with labels."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
 METHOD = "fine-tuning"
 
 MIN_LABELS, MIN_GROUPS = 10, 2
-"""Of each class. With fewer labels there is little to hold out, and a probe on the embeddings as they are is as good
-(docs/benchmarks); of one event alone nothing can be held out."""
+"""Minimum numbers per class. With fewer labels a linear classifier on the embeddings is as good (docs/benchmarks), and
+from a single event nothing can be held out."""
 
 _FAILURE = "Fine-tuned: differences that its labels do not ask for may be lost."
 
 
 def backbone_of(encoder: Encoder) -> str | None:
-    """The name of the backbone whose weights an encoder has among its files; None where it has none."""
+    """Return the name of the backbone whose weights are among the files of an encoder; None if there is none."""
     record = encoder.card.training
     plan = record.get("plan")
     name = record.get("backbone", plan.get("backbone") if isinstance(plan, dict) else None)
@@ -35,17 +35,17 @@ def backbone_of(encoder: Encoder) -> str | None:
 
 
 def check_tunable(encoder: Encoder) -> str:
-    """The name of the backbone that is trained on.
+    """Return the name of the backbone to fine-tune.
 
     Raises
     ------
     EncoderError
-        The encoder has none.
+        The encoder has no trainable backbone.
     """
     backbone = backbone_of(encoder)
     if backbone is None:
         found = f"it has no weights of {' or '.join(BACKBONES)} (method: {encoder.card.method})"
-        raise EncoderError(f"encoder {encoder.card.name}", found, "Give one that was trained by this package.")
+        raise EncoderError(f"encoder {encoder.card.name}", found, "Give an encoder trained by this package.")
     return backbone
 
 
@@ -58,36 +58,36 @@ def fine_tune(
     name: str | None = None,
     data: Sequence[str] = (),
 ) -> Encoder:
-    """Train an encoder's backbone on with labels.
+    """Fine-tune the backbone of an encoder with labels.
 
     Parameters
     ----------
     images : numpy.ndarray
         (n, channels, pixels, pixels), made by the encoder's recipe; NaN where nothing was measured.
     labels : numpy.ndarray of str
-        (n,) the class of each.
+        (n,) class of each image.
     groups : numpy.ndarray
-        (n,) event or night of each sample: whole groups are held out for early stopping.
+        (n,) event or night of each sample; whole groups are held out for early stopping.
     encoder : Encoder
-        Trained, with weights of one of `backbone.BACKBONES`.
+        Trained encoder with weights of one of `backbone.BACKBONES`.
     plan : LabelPlan, optional
     name : str, optional
-        What to call the new encoder; default the old name and '_tuned'.
+        Name of the new encoder; default the old name with '_tuned' appended.
     data : sequence of str
-        Names of the data the labels come from, for the card.
+        Names of the labeled data, for the card.
 
     Returns
     -------
     Encoder
-        Its embeddings are the backbone's; the head of its training is dropped. The card names the encoder it comes
-        from, how many labels it has seen, and how training went.
+        Encoder of the fine-tuned backbone, without the classification head. The card records the original encoder, the
+        number of labels and the training curves.
 
     Raises
     ------
     ArgumentError
-        Fewer than two classes, than `MIN_LABELS` usable images of a class, or than `MIN_GROUPS` groups of one.
+        Fewer than two classes, `MIN_LABELS` usable images per class, or `MIN_GROUPS` groups per class.
     EncoderError
-        The encoder has no backbone to train, or takes images of another shape.
+        The encoder has no trainable backbone, or takes images of another shape.
     """
     require_training()
     plan = plan or LabelPlan()
@@ -103,13 +103,13 @@ def fine_tune(
         "epochs": network.epochs,
         "versions": {package: version(package) for package in ("torch", "torchvision", "numpy")},
     }
-    return _finished(encoder, network, record, name or f"{encoder.card.name}_tuned", list(data))
+    return _as_encoder(encoder, network, record, name or f"{encoder.card.name}_tuned", list(data))
 
 
 def tuned_network(
     images: np.ndarray, labels: np.ndarray, groups: np.ndarray, encoder: Encoder, plan: LabelPlan
 ) -> LabeledNetwork:
-    """The network of `fine_tune`, not yet an encoder.
+    """Return the fine-tuned network of `fine_tune`, before the export.
 
     Raises
     ------
@@ -137,20 +137,24 @@ def tuned_network(
     return train_on_labels(labeled, plan, backbone, load(encoder.files[WEIGHTS]))
 
 
-def in_torch(encoder: Encoder, network: LabeledNetwork) -> Encoder:
-    """The fine-tuned encoder without the export, which takes longer than the training: to try it, not to save it."""
+def as_torch_encoder(encoder: Encoder, network: LabeledNetwork) -> Encoder:
+    """Return the fine-tuned encoder running in torch, without the slow export; it cannot be saved."""
     card = replace(encoder.card, method=METHOD, training={}, dimension=BACKBONES[network.backbone])
     return Encoder(card, lambda filled, measured: network.features(filled), encoder.files)
 
 
-def _finished(encoder: Encoder, network: LabeledNetwork, record: dict[str, Any], name: str, data: list[str]) -> Encoder:
-    """Export the network, with a card of its own."""
-    words = f"{network.backbone} network of {encoder.card.name}, fine-tuned on {sum(record['labels'].values())} labels."
+def _as_encoder(
+    encoder: Encoder, network: LabeledNetwork, record: dict[str, Any], name: str, data: list[str]
+) -> Encoder:
+    """Export the network as an encoder with a new card."""
+    description = (
+        f"{network.backbone} network of {encoder.card.name}, fine-tuned on {sum(record['labels'].values())} labels."
+    )
     card = replace(
         encoder.card,
         method=METHOD,
         name=name,
-        description=words,
+        description=description,
         training={"backbone": network.backbone, "data": data, "fine_tuning": record},
         metrics={},
         known_failures=list(dict.fromkeys([*encoder.card.known_failures, _FAILURE])),

@@ -1,8 +1,7 @@
-"""Encoders that are fitted to images without being trained: principal components, and networks of random weights.
+"""Encoders fitted to images without training: principal components, and networks with random weights.
 
-They are saved and run as trained encoders are: a network in ONNX Runtime, weights as safetensors (see `weights`). A
-search by their name fits them to the variables that are searched, or to the first segment of data that come segment by
-segment; the card records which.
+They are saved and run like trained encoders: weights as safetensors, networks in ONNX Runtime (see `weights`). A search
+that names one fits it to the variables searched, or to the first segment of segmented data; the card records which.
 """
 
 from __future__ import annotations
@@ -26,35 +25,35 @@ FITTED = {
     "random_compact": "The 'compact' network with random weights, its normalization fitted in the same way.",
 }
 NAMED = {**FIXED, **FITTED}
-"""Every encoder that is made from its name, and what it is."""
+"""Descriptions of all encoders that can be given by name."""
 
 PCA_METHOD = "principal components"
 _METHODS = {"pca": PCA_METHOD, "random": "no training", "random_compact": "no training"}
 
 MAX_IMAGES = {"pca": 4096, "random": 512, "random_compact": 512}
-"""To how many images they are fitted; means, variances and leading directions hardly change with more."""
+"""Maximum number of images for the fit; means, variances and leading components hardly change with more."""
 
 MIN_IMAGES = 16
 IMAGES_PER_COMPONENT = 8
-"""Whitening by fewer puts all images of the fit at right angles to each other, whatever they show."""
+"""Minimum; with fewer images, whitening makes the embeddings of the fitted images mutually orthogonal."""
 
 BLOCKS = 32
-"""Blocks along a side of the images that principal components are made of."""
+"""Blocks along a side of the averaged images for principal components."""
 
 MAX_EXACT_BLOCKS = 1024
-"""Up to so many blocks the covariance is diagonalized exactly, above it by random projections (arXiv:0909.4061)."""
+"""Maximum number of blocks for exact diagonalization; above, random projections are used (arXiv:0909.4061)."""
 
 BATCH = 64
-"""Images whose means and variances are taken at once; they are averaged over all batches."""
+"""Batch size for batch normalization statistics, which are averaged over all batches."""
 
 SMALLEST_VARIANCE = 1e-9
-"""Components of less, as a share of the largest, are rounding errors; whitening would blow them up."""
+"""Minimum variance of a component relative to the largest; whitening would amplify rounding errors in smaller ones."""
 
 Images = np.ndarray | Iterable[np.ndarray]
 
 
 def named_encoder(name: str, kind: str) -> Encoder:
-    """The encoder of a name in `NAMED`; those in `FITTED` have yet to be fitted (`is_unfitted`, `fit`).
+    """Return the encoder of a name in `NAMED`; those in `FITTED` must be fitted before use (`is_unfitted`, `fit`).
 
     Raises
     ------
@@ -78,12 +77,12 @@ def is_unfitted(encoder: Encoder) -> bool:
 
 
 def fit(name: str, images: Images, kind: str) -> Encoder:
-    """The encoder of a name in `FITTED`, fitted to images; see `fit_pca` and `fit_random`.
+    """Fit the encoder of a name in `FITTED` to images; see `fit_pca` and `fit_random`.
 
     Raises
     ------
     ArgumentError
-        The name is unknown, or the images do not do.
+        The name is unknown, or the images are unsuitable.
     """
     if name not in FITTED:
         raise ArgumentError("encoder", f"{name!r}", f"Use one of {', '.join(FITTED)}.")
@@ -91,9 +90,9 @@ def fit(name: str, images: Images, kind: str) -> Encoder:
 
 
 def spread_evenly(n: int, most: int, seed: int = 0) -> np.ndarray:
-    """Ascending numbers below `n`: all, or one at random from each of `most` equal stretches.
+    """Return `most` ascending integers below `n` by stratified random sampling, or all if there are no more.
 
-    A fixed step could fall into the rhythm of a spinning spacecraft.
+    A fixed step could coincide with the spin period of a spacecraft.
     """
     if n <= most:
         return np.arange(n)
@@ -102,21 +101,21 @@ def spread_evenly(n: int, most: int, seed: int = 0) -> np.ndarray:
 
 
 def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True, seed: int = 0) -> Encoder:
-    """Principal components of images.
+    """Fit principal components to images.
 
     Parameters
     ----------
     images : numpy.ndarray or iterable of numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured, or blocks of them. Those that cannot be encoded
-        are left out, and of more than 4096 a sample that is spread evenly is taken.
+        (n, channels, pixels, pixels), NaN where nothing was measured, or blocks of such images. Images that cannot be
+        encoded are omitted; of more than 4096, an evenly spread sample is used.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
-        The kind of image.
+        Kind of image.
     dimension : int
-        Components; fewer where there are not eight images for each, or where they have no variance.
+        Number of components; fewer if there are not eight images per component, or if their variance is zero.
     whiten : bool
-        Divide each component by its standard deviation, so that rare ways to differ count as much as common ones.
+        Divide each component by its standard deviation, so that all components have equal weight.
     seed : int
-        Decides which images are taken, and the random projections.
+        Seed of the sample of images and of the random projections.
 
     Raises
     ------
@@ -125,62 +124,62 @@ def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True,
 
     Notes
     -----
-    Of 32 x 32 blocks, not of all pixels: the covariance of a 128 px frame would not fit into memory. Blocks of 16 x 16
-    lose the differences between simulated electron diffusion regions and others (`benchmarks/bench_edr.py`).
+    Images are averaged to 32 x 32 blocks, since the covariance of a 128 px frame would not fit into memory. With 16 x
+    16 blocks, simulated electron diffusion regions cannot be distinguished (`benchmarks/bench_edr.py`).
     """
     if dimension < 1:
         raise ArgumentError("dimension", f"{dimension}", "Give 1 or more.")
-    library = _library(images, MAX_IMAGES["pca"], kind, seed, BLOCKS)
-    weights, share = _principal(library.images, dimension, whiten, seed)
-    weights["average"] = averaging(library.pixels, min(BLOCKS, library.pixels)).astype(np.float32)
-    training = {"n_samples": len(library.images), "whiten": whiten, "explained_variance": round(float(share), 6)}
+    selected = _select_images(images, MAX_IMAGES["pca"], kind, seed, BLOCKS)
+    weights, share = _principal_components(selected.images, dimension, whiten, seed)
+    weights["average"] = averaging(selected.pixels, min(BLOCKS, selected.pixels)).astype(np.float32)
+    training = {"n_samples": len(selected.images), "whiten": whiten, "explained_variance": round(float(share), 6)}
     training |= {"seed": seed}
     dimension = weights["components"].shape[1]
-    card = Card("pca", kind, _METHODS["pca"], FITTED["pca"], dimension, *library.shape, training=training)
-    return _finished(card, weights, _linear_network(weights, card))
+    card = Card("pca", kind, _METHODS["pca"], FITTED["pca"], dimension, *selected.shape, training=training)
+    return _as_encoder(card, weights, _linear_network(weights, card))
 
 
 def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -> Encoder:
-    """A network of random weights: what the architecture alone makes of images.
+    """Make an encoder from a network with random weights, as a baseline for training.
 
     Parameters
     ----------
     images : numpy.ndarray or iterable of numpy.ndarray
-        As in `fit_pca`; 512 are taken at most.
+        As in `fit_pca`; at most 512 are used.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
-        The kind of image.
+        Kind of image.
     name : {'random', 'random_compact'}
-        'random' is a ResNet-18 whose first layer takes the images' channels.
+        'random' is a ResNet-18 whose first layer has the number of channels of the images.
     seed : int
-        Decides the weights and which images are taken; torch's own generator stays as it was.
+        Seed of the weights and of the sample of images; torch's global generator is not changed.
 
     Raises
     ------
     ArgumentError
         The name is unknown, or fewer than 16 images are usable.
     EncoderError
-        The exported network does not do what torch does.
+        The output of the exported network differs from that of torch.
 
     Notes
     -----
-    Means and variances of batch normalization are those of the images. With the ones that a network starts with (0 and
-    1) normalization does nothing, all embeddings point the same way, and the baseline would look worse than it is.
+    Means and variances of batch normalization are those of the images. With their initial values (0 and 1) all
+    embeddings would be nearly parallel, which would understate the baseline.
     """
     backbones = {"random": "resnet18", "random_compact": "compact"}
     if name not in backbones:
         raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(backbones)}.")
     backbone = backbones[name]
-    library = _library(images, MAX_IMAGES[name], kind, seed)
-    weights = _random_weights(backbone, library.images, seed)
+    selected = _select_images(images, MAX_IMAGES[name], kind, seed)
+    weights = _random_weights(backbone, selected.images, seed)
     normalization = "means and variances of the samples"
-    training = {"n_samples": len(library.images), "backbone": backbone, "normalisation": normalization, "seed": seed}
-    card = Card(name, kind, _METHODS[name], FITTED[name], BACKBONES[backbone], *library.shape, training=training)
-    return _finished(card, weights, export(backbone, weights, *library.shape))
+    training = {"n_samples": len(selected.images), "backbone": backbone, "normalisation": normalization, "seed": seed}
+    card = Card(name, kind, _METHODS[name], FITTED[name], BACKBONES[backbone], *selected.shape, training=training)
+    return _as_encoder(card, weights, export(backbone, weights, *selected.shape))
 
 
 @dataclass(frozen=True)
-class _Library:
-    """Images to fit to (n, channels, side, side), filled; `pixels` is their side before blocks were averaged."""
+class _FitImages:
+    """Images for the fit, (n, channels, side, side), filled; `pixels` is their side before averaging."""
 
     images: np.ndarray
     pixels: int
@@ -190,8 +189,8 @@ class _Library:
         return self.images.shape[1], self.pixels
 
 
-def _library(images: Images, most: int, kind: str, seed: int, side: int | None = None) -> _Library:
-    """The usable images, averaged to `side` blocks at most."""
+def _select_images(images: Images, most: int, kind: str, seed: int, side: int | None = None) -> _FitImages:
+    """Select usable images and average them to at most `side` blocks along a side."""
     if kind not in KINDS:
         raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
     parts, shapes = [], set()
@@ -209,16 +208,18 @@ def _library(images: Images, most: int, kind: str, seed: int, side: int | None =
     if len(shapes) != 1 or count < MIN_IMAGES:
         found = f"{count} that can be encoded, of {len(shapes)} shapes"
         raise ArgumentError("images", found, f"Give {MIN_IMAGES} or more of one shape, or use a fixed encoder.")
-    return _Library(np.concatenate(parts)[spread_evenly(count, most, seed)], shapes.pop()[1])
+    return _FitImages(np.concatenate(parts)[spread_evenly(count, most, seed)], shapes.pop()[1])
 
 
-def _principal(blocks: np.ndarray, dimension: int, whiten: bool, seed: int) -> tuple[dict[str, np.ndarray], float]:
-    """'mean' (d,) and 'components' (d, k) of images (n, channels, side, side), and their share of the variance."""
+def _principal_components(
+    blocks: np.ndarray, dimension: int, whiten: bool, seed: int
+) -> tuple[dict[str, np.ndarray], float]:
+    """Return 'mean' (d,) and 'components' (d, k) of images (n, channels, side, side), and the explained variance."""
     from sklearn.decomposition import PCA
 
     features = blocks.reshape(len(blocks), -1).astype(np.float64)
     if (features == features[0]).all():
-        raise ArgumentError("images", "all that can be encoded are the same", "Give images that differ.")
+        raise ArgumentError("images", "all that can be encoded are equal", "Give images that differ.")
     most = min(dimension, len(features) // IMAGES_PER_COMPONENT, features.shape[1])
     solver = "covariance_eigh" if features.shape[1] <= MAX_EXACT_BLOCKS else "randomized"
     pca = PCA(most, svd_solver=solver, random_state=seed).fit(features)
@@ -249,10 +250,9 @@ def _read_tensors(content: bytes, shapes: dict[str, tuple[int, ...]], source: st
 
 
 def pca_transform(card: Card, content: bytes, source: str) -> Transform:
-    """Return the transform of principal components of averaged blocks.
+    """Return the transform that projects averaged blocks onto principal components.
 
-    Products are computed in float64, so that the rounding of float32 products, which depends on the number of BLAS
-    threads, does not show in the float32 embeddings.
+    Products are computed in float64; the rounding of float32 products would depend on the number of BLAS threads.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def pca_transform(card: Card, content: bytes, source: str) -> Transform:
 
 
 def _linear_network(weights: dict[str, np.ndarray], card: Card) -> bytes:
-    """Averages, less the mean, projected, as ONNX. In float32 the mean has to come off before anything is scaled."""
+    """Return the projection as an ONNX network; in float32 the mean must be subtracted before scaling."""
     from onnx import TensorProto, helper, numpy_helper
 
     tensors = {**weights, "average_across": np.ascontiguousarray(weights["average"].T)}
@@ -295,7 +295,7 @@ def _linear_network(weights: dict[str, np.ndarray], card: Card) -> bytes:
 
 
 def _random_weights(backbone: str, images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return the state of an untrained network with the batch normalization of the images."""
+    """Return the state dict of an untrained network with batch normalization statistics of the images."""
     require_training()
     import torch
     from torch.optim.swa_utils import update_bn
@@ -308,8 +308,8 @@ def _random_weights(backbone: str, images: np.ndarray, seed: int) -> dict[str, n
     return {key: value.numpy().copy() for key, value in network.state_dict().items()}
 
 
-def _finished(card: Card, weights: dict[str, np.ndarray], onnx: bytes) -> Encoder:
-    """An encoder whose card names its files by their checksums."""
+def _as_encoder(card: Card, weights: dict[str, np.ndarray], onnx: bytes) -> Encoder:
+    """Return an encoder with the checksums of its files in the card."""
     from safetensors.numpy import save
 
     files = {WEIGHTS: save(weights), NETWORK: onnx}

@@ -1,4 +1,4 @@
-"""Encoders without training, by name."""
+"""Fixed encoders: feature transforms without training, by name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .structure import blocks_of_kind, structure_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1
-"""Raised with every change that changes an embedding."""
+"""Version of the transforms; increased with every change of an embedding."""
 
 SIDE = 16
 """Blocks along a side of the 'pixels' image."""
 
 CELLS, ORIENTATIONS = 8, 9
-"""Cells along a side and orientations in a half turn of 'hog'."""
+"""Cells along a side and orientation bins in 180 degrees of 'hog'."""
 
 HOG_FLOOR = 1e-3
-"""Gradients of a block, per pixel, that are not blown up to unit length."""
+"""Gradient per pixel below which a block is not normalized to unit length."""
 
 DEFAULT = "structure"
 
@@ -41,7 +41,7 @@ FIXED = {
 
 
 def default_encoder(kind: str) -> Encoder:
-    """Return the encoder that is used unless another is given: 'structure', for images of every kind.
+    """Return the default encoder: 'structure', for images of every kind.
 
     Raises
     ------
@@ -52,14 +52,14 @@ def default_encoder(kind: str) -> Encoder:
 
 
 def fixed_encoder(name: str, kind: str) -> Encoder:
-    """A fixed encoder.
+    """Return a fixed encoder.
 
     Parameters
     ----------
     name : str
-        One of `FIXED`; each takes images of every kind.
+        One of `FIXED`; each supports every kind of image.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
-        The kind of image.
+        Kind of image.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
         raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(FIXED)}.")
     constants: dict[str, object] = {"transform_version": TRANSFORM_VERSION}
     if name == "structure":
-        # In a list, since the order of names in an object of JSON has no meaning.
+        # A list, since JSON objects are unordered.
         constants["blocks"] = [list(block) for block in blocks_of_kind(kind).items()]
     card = Card(name=name, kind=kind, method=METHOD, description=FIXED[name], training=constants)
     transform = _TRANSFORMS[name]
@@ -80,12 +80,12 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
 
 
 def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Block averages without their mean: (n, channels * side**2), side at most 16.
+    """Compute block averages less their mean: (n, channels * side**2), side at most 16.
 
     Parameters
     ----------
     filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); `measured` is not used, pixels not measured count as 0.
+        (n, channels, pixels, pixels); `measured` is not used, unmeasured pixels count as 0.
     """
     images = filled.astype(np.float64)
     if images.shape[-1] > SIDE:
@@ -93,14 +93,14 @@ def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
         images = average @ images @ average.T
     blocks = images.reshape(len(images), -1)
     centered = blocks - blocks.mean(axis=1, keepdims=True)
-    # What is left of a flat image is float32 rounding of its pixels: no direction.
+    # The centered features of a constant image are float32 rounding errors without meaning.
     flat = np.abs(centered).max(axis=1) <= 1e-6 * np.abs(filled).reshape(len(filled), -1).max(axis=1)
     centered[flat] = 0
     return centered
 
 
 def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Histograms of oriented gradients (Dalal & Triggs 2005, CVPR, 886): (n, channels * 7 * 7 * 36).
+    """Compute histograms of oriented gradients (Dalal & Triggs 2005, CVPR, 886): (n, channels * 7 * 7 * 36).
 
     Parameters
     ----------
@@ -109,19 +109,19 @@ def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    8 x 8 cells at any size of image, 9 unsigned orientations shared linearly between neighbors, blocks of 2 x 2 cells
-    at every cell, 'L2-Hys' (unit length, clipped at 0.2, unit length again). Angles count from growing column toward
-    growing row; orientation b is centered on (b + 1/2) * 20 degrees.
+    8 x 8 cells at any image size, 9 unsigned orientations with linear interpolation, blocks of 2 x 2 cells at every
+    cell, 'L2-Hys' normalization (unit length, clipped at 0.2, unit length again). Angles increase from the column axis
+    toward the row axis; orientation b is centered on (b + 1/2) * 20 degrees.
     """
     n, pixels = len(filled), filled.shape[-1]
     images, known = (each.reshape(-1, pixels, pixels) for each in (filled.astype(np.float32, copy=False), measured))
-    # A few at a time stay in the processor's cache.
+    # Small batches fit into the CPU cache.
     parts = [_hog(images[first : first + 8], known[first : first + 8]) for first in range(0, len(images), 8)]
     return np.concatenate(parts).reshape(n, -1)
 
 
 def _hog(images: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """`hog_features` of single-channel images (m, pixels, pixels) float32."""
+    """Compute `hog_features` of single-channel images (m, pixels, pixels) float32."""
     across, down = np.zeros_like(images), np.zeros_like(images)
     across[:, :, 1:-1] = (images[:, :, 2:] - images[:, :, :-2]) * (known[:, :, 2:] & known[:, :, :-2])
     down[:, 1:-1] = (images[:, 2:] - images[:, :-2]) * (known[:, 2:] & known[:, :-2])
@@ -149,4 +149,4 @@ _TRANSFORMS = {
     "structure": structure_features,
 }
 _OF_KIND = ("spectrum", "structure")
-"""Names of transforms that depend on the kind of image."""
+"""Transforms that depend on the kind of image."""

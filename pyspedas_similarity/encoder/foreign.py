@@ -1,8 +1,8 @@
-"""Networks of others: an ONNX file with one image as input becomes an encoder.
+"""Encoders from third-party networks: an ONNX file with one image as input.
 
-What an image has to go through before and after (size, channels, mean, order of axes, pooling) is written into the
-network itself, so that the encoder is saved, checked and run as a trained one is. A file is only ever data: nothing in
-it is unpickled, it may name no other file and use no operator that is not ONNX's own.
+Preprocessing and postprocessing (size, channels, mean, order of axes, pooling) are added to the network itself, so that
+the encoder is saved, checked and run like a trained one. Nothing in a file is unpickled; references to other files and
+custom operators are refused.
 """
 
 from __future__ import annotations
@@ -26,54 +26,54 @@ if TYPE_CHECKING:
 METHOD = "imported network"
 OWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 OLDEST_OPSET = 7
-"""From it on arithmetic broadcasts as numpy does, and ONNX Runtime runs it."""
+"""First operator set with numpy broadcasting that ONNX Runtime supports."""
 
 LARGEST_SIDE, MAX_CHANNELS = 1024, 64
-"""Largest size tried: a file may state any size, and trying it takes as much memory."""
+"""Maximum sizes, which bound the memory of the test run."""
 
 SAME_IN_BATCH = 1e-4
-"""Largest difference of an image's features, alone and in a batch, as a share of the largest feature."""
+"""Maximum difference of the features of an image, alone and in a batch, relative to the largest feature."""
 
 _OURS = "pyspedas_similarity/"
-"""Before the name of each part that is added, so that none has the name of a part of the file."""
+"""Prefix of added nodes, to avoid name collisions."""
 
 
 class ImageRecipe(Protocol):
-    """Properties of an imaging recipe that are needed here."""
+    """Interface of an imaging recipe."""
 
     kind: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, rows, columns."""
+        """Shape of an image: channels, rows, columns."""
 
     @property
     def hash(self) -> str:
-        """Stands for every choice in it."""
+        """Hash of all options."""
 
     def to_dict(self) -> dict[str, Any]:
-        """All choices."""
+        """Return all options."""
 
 
 @dataclass(frozen=True)
 class ForeignInput:
-    """Input of a network, and the output that is used.
+    """Input and output of a third-party network.
 
     Parameters
     ----------
     pixels : int
-        Side of its image; 0: as stated in the file, else the recipe's. Larger images are averaged, smaller ones
-        interpolated linearly.
+        Side of the input image; 0: as stated in the file, else that of the recipe. Larger images are averaged, smaller
+        ones interpolated linearly.
     channels : int
-        Its channels; 0: as stated in the file. Images with another number pass one channel at a time, repeated, and
-        their features lie side by side.
+        Number of input channels; 0: as stated in the file. Images with another number of channels are processed one
+        channel at a time, repeated to this number, and their features are concatenated.
     mean, std : tuple of float
-        Taken off and divided by, one for each of its channels or one for all; in units of the recipe's images, which
-        run from 0 to 1 in most.
+        Mean to subtract and standard deviation to divide by, one value or one per channel, in units of the recipe's
+        images, which mostly range from 0 to 1.
     layout : {'NCHW', 'NHWC'}
-        Order of its axes.
+        Order of the axes.
     output : str
-        Name of the tensor to use, an inner one too; '': its only output. Maps are averaged over the image.
+        Name of the tensor to use, output or inner; '': the only output. Maps are averaged over the image.
 
     Raises
     ------
@@ -99,18 +99,18 @@ class ForeignInput:
 
 
 def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | None = None, name: str = "") -> Encoder:
-    """Make an encoder of a network in an ONNX file.
+    """Make an encoder from an ONNX file.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The file; self-contained, with one input (n, channels, rows, columns) of float32 and a free first axis.
+        Self-contained file with one input (n, channels, rows, columns) of float32 and a dynamic first axis.
     recipe : Recipe
-        How its images are to be made; decides the kind of the encoder.
+        Recipe for the images; determines the kind of the encoder.
     takes : ForeignInput, optional
-        Input of the network, where the file does not state it.
+        Input of the network, as far as the file does not state it.
     name : str
-        What to call the encoder; default the name of the file.
+        Name of the encoder; default the name of the file.
 
     Returns
     -------
@@ -120,15 +120,15 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
     Raises
     ------
     EncoderError
-        Not a readable network, one that reaches for other files, holds operators that are not ONNX's own or numbers
-        that are not finite, takes another input, or mixes the images of a batch.
+        The file is not a readable network, refers to other files, has custom operators or weights that are not finite,
+        takes another input, or its features of an image depend on the other images of a batch.
     """
     path, takes = Path(path), takes or ForeignInput()
     content = read_file(path)
     model = read_network(content, str(path))
     _check_operators(model, str(path))
-    takes = _completed(model, recipe.shape, takes, str(path))
-    onnx, dimension = _wrapped(model, recipe.shape, takes, str(path))
+    takes = _complete_input(model, recipe.shape, takes, str(path))
+    onnx, dimension = _add_processing(model, recipe.shape, takes, str(path))
     channels, pixels, _ = recipe.shape
     weights = no_weights()
     card = Card(
@@ -141,20 +141,20 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
         pixels=pixels,
         recipe=recipe.to_dict(),
         recipe_hash=recipe.hash,
-        training={"file_sha256": hashlib.sha256(content).hexdigest(), "input": _plain(takes)},
+        training={"file_sha256": hashlib.sha256(content).hexdigest(), "input": _input_record(takes)},
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
     )
     encoder = Encoder(card, network_transform(onnx, card, str(path)), {WEIGHTS: weights, NETWORK: onnx})
-    return _checked(encoder, str(path))
+    return _check_independence(encoder, str(path))
 
 
-def _plain(takes: ForeignInput) -> dict[str, Any]:
+def _input_record(takes: ForeignInput) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(takes).items()}
 
 
 def _check_operators(model: ModelProto, source: str) -> None:
-    """Refuse operators that are not ONNX's own: what they do is not in the file."""
+    """Raise EncoderError for custom operators, which are not defined in the file."""
     from onnx import NodeProto
 
     remedy = "Export it with standard operators only."
@@ -162,10 +162,10 @@ def _check_operators(model: ModelProto, source: str) -> None:
         if node.domain not in OWN_DOMAINS:
             raise EncoderError(source, f"a custom operator {node.domain}::{node.op_type}", remedy)
     if model.functions:
-        raise EncoderError(source, f"a function of its own, {model.functions[0].name!r}", remedy)
+        raise EncoderError(source, f"a local function {model.functions[0].name!r}", remedy)
 
 
-def _completed(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> ForeignInput:
+def _complete_input(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> ForeignInput:
     """Return `takes` completed with what the file states."""
     from onnx import TensorProto
 
@@ -173,7 +173,7 @@ def _completed(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInp
     types = [each.type.tensor_type for each in ports]
     if len(ports) != 1 or types[0].elem_type != TensorProto.FLOAT or len(types[0].shape.dim) != 4:
         found = ", ".join(f"{each.name}: {each.type.tensor_type.elem_type}" for each in ports)
-        found = f"it takes {len(ports)} inputs ({found})"
+        found = f"it has {len(ports)} inputs ({found})"
         raise EncoderError(source, found, "Give a network with one input of float32 and four axes.")
     sizes = [dim.dim_value for dim in types[0].shape.dim]
     channels, rows, columns = sizes[1:] if takes.layout == "NCHW" else (sizes[3], sizes[1], sizes[2])
@@ -182,9 +182,7 @@ def _completed(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInp
     pixels = max(rows, columns)
     for what, said, asked in (("pixels", pixels, takes.pixels), ("channels", channels, takes.channels)):
         if said and asked and said != asked:
-            raise EncoderError(
-                source, f"{what}: the file says {said}, not {asked}", f"Leave {what} out, or the layout."
-            )
+            raise EncoderError(source, f"{what}: the file says {said}, not {asked}", f"Omit {what}, or the layout.")
     channels = channels or takes.channels or shape[0]
     if pixels > LARGEST_SIDE or channels > MAX_CHANNELS:
         found = f"images of {channels} channels and {pixels} pixels"
@@ -203,8 +201,10 @@ def _completed(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInp
     )
 
 
-def _wrapped(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str) -> tuple[bytes, int]:
-    """The network from the recipe's images to features, as ONNX, and how many features there are."""
+def _add_processing(
+    model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput, source: str
+) -> tuple[bytes, int]:
+    """Return the ONNX network from the recipe's images to features, and the number of features."""
     from onnx import numpy_helper
 
     if takes.output not in {name for node in model.graph.node for name in node.output}:
@@ -213,11 +213,11 @@ def _wrapped(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput
         raise EncoderError(source, f"older than ONNX operator set {OLDEST_OPSET}", "Export it with a newer one.")
     entry = _ports(model)[0].name
     square = [takes.channels, takes.pixels, takes.pixels]
-    inside = _with_ports(model, (entry, square if takes.layout == "NCHW" else square[::-1]), (takes.output, None))
-    sizes = _sizes(inside, takes, source)
-    before, after = _before(shape, takes, entry), _after(sizes, shape, takes)
-    dimension = sizes[-1 if len(sizes) == 3 or takes.layout == "NHWC" else 1] * _groups(shape, takes)
-    whole = _with_ports(model, (_OURS + "images", list(shape)), (_OURS + "features", [dimension]))
+    inside = _replace_ports(model, (entry, square if takes.layout == "NCHW" else square[::-1]), (takes.output, None))
+    sizes = _output_shape(inside, takes, source)
+    before, after = _preprocessing(shape, takes, entry), _postprocessing(sizes, shape, takes)
+    dimension = sizes[-1 if len(sizes) == 3 or takes.layout == "NHWC" else 1] * _passes_per_image(shape, takes)
+    whole = _replace_ports(model, (_OURS + "images", list(shape)), (_OURS + "features", [dimension]))
     whole.graph.ClearField("node")
     whole.graph.node.extend([*before.nodes, *model.graph.node, *after.nodes])
     constants = {**before.constants, **after.constants}
@@ -225,13 +225,13 @@ def _wrapped(model: ModelProto, shape: tuple[int, int, int], takes: ForeignInput
     return whole.SerializeToString(deterministic=True), dimension
 
 
-def _with_ports(model: ModelProto, entry: tuple[str, list[int]], leave: tuple[str, list[int] | None]) -> ModelProto:
-    """A copy with another input and output, each with its shape after a free first axis."""
+def _replace_ports(model: ModelProto, entry: tuple[str, list[int]], leave: tuple[str, list[int] | None]) -> ModelProto:
+    """Return a copy with another input and output; the shapes exclude the dynamic first axis."""
     from onnx import ModelProto, TensorProto, helper
 
     copy = ModelProto()
     copy.CopyFrom(model)
-    copy.ir_version = max(model.ir_version, 4)  # before it every constant had to be an input as well
+    copy.ir_version = max(model.ir_version, 4)  # earlier versions require constants to be inputs
     for part in ("input", "output", "value_info"):
         copy.graph.ClearField(part)
     (name, shape), (result, features) = entry, leave
@@ -241,31 +241,31 @@ def _with_ports(model: ModelProto, entry: tuple[str, list[int]], leave: tuple[st
     return copy
 
 
-def _sizes(model: ModelProto, takes: ForeignInput, source: str) -> tuple[int, ...]:
-    """Sizes of the output for two images."""
+def _output_shape(model: ModelProto, takes: ForeignInput, source: str) -> tuple[int, ...]:
+    """Return the shape of the output for two images."""
     session = open_session(model.SerializeToString(), source)
     shape = (2, *session.get_inputs()[0].shape[1:])
     try:
         found = session.run(None, {session.get_inputs()[0].name: np.zeros(shape, np.float32)})[0]
-    except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
-        text = f"two images of shape {shape[1:]} do not go through ({str(error)[:200]})"
-        raise EncoderError(source, text, "Export it with a free first axis, or give pixels and channels.") from error
+    except Exception as error:  # the exceptions of ONNX Runtime have no common public base class
+        text = f"it fails for two images of shape {shape[1:]} ({str(error)[:200]})"
+        raise EncoderError(source, text, "Export it with a dynamic first axis, or give pixels and channels.") from error
     if np.ndim(found) not in (2, 3, 4) or len(found) != 2 or not np.size(found):
         text = f"tensor {takes.output!r} of shape {np.shape(found)} for two images"
-        raise EncoderError(source, text, "Choose an output with one row an image.")
+        raise EncoderError(source, text, "Choose an output with one row per image.")
     return found.shape
 
 
 @dataclass
 class _Steps:
-    """Operators one after another, each on the output of the one before."""
+    """Chain of ONNX operators, each applied to the output of the previous one."""
 
     last: str
     nodes: list[NodeProto] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(self, operator: str, constant: np.ndarray | None = None, first: bool = False, **attributes: Any) -> None:
-        """One more; its constant is the second input, or the first."""
+        """Append an operator; the constant is its second input, or its first if `first` is True."""
         from onnx import helper
 
         inputs = [self.last] * attributes.pop("copies", 1)
@@ -277,13 +277,13 @@ class _Steps:
         self.last = name
 
     def end(self, name: str) -> _Steps:
-        """The last output under another name."""
+        """Rename the last output."""
         self.nodes[-1].output[0] = name
         return self
 
 
-def _before(shape: tuple[int, int, int], takes: ForeignInput, entry: str) -> _Steps:
-    """From the recipe's images to the network's."""
+def _preprocessing(shape: tuple[int, int, int], takes: ForeignInput, entry: str) -> _Steps:
+    """Return the operators from the recipe's images to the input of the network."""
     pixels, steps = shape[1], _Steps(_OURS + "images")
     alone = shape[0] != takes.channels
     if alone:
@@ -301,8 +301,8 @@ def _before(shape: tuple[int, int, int], takes: ForeignInput, entry: str) -> _St
     return steps.end(entry)
 
 
-def _after(sizes: tuple[int, ...], shape: tuple[int, int, int], takes: ForeignInput) -> _Steps:
-    """From the network's output to features: maps (n, d, ., .) and tokens (n, ., d) are averaged."""
+def _postprocessing(sizes: tuple[int, ...], shape: tuple[int, int, int], takes: ForeignInput) -> _Steps:
+    """Return the operators from the output to features; maps (n, d, ., .) and tokens (n, ., d) are averaged."""
     steps = _Steps(takes.output)
     if len(sizes) == 3:
         steps.add("Transpose", perm=[0, 2, 1])
@@ -312,23 +312,23 @@ def _after(sizes: tuple[int, ...], shape: tuple[int, int, int], takes: ForeignIn
     if len(sizes) > 2:
         steps.add("GlobalAveragePool")
     dimension = sizes[-1] if len(sizes) == 3 or takes.layout == "NHWC" else sizes[1]
-    steps.add("Reshape", np.array([-1, dimension * _groups(shape, takes)]))
+    steps.add("Reshape", np.array([-1, dimension * _passes_per_image(shape, takes)]))
     return steps.end(_OURS + "features")
 
 
-def _groups(shape: tuple[int, int, int], takes: ForeignInput) -> int:
+def _passes_per_image(shape: tuple[int, int, int], takes: ForeignInput) -> int:
     """Return the number of passes of an image: one, or one for each channel."""
     return 1 if shape[0] == takes.channels else shape[0]
 
 
 def _ports(model: ModelProto) -> list[Any]:
-    """Inputs that are not constants."""
+    """Return the inputs that are not constants."""
     filled = {each.name for each in model.graph.initializer}
     return [each for each in model.graph.input if each.name not in filled]
 
 
-def _checked(encoder: Encoder, source: str) -> Encoder:
-    """Refuse a network whose features of an image change from run to run or with the other images of a batch."""
+def _check_independence(encoder: Encoder, source: str) -> Encoder:
+    """Raise EncoderError if the features of an image vary between runs or with the other images of a batch."""
     shape = (3, encoder.card.channels, encoder.card.pixels, encoder.card.pixels)
     images = np.random.default_rng(0).random(shape, np.float32)
     measured = np.ones(shape, bool)

@@ -1,4 +1,4 @@
-"""The map by which embeddings are compared, and its record in the provenance of a result."""
+"""Linear map applied to embeddings before they are compared, and its record in the provenance of a result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 PACKED = "numbers"
-"""Name of the entry of a record that holds center and axes."""
+"""Key of center and axes in a record."""
 
 _AT_ONCE = 2**14
 _TINY = 1e-12
@@ -21,7 +21,7 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class LibraryView:
-    """Directions in which embeddings are compared: ``(embedding - center) @ axes``, at unit length.
+    """Directions by which embeddings are compared: ``(embedding - center) @ axes``, normalized to unit length.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class LibraryView:
     axes : numpy.ndarray of float64, shape (d,) or (d, m)
         Scale of each component, or a matrix.
     about : mapping
-        How it was made, in plain values.
+        Provenance, JSON types.
     """
 
     center: np.ndarray
@@ -38,43 +38,43 @@ class LibraryView:
 
     @classmethod
     def plain(cls, dimension: int, reason: str) -> LibraryView:
-        """Return the view in which embeddings are compared as they are."""
+        """Return the identity view, which does not change embeddings."""
         return cls(np.zeros(dimension), np.ones(dimension), {"rule": "none", "reason": reason})
 
     @property
     def is_plain(self) -> bool:
-        """True if embeddings are compared as they are."""
+        """True for the identity view."""
         return self.about.get("rule") == "none"
 
     @cached_property
     def hash(self) -> str:
-        """Hash of 16 hexadecimal digits."""
+        """Hash of center and axes, 16 hexadecimal digits."""
         return hashlib.sha256(self._bytes()).hexdigest()[:16]
 
     def project(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return float64 (n, m), of any length; NaN where there is no embedding."""
+        """Return projections, not normalized: float64 (n, m); NaN for missing embeddings."""
         relative = embeddings.astype(np.float64) - self.center
         return relative * self.axes if self.axes.ndim == 1 else relative @ self.axes
 
     def directions(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return float64 (n, m) of unit length; NaN where there is no embedding, or it is the center itself."""
+        """Return unit-length projections: float64 (n, m); NaN for missing embeddings and at the center."""
         projected = self.project(embeddings)
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         return np.where(length > _TINY, projected / np.where(length > _TINY, length, 1), np.nan)
 
     def lengths(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the length of each projection: float64 (n,), NaN where there is none."""
+        """Return the length of each projection: float64 (n,); NaN for missing embeddings."""
         parts = [embeddings[first : first + _AT_ONCE] for first in range(0, len(embeddings), _AT_ONCE)]
         found = [np.linalg.norm(self.project(part), axis=1) for part in parts]
         length = np.concatenate(found) if found else np.zeros(0)
         return np.where(length > _TINY, length, np.nan)
 
     def weights(self, directions: np.ndarray) -> np.ndarray:
-        """Return (q, d) by which an embedding less the center is multiplied in place of its projection."""
+        """Return weights (q, d) with ``weights @ (embedding - center) == directions @ projection``."""
         return directions * self.axes if self.axes.ndim == 1 else directions @ self.axes.T
 
     def cosines(self, embeddings: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Return the cosine of each embedding with the nearest of some directions (q, m): float64 (n,)."""
+        """Return the cosine similarity of each embedding to the nearest of some directions (q, m): float64 (n,)."""
         found = np.empty(len(embeddings))
         for first in range(0, len(embeddings), _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
@@ -82,7 +82,7 @@ class LibraryView:
         return np.clip(found, -1, 1)
 
     def agreements(self, embeddings: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Return the agreement of projections with the nearest of some targets (q, m) of any length: float64 (n,).
+        """Return the agreement of projections with the nearest of some targets (q, m), not normalized: float64 (n,).
 
         The agreement of a and b is 2 a.b / (a.a + b.b), as in the concordance of Lin 1989 (doi 10.2307/2532051): 1 if
         they are equal, less if their directions or their lengths differ.
@@ -96,7 +96,7 @@ class LibraryView:
         return found
 
     def to_record(self) -> dict[str, Any]:
-        """Return the view in plain values, for the provenance of a result."""
+        """Return the view as a dict of JSON types, for the provenance of a result."""
         packed = zlib.compress(self._bytes())
         return {
             **self.about,
@@ -107,7 +107,7 @@ class LibraryView:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> LibraryView | None:
-        """Read a view from the provenance of a result; None where it has only its hash, as in exported tables."""
+        """Make a view from the provenance of a result; None if only its hash was stored, as in exported tables."""
         if PACKED not in record:
             return None
         values = np.frombuffer(zlib.decompress(base64.b64decode(record[PACKED])), np.float32).astype(np.float64)

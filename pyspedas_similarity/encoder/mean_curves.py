@@ -1,4 +1,4 @@
-"""Mean curves of images: over time, direction, rings or wave numbers."""
+"""Mean curves of images: averages over time, direction or rings, and power by wave number."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from .filters import FLOOR
 
 
 def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
-    """The mean along one direction, less its own mean: (n, channels * bins).
+    """Compute mean curves, less their mean: (n, channels * bins).
 
     Parameters
     ----------
     filled, measured : numpy.ndarray
         (n, channels, pixels, pixels); means run over measured pixels only.
     kind : str
-        'window': mean over time (columns). 'spectrum': over pitch angle or look (rows); energy stays of both.
-        'distribution': over rings one pixel wide around the center, zero velocity. 'frame': the logarithm of the power
-        over rings of wave number, one cycle an image wide. A bin in which nothing was measured counts as the mean.
+        'window': mean over time (columns). 'spectrum': mean over pitch angle or look direction (rows). Both are
+        functions of energy. 'distribution': mean over rings, one pixel wide, around zero velocity. 'frame': logarithm
+        of the power in rings of wave number, one cycle per image wide. Bins without measurements are set to the mean.
     """
-    # A few at a time stay in the processor's cache.
+    # Small batches fit into the CPU cache.
     blocks = (slice(first, first + 8) for first in range(0, len(filled), 8))
     return np.concatenate([_spectrum(filled[block], measured[block], kind) for block in blocks])
 
@@ -39,7 +39,7 @@ def _spectrum(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray
         total, share = (np.add.reduceat(each, starts, axis=2)[..., :-1] for each in flat)
     profile = np.where(share > 0, total / np.where(share > 0, share, 1), np.nan)
     if kind == "frame":
-        # Relative to the strongest ring, so that contrast is only an offset of the curve.
+        # The floor is relative to the strongest ring, so that contrast only shifts the curve.
         profile = np.log(profile + FLOOR * profile.max(axis=2, keepdims=True) + np.finfo(np.float64).tiny)
     profile = profile.reshape(len(profile), -1)
     known = np.isfinite(profile)
@@ -48,7 +48,7 @@ def _spectrum(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray
 
 
 def _power(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Power at each wave number of images around their mean over measured pixels, tapered at the edges (Hann)."""
+    """Compute the power spectrum of images less their mean over measured pixels, with a Hann window."""
     count = np.maximum(weights.sum(axis=(2, 3), keepdims=True), 1)
     images = (images - (images * weights).sum(axis=(2, 3), keepdims=True) / count) * weights
     taper = np.hanning(images.shape[-1] + 2)[1:-1]
@@ -57,9 +57,9 @@ def _power(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 @cache
 def _rings(pixels: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels ring by ring, and where in this order each ring starts; the last one holds what lies beyond the edge.
+    """Return pixel numbers sorted by ring, and the start of each ring; the last ring holds the pixels beyond the edge.
 
-    Rings of frames are wave numbers from 1 to half of `pixels`; 0 is the mean, which is gone, and counted as beyond.
+    Rings of frames are wave numbers from 1 to `pixels` / 2; wave number 0 is assigned to the last ring.
     """
     if kind == "frame":
         along = np.fft.fftfreq(pixels, 1 / pixels)

@@ -1,8 +1,8 @@
-"""Self-supervised methods: what each puts behind a backbone, what it compares, and how it is best stepped.
+"""Self-supervised methods: heads, losses and optimizer settings.
 
-All of them bring two views of the same thing together; they differ in what keeps the network from answering the same to
-everything. A `Method` names its heads, its target and its optimizer; `build_model` puts them behind a backbone. The
-losses and heads are lightly's. A new method is one function that gives `Heads` and one more entry in `METHODS`.
+All methods make the embeddings of two views of the same image similar; they differ in how they prevent collapse. A
+`Method` defines its heads, target and optimizer; `build_model` attaches them to a backbone. Losses and heads are those
+of lightly. A new method is a function that returns `Heads`, and an entry in `METHODS`.
 
     view 1 -> backbone -> projection [-> prediction] --\
                                                         loss
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from torch import nn
 
 WIDTH = 512
-"""Width of the heads. The papers take 2048 to 8192 behind ResNet-50; wider than the images are many, it only costs."""
+"""Width of the heads. The papers use 2048 to 8192 with ResNet-50; more than the number of images has no benefit."""
 FIRST_MOMENTUM = 0.99
-"""Of BYOL's target, rising to 1. The paper's 0.996 is for 100,000 steps; here there are some hundred."""
+"""Initial momentum of the target of BYOL, rising to 1. The paper's 0.996 is for 100,000 steps; here: some hundred."""
 
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """Head that a method appends to a backbone.
+    """Heads and loss that a method attaches to a backbone.
 
     Parameters
     ----------
     projection : torch.nn.Module
         Features (n, dimension) to (n, width).
     criterion : callable
-        Two (n, width) to a scalar.
+        Loss: two arrays (n, width) to a scalar.
     prediction : torch.nn.Module, optional
-        Projections to guesses of the other view's target; None where projections are compared as they are.
+        Projections to predictions of the target of the other view; None if projections are compared directly.
     """
 
     projection: nn.Module
@@ -47,20 +47,20 @@ class Heads:
 
 @dataclass(frozen=True)
 class Method:
-    """One way to train without labels.
+    """Method of self-supervised training.
 
     Parameters
     ----------
     heads : callable
-        From the dimension of the features to new `Heads`.
+        Function of the dimension of the features that returns new `Heads`.
     optimizer : {'sgd', 'adamw'}
-        How it is stepped by default.
+        Default optimizer.
     rate : float
-        Learning rate for a batch of 256.
+        Default learning rate for a batch of 256.
     weight_decay : float
-        By default.
+        Default weight decay.
     momentum_target : bool
-        Compare with a copy of the network that follows slowly (BYOL), not with the network itself.
+        Use a moving average of the network as target (BYOL).
     """
 
     heads: Callable[[int], Heads]
@@ -71,7 +71,7 @@ class Method:
 
 
 def simsiam(dimension: int) -> Heads:
-    """SimSiam (Chen & He 2021, arXiv:2011.10566): each view predicts the other's projection, no negatives."""
+    """Return SimSiam heads (Chen & He 2021, arXiv:2011.10566): each view predicts the other's projection."""
     from lightly.loss import NegativeCosineSimilarity
     from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 
@@ -81,7 +81,7 @@ def simsiam(dimension: int) -> Heads:
 
 
 def simclr(dimension: int) -> Heads:
-    """SimCLR (Chen et al. 2020, arXiv:2002.05709): the other view among all other images of the batch."""
+    """Return SimCLR heads (Chen et al. 2020, arXiv:2002.05709): contrast with all other images of the batch."""
     from lightly.loss import NTXentLoss
     from lightly.models.modules.heads import SimCLRProjectionHead
 
@@ -89,7 +89,7 @@ def simclr(dimension: int) -> Heads:
 
 
 def byol(dimension: int) -> Heads:
-    """BYOL (Grill et al. 2020, arXiv:2006.07733): each view predicts what a slow copy makes of the other."""
+    """Return BYOL heads (Grill et al. 2020, arXiv:2006.07733): each view predicts a moving-average target."""
     from lightly.loss import NegativeCosineSimilarity
     from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
 
@@ -98,7 +98,7 @@ def byol(dimension: int) -> Heads:
 
 
 def vicreg(dimension: int) -> Heads:
-    """VICReg (Bardes et al. 2022, arXiv:2105.04906): views agree, every direction varies, none repeats another."""
+    """Return VICReg heads (Bardes et al. 2022, arXiv:2105.04906): invariance, variance and covariance terms."""
     from lightly.loss import VICRegLoss
     from lightly.models.modules.heads import VICRegProjectionHead
 
@@ -106,18 +106,19 @@ def vicreg(dimension: int) -> Heads:
 
 
 def barlow_twins(dimension: int) -> Heads:
-    """Barlow Twins (Zbontar et al. 2021, arXiv:2103.03230): the views' correlation matrix becomes the identity."""
+    """Return Barlow Twins heads (Zbontar et al. 2021, arXiv:2103.03230): cross-correlation close to the identity."""
     from lightly.loss import BarlowTwinsLoss
     from lightly.models.modules.heads import BarlowTwinsProjectionHead
 
     return Heads(BarlowTwinsProjectionHead(dimension, WIDTH, WIDTH), BarlowTwinsLoss())
 
 
-# The papers' rates are for a million images, 5,000 steps an epoch; a library of some hundred has ten. Tried at batch 64
-# over 15 epochs, judged by held-out groups, on 386 windows of reduced electron distributions (siblings as partners) and
-# 960 simulated all-sky frames (a minute later as partners): AdamW at 5e-4 is too slow for all, 2e-3 serves all, 8e-3
-# often peaks after two or three epochs and then loses, but for BYOL, whose target follows slowly. SimSiam keeps its
-# paper's SGD, which at 0.8 finds as much as AdamW; at 0.2 it had not warmed up.
+# The papers' learning rates are for a million images, 5,000 steps per epoch; a library of some hundred has ten. Tested
+# with batch 64 and 15 epochs, evaluated on held-out groups, for 386 windows of reduced electron distributions (sibling
+# spacecraft as partners) and 960 simulated all-sky frames (frames one minute later as partners): AdamW with 5e-4 is too
+# slow for all methods, 2e-3 is suitable for all, and 8e-3 often peaks after two or three epochs and then degrades,
+# except for BYOL with its slow target. SimSiam uses SGD as in its paper, which with 0.8 is as good as AdamW; 0.2 is too
+# slow.
 METHODS: dict[str, Method] = {
     "simsiam": Method(simsiam, "sgd", 0.8, 5e-4),
     "simclr": Method(simclr, "adamw", 2e-3, 1e-2),
@@ -128,22 +129,22 @@ METHODS: dict[str, Method] = {
 
 
 def build_model(method: str, backbone: nn.Module, dimension: int) -> nn.Module:
-    """A backbone with a method's heads, new weights from torch's generator as it stands.
+    """Build a backbone with the heads of a method, with new weights from torch's global generator.
 
     Parameters
     ----------
     method : str
         One of `METHODS`.
     backbone : torch.nn.Module
-        The network to train.
+        Network to train.
     dimension : int
-        Length of its features.
+        Dimension of its features.
 
     Returns
     -------
     torch.nn.Module
-        ``forward(first, second)`` takes two views (n, channels, pixels, pixels) and gives the scalar to minimize;
-        ``follow(done)`` is called after each step with the share of training that is done, 0 to 1.
+        ``forward(first, second)`` takes two views (n, channels, pixels, pixels) and returns the loss;
+        ``follow(done)`` updates the target and is called after each step with the completed fraction, 0 to 1.
     """
     import torch
     from lightly.models.utils import update_momentum
@@ -181,7 +182,7 @@ def build_model(method: str, backbone: nn.Module, dimension: int) -> nn.Module:
 
         def follow(self, done: float) -> None:
             if self.target is not None:
-                # The schedule counts whole steps; a thousand of them are fine enough.
+                # The schedule takes integer steps.
                 momentum = cosine_schedule(round(1000 * done), 1000, FIRST_MOMENTUM, 1.0)
                 update_momentum(self.online, self.target, momentum)
 

@@ -1,4 +1,4 @@
-"""Measures of embeddings during training: spread, effective rank, and precision of partners."""
+"""Quality measures of embeddings during training: spread, effective rank, and precision of partners."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ..errors import ArgumentError
 from .runtime import unit_length
 
 COLLAPSED_STD = 0.1
-"""Below this share of 1/sqrt(dimension), the spread of isotropic embeddings, training has collapsed."""
+"""Spread, relative to 1/sqrt(dimension) of isotropic embeddings, below which training has collapsed."""
 COLLAPSED_RANK = 2.0
 
 
 @dataclass(frozen=True)
 class CollapseReport:
-    """Measures of collapse: whether embeddings distinguish images.
+    """Measures of the collapse of embeddings.
 
     Parameters
     ----------
     std_of_normalized : float
-        Spread of unit-length embeddings, mean over dimensions.
+        Standard deviation of unit-length embeddings, mean over dimensions.
     effective_rank : float
-        How many directions they use (RankMe).
+        Effective number of dimensions used (RankMe).
     dimension : int
-        How many directions there are.
+        Dimension of the embeddings.
     """
 
     std_of_normalized: float
@@ -35,7 +35,7 @@ class CollapseReport:
 
     @property
     def collapsed(self) -> bool:
-        """True where the spread or the rank is below its threshold."""
+        """True if the spread or the rank is below its threshold."""
         too_close = self.std_of_normalized < COLLAPSED_STD / math.sqrt(self.dimension)
         return too_close or self.effective_rank < COLLAPSED_RANK
 
@@ -47,12 +47,12 @@ class CollapseReport:
 
 
 def collapse_report(embeddings: np.ndarray) -> CollapseReport:
-    """Spread and effective rank of embeddings (n, dimension); rows with NaN are left out.
+    """Compute spread and effective rank of embeddings (n, dimension); rows with NaN are omitted.
 
     Notes
     -----
     The spread is the measure of Chen & He 2021; the effective rank is RankMe (Garrido et al. 2023, arXiv:2210.02885),
-    the exponential of the entropy of the singular values, taken of the unit-length embeddings.
+    the exponential of the entropy of the singular values of the unit-length embeddings.
 
     Raises
     ------
@@ -73,19 +73,19 @@ def collapse_report(embeddings: np.ndarray) -> CollapseReport:
 
 
 def partner_precision(embeddings: np.ndarray, partners: np.ndarray) -> float:
-    """Return the mean average precision of a sample's partners among all other samples.
+    """Compute the mean average precision of retrieving the partners of each sample among all other samples.
 
     Parameters
     ----------
     embeddings : numpy.ndarray
-        (n, dimension), of any length; a row with NaN finds nothing and is found last.
+        (n, dimension), not necessarily normalized; a row with NaN is not used as a query and is ranked last.
     partners : numpy.ndarray
-        (n, k) rows of `embeddings`, -1 for none. Partnership goes both ways.
+        (n, k) row numbers, -1 for none; made symmetric.
 
     Returns
     -------
     float
-        1 where every sample's partners are its nearest neighbors; NaN where there are no partners.
+        1 if the partners of every sample are its nearest neighbors; NaN if there are no partners.
     """
     n = len(embeddings)
     related = np.zeros((n, n), bool)
@@ -95,7 +95,7 @@ def partner_precision(embeddings: np.ndarray, partners: np.ndarray) -> float:
     np.fill_diagonal(related, False)
     units = np.nan_to_num(unit_length(embeddings)).astype(np.float64)
     cosine = units @ units.T
-    np.fill_diagonal(cosine, -np.inf)  # oneself is no discovery
+    np.fill_diagonal(cosine, -np.inf)  # exclude the query itself
     asking = np.flatnonzero(related.any(axis=1))
     order = np.argsort(-cosine[asking], axis=1, kind="stable")
     hits = np.take_along_axis(related[asking], order, axis=1)

@@ -1,7 +1,7 @@
-"""Physical positives: which other samples saw the same thing, from times alone.
+"""Positive pairs for training from observation times: samples of the same event.
 
-Each function gives partners as rows of the library, -1 where there is none: what `training.train` takes as
-``positives``. Several of them side by side (``numpy.hstack`` of (n, k) arrays) are partners of every kind.
+Each function returns partners as row numbers, -1 for none, for the argument ``positives`` of `training.train`. Combine
+several kinds of partners by ``numpy.hstack`` of the (n, k) arrays.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def next_in_time(times: np.ndarray, group: np.ndarray, lag: np.timedelta64) -> n
     times : numpy.ndarray
         (n,) datetime64, in any order.
     group : numpy.ndarray
-        (n,) labels; only samples of one label follow each other: spacecraft, station, or station and night.
+        (n,) labels, such as spacecraft, station, or station and night; partners have the same label.
     lag : numpy.timedelta64
-        The partner is at most this much later.
+        Maximum time difference to the partner.
 
     Returns
     -------
     numpy.ndarray
-        (n, 1) int64, -1 where no sample follows.
+        (n, 1) int64, -1 for none.
 
     Raises
     ------
@@ -59,13 +59,13 @@ def same_time(times: np.ndarray, source: np.ndarray, tolerance: np.timedelta64) 
     source : numpy.ndarray
         (n,) labels: spacecraft or station.
     tolerance : numpy.timedelta64
-        Largest difference in time either way; of several samples the nearest is taken.
+        Maximum absolute time difference; the nearest sample is used.
 
     Returns
     -------
     numpy.ndarray
-        (n, number of sources) int64: column j is the partner from the j-th label in sorted order; -1 where there is
-        none, and in a sample's own column.
+        (n, number of sources) int64: column j is the partner with the j-th label in sorted order; -1 for none, and in
+        the column of the sample's own label.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def same_time(times: np.ndarray, source: np.ndarray, tolerance: np.timedelta64) 
 
 
 def _ticks(times: np.ndarray) -> np.ndarray:
-    """Times as whole nanoseconds."""
+    """Return times as integer nanoseconds."""
     times = np.asarray(times)
     if times.ndim != 1 or times.dtype.kind != "M" or np.isnat(times).any():
         raise ArgumentError("times", f"{times.dtype} of shape {times.shape}", "Give (n,) datetime64, none missing.")

@@ -1,4 +1,4 @@
-"""Matrices that bring a column of pixels to another length; ``m @ images @ m.T`` does it to whole images."""
+"""Matrices for resizing a column of pixels; ``m @ images @ m.T`` resizes whole images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @cache
 def averaging(pixels: int, side: int) -> np.ndarray:
-    """The matrix (side, pixels) that averages a column over equal blocks, parts of pixels counted by their share."""
+    """Return the matrix (side, pixels) that averages a column over equal blocks, with fractional pixels."""
     edges = np.arange(side + 1) * pixels / side
     left = np.maximum(edges[:-1, None], np.arange(pixels))
     right = np.minimum(edges[1:, None], np.arange(1, pixels + 1))
@@ -18,9 +18,9 @@ def averaging(pixels: int, side: int) -> np.ndarray:
 
 @cache
 def resizing(pixels: int, side: int) -> np.ndarray:
-    """The matrix (side, pixels) that averages blocks where it makes a column shorter, else interpolates linearly.
+    """Return the matrix (side, pixels) that averages blocks to shorten a column, else interpolates linearly.
 
-    A pixel's value is at its center; beyond the outermost centers the outermost values go on.
+    Interpolation is between pixel centers, with constant values beyond the outermost centers.
     """
     if side <= pixels:
         return averaging(pixels, side)

@@ -1,4 +1,4 @@
-"""An encoder at work: images in, unit-length embeddings out."""
+"""Encoders at run time: images to unit-length embeddings."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From filled images and where they were measured, both (n, channels, pixels, pixels), to features (n, dimension)."""
+"""Function of filled images and a mask of measured pixels, both (n, channels, pixels, pixels), to (n, dimension)."""
 
 REPEATING = ("Loop", "Scan", "SequenceMap")
-"""ONNX operators that may never end; no encoder of images needs them."""
+"""ONNX loop operators, which may not terminate; they are refused."""
 
 SMALLEST_NORM = 1e-12
 
 PIXELS_AT_ONCE, MAX_BATCH = 2**18, 256
 """Bounds of a batch: 256 images of 32 px, 64 of 64 px, 16 of 128 px.
 
-From 4 images to 256 the speed differed by less than other work on the machine made of it, the memory by up to five
-times: docs/benchmarks/inference.rst.
+From 4 to 256 images, the speed hardly depends on the batch size, the memory by up to a factor of five (see
+docs/benchmarks/inference.rst).
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A card and the transform it describes.
+    """Encoder of images: a card and its transform.
 
     Parameters
     ----------
     card : Card
-        What it is.
+        Description of the encoder.
     transform : callable
-        From filled images float32 and measured pixels bool, both (n, channels, pixels, pixels), to raw features
-        (n, dimension).
+        Function of filled images float32 and a mask of measured pixels, both (n, channels, pixels, pixels), that
+        returns raw features (n, dimension).
     files : mapping of str to bytes
         Files that `weights.save_encoder` writes in addition to the card; empty for fixed transforms.
     """
@@ -52,7 +52,7 @@ class Encoder:
 
     @property
     def hash(self) -> str:
-        """The hash of the card."""
+        """Hash of the card."""
         return self.card.hash
 
     def encode(self, images: np.ndarray, batch: int | None = None) -> np.ndarray:
@@ -61,27 +61,26 @@ class Encoder:
         Parameters
         ----------
         images : numpy.ndarray
-            (n, channels, pixels, pixels), NaN where nothing was measured. Left as it is.
+            (n, channels, pixels, pixels), NaN where nothing was measured. Not modified.
         batch : int, optional
-            How many images go through the transform at once; bounds the memory used. By default as many as
-            `PIXELS_AT_ONCE` allows.
+            Number of images per call of the transform, which bounds the memory. Default by `PIXELS_AT_ONCE`.
 
         Returns
         -------
         numpy.ndarray
-            (n, dimension) float32 of unit length. A row is NaN where the image has no measured pixel, an infinite one,
-            or the same value everywhere, and where the features have no direction.
+            (n, dimension) float32 of unit length. A row is NaN if the image has no measured pixel, an infinite pixel or
+            a constant value, or if its features are zero.
 
         Raises
         ------
         EncoderError
-            The images have another shape than the encoder takes.
+            The shape of the images does not match the encoder.
         ArgumentError
             `batch` is below 1.
         """
         if batch is not None and batch < 1:
             raise ArgumentError("batch", f"{batch}", "Give 1 or more.")
-        images = self._checked(images)
+        images = self._check_images(images)
         batch = batch or min(MAX_BATCH, max(1, PIXELS_AT_ONCE // images.shape[-1] ** 2))
         parts = [self._encode_batch(images[first : first + batch]) for first in range(0, len(images), batch)]
         if not parts:
@@ -97,20 +96,20 @@ class Encoder:
             if features.shape != (usable.sum(), embeddings.shape[1]):
                 raise EncoderError(
                     f"encoder {self.card.name}",
-                    f"gave features of shape {features.shape}, its card states dimension {self.card.dimension}",
+                    f"returned features of shape {features.shape}; its card states dimension {self.card.dimension}",
                     "Restore its files or train again.",
                 )
             embeddings[usable] = unit_length(features)
         return embeddings
 
     def dimension(self, shape: tuple[int, ...]) -> int:
-        """Length of an embedding of an image of a shape (channels, pixels, pixels)."""
+        """Return the length of an embedding for images of a shape (channels, pixels, pixels)."""
         if self.card.dimension:
             return self.card.dimension
         probe = np.zeros((1, *shape), np.float32)
         return self.transform(probe, np.ones(probe.shape, bool)).shape[1]
 
-    def _checked(self, images: np.ndarray) -> np.ndarray:
+    def _check_images(self, images: np.ndarray) -> np.ndarray:
         found = np.shape(images)
         expected = (self.card.channels or "any", self.card.pixels or "any", self.card.pixels or "any")
         fits = len(found) == 4 and found[2] == found[3] and min(found[1:]) > 0
@@ -124,26 +123,26 @@ class Encoder:
             return np.asarray(images, np.float32)
         except (TypeError, ValueError) as error:
             raise EncoderError(
-                f"encoder {self.card.name}", f"images that are no numbers ({error})", "Give float32."
+                f"encoder {self.card.name}", f"images that are not numeric ({error})", "Give float32."
             ) from error
 
 
 def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images with 0 in place of NaN, and where they were measured; both of the shape of `images`."""
+    """Return images with NaN replaced by 0, and a mask of measured pixels, both of the shape of `images`."""
     measured = ~np.isnan(images)
     return np.where(measured, images, np.float32(0)), measured
 
 
 def is_usable(images: np.ndarray) -> np.ndarray:
-    """Return which images (n, ...) can be encoded, bool (n,): no infinite pixel, and two different measured values."""
+    """Return a mask of images (n, ...) that can be encoded, bool (n,): no infinite pixel, and not constant."""
     flat = images.reshape(len(images), -1)
-    low = np.fmin.reduce(flat, axis=1, initial=np.inf)  # passes over NaN
+    low = np.fmin.reduce(flat, axis=1, initial=np.inf)  # ignores NaN
     high = np.fmax.reduce(flat, axis=1, initial=-np.inf)
     return np.isfinite(low) & np.isfinite(high) & (high > low)
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:
-    """`features` (n, dimension) at length 1, float32; a row is NaN where it has no direction or is not finite."""
+    """Normalize features (n, dimension) to unit length, float32; rows that are zero or not finite become NaN."""
     features = np.asarray(features, np.float64)
     length = np.linalg.norm(features, axis=1, keepdims=True)
     has_direction = np.isfinite(length) & (length > SMALLEST_NORM)
@@ -151,22 +150,21 @@ def unit_length(features: np.ndarray) -> np.ndarray:
 
 
 def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> Transform:
-    """A transform that runs a network in ONNX Runtime on the CPU.
+    """Return a transform that runs a network in ONNX Runtime on the CPU.
 
     Parameters
     ----------
     onnx : bytes
-        The network, self-contained: (n, channels, pixels, pixels) float32 to (n, dimension) float32.
+        Self-contained network: (n, channels, pixels, pixels) float32 to (n, dimension) float32.
     card : Card
-        What it has to fit.
+        Card of the encoder.
     source : str
-        The file it came from, named in errors.
+        File name for error messages.
 
     Raises
     ------
     EncoderError
-        Not a readable network, one that reaches for other files, holds numbers that are not finite, or does not fit
-        `card`.
+        It is not a readable network, refers to other files, has weights that are not finite, or does not match `card`.
     """
     read_network(onnx, source)
     session = open_session(onnx, source)
@@ -180,42 +178,41 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
     def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
         try:
             return session.run(None, {name: filled})[0]
-        except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
+        except Exception as error:  # the exceptions of ONNX Runtime have no common public base class
             raise EncoderError(source, f"it fails ({str(error)[:200]})", "Restore the file or train again.") from error
 
     return transform
 
 
 def open_session(onnx: bytes, source: str) -> InferenceSession:
-    """ONNX Runtime with a network that `read_network` let through.
+    """Open an ONNX Runtime session for a network checked by `read_network`.
 
     Raises
     ------
     EncoderError
-        ONNX Runtime cannot read it.
+        ONNX Runtime cannot read the network.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    # Threads that wait for work in a loop take the cores from whatever else runs: measured in
-    # docs/benchmarks/inference.rst.
+    # Spinning threads slow down other processes, see docs/benchmarks/inference.rst.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises classes of its own without a common public base
+    except Exception as error:  # the exceptions of ONNX Runtime have no common public base class
         raise EncoderError(
             source, f"ONNX Runtime cannot read it ({error})", "Restore the file or train again."
         ) from error
 
 
 def read_network(onnx: bytes, source: str) -> ModelProto:
-    """The parts of a network.
+    """Parse and check a network.
 
     Raises
     ------
     EncoderError
-        Not a network, one that names other files, or one that holds numbers that are not finite.
+        It is not a network, has loops, refers to other files, or has weights that are not finite.
     """
     from google.protobuf.message import DecodeError
     from onnx import NodeProto, TensorProto, load_model_from_string, numpy_helper
@@ -226,7 +223,7 @@ def read_network(onnx: bytes, source: str) -> ModelProto:
         raise EncoderError(source, "not an ONNX network", "Restore the file or train again.") from error
     for node in messages(model, NodeProto):
         if node.op_type in REPEATING:
-            raise EncoderError(source, f"an operator that repeats others, {node.op_type}", "Export it without loops.")
+            raise EncoderError(source, f"it has a loop operator, {node.op_type}", "Export it without loops.")
     for tensor in messages(model, TensorProto):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise EncoderError(
@@ -234,7 +231,7 @@ def read_network(onnx: bytes, source: str) -> ModelProto:
             )
         try:
             values = numpy_helper.to_array(tensor)
-        except Exception as error:  # types and sizes that do not exist lead onnx to nearly every exception there is
+        except Exception as error:  # invalid types and sizes raise many kinds of exceptions in onnx
             raise EncoderError(source, f"tensor {tensor.name!r} is damaged ({error})", "Restore the file.") from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise EncoderError(source, f"tensor {tensor.name!r} is not finite", "Restore the file or train again.")
@@ -242,7 +239,7 @@ def read_network(onnx: bytes, source: str) -> ModelProto:
 
 
 def messages(message: Any, kind: type) -> list[Any]:
-    """Everything of one kind anywhere inside a protobuf message: tensors or nodes of nested graphs, too."""
+    """Return all messages of a type inside a protobuf message, such as tensors or nodes, nested graphs included."""
     found = [message] if isinstance(message, kind) else []
     for description, value in message.ListFields():
         if description.message_type is not None:

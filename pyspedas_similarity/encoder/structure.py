@@ -1,10 +1,11 @@
-"""Statistics of the structure in an image: strength, orientation and shape at three scales, and two blocks of place.
+"""Structure features of an image: strength, orientation and shape at three scales, and two blocks that depend on place.
 
-Free of place, true to orientation: gradient energies, whose doubled angle is the orientation of the structure tensor
-(Bigun & Granlund 1987, ICCV), band variances, and the modulation of gradients by coarser scales (in the manner of
-wavelet scattering, Bruna & Mallat 2013, IEEE TPAMI 35, 1872). Images have at most `SIDE` pixels, and the finest scale
-is left out: it differs between cameras and holds most of the noise. A search compares what is left after the center
-of the library is subtracted from each block and the blocks are given equal variance there, see `search.reference`.
+The features are invariant to place and sensitive to orientation: gradient energies, whose doubled angle is the
+orientation of the structure tensor (Bigun & Granlund 1987, ICCV), band variances, and the modulation of gradients by
+coarser scales (similar to wavelet scattering, Bruna & Mallat 2013, IEEE TPAMI 35, 1872). Images are reduced to at most
+`SIDE` pixels, and the finest scale is omitted, since it differs between cameras and contains most of the noise. A
+search subtracts the center of the library from each block and scales the blocks to equal variance in the library, see
+`search.reference`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from .mean_curves import spectrum_features
 from .resizing import averaging, resizing
 
 SIDE = 64
-"""Largest side of the images that are filtered; larger ones are averaged over blocks first."""
+"""Maximum side of the filtered images; larger ones are averaged over blocks first."""
 
 SIGMAS = (2.0, 4.0, 8.0)
 BAND_SIGMAS = (*SIGMAS, 16.0)
-"""Gaussian scales in pixels of a 128 px image; at other sizes they grow with the image."""
+"""Gaussian scales in pixels of a 128 px image; proportional to the side of an image."""
 
 PLACE_SIDE, PROFILE_BINS = 8, 16
 _STRUCTURE = {"level": 10, "orientation": 24, "shape": 9}
@@ -31,14 +32,14 @@ BLOCKS = {
     "frame": _STRUCTURE,
     "other": _STRUCTURE | {"place": PLACE_SIDE**2, "profile": PROFILE_BINS},
 }
-"""Number of features of a channel in each block, by kind of image. Cameras see one structure at different places, so
-that frames have neither place nor profile."""
+"""Number of features per channel of each block, by kind of image. Frames have neither place nor profile, since cameras
+see the same structure at different places."""
 
 CONSTANT = 2.0
-"""Last component before an embedding gets unit length: how far it lies from a typical image is not lost."""
+"""Last component before normalization, which preserves the distance of an image from a typical one."""
 
-# Round figures near the middle and the spread of the features of images of each kind. They are the origin from which
-# a direction is measured before an embedding gets unit length; a search has an origin of its own.
+# Rounded means and spreads of the features by kind of image: origin and scale of the features before normalization.
+# A search uses the center of its library in addition.
 _LEVELS = {
     "frame": (-3.2, -3.5, -3.4, -4.3, -2.8, -1.7, -2.8, -1.6, -3.5, -1.9),
     "other": (-9.0, -8.2, -7.7, -6.9, -7.7, -4.3, -6.5, -3.7, -6.0, -3.3),
@@ -46,7 +47,7 @@ _LEVELS = {
 _SHAPES = (1.3, -1.2, -1.3, -1.5, 1.1, -1.3, -1.5, 0.9, -1.5)
 _SPREADS = {"frame": (0.3, 0.3, 0.3), "other": (1.0, 0.3, 0.6, 1.0, 5.0)}
 
-# Maps of so many pixels stay in the processor's cache.
+# Maps with this number of pixels fit into the CPU cache.
 _PIXELS_AT_ONCE = 2**16
 
 
@@ -58,15 +59,15 @@ def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> n
     filled, measured : numpy.ndarray
         (n, channels, pixels, pixels); means run over measured pixels only.
     kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Decides the origin of the features, the blocks, and what 'profile' is (`mean_curves.spectrum_features`).
+        Determines the origin of the features, the blocks, and the 'profile' (`mean_curves.spectrum_features`).
 
     Returns
     -------
     numpy.ndarray of float64, shape (n, 43 * channels + 1) for frames, (n, 123 * channels + 1) for others
-        'level': logarithms of gradient energy, mean gradient and band variance. 'orientation': the doubled and
-        quadrupled angle of gradients, and of modulations. 'shape': logarithms of peakedness and modulation. 'place':
-        8 x 8 averages less their mean. 'profile': the mean curve at 16 points. A typical length of the first three
-        blocks is 1, of the last two less: they count only where a search looks for the same event.
+        'level': logarithms of gradient energy, mean gradient and band variance. 'orientation': cosine and sine of the
+        doubled and quadrupled angles of gradients and of modulations. 'shape': logarithms of peakedness and modulation.
+        'place': 8 x 8 averages less their mean. 'profile': the mean curve at 16 points. The first three blocks have a
+        typical length of 1, the last two less; those matter only in a search for the same event.
     """
     images, weights = _reduced(filled, measured)
     n, channels, side, _ = images.shape
@@ -79,7 +80,7 @@ def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> n
     if of_kind == "other":
         profile = spectrum_features(images, weights > 0, kind).reshape(n * channels, -1)
         blocks += [_place(flat), profile @ resizing(profile.shape[-1], PROFILE_BINS).T]
-    # Divided by the square root of its length, a block with features of unit spread has unit length.
+    # Dividing by the square root of its size gives a block of features with unit spread unit length.
     scaled = [
         (block / (spread * np.sqrt(channels * block.shape[1]))).reshape(n, -1)
         for block, spread in zip(blocks, _SPREADS[of_kind], strict=True)
@@ -88,12 +89,12 @@ def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> n
 
 
 def blocks_of_kind(kind: str) -> dict[str, int]:
-    """Return the blocks of images of a kind, see `BLOCKS`."""
+    """Return the feature blocks of a kind of image, see `BLOCKS`."""
     return BLOCKS.get(kind, BLOCKS["other"])
 
 
 def block_slices(dimension: int, blocks: Mapping[str, int]) -> dict[str, slice]:
-    """Return where each block lies in an embedding; `blocks` has numbers of features of a channel, or is empty."""
+    """Return the slice of each block in an embedding; `blocks` gives the features per channel, or is empty."""
     if not blocks:
         return {"all": slice(0, dimension)}
     channels, found, first = (dimension - 1) // sum(blocks.values()), {}, 0
@@ -104,7 +105,7 @@ def block_slices(dimension: int, blocks: Mapping[str, int]) -> dict[str, slice]:
 
 
 def _reduced(filled: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return images of at most `SIDE` pixels, and the measured share of each pixel; both float32."""
+    """Return images of at most `SIDE` pixels, and the measured fraction of each pixel; both float32."""
     images, weights = filled.astype(np.float32, copy=False), measured.astype(np.float32)
     if images.shape[-1] <= SIDE:
         return images, weights
@@ -119,7 +120,7 @@ def _averaged(images: np.ndarray) -> np.ndarray:
     if rest:
         average = averaging(pixels, SIDE).astype(np.float32)
         return average @ images @ average.T
-    # A product of matrices of this size would use the threads of BLAS, which wait for each other on a busy machine.
+    # Matrix products of this size would use BLAS threads, which are slow on a busy machine.
     rows = sum(images[..., first::factor, :] for first in range(factor))
     return sum(rows[..., first::factor] for first in range(factor)) / np.float32(factor**2)
 
@@ -153,20 +154,23 @@ def _structure(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 
 def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return the sum over pixels of products of maps (m, side, side): float64 (m,)."""
-    # One product an image: the same to the last bit whatever other images are in the batch.
+    # One product per image, so that the result does not depend on the batch.
     flat = (each.reshape(len(one), -1) for each in (one, other))
     return np.vecdot(*flat).astype(np.float64)
 
 
 def _centered(maps: np.ndarray, level: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return maps less a level (m,), 0 outside, so that the rim of the measured disc is no edge."""
+    """Return maps less a level (m,), and 0 outside, so that the rim of the measured disc does not appear as an edge."""
     return (maps - level.astype(np.float32)[:, None, None]) * inside
 
 
 def _gradient_moments(
     across: np.ndarray, down: np.ndarray, shares: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
-    """Return strengths, their mean square, it times cosine and sine of 2 and 4 angles, and their mean fourth power."""
+    """Compute moments of gradients.
+
+    Returns magnitudes, their mean square, mean square times cosine and sine of 2 and 4 angles, and mean fourth power.
+    """
     right, below, product = across * across, down * down, across * down
     energy, difference = right + below, right - below
     weighted = energy * shares
@@ -179,7 +183,7 @@ def _gradient_moments(
 
 
 def _modulation_moments(across: np.ndarray, down: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the mean square of gradients, and it times cosine and sine of the doubled angle."""
+    """Return the mean square of gradients, and mean square times cosine and sine of the doubled angle."""
     weighted = across * shares
     right, below = _dot(weighted, across), _dot(down * shares, down)
     return right + below, right - below, 2 * _dot(weighted, down)

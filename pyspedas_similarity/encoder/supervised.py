@@ -1,7 +1,7 @@
-"""Networks trained on labels: from nothing, or on from weights that self-supervision has left.
+"""Supervised training of networks: from random weights, or fine-tuning of pretrained weights.
 
-Labels are few and come from few events, so classes have equal weight, whole events are held out for early stopping,
-and the network is then trained once more on all labels for as many epochs.
+Labels are few and come from few events, so classes have equal weight and whole events are held out for early stopping.
+The network is then trained again on all labels for the same number of epochs.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCALE = 10.0
-"""Scale of the cosines in logits: unit vectors alone cannot express certainty."""
+"""Factor between cosines and logits; without it the softmax could not reach high probabilities."""
 
 _BLOCK = 256
 _BATCH_NORM_IMAGES = 128
-"""Images that set batch normalization; a second decimal of its means is no matter."""
+"""Number of images for batch normalization statistics; their means need no high accuracy."""
 
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """Options of training on labels; the defaults continue from a trained backbone, `FROM_NOTHING` starts with none.
+    """Options of supervised training; the defaults are for fine-tuning, `FROM_NOTHING` for random weights.
 
     Parameters
     ----------
     epochs, steps, batch_size : int
-        Epochs at most, batches an epoch and images a batch. All classes are as often in an epoch, whether it holds each
-        label many times or some of the labels; after it the held-out labels are looked at.
+        Maximum number of epochs, batches per epoch and images per batch. Classes are equally frequent in an epoch,
+        which may repeat labels or use only some; the held-out labels are evaluated after each epoch.
     backbone_rate, head_rate : float
-        AdamW's learning rates at the start, falling to 0 along a cosine. The backbone's is low, since it is trained.
+        Initial learning rates of AdamW, with cosine decay to 0. That of a pretrained backbone is low.
     weight_decay : float
     held_out : float
-        Largest share of the labels, in whole groups, that is held out for early stopping.
+        Maximum fraction of the labels, in whole groups, that is held out for early stopping.
     patience : int
-        Epochs without a lower loss of the held-out labels before training stops.
+        Epochs without a decrease of the held-out loss before training stops.
     unjudged : int
-        Epochs where nothing can be held out: one label of each class, or one event.
+        Number of epochs if nothing can be held out: one label per class, or one event.
     freeze_batch_norm : bool
-        Keep the means and variances of the backbone's batch normalization: a few images estimate them worse.
+        Keep the batch normalization statistics of the backbone, which a few images estimate less accurately.
     views : ViewOptions, optional
-        How far a view may differ from its image; default `LIGHT`.
+        Limits of the augmentation; default `LIGHT`.
     seed : int
-        Decides order, views, what is held out and, from nothing, weights.
+        Seed of order, views, held-out groups and random weights.
 
     Raises
     ------
@@ -90,12 +90,12 @@ class LabelPlan:
             object.__setattr__(self, "views", LIGHT)
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as a card keeps it."""
+        """Return the plan as a dict of JSON types, for a card."""
         return {each.name: getattr(self, each.name) for each in fields(self)} | {"views": self.views.as_dict()}
 
 
 LIGHT = ViewOptions(gain=0.1, noise=0.02, shift=0.03, rotation_deg=3.0, crop_scale_min=1.0, erase=0.1)
-"""Weak views: the labels define what matters."""
+"""Weak augmentation for supervised training."""
 
 FROM_NOTHING = LabelPlan(
     epochs=30, backbone_rate=1e-3, head_rate=2e-3, patience=6, unjudged=20, freeze_batch_norm=False
@@ -104,7 +104,7 @@ FROM_NOTHING = LabelPlan(
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """Images with labels.
+    """Labeled images.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ class Labeled:
         (n, channels, pixels, pixels) float32, filled.
     classes : tuple of str
     truth : numpy.ndarray
-        (n,) numbers into `classes`.
+        (n,) class numbers, positions in `classes`.
     group : numpy.ndarray
-        (n,) event or night of each.
+        (n,) event or night of each image.
     """
 
     images: np.ndarray
@@ -122,17 +122,22 @@ class Labeled:
     truth: np.ndarray
     group: np.ndarray
 
-    def balanced(self, rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-        """`count` of `rows` in random order, of all classes as many; none comes again before all of its class did."""
-        of_class = [rows[self.truth[rows] == number] for number in np.unique(self.truth[rows])]
-        each = -(-count // len(of_class))
-        drawn = [np.concatenate([rng.permutation(one) for _ in range(-(-each // len(one)))])[:each] for one in of_class]
+    def sample_balanced(self, rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `count` of `rows` in random order, equally from all classes; within a class without replacement.
+
+        A class is drawn from again from the start when all of its rows were used.
+        """
+        class_rows = [rows[self.truth[rows] == number] for number in np.unique(self.truth[rows])]
+        each = -(-count // len(class_rows))
+        drawn = [
+            np.concatenate([rng.permutation(one) for _ in range(-(-each // len(one)))])[:each] for one in class_rows
+        ]
         return rng.permutation(np.concatenate(drawn))[:count]
 
     def held_out(self, share: float, seed: int) -> np.ndarray:
-        """Whole groups without which every class is still there: (n,) bool, none where that cannot be.
+        """Choose whole groups to hold out, such that all classes remain: mask (n,) bool, all False if impossible.
 
-        First one for each class, as far as half of the images remain, then others up to `share`.
+        First one group for each class, as long as half of the images remain, then others up to the fraction `share`.
         """
         names, number = np.unique(self.group, return_inverse=True)
         order = np.random.default_rng([seed, 0]).permutation(len(names))
@@ -151,19 +156,19 @@ class Labeled:
 
 
 def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labeled:
-    """Check labeled images; those that cannot be encoded are left out.
+    """Check labeled images; those that cannot be encoded are omitted.
 
     Raises
     ------
     ArgumentError
-        The shapes do not fit each other, or fewer than two classes are left.
+        The shapes do not match, or fewer than two classes are left.
     """
     labels, groups = np.asarray(labels), np.asarray(groups)
     if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
         raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
     if labels.shape != (len(images),) or groups.shape != (len(images),):
         found = f"{labels.shape} and {groups.shape} for {len(images)} images"
-        raise ArgumentError("labels and groups", found, "Give one label and one group an image.")
+        raise ArgumentError("labels and groups", found, "Give one label and one group per image.")
     images = np.asarray(images, np.float32)
     usable = is_usable(images)
     classes, truth = np.unique(labels[usable].astype(str), return_inverse=True)
@@ -183,16 +188,16 @@ class LabeledNetwork:
     backbone : str
         One of `backbone.BACKBONES`.
     weights : dict of str to numpy.ndarray
-        The state of the backbone.
+        State dict of the backbone.
     head : dict of str to numpy.ndarray
         ``weight`` (classes, dimension) and ``bias`` (classes,) of `SCALE` times the unit-length features.
     curves : dict of str to list of float
-        ``loss``, ``held_out_loss`` and ``held_out_accuracy`` (mean over classes), one value an epoch of the training
-        that was judged; empty where nothing could be held out.
+        ``loss``, ``held_out_loss`` and ``held_out_accuracy`` (mean over classes), one value per epoch of the training
+        with held-out labels; empty if nothing could be held out.
     epochs : int
-        How many the network was trained, on all labels.
+        Number of epochs of the training on all labels.
     n_held_out : int
-        Labels held out to choose them.
+        Number of labels held out to choose `epochs`.
     """
 
     classes: tuple[str, ...]
@@ -204,7 +209,7 @@ class LabeledNetwork:
     n_held_out: int
 
     def features(self, filled: np.ndarray) -> np.ndarray:
-        """Return the features (n, dimension) of filled images, computed by torch."""
+        """Compute the features (n, dimension) of filled images in torch."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -216,7 +221,7 @@ class LabeledNetwork:
             return np.concatenate([network(torch.from_numpy(np.ascontiguousarray(b))).numpy() for b in blocks])
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """The class of each image, (n,) str: that of the highest logit."""
+        """Return the class with the highest logit of each image: (n,) str."""
         units = unit_length(self.features(fill(np.asarray(images, np.float32))[0]))
         logits = SCALE * np.nan_to_num(units) @ self.head["weight"].T + self.head["bias"]
         return np.array(self.classes)[logits.argmax(axis=1)]
@@ -227,7 +232,7 @@ def train_on_labels(
 ) -> LabeledNetwork:
     """Train a backbone and a linear head on labels.
 
-    On the CPU the same images, plan and number of threads give the same weights to the last bit.
+    On the CPU, the weights are reproducible bit for bit with the same images, plan and number of threads.
 
     Parameters
     ----------
@@ -236,20 +241,20 @@ def train_on_labels(
     backbone : str
         One of `backbone.BACKBONES`.
     weights : mapping, optional
-        State of the backbone to go on from; default: random weights.
+        State dict of a pretrained backbone; default: random weights.
 
     Raises
     ------
     EncoderError
         The weights do not fit the backbone.
     ArgumentError
-        The loss does not stay finite: a learning rate is too high.
+        The loss becomes infinite or NaN, since a learning rate is too high.
 
     Notes
     -----
-    Cross-entropy, every class as often. The head is linear on the unit-length features that embeddings are. Going on
-    from a backbone it starts as the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first
-    steps do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054).
+    Cross-entropy loss with balanced classes. The head is linear on the unit-length features. For a pretrained backbone
+    it is initialized with the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first steps
+    do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054).
     """
     require_training()
     held = labeled.held_out(plan.held_out, plan.seed)
@@ -257,9 +262,9 @@ def train_on_labels(
     epochs, curves = plan.unjudged, {}
     if held.any():
         with own_randomness(plan.seed, device):
-            judged = _Run(labeled, plan, device, backbone, weights)
-            epochs = judged.until_best(np.flatnonzero(~held), np.flatnonzero(held))
-        curves = judged.curves
+            evaluated = _Run(labeled, plan, device, backbone, weights)
+            epochs = evaluated.until_best(np.flatnonzero(~held), np.flatnonzero(held))
+        curves = evaluated.curves
     with own_randomness(plan.seed, device):
         run = _Run(labeled, plan, device, backbone, weights)
         for epoch in range(epochs):
@@ -270,7 +275,7 @@ def train_on_labels(
 
 
 class _Run:
-    """A network, its head and its optimizer, from the same start for the same plan."""
+    """State of a training run: network, head and optimizer, with the same initial state for the same plan."""
 
     def __init__(
         self,
@@ -297,22 +302,22 @@ class _Run:
         self.curves: dict[str, list[float]] = {"loss": [], "held_out_loss": [], "held_out_accuracy": []}
 
     def _imprint(self) -> None:
-        """Start the head at the mean embedding of each class."""
+        """Initialize the head with the mean embedding of each class."""
         import torch
 
         rows = np.arange(len(self.labeled.truth))
-        units = unit_length(self._units(rows).cpu().numpy())
+        units = unit_length(self._unit_features(rows).cpu().numpy())
         means = [np.nanmean(units[self.labeled.truth == number], axis=0) for number in np.unique(self.labeled.truth)]
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(np.nan_to_num(unit_length(np.array(means)))))
             self.head.bias.zero_()
 
     def until_best(self, training: np.ndarray, held: np.ndarray) -> int:
-        """Train until the held-out labels are classified no better; return the best number of epochs."""
+        """Train with early stopping on the held-out labels; return the best number of epochs."""
         losses = self.curves["held_out_loss"]
         for epoch in range(self.plan.epochs):
             self.curves["loss"].append(self.one_epoch(training, epoch, self.plan.epochs))
-            loss, accuracy = self._judge(held)
+            loss, accuracy = self._evaluate(held)
             losses.append(loss)
             self.curves["held_out_accuracy"].append(accuracy)
             if epoch - int(np.argmin(losses)) >= self.plan.patience:
@@ -320,14 +325,14 @@ class _Run:
         return int(np.argmin(losses)) + 1
 
     def one_epoch(self, rows: np.ndarray, epoch: int, epochs: int) -> float:
-        """One pass over `rows`, all classes as often: the mean loss."""
+        """Train for one epoch on `rows` with balanced classes; return the mean loss."""
         import torch
         from torch.nn.functional import cross_entropy
 
         rng = np.random.default_rng([self.plan.seed, 1, epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         size, steps = self.plan.batch_size, self.plan.steps
-        order = self.labeled.balanced(rows, steps * size, rng)
+        order = self.labeled.sample_balanced(rows, steps * size, rng)
         self.network.train(not self.plan.freeze_batch_norm)
         losses = []
         for step in range(steps):
@@ -348,33 +353,33 @@ class _Run:
         return float(np.mean(losses))
 
     def _update_batch_norm(self, rows: np.ndarray) -> None:
-        """Recompute batch normalization from the images: its moving averages lag in so few steps."""
+        """Recompute the batch normalization statistics; moving averages are inaccurate after few steps."""
         from torch.optim.swa_utils import update_bn
 
         if not self.plan.freeze_batch_norm:
             some = np.random.default_rng([self.plan.seed, 2]).permutation(rows)[:_BATCH_NORM_IMAGES]
             update_bn([self._images(some)], self.network)
 
-    def _judge(self, rows: np.ndarray) -> tuple[float, float]:
-        """Loss and accuracy of `rows`, every class of the same weight."""
+    def _evaluate(self, rows: np.ndarray) -> tuple[float, float]:
+        """Compute loss and accuracy on `rows`, with equal weight of all classes."""
         import torch
         from torch.nn.functional import cross_entropy
 
         truth = self.labeled.truth[rows]
         with torch.no_grad():
-            logits = self.head(SCALE * self._units(rows)).cpu()
+            logits = self.head(SCALE * self._unit_features(rows)).cpu()
         losses = cross_entropy(logits, torch.from_numpy(truth), reduction="none").numpy()
         right = logits.argmax(dim=1).numpy() == truth
-        of_class = [truth == number for number in np.unique(truth)]
-        return tuple(float(np.mean([values[one].mean() for one in of_class])) for values in (losses, right))
+        class_rows = [truth == number for number in np.unique(truth)]
+        return tuple(float(np.mean([values[one].mean() for one in class_rows])) for values in (losses, right))
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
         from torch.nn.functional import normalize
 
         return self.head(SCALE * normalize(self.network(images)))
 
-    def _units(self, rows: np.ndarray) -> torch.Tensor:
-        """Unit-length features of images as they are, without a gradient."""
+    def _unit_features(self, rows: np.ndarray) -> torch.Tensor:
+        """Compute the unit-length features of images without augmentation and gradient."""
         import torch
         from torch.nn.functional import normalize
 

@@ -1,4 +1,4 @@
-"""Training an encoder on unlabeled images: reproducible from its seed, watched for collapse, resumed exactly."""
+"""Self-supervised training of an encoder: reproducible by seed, with collapse detection and exact resumption."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 OPTIMIZERS = ("sgd", "adamw")
 COLLAPSED_EPOCHS = 3
-"""So many collapsed epochs on end stop a training; one alone may be a step too far that mends itself."""
+"""Number of consecutive collapsed epochs that stops a training; training can recover from a single one."""
 BY_PARTNERS = "mean average precision of partners in held-out groups"
 BY_EPOCH = "last epoch that had not collapsed"
 
@@ -49,26 +49,27 @@ class TrainingPlan:
     backbone : str
         One of `backbone.BACKBONES`.
     epochs, batch_size : int
-        Passes over the images, and images a step; a smaller library is one batch.
+        Number of epochs, and images per batch; a smaller library is one batch.
     learning_rate : float, optional
-        At the start, falling to 0 along a cosine (arXiv:1608.03983). By default the method's own, which is for a batch
-        of 256, in proportion to the batch for 'sgd' (arXiv:1706.02677), to its root for 'adamw' (arXiv:2205.10287).
+        Initial learning rate, with cosine decay to 0 (arXiv:1608.03983). Default: that of the method for a batch of
+        256, scaled linearly with the batch size for 'sgd' (arXiv:1706.02677), and with its square root for 'adamw'
+        (arXiv:2205.10287).
     optimizer : {'sgd', 'adamw'}, optional
-        By default the method's own.
+        Default: that of the method.
     momentum : float
-        Of stochastic gradient descent, or of AdamW's first moment.
+        Momentum of SGD, or beta1 of AdamW.
     weight_decay : float, optional
-        By default the method's own.
+        Default: that of the method.
     seed : int
-        Decides weights, order, views, partners and which groups are held out.
+        Seed of weights, order, views, partners and held-out groups.
     views : ViewOptions, optional
-        How far two views of an image may differ; by default what `views.VIEWS` has for the kind of image.
+        Limits of the augmentation; default: `views.VIEWS` for the kind of image.
     partner_share : float
-        Where an image has partners, how often the second view is of one of them and not of the image itself.
+        Probability that the second view is one of a partner, if an image has partners.
     held_out : float
-        Share of the images, in whole groups, kept for judging epochs, where there are partners and groups.
+        Fraction of the images, in whole groups, held out to evaluate epochs, if there are partners and groups.
     patience : int
-        Epochs without a better judgment before training stops.
+        Epochs without improvement before training stops.
 
     Raises
     ------
@@ -115,35 +116,35 @@ class TrainingPlan:
 
     @property
     def rate(self) -> float:
-        """The learning rate at the start."""
+        """Initial learning rate."""
         if self.learning_rate is not None:
             return self.learning_rate
         share = self.batch_size / 256
         return METHODS[self.method].rate * (share if self.optimizer == "sgd" else math.sqrt(share))
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as a card keeps it."""
+        """Return the plan as a dict of JSON types, for a card."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         return plain | {"learning_rate": self.rate, "views": None if self.views is None else self.views.as_dict()}
 
 
 @dataclass(frozen=True)
-class Judgment:
-    """Measures of the embeddings after an epoch.
+class Evaluation:
+    """Quality measures of the embeddings after an epoch.
 
     Parameters
     ----------
     report : CollapseReport
-        True if they distinguish images.
+        Measures of collapse.
     precision : float
-        Whether partners of held-out groups find each other; NaN where there are none.
+        Mean average precision of partners in held-out groups; NaN if there are none.
     """
 
     report: CollapseReport
     precision: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """The numbers by name, None for NaN, which JSON has not."""
+        """Return the measures by name, with None for NaN, as JSON requires."""
         return {
             "std_of_normalized": self.report.std_of_normalized,
             "effective_rank": self.report.effective_rank,
@@ -151,14 +152,14 @@ class Judgment:
         }
 
     @classmethod
-    def from_dict(cls, record: dict[str, Any], dimension: int) -> Judgment:
-        """The judgment that `as_dict` wrote."""
+    def from_dict(cls, record: dict[str, Any], dimension: int) -> Evaluation:
+        """Make an evaluation from the output of `as_dict`."""
         precision = record["held_out_precision"]
         report = CollapseReport(record["std_of_normalized"], record["effective_rank"], dimension)
         return cls(report, math.nan if precision is None else precision)
 
-    def better_than(self, other: Judgment) -> bool:
-        """Return True if this judgment, the later one, is preferred."""
+    def better_than(self, other: Evaluation) -> bool:
+        """Return True if this evaluation, the later one, is preferred."""
         if self.report.collapsed != other.report.collapsed:
             return other.report.collapsed
         return math.isnan(self.precision) or self.precision > other.precision
@@ -170,51 +171,51 @@ class History:
 
     Parameters
     ----------
-    untrained : Judgment
-        Of the network with random weights.
+    untrained : Evaluation
+        Evaluation of the network with random weights.
     losses : list of float
-        One an epoch, mean over its steps.
-    judgments : list of Judgment
-        One an epoch.
+        Mean loss of each epoch.
+    evaluations : list of Evaluation
+        One per epoch.
     best_epoch : int
-        Whose weights are kept, from 1; 0 before the first.
+        Epoch whose weights are kept, from 1; 0 before the first.
     ended_by : {'', 'plan', 'patience', 'collapse', 'divergence', 'interrupt'}
         Reason for the end; '' while training continues.
     """
 
-    untrained: Judgment
+    untrained: Evaluation
     losses: list[float] = field(default_factory=list)
-    judgments: list[Judgment] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
     best_epoch: int = 0
     ended_by: str = ""
 
     @property
-    def best(self) -> Judgment:
-        """Judgment of the best epoch."""
-        return self.judgments[self.best_epoch - 1]
+    def best(self) -> Evaluation:
+        """Evaluation of the best epoch."""
+        return self.evaluations[self.best_epoch - 1]
 
-    def add(self, loss: float, judgment: Judgment, plan: TrainingPlan) -> bool:
-        """Add an epoch: True if it is the best so far; `ended_by` gives the reason if training should end."""
-        better = not self.best_epoch or judgment.better_than(self.best)
+    def add(self, loss: float, evaluation: Evaluation, plan: TrainingPlan) -> bool:
+        """Add an epoch and return True if it is the best so far; sets `ended_by` if training should end."""
+        better = not self.best_epoch or evaluation.better_than(self.best)
         self.losses.append(loss)
-        self.judgments.append(judgment)
+        self.evaluations.append(evaluation)
         epochs = len(self.losses)
         if better:
             self.best_epoch = epochs
-        last = self.judgments[-COLLAPSED_EPOCHS:]
+        last = self.evaluations[-COLLAPSED_EPOCHS:]
         if epochs == plan.epochs:
             self.ended_by = "plan"
         elif len(last) == COLLAPSED_EPOCHS and all(each.report.collapsed for each in last):
             self.ended_by = "collapse"
-        elif epochs - self.best_epoch >= plan.patience and not math.isnan(judgment.precision):
+        elif epochs - self.best_epoch >= plan.patience and not math.isnan(evaluation.precision):
             self.ended_by = "patience"
         return better
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the history in values that JSON can hold."""
+        """Return the history as a dict of JSON types."""
         curves = {"loss": list(self.losses)}
         for name in self.untrained.as_dict():
-            curves[name] = [each.as_dict()[name] for each in self.judgments]
+            curves[name] = [each.as_dict()[name] for each in self.evaluations]
         return {
             "curves": curves,
             "untrained": self.untrained.as_dict(),
@@ -224,12 +225,14 @@ class History:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any], dimension: int) -> History:
-        """The history that `as_dict` wrote."""
-        untrained = Judgment.from_dict(record["untrained"], dimension)
+        """Make a history from the output of `as_dict`."""
+        untrained = Evaluation.from_dict(record["untrained"], dimension)
         curves = record["curves"]
         rows = zip(*(curves[name] for name in record["untrained"]), strict=True)
-        judgments = [Judgment.from_dict(dict(zip(record["untrained"], row, strict=True)), dimension) for row in rows]
-        return cls(untrained, list(curves["loss"]), judgments, record["best_epoch"], record["ended_by"])
+        evaluations = [
+            Evaluation.from_dict(dict(zip(record["untrained"], row, strict=True)), dimension) for row in rows
+        ]
+        return cls(untrained, list(curves["loss"]), evaluations, record["best_epoch"], record["ended_by"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,17 +242,17 @@ class TrainedNetwork:
     Parameters
     ----------
     weights : dict of str to numpy.ndarray
-        The state of the backbone at its best epoch; the heads of the method are dropped.
+        State dict of the backbone at its best epoch, without the heads.
     channels, pixels : int
-        Shape of the images it was trained on.
+        Shape of the training images.
     plan : TrainingPlan
-        How it was trained.
+        Options of the training.
     history : History
-        How it went.
+        Course of the training.
     n_images, n_held_out, n_with_partners : int
-        How many images were trained on, kept for judging, and have a partner.
+        Number of images in the training set, held out, and with a partner.
     device : str
-        Where it was trained: 'cpu' or 'cuda'.
+        'cpu' or 'cuda'.
     """
 
     weights: dict[str, np.ndarray] = field(repr=False)
@@ -264,7 +267,7 @@ class TrainedNetwork:
 
     @property
     def report(self) -> CollapseReport:
-        """On its embeddings."""
+        """Measures of collapse at the best epoch."""
         return self.history.best.report
 
 
@@ -291,15 +294,15 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     kind, recipe, recipe_hash, name
         As in `Card`.
     data : list of str
-        Names of the data the images come from.
+        Names of the data.
 
     Raises
     ------
     ArgumentError, EncoderError
-        As `train_network`; also if a field of the card does not fit into JSON, or the network cannot be exported.
+        As `train_network`; also if a field of the card is invalid, or the network cannot be exported.
     """
     require_training()
-    # Before the long part, so that a wrong word does not cost a training run.
+    # Checked before the long training.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
     plan = plan if plan.views is not None else replace(plan, views=VIEWS[kind])
     network = train_network(images, plan, progress, positives, groups, checkpoint)
@@ -312,7 +315,7 @@ def as_trained_encoder(network: TrainedNetwork, card: Card) -> Encoder:
     Raises
     ------
     EncoderError
-        The exported network gives other features than torch.
+        The features of the exported network differ from those of torch.
     """
     plan = network.plan
     description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
@@ -336,53 +339,52 @@ def train_network(
 ) -> TrainedNetwork:
     """Train a backbone and keep its best epoch.
 
-    On the CPU the same images, plan and number of threads give the same weights to the last bit, resumed or not; on a
-    GPU, which is taken where there is one, to rounding.
+    A GPU is used if available. On the CPU, the weights are reproducible bit for bit with the same images, plan and
+    number of threads, also after resumption; on a GPU up to rounding.
 
     Parameters
     ----------
     images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured. Images that cannot be encoded are left out.
+        (n, channels, pixels, pixels), NaN where nothing was measured. Images that cannot be encoded are omitted.
     plan : TrainingPlan
-        How to train.
+        Options of the training.
     progress : bool
         Show a progress bar in a terminal.
     positives : numpy.ndarray, optional
-        (n,) or (n, k) rows of `images` that saw the same thing, -1 for none: see `positives`. A second view may be of
-        one of them.
+        (n,) or (n, k) row numbers of images of the same event, -1 for none, see `positives`. The second view may be one
+        of them.
     groups : numpy.ndarray, optional
-        (n,) labels of events or nights. With `positives`, some groups are held out, and the epoch is kept whose
-        embeddings find partners there best. Without, there is nothing to judge by but collapse: the last epoch is kept
-        that had not collapsed.
+        (n,) labels of events or nights. With `positives`, some groups are held out, and the epoch with the highest
+        precision of partners is kept; otherwise, the last epoch that has not collapsed.
     checkpoint : str or pathlib.Path, optional
-        Folder for a checkpoint. If it has one of the same plan and data, training continues from there.
+        Folder for a checkpoint. Training continues from an existing one of the same plan and data.
 
     Raises
     ------
     ArgumentError
-        Fewer than 16 usable images, images that are all the same, relations that do not fit them, or a learning rate at
-        which the first epoch fails.
+        There are fewer than 16 usable images, all images are equal, positives or groups do not match them, or the loss
+        is not finite in the first epoch.
     EncoderError
-        The checkpoint is damaged, of another run, or its folder cannot be made.
+        The checkpoint is damaged or of another run, or its folder cannot be created.
 
     Notes
     -----
-    Ctrl-C ends training with the best finished epoch and one warning; before the first is finished it goes through. A
-    checkpoint that cannot be written, for lack of space, is reported once, and training continues.
+    Ctrl-C ends training with the best finished epoch and one warning; before the end of the first epoch it raises
+    KeyboardInterrupt. If a checkpoint cannot be written, one warning is logged and training continues.
     """
     require_training()
     plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
     library = make_training_images(images, positives, groups, plan.held_out, plan.seed)
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
-        logger.warning("No group could be held out with partners in it: training is judged by collapse alone.")
-    store = None if checkpoint is None else _Store(Path(checkpoint), plan, library)
+        logger.warning("No group with partners could be held out: epochs are evaluated by collapse only.")
+    store = None if checkpoint is None else _CheckpointStore(Path(checkpoint), plan, library)
     device = training_device()
     with own_randomness(plan.seed, device):
         run = _Run(plan, library, device)
         if store is not None:
             store.restore(run)
         run.until_end(store, progress)
-    _warn_of(run.history)
+    _log_warnings(run.history)
     _, channels, pixels, _ = library.images.shape
     n_with_partners = int((library.partners >= 0).any(axis=1).sum())
     counts = len(library.training), len(library.held_out), n_with_partners
@@ -410,10 +412,10 @@ def training_record(network: TrainedNetwork) -> dict[str, Any]:
 
 
 class _Run:
-    """A training that can go on from where it stands.
+    """State of a training run, which can be resumed.
 
-    All randomness of an epoch follows from the plan's seed and the number of the epoch, so there is no state of a
-    generator to keep: weights, the optimizer's memory and the history are all of it.
+    The random numbers of an epoch depend only on the seed and the epoch number, so the state consists of weights,
+    optimizer state and history.
     """
 
     def __init__(self, plan: TrainingPlan, library: TrainingImages, device: str) -> None:
@@ -421,7 +423,7 @@ class _Run:
 
         self.plan, self.library, self.device = plan, library, device
         backbone = build_backbone(plan.backbone, library.images.shape[1])
-        # Channels last: convolutions of few channels run up to four times as fast on a CPU.
+        # Channels last: convolutions with few channels are up to four times faster on a CPU.
         model = build_model(plan.method, backbone, BACKBONES[plan.backbone])
         self.model = model.to(device=device, memory_format=torch.channels_last)
         weights = [each for each in self.model.parameters() if each.requires_grad]
@@ -431,14 +433,14 @@ class _Run:
             betas = (plan.momentum, 0.999)
             self.optimizer = torch.optim.AdamW(weights, plan.rate, betas, weight_decay=plan.weight_decay)
         self.best: dict[str, np.ndarray] = {}
-        self.history = History(_judge(_with_batch_norm(self), library, device))
+        self.history = History(_evaluate(_with_updated_batch_norm(self), library, device))
 
-    def until_end(self, store: _Store | None, progress: bool) -> None:
-        """Train until the history or the user ends it."""
+    def until_end(self, store: _CheckpointStore | None, progress: bool) -> None:
+        """Train until the history or an interrupt ends the training."""
         from tqdm import tqdm
 
         done = len(self.history.losses)
-        # disable=None: a bar in a terminal, nothing in a log.
+        # disable=None shows the bar only in a terminal.
         hidden = None if progress else True
         bar = tqdm(None, "training", self.plan.epochs, initial=done, unit="epoch", delay=2, disable=hidden)
         try:
@@ -462,27 +464,27 @@ class _Run:
                 raise ArgumentError("learning_rate", "the loss is not finite in the first epoch", "Give a lower one.")
             self.history.ended_by = "divergence"
             return
-        backbone = _with_batch_norm(self)
-        judgment = _judge(backbone, self.library, self.device)
-        # Contiguous: safetensors writes an array of another order of axes as if it were in this one.
+        backbone = _with_updated_batch_norm(self)
+        evaluation = _evaluate(backbone, self.library, self.device)
+        # safetensors ignores strides, so the arrays must be contiguous.
         weights = {key: value.cpu().contiguous().numpy() for key, value in backbone.state_dict().items()}
-        if self.history.add(loss, judgment, self.plan):
+        if self.history.add(loss, evaluation, self.plan):
             self.best = weights
 
 
-class _Store:
-    """The checkpoint of a run."""
+class _CheckpointStore:
+    """Checkpoint file of a run."""
 
     def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise EncoderError(str(folder), f"cannot be made ({error})", "Choose a folder that can be.") from error
+            raise EncoderError(str(folder), f"cannot be created ({error})", "Choose another folder.") from error
         self.folder, self.warned = folder, False
         self.identity = {"plan": plan.as_dict(), "data": library.hash()}
 
     def restore(self, run: _Run) -> None:
-        """Bring `run` to where the checkpoint stands, if there is one."""
+        """Restore the state of `run` from the checkpoint, if there is one."""
         import torch
 
         found = read_checkpoint(self.folder, self.identity)
@@ -506,7 +508,7 @@ class _Store:
             raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
 
     def save(self, run: _Run) -> None:
-        """Write a checkpoint; a disk that takes none is warned of once."""
+        """Write a checkpoint; log the first failure."""
         tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in run.best.items()}
         for index, memory in run.optimizer.state_dict()["state"].items():
@@ -526,7 +528,7 @@ class _Store:
 def _epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, library: TrainingImages, plan: TrainingPlan, epoch: int
 ) -> float:
-    """One pass over the training images in full batches: the mean loss, NaN as soon as a step's is not finite."""
+    """Train for one epoch in full batches; return the mean loss, or NaN as soon as a loss is not finite."""
     import torch
 
     device = next(model.parameters()).device
@@ -542,7 +544,7 @@ def _epoch(
         optimizer.param_groups[0]["lr"] = plan.rate * (1 + math.cos(math.pi * done)) / 2
         rows = order[step * size : (step + 1) * size]
         views = []
-        for shown in (rows, library.drawn(rows, plan.partner_share, rng)):
+        for shown in (rows, library.sample_partners(rows, plan.partner_share, rng)):
             batch = torch.from_numpy(library.batch(shown)).to(device)
             view = make_views(batch, plan.views, generator)
             views.append(view.contiguous(memory_format=torch.channels_last))
@@ -557,8 +559,8 @@ def _epoch(
     return float(np.mean(losses))
 
 
-def _with_batch_norm(run: _Run) -> nn.Module:
-    """Return a copy of the backbone with batch normalization recomputed: moving averages lag in short training."""
+def _with_updated_batch_norm(run: _Run) -> nn.Module:
+    """Return a copy of the backbone with recomputed batch normalization; moving averages lag in short training."""
     from torch.optim.swa_utils import update_bn
 
     backbone = copy.deepcopy(run.model.backbone)
@@ -566,22 +568,22 @@ def _with_batch_norm(run: _Run) -> nn.Module:
     return backbone.eval()
 
 
-def _judge(backbone: nn.Module, library: TrainingImages, device: str) -> Judgment:
-    """Look at the embeddings of some images: of held-out ones where there are any."""
+def _evaluate(backbone: nn.Module, library: TrainingImages, device: str) -> Evaluation:
+    """Evaluate the embeddings of some images, held-out ones if there are any."""
     import torch
 
-    rows, partners = library.probed()
+    rows, partners = library.evaluation_rows()
     with torch.no_grad():
         embeddings = torch.cat([backbone(batch) for batch in _batches(library, rows, device)]).cpu().numpy()
     precision = partner_precision(embeddings, partners) if len(library.held_out) else math.nan
     if np.isfinite(unit_length(embeddings)).all(axis=1).sum() < 2:
-        # No directions at all: what a constant would give.
-        return Judgment(CollapseReport(0.0, 1.0, embeddings.shape[1]), precision)
-    return Judgment(collapse_report(embeddings), precision)
+        # All features are zero or not finite: complete collapse.
+        return Evaluation(CollapseReport(0.0, 1.0, embeddings.shape[1]), precision)
+    return Evaluation(collapse_report(embeddings), precision)
 
 
 def _batches(library: TrainingImages, rows: np.ndarray, device: str, least: int = 1) -> Iterator[torch.Tensor]:
-    """Images of `rows` in batches of 256; a last one of fewer than `least` is left out."""
+    """Yield images of `rows` in batches of 256; a last batch of fewer than `least` is omitted."""
     import torch
 
     for first in range(0, len(rows), 256):
@@ -591,16 +593,16 @@ def _batches(library: TrainingImages, rows: np.ndarray, device: str, least: int 
             yield images.contiguous(memory_format=torch.channels_last)
 
 
-def _warn_of(history: History) -> None:
-    """Warn once of collapse, divergence or interruption."""
+def _log_warnings(history: History) -> None:
+    """Log a warning of collapse, divergence or interruption."""
     done, best = len(history.losses), history.best_epoch
     if history.ended_by == "interrupt":
-        logger.warning("Training was interrupted: %d epochs are finished, epoch %d is kept.", done, best)
+        logger.warning("Training was interrupted after %d epochs; epoch %d is kept.", done, best)
     if history.best.report.collapsed or history.ended_by == "collapse":
         logger.warning(
             "Training collapsed: %s after epoch %d, the one kept is %d. Collapsed embeddings hardly differ. "
             "Try a lower learning rate, stronger views, another seed, more varied images, or a fixed encoder.",
-            history.judgments[-1].report,
+            history.evaluations[-1].report,
             done,
             best,
         )
@@ -623,7 +625,7 @@ def training_device() -> str:
 
 @contextmanager
 def own_randomness(seed: int, device: str) -> Iterator[None]:
-    """torch's CPU generator at `seed` inside, as it was outside; on the CPU, deterministic algorithms inside."""
+    """Seed torch's CPU generator within the context and restore it; on the CPU, use deterministic algorithms."""
     import torch
 
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

@@ -1,6 +1,6 @@
-"""The images of a training run: which can be used, which are held out, and who is whose partner.
+"""Images of a training run: selection of usable images, held-out groups and partners.
 
-Images stay where they are, in memory or in a memory-mapped file, and come out a batch at a time.
+Images are not copied; they stay in memory or in a memory-mapped file and are read in batches.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from .runtime import fill, is_usable
 
 MIN_IMAGES = 16
 MAX_JUDGED = 1024
-"""Images looked at after each epoch: enough for a mean precision to about 0.01."""
+"""Maximum number of images for the evaluation of an epoch, for a standard error of the precision of about 0.01."""
 _BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """Images and their relations.
+    """Images with split and partners.
 
     Parameters
     ----------
     images : numpy.ndarray
         (n, channels, pixels, pixels), NaN where nothing was measured.
     training, held_out : numpy.ndarray
-        Rows to train on, and rows of other groups to judge by.
+        Rows of the training set, and of the held-out groups.
     partners : numpy.ndarray
-        (n, k) rows that saw the same thing, on the same side of the split; -1 for none.
+        (n, k) row numbers of images of the same event, on the same side of the split; -1 for none.
     seed : int
-        Decides what is probed.
+        Seed of the selection for evaluation.
     """
 
     images: np.ndarray
@@ -42,37 +42,37 @@ class TrainingImages:
     seed: int
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
-        """The images of `rows`, 0 where nothing was measured, (len(rows), channels, pixels, pixels) float32."""
+        """Return the images of `rows`, filled with 0: (len(rows), channels, pixels, pixels) float32."""
         return fill(np.asarray(self.images[rows], np.float32))[0]
 
-    def drawn(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-        """For each of `rows` one of its partners, drawn with the probability `share`, or itself."""
+    def sample_partners(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+        """Return for each of `rows` a random partner with probability `share`, else the row itself."""
         if not self.partners.shape[1]:
             return rows
         choices = self.partners[rows]
-        # The largest of random numbers, one a partner: each is as likely.
+        # The argmax of random numbers selects each partner with equal probability.
         ticket = np.where(choices >= 0, rng.random(choices.shape), -1.0)
         chosen = np.take_along_axis(choices, ticket.argmax(axis=1)[:, None], axis=1)[:, 0]
         takes = (rng.random(len(rows)) < share) & (chosen >= 0)
         return np.where(takes, chosen, rows)
 
     def batch_norm_rows(self) -> np.ndarray:
-        """Rows that set batch normalization: some of the training set, in random order."""
+        """Return a random sample of the training set for batch normalization statistics."""
         return np.random.default_rng([self.seed, 1]).permutation(self.training)[:MAX_JUDGED]
 
-    def probed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to judge an epoch by, at most about `MAX_JUDGED`, and their partners as positions among them."""
+    def evaluation_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows to evaluate an epoch, at most about `MAX_JUDGED`, and their partners as positions in them."""
         pool = self.held_out if len(self.held_out) else self.training
         most = MAX_JUDGED // (1 + self.partners.shape[1])
         rows = pool if len(pool) <= MAX_JUDGED else np.random.default_rng([self.seed, 2]).permutation(pool)[:most]
         theirs = self.partners[rows]
         rows = np.union1d(rows, theirs[theirs >= 0])
-        position = np.full(len(self.images) + 1, -1)  # the last is for -1
+        position = np.full(len(self.images) + 1, -1)  # the last element is for -1
         position[rows] = np.arange(len(rows))
         return rows, position[self.partners[rows]]
 
     def hash(self) -> str:
-        """16 hex characters naming the images and their relations."""
+        """Return a hash of images, split and partners: 16 hexadecimal digits."""
         digest = hashlib.sha256(str(self.images.shape).encode())
         for first in range(0, len(self.images), _BLOCK):
             digest.update(np.ascontiguousarray(self.images[first : first + _BLOCK], np.float32))
@@ -88,26 +88,26 @@ def make_training_images(
     held_out: float = 0.2,
     seed: int = 0,
 ) -> TrainingImages:
-    """Check images and relations, and split them.
+    """Check images, positives and groups, and split the images.
 
     Parameters
     ----------
     images : numpy.ndarray
         (n, channels, pixels, pixels).
     positives : numpy.ndarray, optional
-        (n,) or (n, k) whole numbers: rows that saw the same thing, -1 for none.
+        (n,) or (n, k) row numbers of images of the same event, -1 for none.
     groups : numpy.ndarray, optional
-        (n,) labels of events or nights. Whole groups are held out: neighbors in time are nearly equal, so a split at
-        random would leak. Only with positives, which are what is judged by.
+        (n,) labels of events or nights. Whole groups are held out, since a random split of nearly equal neighbors in
+        time would leak. Used only with positives, which the evaluation needs.
     held_out : float
-        Share of the images, at most; one group, the smallest, where each is larger.
+        Maximum fraction of images to hold out; if every group is larger, the smallest group.
     seed : int
-        Decides which groups are held out.
+        Seed of the choice of groups.
 
     Raises
     ------
     ArgumentError
-        Fewer than 16 images to train on, images that are all the same, or relations that do not fit.
+        There are fewer than 16 training images, all images are equal, or positives or groups do not match.
     """
     if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
         raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
@@ -120,19 +120,19 @@ def make_training_images(
     held = np.zeros(len(images), bool)
     if groups is not None and positives is not None and held_out > 0:
         held = _held_out(np.asarray(groups), usable, held_out, seed)
-    partners[(partners >= 0) & (held[partners] != held[:, None])] = -1  # nothing leaks across the split
+    partners[(partners >= 0) & (held[partners] != held[:, None])] = -1  # no pairs across the split
     if held.any() and not (partners[held] >= 0).any():
-        held[:] = False  # nothing to judge by
+        held[:] = False  # no partners for the evaluation
         partners = _partners(positives, usable)
     training = np.flatnonzero(usable & ~held)
     if len(training) < MIN_IMAGES:
-        found = f"{len(training)} images are left to train on, {held.sum()} are held out"
+        found = f"{len(training)} images are left for training, {held.sum()} are held out"
         raise ArgumentError("groups", found, "Give more groups, or held_out=0.")
     return TrainingImages(images, training, np.flatnonzero(held), partners, seed)
 
 
 def _usable(images: np.ndarray) -> np.ndarray:
-    """Return which images can be used, bool (n,), block by block."""
+    """Return a mask of usable images, bool (n,), computed in blocks."""
     usable = np.zeros(len(images), bool)
     first_used, differ = None, False
     for first in range(0, len(images), _BLOCK):
@@ -143,19 +143,19 @@ def _usable(images: np.ndarray) -> np.ndarray:
             first_used = filled[0] if first_used is None else first_used
             differ = bool((filled != first_used).any())
     if usable.sum() >= MIN_IMAGES and not differ:
-        raise ArgumentError("images", f"all {usable.sum()} usable ones are the same", "Give images that differ.")
+        raise ArgumentError("images", f"all {usable.sum()} usable ones are equal", "Give images that differ.")
     return usable
 
 
 def _partners(positives: np.ndarray | None, usable: np.ndarray) -> np.ndarray:
-    """Partners (n, k) that can be used and are others."""
+    """Return partners (n, k) with -1 for unusable images and for the image itself."""
     n = len(usable)
     if positives is None:
         return np.empty((n, 0), np.int64)
     positives = np.asarray(positives)
     if positives.dtype.kind not in "iu" or positives.ndim not in (1, 2) or len(positives) != n:
         found = f"{positives.dtype} of shape {positives.shape} for {n} images"
-        raise ArgumentError("positives", found, "Give whole numbers, (n,) or (n, k).")
+        raise ArgumentError("positives", found, "Give integers, (n,) or (n, k).")
     partners = positives.reshape(n, -1).astype(np.int64)
     if partners.size and not (partners.min() >= -1 and partners.max() < n):
         raise ArgumentError("positives", f"{partners.min()} to {partners.max()}", f"Give rows of 0 to {n - 1}, or -1.")
@@ -164,7 +164,7 @@ def _partners(positives: np.ndarray | None, usable: np.ndarray) -> np.ndarray:
 
 
 def _held_out(groups: np.ndarray, usable: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Whole groups of at most `share` of the usable images: (n,) bool; none where there is but one group."""
+    """Choose groups with at most `share` of the usable images: mask (n,) bool; all False for a single group."""
     if groups.shape != usable.shape:
         raise ArgumentError("groups", f"shape {groups.shape} for {len(usable)} images", "Give one label per image.")
     names, label = np.unique(groups[usable], return_inverse=True)

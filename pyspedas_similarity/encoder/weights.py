@@ -1,7 +1,7 @@
-"""Encoders on disk: a card, weights and a network, written atomically and checked when read.
+"""Saved encoders: card, weights and network, written atomically and checked when read.
 
-A folder holds ``card.json``, ``weights.safetensors`` and ``encoder.onnx``. Nothing in it is ever unpickled. A fixed
-encoder consists of its card only.
+The folder contains ``card.json``, ``weights.safetensors`` and ``encoder.onnx``; that of a fixed encoder the card only.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from .runtime import Encoder, network_transform
 
 REMOVED_METHODS = ("canonical", "hybrid")
 REMOVED_NAMES = ("hybrid", "oriented", "scattering")
-"""Encoders of earlier versions: methods of training, and names of fixed encoders."""
+"""Encoders of earlier versions that were removed: training methods, and names of fixed encoders."""
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) -> Path:
-    """Write an encoder to a folder, whole or not at all.
+    """Write an encoder to a folder, atomically.
 
     Parameters
     ----------
     encoder : Encoder
-        Trained or fixed.
+        Trained or fixed encoder.
     folder : str or pathlib.Path
-        Where to; made here, with its parents.
+        New folder; parents are created.
     overwrite : bool
-        Replace an encoder that is there. Anything else is never replaced.
+        Replace an existing encoder. A folder with other content is never replaced.
 
     Returns
     -------
@@ -49,12 +49,12 @@ def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) 
     Raises
     ------
     EncoderError
-        The folder is there already, or cannot be written.
+        The folder exists already, or cannot be written.
     """
     folder = Path(folder)
     _check_free(folder, overwrite)
-    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
-    fresh, old = beside.with_suffix(".new"), beside.with_suffix(".old")
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+    fresh, old = temporary.with_suffix(".new"), temporary.with_suffix(".old")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir()
@@ -66,7 +66,7 @@ def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) 
     except OSError as error:
         if old.exists() and not folder.exists():
             old.rename(folder)
-        raise EncoderError(str(folder), f"cannot be written ({error})", "Choose a folder that can be.") from error
+        raise EncoderError(str(folder), f"cannot be written ({error})", "Choose another folder.") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
@@ -74,17 +74,17 @@ def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) 
 
 
 def load_encoder(folder: str | Path) -> Encoder:
-    """Read an encoder; its embeddings are the saved one's to the last bit.
+    """Read an encoder; its embeddings are bit-for-bit those of the saved one.
 
     Parameters
     ----------
     folder : str or pathlib.Path
-        What `save_encoder` wrote.
+        Folder written by `save_encoder`.
 
     Raises
     ------
     EncoderError
-        A file is missing, damaged, not finite, or does not match its card.
+        A file is missing, damaged or does not match the card, or weights are not finite.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -93,7 +93,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     try:
         text = read_file(folder / CARD, MAX_CARD_BYTES).decode()
     except UnicodeDecodeError as error:
-        raise EncoderError(str(folder / CARD), "not a text", "Restore the file or train again.") from error
+        raise EncoderError(str(folder / CARD), "not UTF-8 text", "Restore the file or train again.") from error
     card = Card.from_json(text, str(folder / CARD))
     check_not_removed(card.name, card.method, str(folder / CARD))
     if card.method == FIXED_METHOD:
@@ -107,36 +107,36 @@ def load_encoder(folder: str | Path) -> Encoder:
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
-    """Return the encoder of a card whose files are given.
+    """Return the encoder of a card and its files.
 
     Raises
     ------
     EncoderError
-        The network is damaged or does not fit the card, or a fixed encoder is not that of this version; names `source`.
+        The network is damaged or does not match the card, or a fixed encoder is of another version; names `source`.
     """
     if card.method == FIXED_METHOD:
-        return _fixed(card, source)
-    # Principal components are products of matrices in NumPy; everything else runs in ONNX Runtime.
+        return _assemble_fixed(card, source)
+    # Principal components are computed in NumPy, all other networks in ONNX Runtime.
     if card.method == PCA_METHOD:
         return Encoder(card, pca_transform(card, files[WEIGHTS], source), files)
     return Encoder(card, network_transform(files[NETWORK], card, source), files)
 
 
 def check_not_removed(name: str, method: str, source: str) -> None:
-    """Refuse an encoder that only earlier versions of this package can run; EncoderError names `source`."""
+    """Raise EncoderError, with `source`, for an encoder that was removed from this package."""
     if method in REMOVED_METHODS or (method == FIXED_METHOD and name in REMOVED_NAMES):
         found = f"the encoder {name!r} ({method}) was removed from this package"
         raise EncoderError(source, found, "Use the version that wrote it, or encode the data with another encoder.")
 
 
 def no_weights() -> bytes:
-    """A file of no weights: an encoder's folder has one, also where there is nothing to train on."""
+    """Return an empty safetensors file, for encoders without weights."""
     from safetensors.numpy import save
 
     return save({})
 
 
-def _fixed(card: Card, source: str) -> Encoder:
+def _assemble_fixed(card: Card, source: str) -> Encoder:
     try:
         encoder = fixed_encoder(card.name, card.kind)
     except ArgumentError as error:
@@ -147,7 +147,7 @@ def _fixed(card: Card, source: str) -> Encoder:
 
 
 def _check_weights(content: bytes, source: str) -> None:
-    """Refuse weights that are not readable or not finite."""
+    """Raise EncoderError for weights that are not readable or not finite."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -164,9 +164,9 @@ def _check_free(folder: Path, overwrite: bool) -> None:
     if not os.path.lexists(folder):
         return
     if not overwrite:
-        raise EncoderError(str(folder), "is there already", "Pass overwrite=True or choose another folder.")
+        raise EncoderError(str(folder), "exists already", "Pass overwrite=True or choose another folder.")
     if not folder.is_dir() or not {each.name for each in folder.iterdir()} <= {CARD, WEIGHTS, NETWORK}:
-        raise EncoderError(str(folder), "holds other things than an encoder", "Choose another folder.")
+        raise EncoderError(str(folder), "contains other files than an encoder", "Choose another folder.")
 
 
 def _sha256(content: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Files of all-sky imagers: THEMIS CDF frames and thumbnails, raw streams of the University of Calgary, and skymaps.
+"""Readers of all-sky imager files: THEMIS CDF frames and thumbnails, raw streams of the University of Calgary, skymaps.
 
-Frames come as the files have them, rows and columns unturned, with their orientation as metadata. No size in a file
-is believed before it is known to fit.
+Rows and columns of frames are in the order of the file, with their orientation as metadata. Sizes stated in a file are
+checked before memory is allocated.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..imaging.camera_geometry import View
 from ..tplot import Variable
 from .isolated_reader import IsolatedCdf, read_sav
 
-# An hour of full frames every 3 s is 157 MB, a day of thumbnails 59 MB, a minute of a raw stream 2.6 MB, of the largest
-# camera of that archive 10 MB. A stream is three times in memory while it is read.
+# An hour of full frames every 3 s has 157 MB, a day of thumbnails 59 MB, a minute of a raw stream 2.6 MB, up to 10 MB
+# for the largest camera of that archive. Reading a stream takes three times its size in memory.
 _MOST_BYTES, _MOST_STREAM_BYTES, _MOST_SKYMAP_BYTES = 2**30, 2**26, 2**26
 _SMALLEST_SIDE, _LARGEST_SIDE = 8, 4096
-# Frames read by cdflib at once: it needs several times the memory of what it reads.
+# Frames per read call of cdflib, which needs several times their memory.
 _BLOCK = 128
 # Integer types of CDF and their bytes (CDF Internal Format Description 3.9, table 2.5): INT1, 2, 4, UINT1, 2, 4.
 _INTEGERS = {1: 1, 2: 2, 4: 4, 11: 1, 12: 2, 14: 4}
@@ -41,17 +41,17 @@ _MAPS = ("azimuth", "elevation", "map_latitude", "map_longitude")
 _ABOUT = ("site_uid", "imager_uid", "site_map_latitude", "site_map_longitude")
 _DEGREES = {"azimuth": (0, 360), "elevation": (-90, 90), "map_latitude": (-90, 90), "map_longitude": (-360, 360)}
 
-# Orientation of the frames of both forms, as attributes of frames. CDF: shown by the stars of Gakona,
+# Orientation of the frames, stored in their attributes. CDF: verified by the stars of Gakona,
 # tests/real_data/test_orientation.py. Raw streams, by the first letters of the project: asilib documents that the first
-# pixel of its frames is in the southeastern corner, and reverses the rows of THEMIS and REGO, and rows and columns of
-# TREx, to that end (asilib/asi/themis.py, rego.py, trex.py). Of other projects nothing is known.
-_CDF_TURNED = {"first_row": "south", "first_column": "west"}
+# pixel of its frames is in the southeastern corner, for which it reverses the rows of THEMIS and REGO, and rows and
+# columns of TREx (asilib/asi/themis.py, rego.py, trex.py). For other projects the orientation is unknown.
+_CDF_ORIENTATION = {"first_row": "south", "first_column": "west"}
 _STREAM_TURNED = {
     "themis": {"first_row": "north", "first_column": "east"},
     "rego": {"first_row": "north", "first_column": "east"},
     "trex": {"first_row": "north", "first_column": "west"},
 }
-# Projects with one camera at a site, and the begin of the names of their variables.
+# Projects with one camera per site, and the prefix of their variable names.
 _ONE_CAMERA = {"themis": "thg", "rego": "rego"}
 
 _AGAIN = "Remove the file and load again."
@@ -66,10 +66,10 @@ class Skymap(View):
     latitude, longitude, azimuth, elevation
         As in `View`; float32 (row, column).
     site, imager : str
-        Such as 'gako' and 'themis20'.
+        For example 'gako' and 'themis20'.
     map_altitude_km : numpy.ndarray, shape (altitude,)
     map_latitude, map_longitude : numpy.ndarray of float32, shape (altitude, row + 1, column + 1)
-        Of the corners of each pixel at these altitudes, geodetic degrees, longitude as in the file (0 to 360).
+        Corners of each pixel at these altitudes, geodetic degrees, longitude as in the file (0 to 360).
     """
 
     site: str
@@ -84,37 +84,37 @@ class Skymap(View):
 
 
 class FrameFile:
-    """An open THEMIS CDF of full frames or thumbnails, of which some frames at a time are read.
+    """Open THEMIS CDF file of full frames or thumbnails, read in parts.
 
     Parameters
     ----------
     path : Path
     name : str, optional
-        Of the frames, such as ``thg_asf_gako``; needed where a file holds those of several cameras.
+        Variable name, such as ``thg_asf_gako``; required if a file holds frames of several cameras.
 
     Attributes
     ----------
     name : str
     times : numpy.ndarray of datetime64[ns], shape (n,)
-        Start of each exposure, see `to_times`; NaT where the file has none. Read from ``<name>_time``, because the
-        epoch of these files is virtual: real ones have zeros there.
+        Start of each exposure, see `to_times`; NaT if missing. Read from ``<name>_time``, since the epoch of these
+        files is a virtual variable and contains zeros.
     shape : tuple of int
         Rows and columns.
 
     Raises
     ------
     LoadError
-        If the file is incomplete, is no CDF, holds other frames or those of several cameras, or has impossible sizes.
+        If the file is incomplete, not a CDF, has no such frames or those of several cameras, or has invalid sizes.
     """
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise LoadError(str(path), "there is no such file", "Check the path.")
-        with _reading(self.path, "CDF"):
+        with _convert_read_errors(self.path, "CDF"):
             self._cdf = IsolatedCdf(path)
             self._there = self._cdf.names
-            self.name = self._choose(name)
+            self.name = self._choose_camera(name)
             count, self.shape = self._sizes()
             if self._records(f"{self.name}_time") != count:
                 raise LoadError(str(path), f"{count} frames, but not as many times", _AGAIN)
@@ -122,21 +122,21 @@ class FrameFile:
             self.times = to_times(np.atleast_1d(seconds))
 
     def frames(self, rows: np.ndarray) -> Variable:
-        """The frames with these ascending indices, as counts in the integers of the file.
+        """Read the frames with given ascending indices, as counts in the integer type of the file.
 
         Raises
         ------
         LoadError
             If they cannot be read.
         """
-        with _reading(self.path, "CDF"):
+        with _convert_read_errors(self.path, "CDF"):
             values = self._read(rows)
             about = {"VATT": self._cdf.varattsget(self.name), "GATT": self._cdf.globalattsget()}
         values.flags.writeable = False
         units = str(about["VATT"].get("UNITS", ""))
         attributes = {
             "CDF": about | {"FILENAME": str(self.path)},
-            "data_att": {"units": units, "coord_sys": "", "site": self.name[-4:], **_CDF_TURNED},
+            "data_att": {"units": units, "coord_sys": "", "site": self.name[-4:], **_CDF_ORIENTATION},
         }
         return Variable(self.name, self.times[rows], values, attributes=attributes)
 
@@ -145,12 +145,12 @@ class FrameFile:
         name = f"{self.name}_tend"
         if name not in self._there or self._records(name) != len(self.times) or len(rows) == 0:
             return None
-        with _reading(self.path, "CDF"):
+        with _convert_read_errors(self.path, "CDF"):
             seconds = np.atleast_1d(self._cdf.varget(name)).astype(np.float64)
         attributes = {"data_att": {"units": "s", "coord_sys": "", "site": self.name[-4:]}}
         return Variable(name, self.times[rows], seconds[rows], attributes=attributes)
 
-    def _choose(self, name: str | None) -> str:
+    def _choose_camera(self, name: str | None) -> str:
         cameras = [one for one in self._there if re.fullmatch(r"thg_as[ft]_[a-z]{4}", one)]
         if name is None and len(cameras) == 1:
             return cameras[0]
@@ -188,13 +188,13 @@ class FrameFile:
 
 
 def read_cdf(path: str | Path, name: str | None = None) -> Variable:
-    """All frames of a THEMIS CDF.
+    """Read all frames of a THEMIS CDF.
 
     Parameters
     ----------
     path : str or Path
     name : str, optional
-        Such as ``thg_asf_gako``, where a file holds frames of several cameras.
+        Variable name, such as ``thg_asf_gako``; required if a file holds frames of several cameras.
 
     Returns
     -------
@@ -211,10 +211,10 @@ def read_cdf(path: str | Path, name: str | None = None) -> Variable:
 
 
 def to_times(seconds: np.ndarray) -> np.ndarray:
-    """Unix seconds as datetime64[ns], rounded to microseconds; NaT where they are not finite or before 1970.
+    """Convert Unix seconds to datetime64[ns], rounded to microseconds; NaT if not finite or before 1970.
 
-    The cameras' computers stamp to the microsecond at best. A double near 2e9 s holds steps of 0.24 microseconds, so
-    that its digits below a microsecond are noise, while a stamp in whole microseconds comes back exactly.
+    Time stamps of the cameras have microsecond resolution at best. A double near 2e9 s has a resolution of 0.24
+    microseconds, so digits below a microsecond are noise, and integer microseconds are recovered exactly.
     """
     seconds = np.asarray(seconds, np.float64)
     usable = np.isfinite(seconds) & (seconds >= 0) & (seconds < 2.0**32)
@@ -224,32 +224,31 @@ def to_times(seconds: np.ndarray) -> np.ndarray:
 
 
 def read_stream(paths: str | Path | Iterable[str | Path], skymap: Skymap | str | Path | None = None) -> Variable:
-    """Frames of raw stream files, ``.pgm`` or ``.pgm.gz``: concatenated binary PGM with the header in comments.
+    """Read frames of raw stream files, ``.pgm`` or ``.pgm.gz``: concatenated binary PGM with the header in comments.
 
     Parameters
     ----------
     paths : path or paths
-        Of one camera, in any order.
+        Files of one camera, in any order.
     skymap : Skymap or path of a .sav file, optional
-        As the archive has it: its rows and columns are those of the streams. It says how the frames are turned.
+        Unmodified skymap; its rows and columns match the streams and define their orientation.
 
     Returns
     -------
     Variable
         ``thg_asf_<site>`` for the project THEMIS, ``rego_asf_<site>`` for REGO, else
         ``<project>_<imager>_asf_<site>``, such as ``trex_blue-814_asf_gill``. Values (n, rows, columns), uint16 or
-        uint8; times are the starts of the image requests, as precise as the header has them.
+        uint8; times are the starts of the image requests, with the precision of the header.
 
     Raises
     ------
     LoadError
-        If a file is not such a stream, ends too early, holds frames of different sizes, of two cameras, of a
-        spectrograph or without a time, if the times do not ascend, or the skymap is of another camera.
+        If a file is not a raw stream or is truncated, has frames of different sizes, of two cameras, of a spectrograph
+        or without a time, if the times do not increase, or the skymap is of another camera.
 
     Notes
     -----
-    The format is Netpbm's binary PGM (netpbm.sourceforge.net/doc/pgm.html): samples above 255 in two bytes, the most
-    significant first.
+    The format is binary PGM of Netpbm (netpbm.sourceforge.net/doc/pgm.html), with 16-bit samples in big-endian order.
     """
     single = isinstance(paths, (str, Path))
     files = [_read_stream_file(Path(path)) for path in ([paths] if single else paths)]
@@ -264,13 +263,15 @@ def read_stream(paths: str | Path | Iterable[str | Path], skymap: Skymap | str |
             raise _two_sizes(other.path, first.frames.shape[1:], other.frames.shape[1:], f"those of {first.path.name}")
     times = np.concatenate([file.times for file in files])
     if (back := np.flatnonzero(np.diff(times) <= np.timedelta64(0, "ns"))).size:
-        found = f"its times go back or stand still at {times[back[0] + 1]}"
+        found = f"its times decrease or repeat at {times[back[0] + 1]}"
         raise LoadError(str(first.path), found, "Give each file once.")
     values = np.concatenate([file.frames for file in files]) if len(files) > 1 else first.frames
     values.flags.writeable = False
     attributes: dict[str, Any] = {"data_att": _stream_attributes(first)}
     if skymap is not None:
-        attributes["skymap"] = _fitting(read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap, first)
+        attributes["skymap"] = _matching_skymap(
+            read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap, first
+        )
     return Variable(_stream_name(first), times, values, attributes=attributes)
 
 
@@ -280,11 +281,12 @@ def read_skymap(path: str | Path) -> Skymap:
     Raises
     ------
     LoadError
-        If it cannot be read, is no skymap, or its arrays do not fit each other.
+        If it cannot be read, is not a skymap, or the shapes of its arrays do not match.
 
     Notes
     -----
-    Compressed save files are refused, because scipy expands them without a limit. The real ones are not compressed.
+    Compressed save files are refused, since scipy decompresses them without a size limit. Skymap files are not
+    compressed.
     """
     path = Path(path)
     record = _idl_record(path)
@@ -313,13 +315,13 @@ class _StreamFile:
 
     @property
     def camera(self) -> str:
-        """Site and imager."""
+        """Site and imager of the camera."""
         return _camera_of(self.comments)
 
 
 @contextmanager
-def _reading(path: Path, form: str) -> Iterator[None]:
-    """Make a LoadError of whatever a broken file leads its reader to: nearly every exception there is."""
+def _convert_read_errors(path: Path, form: str) -> Iterator[None]:
+    """Convert any exception while reading a file, which may be damaged, to a LoadError."""
     try:
         yield
     except LoadError:
@@ -329,27 +331,27 @@ def _reading(path: Path, form: str) -> Iterator[None]:
 
 
 def _read_stream_file(path: Path) -> _StreamFile:
-    content = _unpacked(path)
+    content = _decompress(path)
     frames, times, at = [], [], 0
     comments: dict[str, str] = {}
     while at < len(content):
         if len(frames) == _MOST_STREAM_FRAMES:
             raise LoadError(str(path), f"more than {_MOST_STREAM_FRAMES} frames", "A minute has 20 to 60.")
-        told, frame, at = _next_frame(path, content, at, len(frames))
+        keys, frame, at = _next_frame(path, content, at, len(frames))
         if frames and frame.shape != frames[0].shape:
             raise _two_sizes(path, frames[0].shape, frame.shape, "those before", len(frames))
-        if _camera_of(comments | told) != _camera_of(comments) and frames:
-            raise _two_cameras(path, _camera_of(comments), _camera_of(comments | told))
-        times.append(_request_time(path, told, len(frames)))
+        if _camera_of(comments | keys) != _camera_of(comments) and frames:
+            raise _two_cameras(path, _camera_of(comments), _camera_of(comments | keys))
+        times.append(_request_time(path, keys, len(frames)))
         frames.append(frame)
-        comments |= told
+        comments |= keys
     if not frames:
         raise LoadError(str(path), "the file is empty", _AGAIN)
     values = np.stack(frames)
     return _StreamFile(path, values.astype(values.dtype.newbyteorder("=")), np.array(times), comments)
 
 
-def _unpacked(path: Path) -> bytes:
+def _decompress(path: Path) -> bytes:
     if not path.is_file():
         raise LoadError(str(path), "there is no such file", "Give a .pgm or .pgm.gz file.")
     try:
@@ -366,7 +368,7 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _next_frame(path: Path, content: bytes, at: int, number: int) -> tuple[dict[str, str], np.ndarray, int]:
-    """Comments and pixels of the frame that begins at `at`, and where the next one begins."""
+    """Parse the frame that begins at `at`; return comments, pixels and the position of the next frame."""
     limit = min(len(content), at + _LONGEST_HEADER)
     position, sizes, comments = at + 2, [], {}
     while len(sizes) < 3:
@@ -383,7 +385,7 @@ def _next_frame(path: Path, content: bytes, at: int, number: int) -> tuple[dict[
         found = f"frame {number + 1} states {columns} x {rows} pixels up to {largest}"
         raise LoadError(str(path), found, _AGAIN)
     dtype = np.dtype(">u2" if largest > 255 else "u1")
-    start = position + 1  # one byte of white space ends the header
+    start = position + 1  # the header ends with one byte of white space
     end = start + rows * columns * dtype.itemsize
     if end > len(content):
         found = f"it ends within frame {number + 1}, {end - len(content)} bytes too early"
@@ -397,7 +399,7 @@ def _request_time(path: Path, comments: Mapping[str, str], number: int) -> np.da
         return np.datetime64(f"{day}T{time}", "ns")
     except (AttributeError, ValueError) as error:
         found = f"frame {number + 1} has no time '{_REQUEST}' in its header"
-        raise LoadError(str(path), found, "Give raw stream files as the archive has them.") from error
+        raise LoadError(str(path), found, "Give unmodified raw stream files.") from error
 
 
 def _camera_of(comments: Mapping[str, str]) -> str:
@@ -417,11 +419,11 @@ def _stream_name(file: _StreamFile) -> str:
     names = [file.comments.get(f"{part} unique ID", "").lower() for part in ("Project", "Site")]
     if not all(re.fullmatch(r"[a-z0-9-]{2,16}", name) for name in names):
         found = "its header has no project and site"
-        raise LoadError(str(file.path), found, "Give files as the archive has them.")
+        raise LoadError(str(file.path), found, "Give unmodified raw stream files.")
     project, site = names
     imager = file.comments.get("Imager unique ID", "").lower()
     if re.search("spect", f"{project} {imager}") or re.search("spectr|spect-", file.path.name.lower()):
-        found = f"it is of the spectrograph {imager or project}, which sees a line of the sky in many colors"
+        found = f"it is of the spectrograph {imager or project}, which observes spectra along a line of the sky"
         raise LoadError(str(file.path), found, "Give the stream of a camera.")
     short = next((short for start, short in _ONE_CAMERA.items() if project.startswith(start)), None)
     if short is None and re.fullmatch(r"[a-z0-9_-]{2,24}", imager):
@@ -430,22 +432,22 @@ def _stream_name(file: _StreamFile) -> str:
 
 
 def _stream_attributes(file: _StreamFile) -> dict[str, Any]:
-    told = {"site": "Site unique ID", "imager": "Imager unique ID"}
-    about: dict[str, Any] = {key: file.comments[name].lower() for key, name in told.items() if name in file.comments}
+    keys = {"site": "Site unique ID", "imager": "Imager unique ID"}
+    about: dict[str, Any] = {key: file.comments[name].lower() for key, name in keys.items() if name in file.comments}
     for key in ("latitude", "longitude"):
         place = re.compile(rf"(?:geodetic|geographic) {key}", re.IGNORECASE)
         texts = [text for name, text in file.comments.items() if place.fullmatch(name)]
         try:
             about[key] = float(texts[0])
-        except (IndexError, ValueError):  # a station without coordinates keeps its frames
+        except (IndexError, ValueError):  # the coordinates of a station are optional
             continue
     project = file.comments.get("Project unique ID", "").lower()
     turned = next((turned for start, turned in _STREAM_TURNED.items() if project.startswith(start)), {})
     return {"units": "counts", "coord_sys": "", **about, **turned}
 
 
-def _fitting(skymap: Skymap, file: _StreamFile) -> Skymap:
-    """Return the skymap if it is of these frames."""
+def _matching_skymap(skymap: Skymap, file: _StreamFile) -> Skymap:
+    """Return the skymap after checking that it matches the frames; LoadError if not."""
     site, shape = file.comments.get("Site unique ID", "").lower(), file.frames.shape[1:]
     if skymap.site != site or skymap.azimuth.shape != shape:
         found = f"the skymap is of {skymap.site} with {skymap.azimuth.shape} pixels, the frames of {site} with {shape}"
@@ -454,7 +456,7 @@ def _fitting(skymap: Skymap, file: _StreamFile) -> Skymap:
 
 
 def _idl_record(path: Path) -> Any:
-    """The fields of the structure 'skymap' of an IDL save file that are used."""
+    """Read the required fields of the structure 'skymap' of an IDL save file."""
     keys = [*(f"full_{key}" for key in (*_MAPS, "map_altitude")), *_ABOUT]
     return read_sav(path, "skymap", keys, _MOST_SKYMAP_BYTES)
 
@@ -466,7 +468,7 @@ def _check_skymap(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     fits = all(arrays[key].shape == value for key, value in expected.items())
     if not fits or not all(_SMALLEST_SIDE <= size <= _LARGEST_SIDE for size in shape):
         shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
-        raise LoadError(str(path), f"its arrays do not fit each other: {shapes}", "Give another skymap.")
+        raise LoadError(str(path), f"the shapes of its arrays do not match: {shapes}", "Give another skymap.")
     for key, (low, high) in _DEGREES.items():
         values = arrays[key][np.isfinite(arrays[key])]
         if not values.size or values.min() < low or values.max() > high:

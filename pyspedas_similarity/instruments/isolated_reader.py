@@ -1,8 +1,8 @@
-"""Reading in a process of its own, so that a file which kills its reader does not kill the program.
+"""Reading of untrusted files in a separate process.
 
-cdflib and scipy follow the pointers in a file anywhere: into loops, to gigabytes, to any exception. The process
-that runs them has limits of memory and time, is ended where it does not keep them and started again for the next file.
-Nothing is pickled: arrays come back as their bytes.
+cdflib and scipy do not validate the pointers in a file, which can lead to infinite loops, huge allocations or any
+exception. The process that runs them has limits of memory and time; it is killed when it exceeds them, and restarted
+for the next file. Nothing is pickled; arrays are transferred as bytes.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .cdf_checks import check_cdf
 from .sav_checks import check_sav
 
 _SCRIPT = Path(__file__).with_name("reader_process.py")
-# Of the process as a whole, and for one file beyond what is used already: cdflib and scipy copy what they read.
+# Memory limits: of the process, and per file the minimum and the number of copies that cdflib and scipy make.
 _MOST_MEMORY, _LEAST_MEMORY, _COPIES = 10**9, 2**26, 8
-# Seconds of computing: some for any file, and what reading takes on a machine ten times slower than ours.
+# Limits of the computing time: a minimum, and a rate for a machine ten times slower than the tested one.
 _LEAST_SECONDS, _BYTES_A_SECOND = 0.5, 2e7
-# Waiting for a disk or for other work on the machine is not computing; only endless waiting is ended.
+# Limit of the wall-clock time, which includes waiting for disks and other processes.
 _PATIENCE_S = 30
 _MOST_HEAD = 2**26
 _DTYPE = re.compile(r"[<>|]([biufc](?:1|2|4|8|16)|[US]\d{1,7})")
 
 
 class IsolatedCdf:
-    """A CDF file whose records were checked, read by cdflib in a process of its own.
+    """CDF file with validated records, read by cdflib in a separate process.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ class IsolatedCdf:
     Attributes
     ----------
     names : tuple of str
-        Of its variables.
+        Variable names.
 
     Raises
     ------
     LoadError
-        By all that reads: see `check_cdf`; or if the reader fails, ends, or the file is no longer the one that was
-        checked.
+        By all methods, if the file is invalid (see `check_cdf`), the reader fails or ends, or the file was changed
+        after the check.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -65,24 +65,24 @@ class IsolatedCdf:
         return self._ask("varinq", name)
 
     def varattsget(self, name: str) -> dict[str, Any]:
-        """Attributes of a variable."""
+        """Return the attributes of a variable."""
         return self._ask("varattsget", name)
 
     def globalattsget(self) -> dict[str, Any]:
-        """Attributes of the file."""
+        """Return the attributes of the file."""
         return self._ask("globalattsget")
 
     def varget(self, name: str, **records: int) -> Any:
-        """Values of a variable, all or those ``startrec`` to ``endrec``."""
+        """Return the values of a variable, all or from ``startrec`` to ``endrec``."""
         return self._ask("varget", name, **records)
 
     def _ask(self, method: str, *arguments: Any, **keywords: Any) -> Any:
         question = [str(self.path), self._summary.identity, method, arguments, keywords]
-        return _asked(self.path, "cdf", question, self._summary.expanded_bytes)
+        return _request(self.path, "cdf", question, self._summary.expanded_bytes)
 
 
 def read_sav(path: Path, variable: str, keys: list[str], most_bytes: int) -> dict[str, Any]:
-    """Some fields of a structure in an IDL save file of at most so many bytes.
+    """Read fields of a structure in an IDL save file of at most `most_bytes` bytes.
 
     Raises
     ------
@@ -91,11 +91,11 @@ def read_sav(path: Path, variable: str, keys: list[str], most_bytes: int) -> dic
     """
     path = path.absolute()
     identity = check_sav(path, most_bytes)
-    return _asked(path, "sav", [str(path), identity, variable, keys], identity[2])
+    return _request(path, "sav", [str(path), identity, variable, keys], identity[2])
 
 
-def _asked(path: Path, reader: str, arguments: list[Any], size: int) -> Any:
-    """Return the answer of a reader for a file with a number of bytes of values."""
+def _request(path: Path, reader: str, arguments: list[Any], size: int) -> Any:
+    """Send a request to the reader process and return the result; `size` is the size of the values in bytes."""
     limits = {"seconds": _LEAST_SECONDS + size / _BYTES_A_SECOND, "bytes": _LEAST_MEMORY + _COPIES * size}
     question = {"reader": reader, "arguments": arguments, **limits}
     with _lock:
@@ -107,7 +107,7 @@ def _asked(path: Path, reader: str, arguments: list[Any], size: int) -> Any:
 
 
 class _Process:
-    """A running reader."""
+    """Running reader process."""
 
     def __init__(self) -> None:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -122,12 +122,12 @@ class _Process:
         self.owner = os.getpid()
 
     @property
-    def runs(self) -> bool:
-        """True if the reader runs, and this process is not a fork of the one that started it."""
+    def is_running(self) -> bool:
+        """True if the reader process is alive and was started by this process, not by its parent before a fork."""
         return self.owner == os.getpid() and self._process.poll() is None
 
     def ask(self, question: dict[str, Any], patience: float) -> dict[str, Any]:
-        """Its answer; where it ends before it has given one, that is the error."""
+        """Send a request and return the response, or an error if the process ends before it responds."""
         waiting = threading.Timer(patience, self._process.kill)
         waiting.daemon = True
         waiting.start()
@@ -137,49 +137,49 @@ class _Process:
             return self._answer()
         except (OSError, EOFError, ValueError) as error:
             self.end()
-            why = "took too much time or memory" if isinstance(error, (OSError, EOFError)) else str(error)
-            return {"error": f"the reader {why}"}
-        except BaseException:  # an interrupt: what comes later would be the answer to this question
+            reason = "took too much time or memory" if isinstance(error, (OSError, EOFError)) else str(error)
+            return {"error": f"the reader {reason}"}
+        except BaseException:  # after an interrupt, a late response would be taken for that of the next request
             self.end()
             raise
         finally:
             waiting.cancel()
 
     def end(self) -> None:
-        """Kill it and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             try:
                 pipe.close()
-            except OSError:  # what could not be sent any more
+            except OSError:  # unsent data
                 continue
 
     def _answer(self) -> dict[str, Any]:
-        length = int.from_bytes(self._exactly(bytearray(8)), "big")
+        length = int.from_bytes(self._read_exactly(bytearray(8)), "big")
         if length > _MOST_HEAD:
             raise ValueError(f"answers with {length} bytes")
-        return self._unpacked(json.loads(self._exactly(bytearray(length))))
+        return self._decode(json.loads(self._read_exactly(bytearray(length))))
 
-    def _exactly(self, room: Any) -> Any:
+    def _read_exactly(self, room: Any) -> Any:
         if self._process.stdout.readinto(room) != len(room):
             raise EOFError
         return room
 
-    def _unpacked(self, value: Any) -> Any:
-        """The inverse of ``reader_process.packed``."""
+    def _decode(self, value: Any) -> Any:
+        """Decode a value encoded by ``reader_process.encode``."""
         if not isinstance(value, dict):
             return value
         ((kind, content), *others) = value.items()
         if kind in ("value", "error") and not others:
-            return {kind: self._unpacked(content)}
+            return {kind: self._decode(content)}
         if kind == "array":
             return self._array(*content)
         if kind == "bytes":
             return content.encode("latin-1")
         if kind == "list":
-            return [self._unpacked(one) for one in content]
-        pairs = {key: self._unpacked(one) for key, one in content}
+            return [self._decode(one) for one in content]
+        pairs = {key: self._decode(one) for key, one in content}
         return SimpleNamespace(**pairs) if kind == "fields" else pairs
 
     def _array(self, form: str, shape: list[int], axes: list[int]) -> Any:
@@ -190,34 +190,34 @@ class _Process:
             raise ValueError(f"answers with {shape} values")
         values = np.empty(shape, dtype)
         if values.nbytes:
-            self._exactly(memoryview(values.reshape(-1).view("u1")))
+            self._read_exactly(memoryview(values.reshape(-1).view("u1")))
         return np.transpose(values, np.argsort(axes)) if shape else values[()]
 
 
 _lock = threading.Lock()
-_running: list[_Process] = []
+_readers: list[_Process] = []
 
 
 def _process() -> _Process:
-    """The reader of this process, started where there is none."""
-    if not _running or not _running[0].runs:
-        if _running and _running[0].owner == os.getpid():
-            _running.pop(0).end()
-        _running.insert(0, _Process())  # before that of the process which this one was forked from
-    return _running[0]
+    """Return the reader process, started if necessary."""
+    if not _readers or not _readers[0].is_running:
+        if _readers and _readers[0].owner == os.getpid():
+            _readers.pop(0).end()
+        _readers.insert(0, _Process())  # before that inherited by a fork
+    return _readers[0]
 
 
-def _forked() -> None:
-    """Another thread of the process that this one was forked from may have held the lock."""
+def _reset_lock() -> None:
+    """Replace the lock after a fork, since another thread of the parent process may have held it."""
     global _lock
     _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_reset_lock)
 
 
 @atexit.register
 def _stop() -> None:
-    if _running and _running[0].owner == os.getpid():
-        _running.pop(0).end()
+    if _readers and _readers[0].owner == os.getpid():
+        _readers.pop(0).end()

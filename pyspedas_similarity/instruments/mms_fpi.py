@@ -1,4 +1,4 @@
-"""MMS FPI distributions with magnetic field and moments, file by file, through pyspedas."""
+"""Loader of MMS FPI distributions with magnetic field and moments, file by file, through pyspedas."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after,
 
 logger = getLogger(__name__)
 
-# Distributions in one segment: 64 KiB each, and as much for their errors. To read, cdflib needs several times the
-# memory of what it reads: 1.8 GB for the 4,300 samples of a burst file of electrons at once, 0.18 GB in such parts.
+# Maximum number of distributions per segment: 64 KiB each, and the same for their errors. cdflib needs several times
+# the memory of the data: 1.8 GB for all 4,300 samples of an electron burst file, 0.18 GB in parts of this size.
 _MOST_SAMPLES = 1024
-# The longest files there are: of burst data some minutes, of fast data two hours, of survey data a day.
+# Maximum time covered by a file: burst data some minutes, fast data two hours, survey data a day.
 _LONGEST = {"brst": np.timedelta64(10, "m"), "fast": np.timedelta64(130, "m"), "srvy": np.timedelta64(25, "h")}
-# Fields and moments from before and after a segment, so that they can be interpolated to its first and last sample.
+# Fields and moments extend beyond a segment, so that they can be interpolated to its first and last sample.
 _MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
-# The first sample may come a moment before the second in a file's name, or some seconds after it.
+# The first sample may be slightly earlier than the time in the file name, or some seconds later.
 _SLACK = np.timedelta64(1, "m")
 _OTHER = "It is another file than its name says: move it out of the archive and load again."
 _SDC = "the SDC loader may ask for a password at the terminal"
@@ -38,24 +38,24 @@ _SDC = "the SDC loader may ask for a password at the terminal"
 def segments_ions(
     trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
 ) -> Iterator[Segment]:
-    """Distributions of DIS; see `segments`."""
+    """Yield DIS distributions; see `segments`."""
     return segments("dis", trange, probe, data_rate, **keywords)
 
 
 def segments_electrons(
     trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
 ) -> Iterator[Segment]:
-    """Distributions of DES; see `segments`."""
+    """Yield DES distributions; see `segments`."""
     return segments("des", trange, probe, data_rate, **keywords)
 
 
 def pieces_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
-    """Files of DIS; see `pieces`."""
+    """Yield DIS files; see `pieces`."""
     return pieces("dis", trange, probe, **keywords)
 
 
 def pieces_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
-    """Files of DES; see `pieces`."""
+    """Yield DES files; see `pieces`."""
     return pieces("des", trange, probe, **keywords)
 
 
@@ -78,47 +78,47 @@ def segments(
     spdf: bool | None = None,
     piece: Piece | None = None,
 ) -> Iterator[Segment]:
-    """Distributions with magnetic field and moments, one segment after another.
+    """Yield distributions with magnetic field and moments, segment by segment.
 
-    A segment is at most 1,024 samples of one file: 64 MiB, and as much for their errors. Let go of one before asking
-    for the next, or two are in memory. The tplot store stays as it is.
+    A segment is at most 1,024 samples of one file: 64 MiB, and the same for their errors. Delete each segment before
+    requesting the next one, otherwise two are in memory. The tplot store is not changed.
 
     Parameters
     ----------
     sensor : {'dis', 'des'}
     trange : time range in any form
-    probe : '1' to '4', or several, which then come one after another
+    probe : '1' to '4', or several, which are processed one after another
     data_rate : {'brst', 'fast'}
-        With 'fast', the field is that of the survey data.
+        With 'fast', the field is survey data.
     no_update : bool
-        Use only files that are in pyspedas's ``local_data_dir`` for MMS. Else those that are not there are downloaded
-        from its ``remote_data_dir`` (SPDF) and kept.
+        Use only local files in pyspedas's ``local_data_dir`` for MMS; otherwise missing files are downloaded there from
+        its ``remote_data_dir`` (SPDF).
     spdf : bool, optional
-        False is refused unless with `no_update`.
+        False is allowed only with `no_update`.
     piece : Piece, optional
-        Read only this file of the range, of its spacecraft, from its location.
+        Read only this file.
 
     Yields
     ------
     Segment
-        Times of all segments of a probe ascend strictly, within `trange`. Field (DMPA, vector and magnitude; flagged
-        samples are NaN) and moments (velocity in DBCS) reach a little beyond their segment.
+        Times of all segments of a probe are strictly increasing, within `trange`. Field (DMPA, vector and magnitude;
+        flagged samples are NaN) and moments (velocity in DBCS) extend slightly beyond their segment.
 
     Raises
     ------
     ArgumentError
-        For a probe or data rate that does not exist, or ``spdf=False``.
+        If the probe or data rate does not exist, or for ``spdf=False``.
     TimeError
         If `trange` is not a time range.
     LoadError
-        At the end, if nothing could be loaded, but not because there are no data.
+        At the end, if there are data but nothing could be loaded.
 
     Warns
     -----
-    What could not be loaded, logged once at the end by this module. Times without data are no loss.
+    One warning at the end lists the data that could not be loaded; times without data are not included.
     """
     stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
-    return _walk(stations, to_interval(trange), no_update, piece)
+    return _iterate_segments(stations, to_interval(trange), no_update, piece)
 
 
 def pieces(
@@ -129,10 +129,10 @@ def pieces(
     no_update: bool = False,
     spdf: bool | None = None,
 ) -> Iterator[Piece]:
-    """The files of distributions that `segments` goes through; nothing is fetched.
+    """Yield the files of distributions that `segments` reads, without downloading them.
 
-    What it gives for each as ``piece`` is what it gives without, one after another, but that samples which are in two
-    files come with both.
+    `segments` with each of them as ``piece`` yields the same as without, except that samples contained in two files are
+    yielded twice.
     """
     return _listed(_stations(sensor, probe, data_rate, no_update, spdf), to_interval(trange), no_update)
 
@@ -152,7 +152,7 @@ def load(
     sensor, trange, probe, data_rate
         As in `segments`.
     suffix : str
-        Added to the names.
+        Appended to the names.
     **keywords
         ``no_update`` and ``spdf`` of `segments`.
 
@@ -176,7 +176,7 @@ def load(
 
 @dataclass(frozen=True)
 class _Station:
-    """One sensor of one spacecraft: which files and variables are wanted of it."""
+    """Files and variables of one sensor of one spacecraft."""
 
     probe: str
     sensor: str
@@ -191,7 +191,7 @@ class _Station:
         return _MARGIN[self.data_rate]
 
     def fpi(self, kind: str) -> Product:
-        """Files of 'dist' or 'moms'."""
+        """Return the product 'dist' or 'moms'."""
         datatype = f"{self.sensor}-{kind}"
         folder = f"mms{self.probe}/fpi/{self.data_rate}/l2/{datatype}"
         stem = f"mms{self.probe}_fpi_{self.data_rate}_l2_{datatype}"
@@ -203,11 +203,11 @@ class _Station:
         return Product(folder, stem, _LONGEST[rate], rate == "brst")
 
     def name(self, quantity: str) -> str:
-        """Return the name of a variable of FPI."""
+        """Return the name of an FPI variable."""
         return f"mms{self.probe}_{self.sensor}_{quantity}_{self.data_rate}"
 
-    def beside(self) -> list[tuple[Product, dict[str, str]]]:
-        """Files that accompany the distributions, and the local and remote names of their variables."""
+    def companion_products(self) -> list[tuple[Product, dict[str, str]]]:
+        """Return the products of moments and field, each with its variables by quantity."""
         moments = {
             "velocity": self.name("bulkv_dbcs"),
             "density": self.name("numberdensity"),
@@ -221,12 +221,12 @@ class _Station:
 def _stations(
     sensor: str, probe: str | int | Sequence[str | int], data_rate: str, no_update: bool, spdf: bool | None
 ) -> list[_Station]:
-    """Checked arguments of a loader."""
+    """Check the arguments of a loader."""
     probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
     if data_rate not in ("brst", "fast"):
         raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
     if spdf is False and not no_update:
-        remedy = "Leave it out; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
+        remedy = "Omit it; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
         raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
     return [_Station(one, sensor, data_rate) for one in probes]
 
@@ -253,7 +253,7 @@ def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64],
             logger.warning("Not all files of MMS %s are known: %s.", _seconds(*span), tree.tally)
 
 
-def _walk(
+def _iterate_segments(
     stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
 ) -> Iterator[Segment]:
     tally = Tally()
@@ -263,10 +263,10 @@ def _walk(
         for station in stations:
             yield from _Reader(tree, station, tally).segments(*span)
         if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # the error reports it, so that no warning is needed
+            lost, tally.lost = str(tally), {}  # reported by the error
             remedy = "Try again later, or with no_update=True on local files."
             raise LoadError(f"MMS {_seconds(*span)}", f"nothing could be loaded: {lost}", remedy)
-    finally:  # also where the caller stops early
+    finally:  # also if the caller stops early
         tree.close()
         if tally.lost:
             count = f"{len(tally.lost)} part{'s' if len(tally.lost) > 1 else ''}"
@@ -279,103 +279,103 @@ def _seconds(start: np.datetime64, end: np.datetime64) -> str:
 
 @dataclass
 class _Reader:
-    """Goes through the files of one station."""
+    """Reader of the files of one sensor."""
 
     tree: FileTree
     station: _Station
     tally: Tally
-    # The most recent accompanying files, because the next segment may need them too.
-    _kept: dict[str, dict[str, Variable]] = field(default_factory=dict)
+    # Most recent companion files, which the next segment may need again.
+    _cache: dict[str, dict[str, Variable]] = field(default_factory=dict)
 
     def segments(self, start: np.datetime64, end: np.datetime64) -> Iterator[Segment]:
         last = None
         for file in self.tree.files(self.station.fpi("dist"), start, end):
             what = f"mms{self.station.probe} {self.station.sensor} {file.start.astype('datetime64[s]')}"
             try:
-                opened = self._opened(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
+                opened = self._open(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
             except LoadError as error:
                 self.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
-            times, rows = opened.times, self._in_order(opened)
+            times, rows = opened.times, self._ascending_rows(opened)
             rows = rows[after(times[rows], last)]
             rows = rows[(times[rows] >= start) & (times[rows] <= end)]
             if len(rows) == 0:
                 continue
             last = times[rows[-1]]
-            beside = self._beside(what, times[rows[0]], last)
+            available = self._read_companions(what, times[rows[0]], last)
             for part in np.array_split(rows, -(-len(rows) // _MOST_SAMPLES)):
-                near = self._near(beside, times[part])
-                # Nothing here may hold a segment once it is yielded: two would be in memory at once.
+                companions = self._select_companions(available, times[part])
+                # Keep no reference to a yielded segment, otherwise two are in memory.
                 try:
-                    yield opened.segment(self.station, part, near)
+                    yield opened.segment(self.station, part, companions)
                 except LoadError as error:
                     self.tally.lost[what] = f"{error.subject}: {error.found}"
                     break
                 self.tally.loaded += 1
 
-    def _beside(self, what: str, start: np.datetime64, end: np.datetime64) -> dict[str, Variable]:
-        """Field and moments from a margin before `start` to a margin after `end`."""
+    def _read_companions(self, what: str, start: np.datetime64, end: np.datetime64) -> dict[str, Variable]:
+        """Read field and moments from `start` to `end`, extended by a margin at both ends."""
         used, found = {}, {}
-        for product, names in self.station.beside():
+        for product, names in self.station.companion_products():
             margin = self.station.margin
             needed = {file.name for file in self.tree.files(product, start, end)}
             parts = []
             for file in self.tree.files(product, start - margin, end + margin):
                 try:
-                    used[file.name] = self._kept.get(file.name) or self._read(file, names, product)
+                    used[file.name] = self._cache.get(file.name) or self._read(file, names, product)
                     parts.append(used[file.name])
                 except LoadError as error:
                     if file.name in needed:
                         self.tally.lost[f"{', '.join(names)} of {what}"] = f"{error.subject}: {error.found}"
             there = dict.fromkeys(key for part in parts for key in part)
             found |= {key: concatenate([part[key] for part in parts if key in part]) for key in there}
-        self._kept = used
+        self._cache = used
         return found
 
-    def _opened(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
-        """A local file, downloaded if necessary, with the samples that its name announces."""
-        # Burst files begin in the second that is in their names, others may wait for the first data.
+    def _open(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
+        """Open a file, downloaded if necessary, and check that its samples match the time in its name."""
+        # Burst files begin in the second in their names; other files begin with the first data.
         latest = _SLACK if product.daily else product.longest
         within = (file.start - _SLACK, file.start + latest)
         return kind(self.tree.fetch(file, lambda path: kind(path, wanted, within)), wanted, within)
 
     def _read(self, file: DataFile, names: Mapping[str, str], product: Product) -> dict[str, Variable]:
-        """The named variables of a file."""
-        opened = self._opened(_SamplesFile, product, file, list(names.values()))
-        rows = self._in_order(opened)
+        """Read named variables of a file."""
+        opened = self._open(_SamplesFile, product, file, list(names.values()))
+        rows = self._ascending_rows(opened)
         found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
         flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
         if flags not in opened.names:
             return found
         bad = opened.variable(flags, rows).values != 0
-        return {key: _without(variable, bad) for key, variable in found.items()}
+        return {key: _mask_samples(variable, bad) for key, variable in found.items()}
 
-    def _in_order(self, opened: _SamplesFile) -> np.ndarray:
-        """Rows of a file whose times ascend; the others are counted as lost."""
+    def _ascending_rows(self, opened: _SamplesFile) -> np.ndarray:
+        """Return the rows of a file with increasing times; the others are counted as lost."""
         rows = rows_in_order(opened.times)
         if lost := len(opened.times) - len(rows):
             what = f"{lost} of {len(opened.times)} samples of {opened.path.name}"
             self.tally.lost[what] = "their times are missing, go back or lie inside a leap second"
         return rows
 
-    def _near(self, beside: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:
+    def _select_companions(self, available: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:
         ends = [times[0] - self.station.margin, times[-1] + self.station.margin]
-        parts = {key: select(one, slice(*np.searchsorted(one.times, ends))) for key, one in beside.items()}
+        parts = {key: select(one, slice(*np.searchsorted(one.times, ends))) for key, one in available.items()}
         return {key: part for key, part in parts.items() if _covers(part.times, times)}
 
 
 class _SamplesFile:
-    """An open file of variables that share their times, of which some samples at a time are read.
+    """Open file of variables with common times, read in parts.
 
-    pyspedas's ``cdf_to_tplot`` reads whole files, in this process. Its reader, cdflib, is asked here for some records,
-    in a process of its own, and what comes is what ``cdf_to_tplot`` would have brought of them.
+    pyspedas's ``cdf_to_tplot`` reads whole files in this process. Here its reader, cdflib, reads parts in a separate
+    process; the values are the same as those of ``cdf_to_tplot``.
     """
 
     def __init__(self, path: Path, wanted: Sequence[str], within: tuple[np.datetime64, np.datetime64]) -> None:
         import cdflib
 
         self.path = path
-        with _reading(path):
+        with _convert_read_errors(path):
             self._cdf = IsolatedCdf(path)
             self.names = self._cdf.names
             there = [name for name in wanted if name in self.names]
@@ -390,14 +390,14 @@ class _SamplesFile:
             raise LoadError(str(path), found, _OTHER)
 
     def variable(self, name: str, rows: np.ndarray) -> Variable:
-        """Some samples of a variable, NaN where it has its fill value.
+        """Read samples of a variable, with fill values replaced by NaN.
 
         Raises
         ------
         LoadError
             If they cannot be read.
         """
-        with _reading(self.path):
+        with _convert_read_errors(self.path):
             about = self._cdf.varattsget(name)
             values = self._records(name, rows)
             if values.dtype.kind == "f" and "FILLVAL" in about:
@@ -421,20 +421,20 @@ class _SamplesFile:
 
 
 class _DistributionFile(_SamplesFile):
-    """An open file of distributions."""
+    """Open file of distributions."""
 
-    def segment(self, station: _Station, rows: np.ndarray, beside: Mapping[str, Variable]) -> Segment:
-        """Return some of its samples, with their companions, errors and flags."""
+    def segment(self, station: _Station, rows: np.ndarray, companions: Mapping[str, Variable]) -> Segment:
+        """Return samples with their companions, errors and flags."""
         names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
         own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
-        return Segment(self.variable(station.name("dist"), rows), {**beside, **own})
+        return Segment(self.variable(station.name("dist"), rows), {**companions, **own})
 
 
 _File = TypeVar("_File", bound=_SamplesFile)
 
 
 def _without_leap_seconds(times: np.ndarray, stamps: np.ndarray) -> np.ndarray:
-    """Times with NaT for TT2000 stamps inside a leap second, which datetime64 cannot name and cdflib moves on."""
+    """Return times with NaT for TT2000 stamps inside a leap second, which datetime64 cannot represent."""
     import cdflib
 
     if stamps.dtype.kind != "i" or not (np.diff(times) < np.timedelta64(0, "ns")).any():
@@ -443,26 +443,27 @@ def _without_leap_seconds(times: np.ndarray, stamps: np.ndarray) -> np.ndarray:
     return np.where(inside, np.datetime64("NaT", "ns"), times)
 
 
-def _without(variable: Variable, bad: np.ndarray) -> Variable:
-    """Return a variable with NaN for the samples that FGM flags."""
+def _mask_samples(variable: Variable, bad: np.ndarray) -> Variable:
+    """Return a variable with NaN for flagged samples."""
     values = variable.values.copy()
     values[bad] = np.nan
     values.flags.writeable = False
     return replace(variable, values=values)
 
 
-def _covers(beside: np.ndarray, times: np.ndarray) -> bool:
-    """Return True if there are times between the first and last of `times`, or on both sides of a single one.
+def _covers(companion_times: np.ndarray, times: np.ndarray) -> bool:
+    """Return True if companion times lie between the first and last of `times`, or on both sides of a single one.
 
     Companions measured only before and after a segment are included.
     """
-    before, after_last = np.searchsorted(beside, times[0]), np.searchsorted(beside, times[-1], side="right")
-    return bool(before < after_last or (len(times) == 1 and 0 < before < len(beside)))
+    before = np.searchsorted(companion_times, times[0])
+    after_last = np.searchsorted(companion_times, times[-1], side="right")
+    return bool(before < after_last or (len(times) == 1 and 0 < before < len(companion_times)))
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Make a LoadError of whatever a broken file leads its reader to: nearly every exception there is."""
+def _convert_read_errors(path: Path) -> Iterator[None]:
+    """Convert any exception while reading a file, which may be damaged, to a LoadError."""
     try:
         yield
     except LoadError:

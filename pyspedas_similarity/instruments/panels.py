@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import tplot
 from ..errors import VariableError
 from ..imaging.recipes import PanelRecipe
-from ..imaging.tables import LEAST_FILL, numbers_columns
+from ..imaging.tables import LEAST_FILL, is_evenly_logarithmic, numbers_columns
 from ..imaging.windows import rebinned
 from ..tplot import Variable
 from . import sample_images
@@ -18,8 +17,12 @@ from . import sample_images
 LINE_KINDS = ("lines", "vector")
 """Kinds of panels that are drawn as lines."""
 
-_SYSTEM = re.compile(r"(?<![a-z])(dbcs|dsl|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|sc)(?![a-z])")
-# Coordinate systems, as they appear in the names of variables.
+_SYSTEM = re.compile(
+    r"(?<![a-z])(dbcs|dsl|dsi|ssl|gse|gsm|sm|gei|geo|fac|lmn|rtn|dmpa|bcs|mfa|sse|hee|hci|srf|isr2|uvw|hdz|sc)(?![a-z])"
+)
+# Coordinate systems, as they appear in the names of variables, or in capitals inside a word, such as BGSEc.
+_SYSTEM_INSIDE = re.compile(r"GSE|GSM|GEI|GEO|RTN|DSL|SRF")
+_NO_SYSTEM = ("", "none", "n/a", "unknown", "scalar", "xyz")
 _LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 _LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
 # Share of samples in which a bin has to be measured, and of the bins that a sample has to have.
@@ -57,9 +60,15 @@ class Panel:
         return self.variable.name
 
     @property
+    def units(self) -> str:
+        """Units as the metadata names them, or else the title of the color bar; empty if there is neither."""
+        title = self.variable.options.get("z_title") if self.kind == "spectrogram" else ""
+        return self.variable.units or str(title or "").strip("[] ")
+
+    @property
     def record(self) -> dict[str, object]:
         """What was understood, in plain values."""
-        about = {"name": self.name, "kind": self.kind, "units": self.variable.units, "logarithmic": self.logarithmic}
+        about = {"name": self.name, "kind": self.kind, "units": self.units, "logarithmic": self.logarithmic}
         return about | ({"coordinate_system": self.system} if self.kind == "vector" else {})
 
     def __str__(self) -> str:
@@ -85,8 +94,9 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
     if not may_be_panel(variable):
         remedy = "Give a time series (time,), (time, components) or a spectrogram (time, bins)."
         raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
-    labels = [key for key, table in variable.coordinates.items() if np.asarray(table).dtype.kind not in "fiu"]
-    variable = replace(variable, coordinates={k: v for k, v in variable.coordinates.items() if k not in labels})
+    tables = {key: one for key, one in variable.coordinates.items() if np.asarray(one).dtype.kind in "fiu"}
+    bins = [tables[key] for key in ("v", "v1") if key in tables]
+    variable = replace(variable, coordinates={"v": bins[0]} if bins else {})
     variable = sample_images.in_order(variable)
     sample_images.check_series(variable)
     variable = sample_images.without_fills(variable)
@@ -99,19 +109,21 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
         logarithmic = _is_logarithmic(variable, values, kind, recipe)
         if kind == "spectrogram":
             values = _with_filled_bins(_spectrogram(variable, values, recipe))
-        made = Panel(variable, variable.times, _scaled(values, logarithmic), kind, logarithmic)
+        values = _logarithms(values, kind) if logarithmic else values
+        made = Panel(variable, variable.times, values, kind, logarithmic)
     _check_values(made)
     return made
 
 
 def coordinate_system(variable: Variable) -> str:
     """Return the coordinate system of a vector in lower case, from its metadata or else its name; empty if unknown."""
-    given = variable.attributes.get("data_att", {}).get("coord_sys", "")
-    given = given or variable.cdf_attributes("VATT").get("COORDINATE_SYSTEM", "")
-    if isinstance(given, str) and given.strip():
-        return given.strip().lower()
-    found = _SYSTEM.findall(variable.name.lower().replace("_", " "))
-    return found[-1] if found else ""
+    about = {key.lower(): value for key, value in variable.cdf_attributes("VATT").items()}
+    for given in (variable.attributes.get("data_att", {}).get("coord_sys"), about.get("coordinate_system")):
+        system = given.partition(">")[0].strip().lower() if isinstance(given, str) else ""
+        if system not in _NO_SYSTEM:
+            return system
+    found = _SYSTEM.findall(variable.name.lower().replace("_", " ")) or _SYSTEM_INSIDE.findall(variable.name)
+    return found[-1].lower() if found else ""
 
 
 def check_same(panels: list[Panel], vectors: str) -> None:
@@ -127,7 +139,7 @@ def check_same(panels: list[Panel], vectors: str) -> None:
         pairs = {
             "kind": (one.kind, first.kind),
             "number of columns": (one.values.shape[1], first.values.shape[1]),
-            "units": (one.variable.units, first.variable.units),
+            "units": (one.units, first.units),
         }
         if vectors == "axes":
             pairs["coordinate system"] = (one.system or "not known", first.system or "not known")
@@ -160,9 +172,8 @@ def _is_norm(values: np.ndarray) -> bool:
 def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: PanelRecipe) -> bool:
     if recipe.logarithmic is not None:
         return recipe.logarithmic
-    options = tplot.options_of(variable.name) if variable.name in tplot.loaded_names() else {}
     key = "z_axis_type" if kind == "spectrogram" else "y_axis_type"
-    if options.get(key) == "log" or str(variable.cdf_attributes("VATT").get("SCALETYP", "")).lower() == "log":
+    if variable.options.get(key) == "log" or str(variable.cdf_attributes("VATT").get("SCALETYP", "")).lower() == "log":
         return True
     some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
     known = some[np.isfinite(some)]
@@ -175,13 +186,22 @@ def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: P
 
 def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> np.ndarray:
     """Return means in at most 16 bins, which are even on the scale of the table."""
-    table = variable.coordinates.get("v")
-    if table is None:
-        table = np.arange(values.shape[1], dtype=np.float64)
+    table = known_table(variable.coordinates.get("v", np.arange(values.shape[1])))
     if table.shape not in (values.shape[1:], values.shape):
         remedy = f"Give one value for each of the {values.shape[1]} bins."
         raise VariableError(f"{variable.name}: v table", f"found the shape {table.shape}", remedy)
-    return rebinned(values, np.asarray(table, np.float64), recipe.BINS)
+    return rebinned(values, table, recipe.BINS)
+
+
+def known_table(table: np.ndarray) -> np.ndarray:
+    """Return energies or frequencies as float64, NaN for fill values, and for 0 and less on a logarithmic scale."""
+    table = np.array(table, np.float64)
+    table[~(np.abs(table) < LEAST_FILL)] = np.nan
+    first = table if table.ndim == 1 else table[0]
+    known = np.unique(first[first > 0])
+    if len(known) > 2 and is_evenly_logarithmic(known):
+        table[table <= 0] = np.nan
+    return table
 
 
 def _with_filled_bins(values: np.ndarray) -> np.ndarray:
@@ -204,13 +224,17 @@ def _with_filled_bins(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _scaled(values: np.ndarray, logarithmic: bool) -> np.ndarray:
-    """Return values, or their logarithms; zeros become half of the lowest hundredth of what is positive."""
-    if not logarithmic:
-        return values
+def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
+    """Return logarithms; what is below the floor, zeros among it, has that of the floor, and negative values are NaN.
+
+    The floor of a spectrogram is the lower quartile of what is positive: below it lies mostly counting noise, which the
+    logarithm would raise to a large part of all variance. That of a line is half of the lowest hundredth.
+    """
     some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
     positive = some[some > 0]
-    floor = np.quantile(positive, 0.01) / 2 if positive.size else 1.0
+    floor = 1.0
+    if positive.size:
+        floor = np.quantile(positive, 0.25) if kind == "spectrogram" else np.quantile(positive, 0.01) / 2
     with np.errstate(invalid="ignore"):
         return np.where(values >= 0, np.log10(np.maximum(values, floor)), np.nan)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from ..errors import ArgumentError
-from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe
+from ..imaging.recipes import DistributionRecipe, FrameRecipe, PanelRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
 from ..tplot import Variable
 from . import (
@@ -22,6 +22,7 @@ from . import (
     identification,
     mms_fpi,
     mms_hpca,
+    panel_products,
     rbsp_hope,
     simulated_fpi,
     themis_asi,
@@ -53,6 +54,9 @@ class Instrument:
     all_sky : bool
         True if its frames are those of an all-sky camera, of which only the usable ones are searched by
         otherwise.
+    together : tuple of str
+        Globs of further variables that `load` returns, which are searched with those of `variables` where several are
+        searched together. For a `PanelRecipe` only.
     """
 
     title: str
@@ -63,6 +67,17 @@ class Instrument:
     segments: Callable[..., Iterator[Segment]] | None = None
     pieces: Callable[..., Iterator[Piece]] | None = None
     all_sky: bool = False
+    together: tuple[str, ...] = ()
+
+    @property
+    def is_for_panels(self) -> bool:
+        """True if its variables are time series or spectrograms, of which windows are searched."""
+        return isinstance(self.recipe, PanelRecipe)
+
+    def names_in(self, names: Iterable[str], together: bool = False) -> list[str]:
+        """Return those names that are of its variables, without or with the further ones."""
+        globs = (self.variables, *(self.together if together else ()))
+        return [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in globs)]
 
 
 # Chosen by the table of recipes in docs/benchmarks: the axes of the field first, then what takes flow, temperature and
@@ -234,6 +249,17 @@ INSTRUMENTS = {
         "simulated all-sky imagers", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED, all_sky=True
     ),
 }
+INSTRUMENTS |= {
+    name: Instrument(
+        product.title,
+        partial(panel_products.load, product),
+        PanelRecipe(),
+        product.globs[0],
+        product.station,
+        together=product.globs[1:],
+    )
+    for name, product in panel_products.PRODUCTS.items()
+}
 
 # What points to an instrument in names that are not exactly those of its loader, and in the metadata of its files.
 _CLUES = {
@@ -255,7 +281,7 @@ def instrument_named(name: str) -> Instrument:
 def instrument_of(variable: Variable) -> Instrument | None:
     """The instrument whose variables are called like this one, or None."""
     for instrument in INSTRUMENTS.values():
-        if fnmatch.fnmatchcase(variable.name, instrument.variables):
+        if instrument.names_in([variable.name], together=True):
             return instrument
     return None
 

@@ -1,12 +1,12 @@
-"""Long time ranges in pieces: which files of an archive hold them, each fetched when its turn comes.
+"""Access to long time ranges in segments: lookup of the files of a data archive, and download when needed.
 
     server   <remote>/<folder>/2015/10/<stem>_20151016130524_v3.3.0.cdf       (SPDF: burst data by month too)
-    here     <local>/<folder>/2015/10/16/<stem>_20151016130524_v3.3.0.cdf     (SDC: burst data by day)
+    local    <local>/<folder>/2015/10/16/<stem>_20151016130524_v3.3.0.cdf     (SDC: burst data by day)
 
-Files are kept where the SDC, IDL SPEDAS and the ``no_update`` of pyspedas's own loaders have them; those that pyspedas
-brought from SPDF, which lie in the folder of the month, are found as well. pyspedas's loaders are not called, because
-``mms_load_data_spdf`` (2.2.1) ignores ``no_update``, takes 300 s more at the start of the range for every data type, in
-burst ends in a TypeError where nothing was found, and does not distinguish a server failure from a time without data.
+Files are stored where the SDC, IDL SPEDAS and pyspedas's loaders with ``no_update`` expect them; files that pyspedas
+downloaded from SPDF to the folder of the month are found as well. pyspedas's loaders are not called, because
+``mms_load_data_spdf`` (2.2.1) ignores ``no_update``, extends the range by 300 s at the start for every data type,
+raises TypeError for burst data if nothing is found, and does not distinguish a server failure from a time without data.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from .cdf_checks import check_cdf
 if TYPE_CHECKING:
     import requests
 
-# After so many failures to reach it, one after another, a server is not asked again: each costs seconds or a minute.
+# Maximum number of consecutive failures, each of which takes up to a minute, before a server is no longer requested.
 _MOST_FAILURES = 5
 _RETRIES, _BACKOFF_S = 2, 1.0
 _TIMEOUT_S = (10, 60)
-# A file may take as long as a slow connection needs, but not endlessly.
+# Limits of the download time: a minimum, and a minimum rate.
 _PATIENCE_S, _FEWEST_BYTES_A_SECOND = 120, 2000
 _MOST_FILE_BYTES, _MOST_LIST_BYTES, _PART_BYTES = 2**32, 2**24, 2**18
 _MOST_REDIRECTS = 5
 _LATER = "Try again later."
-# Months of lists kept: of three kinds of file, the present month and the one before, and some to spare.
+# Maximum number of cached monthly listings: the current and the previous month of three kinds of file, and a reserve.
 _MOST_LISTS = 12
 _MOST_NAMED = 10
 _SECOND = np.timedelta64(1, "s")
@@ -53,9 +53,9 @@ class Segment:
     distribution : Variable
         Values of shape (n, azimuth, polar, energy), with ``v1``, ``v2``, ``v3``.
     companions : mapping of str to Variable
-        What there is of ``field``, ``velocity``, ``density``, ``temperature_parallel`` and
-        ``temperature_perpendicular``, each with its own times, and of ``error`` and ``flags``, one for each
-        distribution.
+        The available ones of ``field``, ``velocity``, ``density``, ``temperature_parallel`` and
+        ``temperature_perpendicular``, each with its own times, and of ``error`` and ``flags``, at the times of the
+        distributions.
     """
 
     distribution: Variable
@@ -64,22 +64,22 @@ class Segment:
 
 @dataclass(frozen=True)
 class Piece:
-    """One file of a time range, to be read alone, here or on another machine.
+    """One file of a time range, for separate reading, possibly on another machine.
 
     Attributes
     ----------
     source : str
-        The variable it holds.
+        Variable in the file.
     probe : str
         Spacecraft or station.
     start, end : numpy.datetime64
-        Its samples lie between them, to a minute or two.
+        Time range of the samples, accurate to one or two minutes.
     name : str
-        Of the file.
+        File name.
     local : str
-        Root of the archive here; every machine has to see the same under this path.
+        Local root of the archive, which must be the same on all machines.
     remote : str or None
-        Root of the archive at the server, if it may be asked.
+        Root of the archive at the server; None to use local files only.
     """
 
     source: str
@@ -93,7 +93,7 @@ class Piece:
 
 @dataclass
 class Tally:
-    """Counts of what was loaded, and what was not, with the reasons."""
+    """Number of loaded parts, and lost parts with the reasons."""
 
     loaded: int = 0
     lost: dict[str, str] = field(default_factory=dict)
@@ -111,13 +111,13 @@ class Product:
     Attributes
     ----------
     folder : str
-        Below the root of an archive, such as ``mms1/fpi/brst/l2/des-dist``.
+        Path below the root of an archive, such as ``mms1/fpi/brst/l2/des-dist``.
     stem : str
-        Begin of the files' names, such as ``mms1_fpi_brst_l2_des-dist``.
+        Beginning of the file names, such as ``mms1_fpi_brst_l2_des-dist``.
     longest : numpy.timedelta64
-        No file covers more time.
+        Maximum time covered by a file.
     daily : bool
-        Whether there is a folder for each day here; there is one for each month at the server.
+        True if local folders are daily; those at the server are monthly.
     """
 
     folder: str
@@ -128,7 +128,7 @@ class Product:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of the archive: where it is here, if it is, and at the server, if there is one."""
+    """File of a data archive: local path, which may not exist, and address at the server, or None."""
 
     start: np.datetime64
     name: str
@@ -137,17 +137,17 @@ class DataFile:
 
 
 class FileTree:
-    """The files of an archive here and, unless `remote` is None, at a server.
+    """Files of a data archive: local ones and, unless `remote` is None, those at a server.
 
     Parameters
     ----------
     local : Path
     remote : str or None
-        Address of the server's root; None to use only what is here.
+        Address of the root at the server; None to use local files only.
     tally : Tally
-        Receives the lists that could not be loaded.
+        Records listings that could not be loaded.
     only : str, optional
-        Name of a file: of its kind there is no other then.
+        Name of a file; other files of its product are ignored.
     """
 
     def __init__(self, local: Path, remote: str | None, tally: Tally, only: str | None = None) -> None:
@@ -160,20 +160,20 @@ class FileTree:
         self._session = _session() if remote else None
 
     def files(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
-        """The files that may hold samples from `start` to `end`, the newest version of each, ascending.
+        """Yield the newest versions of the files that may hold samples from `start` to `end`, in ascending order.
 
-        Names give the start of a file, in whole seconds, not its end: the last one before `start` is included.
+        File names state only the start of a file, so the last file before `start` is included.
         """
         if self.only is None or not self.only.startswith(product.stem + "_"):
-            yield from self._all(product, start, end)
+            yield from self._candidate_files(product, start, end)
             return
-        file = next((one for one in self._all(product, start, end) if one.name == self.only), None)
+        file = next((one for one in self._candidate_files(product, start, end) if one.name == self.only), None)
         if file is None:
-            self.tally.lost[self.only] = f"it is not below {self.local}, which every worker has to see"
+            self.tally.lost[self.only] = f"it is not below {self.local}, which all workers must share"
         else:
             yield file
 
-    def _all(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
+    def _candidate_files(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
         earliest, before = start - product.longest, None
         for month in _months(earliest, end):
             for file in self._list(product, month):
@@ -190,13 +190,13 @@ class FileTree:
             yield before
 
     def fetch(self, file: DataFile, fits: Callable[[Path], object] = check_cdf) -> Path:
-        """Make sure that a file is here, whole.
+        """Return the local path of a file, downloaded if it is missing or incomplete.
 
         Parameters
         ----------
         file : DataFile
         fits : callable
-            Raises a LoadError for a file that has come under this name and is another one.
+            Raises LoadError if the content of a downloaded file does not match its name.
 
         Raises
         ------
@@ -211,16 +211,16 @@ class FileTree:
                 raise
         self._check_server(file.url)
         file.path.parent.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own: what is whole is then moved in one step, and nothing that is there already is touched.
+        # Download to a temporary folder and move complete files atomically.
         with tempfile.TemporaryDirectory(prefix=".download-", dir=file.path.parent) as fresh:
-            arrived = Path(fresh, file.name)
-            self._download(file.url, arrived)
+            downloaded = Path(fresh, file.name)
+            self._download(file.url, downloaded)
             try:
-                check_cdf(arrived, contents=True)
-                fits(arrived)
+                check_cdf(downloaded, contents=True)
+                fits(downloaded)
             except LoadError as error:
                 raise LoadError(file.url, f"what the server sends is wrong: {error.found}", _LATER) from error
-            arrived.replace(file.path)
+            downloaded.replace(file.path)
         return file.path
 
     def close(self) -> None:
@@ -233,10 +233,10 @@ class FileTree:
         if key not in self._lists:
             if len(self._lists) >= _MOST_LISTS:
                 del self._lists[next(iter(self._lists))]
-            self._lists[key] = self._newest(product, month)
+            self._lists[key] = self._newest_versions(product, month)
         return self._lists[key]
 
-    def _newest(self, product: Product, month: str) -> list[DataFile]:
+    def _newest_versions(self, product: Product, month: str) -> list[DataFile]:
         pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d{{6}})?)_v(\d+)\.(\d+)\.(\d+)\.cdf")
         folder = self.local / product.folder / month
         here = {path.name: path for wild in ("*.cdf", "[0-3][0-9]/*.cdf") for path in folder.glob(wild)}
@@ -259,9 +259,9 @@ class FileTree:
         url = f"{self.remote}/{product.folder}/{month}/"
         try:
             self._check_server(url)
-            text = b"".join(self._received(url, _MOST_LIST_BYTES)).decode("utf-8", "replace")
+            text = b"".join(self._stream(url, _MOST_LIST_BYTES)).decode("utf-8", "replace")
             return [match.group() for match in pattern.finditer(text)]
-        except _AbsentError:  # a month without data has no folder
+        except _AbsentError:  # months without data have no folder
             return []
         except LoadError as error:
             self.tally.lost[f"list of {product.stem} of {month.replace('/', '-')}"] = error.found
@@ -273,21 +273,21 @@ class FileTree:
             raise LoadError(url, found, "Try again later, or with no_update=True on local files.")
 
     def _download(self, url: str, path: Path) -> None:
-        """Write what is at an address; once more where it ends too early."""
+        """Download a file; retry once if the download is truncated."""
         for once_more in (True, False):
             try:
                 with path.open("wb") as file:
-                    for part in self._received(url, _MOST_FILE_BYTES):
+                    for part in self._stream(url, _MOST_FILE_BYTES):
                         file.write(part)
                 return
-            except _CutError:
+            except _TruncatedError:
                 if not once_more:
                     raise
             except OSError as error:
-                raise LoadError(str(path.parent), f"it cannot be written ({error})", "Make room for it.") from error
+                raise LoadError(str(path.parent), f"it cannot be written ({error})", "Free disk space.") from error
 
-    def _received(self, url: str, most_bytes: int) -> Iterator[bytes]:
-        """Yield the content at an address in parts; stop a server that sends too little, too slowly or too much."""
+    def _stream(self, url: str, most_bytes: int) -> Iterator[bytes]:
+        """Yield the content at an address in parts; raise LoadError if it is incomplete, too slow or too large."""
         import requests
         import urllib3
 
@@ -296,7 +296,7 @@ class FileTree:
             with self._session.get(url, stream=True, timeout=_TIMEOUT_S) as answer:
                 self._failures = 0
                 _check_status(url, answer.status_code)
-                # Not iter_content: it waits until a part is full, however slowly it comes.
+                # iter_content would wait until a part is full, however slow the server is.
                 while part := answer.raw.read1(_PART_BYTES, decode_content=True):
                     received += len(part)
                     patience = _PATIENCE_S + received / _FEWEST_BYTES_A_SECOND
@@ -306,21 +306,21 @@ class FileTree:
                     yield part
                 _check_length(url, answer.headers, received)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise self._failure(url, error, received) from error
+            raise self._to_load_error(url, error, received) from error
 
-    def _failure(self, url: str, error: Exception, received: int) -> LoadError:
-        """A server that did not answer, or not to the end."""
+    def _to_load_error(self, url: str, error: Exception, received: int) -> LoadError:
+        """Return the LoadError for a failed request, or for a download that ended too early."""
         self._failures += 1
         if received:
-            return _CutError(url, f"what the server sends is not a whole CDF file: {received} bytes came", _LATER)
+            return _TruncatedError(url, f"what the server sends is not a whole CDF file: {received} bytes came", _LATER)
         return LoadError(url, f"the server does not answer: {type(error).__name__}", _LATER)
 
 
 class _AbsentError(LoadError):
-    """There is nothing at an address."""
+    """The server has no file at an address."""
 
 
-class _CutError(LoadError):
+class _TruncatedError(LoadError):
     """Download that ended too early."""
 
 
@@ -333,18 +333,18 @@ def _check_status(url: str, status: int) -> None:
 
 
 def _check_length(url: str, headers: Mapping[str, str], received: int) -> None:
-    told = headers.get("Content-Length", "")
-    if told.isdecimal() and "Content-Encoding" not in headers and int(told) != received:
-        raise _CutError(url, f"the server sent an incomplete CDF file: {received} of {told} bytes", _LATER)
+    expected = headers.get("Content-Length", "")
+    if expected.isdecimal() and "Content-Encoding" not in headers and int(expected) != received:
+        raise _TruncatedError(url, f"the server sent an incomplete CDF file: {received} of {expected} bytes", _LATER)
 
 
 def join(segments: Iterable[Segment]) -> Segment:
-    """Segments of one spacecraft, in their order, as one that is in memory as large as all of them.
+    """Concatenate segments of one spacecraft in memory.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If no segment is given.
     """
     parts = list(segments)
     if not parts:
@@ -355,15 +355,15 @@ def join(segments: Iterable[Segment]) -> Segment:
 
 
 def concatenate(parts: Sequence[Variable]) -> Variable:
-    """One variable of several of the same name; samples not later than all before them are left out.
+    """Concatenate variables of the same name; samples that are not later than all previous ones are omitted.
 
-    Tables that differ become tables of each sample.
+    Tables that differ between the parts are expanded to one row per sample.
     """
     if len(parts) == 1:
         return parts[0]
     for key in parts[0].coordinates:
         if len({part.coordinates[key].tobytes() for part in parts}) > 1:
-            parts = [replace(one, coordinates=one.coordinates | {key: _of_each_sample(one, key)}) for one in parts]
+            parts = [replace(one, coordinates=one.coordinates | {key: _table_per_sample(one, key)}) for one in parts]
     first = parts[0]
     times = np.concatenate([part.times for part in parts])
     rows = after(times)
@@ -375,13 +375,13 @@ def concatenate(parts: Sequence[Variable]) -> Variable:
     return replace(first, times=times[rows], values=values, coordinates=coordinates)
 
 
-def _of_each_sample(part: Variable, key: str) -> np.ndarray:
+def _table_per_sample(part: Variable, key: str) -> np.ndarray:
     table = part.coordinates[key]
     return table if table.ndim == 2 else np.tile(table, (len(part.times), 1))
 
 
 def after(times: np.ndarray, last: np.datetime64 | None = None) -> np.ndarray:
-    """Return the indices of samples later than `last` and than all earlier samples; never those with NaT."""
+    """Return the indices of samples later than `last` and than all previous samples; NaT is excluded."""
     nanoseconds = times.astype("datetime64[ns]").astype("int64")  # NaT is the smallest integer
     smallest = np.iinfo(np.int64).min
     floor = smallest if last is None else last.astype("datetime64[ns]").astype("int64")
@@ -390,26 +390,26 @@ def after(times: np.ndarray, last: np.datetime64 | None = None) -> np.ndarray:
 
 
 def _session() -> requests.Session:
-    """A session with fewer retries than pyspedas's own, which waits 12 s for every file of a server that is gone."""
+    """Return a session with fewer retries than that of pyspedas, which waits 12 s per file if the server is down."""
     import requests
 
     session = requests.Session()
     for adapter in session.adapters.values():
         adapter.max_retries = adapter.max_retries.new(
             total=_RETRIES,
-            read=0,  # a server that stalls would stall again
+            read=0,  # do not retry stalled downloads
             backoff_factor=_BACKOFF_S,
             status_forcelist=(429, 500, 502, 503, 504),
             raise_on_status=False,
-            respect_retry_after_header=False,  # which may ask to wait for days
+            respect_retry_after_header=False,  # may be as long as days
         )
-    session.hooks["response"].append(_stay_there)
+    session.hooks["response"].append(_check_redirect)
     session.max_redirects = _MOST_REDIRECTS
     return session
 
 
-def _stay_there(answer: requests.Response, **_: Any) -> None:
-    """Follow a server to another of its places, but not to another server, nor from https to http."""
+def _check_redirect(answer: requests.Response, **_: Any) -> None:
+    """Raise LoadError for redirects to another server, or from https to http."""
     if not answer.is_redirect:
         return
     here, there = urlsplit(answer.url), urlsplit(urljoin(answer.url, answer.headers["Location"]))
@@ -418,7 +418,7 @@ def _stay_there(answer: requests.Response, **_: Any) -> None:
         "https",
     ):
         answer.close()
-        raise LoadError(answer.url, f"the server sends elsewhere, to {there.netloc[:80]}", _LATER)
+        raise LoadError(answer.url, f"the server redirects to {there.netloc[:80]}", _LATER)
 
 
 def _months(start: np.datetime64, end: np.datetime64) -> list[str]:
@@ -427,7 +427,7 @@ def _months(start: np.datetime64, end: np.datetime64) -> list[str]:
 
 
 def start_of(stamp: str) -> np.datetime64 | None:
-    """The time of the digits in a file's name, such as 20151016130524 or 2011013122; None where it is none."""
+    """Parse the time stamp of a file name, such as 20151016130524 or 2011013122; None if it is invalid."""
     day, time = stamp[:8], stamp[8:].ljust(6, "0")
     try:
         return np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}", "ns")

@@ -1,9 +1,9 @@
-"""THEMIS all-sky full frames and thumbnails by time range, file by file, for which pyspedas has no loader.
+"""Loader of THEMIS all-sky full frames and thumbnails, file by file, for which pyspedas has no loader.
 
     <root>/thg/l1/asi/gako/2011/01/thg_l1_asf_gako_2011010617_v01.cdf    full frames, an hour each
     <root>/thg/l1/asi/gako/2011/05/thg_l1_ast_gako_20110505_v01.cdf      thumbnails, a day each
 
-The layout is the same here and at the server; it is that of ``thm_load_asi`` of IDL SPEDAS.
+The layout is the same locally and at the server; it is that of ``thm_load_asi`` of IDL SPEDAS.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after,
 
 logger = getLogger(__name__)
 
-# What a file covers, as numpy's unit of time.
+# Time covered by a file, as numpy time unit.
 _UNITS = {"asf": "h", "ast": "D"}
-# A frame requested in the last moment of an hour may be stamped in the next one.
+# The time of a frame requested at the end of an hour may be in the next hour.
 _SLACK = np.timedelta64(1, "m")
 _MOMENT = np.timedelta64(1, "ns")
 _MOST_NAMED = 24
@@ -47,7 +47,7 @@ class Request:
     datatype : {'asf', 'ast'}
     start, end : numpy.datetime64
     no_update, time_clip, support : bool
-        Only files that are here; only frames from `start` to `end`; with the ends of the exposures.
+        Use only local files; return only frames from `start` to `end`; include the ends of the exposures.
     """
 
     sites: tuple[str, ...]
@@ -60,12 +60,12 @@ class Request:
 
     @classmethod
     def read(cls, trange: Any, site: Any, datatype: str = "asf", **options: bool) -> Request:
-        """Check what a caller gave.
+        """Check the arguments of a loader.
 
         Raises
         ------
         ArgumentError
-            For a site or datatype that does not exist; near names are given.
+            If the site or datatype does not exist; suggests similar names.
         TimeError
             If `trange` is not a time range.
         """
@@ -83,45 +83,45 @@ class Request:
         return np.timedelta64(1, _UNITS[self.datatype])
 
     def name(self, site: str) -> str:
-        """Name of the variable."""
+        """Return the name of the variable of a site."""
         return f"thg_{self.datatype}_{site}"
 
 
 def hours(trange: Any, site: str | Sequence[str], datatype: str = "asf", no_update: bool = False) -> Iterator[Variable]:
-    """Frames file by file: an hour of full frames, 157 MB, or a day of thumbnails, 59 MB.
+    """Yield frames file by file: an hour of full frames, 157 MB, or a day of thumbnails, 59 MB.
 
-    Let go of one before asking for the next, or two are in memory. The tplot store stays as it is.
+    Delete each variable before requesting the next one, otherwise two are in memory. The tplot store is not changed.
 
     Parameters
     ----------
     trange : time range in any form
     site : str or list of str
-        Four letters, such as 'fsmi'; several come one after another.
+        Four letters, such as 'fsmi'; several are processed one after another.
     datatype : {'asf', 'ast'}
         Full frames or thumbnails.
     no_update : bool
-        Use only files that are in pyspedas's ``local_data_dir`` for THEMIS. Else those that are not there, or not
-        whole, are downloaded from its ``remote_data_dir`` and kept.
+        Use only local files in pyspedas's ``local_data_dir`` for THEMIS; otherwise missing or incomplete files are
+        downloaded there from its ``remote_data_dir``.
 
     Yields
     ------
     Variable
-        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns); times of one site ascend strictly,
-        within `trange`.
+        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns); times of one site are strictly
+        increasing, within `trange`.
 
     Raises
     ------
     ArgumentError
-        For a site or datatype that does not exist.
+        If the site or datatype does not exist.
     TimeError
         If `trange` is not a time range.
     LoadError
-        At the end, if nothing could be loaded, but not because there are no data.
+        At the end, if there are data but nothing could be loaded.
 
     Warns
     -----
-    What could not be loaded, logged once at the end by this module. Hours without a file are no loss: cameras
-    rest by day.
+    One warning at the end lists the data that could not be loaded; hours without a file, such as daytime, are not
+    included.
     """
     return _frames(Request.read(trange, site, datatype, no_update=no_update))
 
@@ -134,12 +134,12 @@ def segments(
     no_update: bool = False,
     piece: Piece | None = None,
 ) -> Iterator[Segment]:
-    """Frames file by file, as `hours`, with the station under either name; there are no companions.
+    """Yield frames file by file as `hours` does, without companions; `probe` and `site` are synonyms.
 
-    With `piece`, only this file of the range, of its station, from its location.
+    With `piece`, only this file is read.
     """
-    station = _either(probe, site) if piece is None else piece.probe
-    return _walk(Request.read(trange, station, datatype, no_update=no_update), piece)
+    station = _merge_site_names(probe, site) if piece is None else piece.probe
+    return _iterate_segments(Request.read(trange, station, datatype, no_update=no_update), piece)
 
 
 def pieces(
@@ -149,12 +149,12 @@ def pieces(
     datatype: str = "asf",
     no_update: bool = False,
 ) -> Iterator[Piece]:
-    """The files that `segments` goes through; nothing is fetched.
+    """Yield the files that `segments` reads, without downloading them.
 
-    What it gives for each as ``piece`` is what it gives without, one after another, but that frames of another size
-    than those before are not reported, and frames that are in two files are yielded with both.
+    `segments` with each of them as ``piece`` yields the same as without, except that a change of the frame size is not
+    reported and frames contained in two files are yielded twice.
     """
-    return _listed(Request.read(trange, _either(probe, site), datatype, no_update=no_update))
+    return _listed(Request.read(trange, _merge_site_names(probe, site), datatype, no_update=no_update))
 
 
 def load(
@@ -165,35 +165,35 @@ def load(
     site: str | Sequence[str] = "",
     datatype: str = "asf",
 ) -> list[str]:
-    """Load frames into tplot variables, with the station under either name; see `variables`."""
-    request = Request.read(trange, _either(probe, site), datatype, no_update=no_update)
+    """Load frames into tplot variables, see `variables`; `probe` and `site` are synonyms."""
+    request = Request.read(trange, _merge_site_names(probe, site), datatype, no_update=no_update)
     found = variables(request)
     return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in found]
 
 
 def files(request: Request) -> list[str]:
-    """The files that a request needs, downloaded where they are not here, without reading them.
+    """Download the missing files of a request and return the paths of all, without reading them.
 
     Raises
     ------
     LoadError
-        If there is none, but not because there are no data.
+        If there are data but no file could be downloaded.
     """
     with _tree(request) as tree:
-        found = [str(path) for site in request.sites for _, path in _fetched(tree, request, site)]
+        found = [str(path) for site in request.sites for _, path in _fetch_files(tree, request, site)]
         tree.tally.loaded = len(found)
     return found
 
 
 def variables(request: Request, skymap: Skymap | str | Path | None = None) -> list[Variable]:
-    """All frames of a request at once, one variable for each site, and the ends of exposures if wanted.
+    """Read all frames of a request, one variable per site, and the ends of exposures if requested.
 
     Parameters
     ----------
     request : Request
     skymap : Skymap or path, optional
-        As its file has it. Goes into the attributes of every variable of its site, turned to the rows and columns of
-        the frames: row 0 of them is in the south, column 0 in the west.
+        Unmodified skymap. It is stored in the attributes of the variable of its site, rotated to match the frames: row
+        0 is in the south, column 0 in the west.
 
     Returns
     -------
@@ -203,26 +203,26 @@ def variables(request: Request, skymap: Skymap | str | Path | None = None) -> li
     Raises
     ------
     ArgumentError
-        If the skymap belongs to none of the sites, or has not the frames' rows and columns.
+        If the skymap belongs to none of the sites, or its shape differs from that of the frames.
     LoadError
-        If nothing could be loaded, or the skymap not.
+        If no frames or not the skymap could be loaded.
     """
     sky = read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap
     if sky is not None and sky.site not in request.sites:
         found = f"it is of {sky.site}, not of {', '.join(request.sites)}"
         raise ArgumentError("skymap", found, "Give the skymap of the station that is loaded.")
     parts: dict[str, list[Segment]] = {}
-    for segment in _walk(request):
+    for segment in _iterate_segments(request):
         parts.setdefault(segment.distribution.name, []).append(segment)
     for site in request.sites:
-        _tell_absent(request, site, parts.get(request.name(site), []))
+        _log_absent(request, site, parts.get(request.name(site), []))
     whole = [join(found) for found in parts.values()]
     frames = [_with_skymap(one.distribution, sky) for one in whole]
-    beside = [variable for one in whole for variable in one.companions.values()]
-    return frames + beside
+    companions = [variable for one in whole for variable in one.companions.values()]
+    return frames + companions
 
 
-def _either(probe: str | Sequence[str], site: str | Sequence[str]) -> str | Sequence[str]:
+def _merge_site_names(probe: str | Sequence[str], site: str | Sequence[str]) -> str | Sequence[str]:
     return site or probe
 
 
@@ -232,14 +232,14 @@ def _sites(site: Any) -> tuple[str, ...]:
         if not isinstance(name, str) or name.lower() not in STATIONS:
             near = difflib.get_close_matches(str(name).lower(), STATIONS, n=3, cutoff=0.5)
             remedy = f"Near names: {', '.join(near)}." if near else f"Give one of {', '.join(STATIONS)}."
-            raise ArgumentError("site", f"found {name!r}, which is no THEMIS all-sky station", remedy)
+            raise ArgumentError("site", f"found {name!r}, which is not a THEMIS all-sky station", remedy)
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
 class _FrameTree(FileTree):
-    """Files of all-sky frames, with hours or days in their names and a version of one number."""
+    """Files of all-sky frames, with an hour or a day and a version number in their names."""
 
-    def _newest(self, product: Product, month: str) -> list[DataFile]:
+    def _newest_versions(self, product: Product, month: str) -> list[DataFile]:
         pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d\d)?)_v(\d\d)\.cdf")
         folder = self.local / product.folder / month
         there = set(self._names_at_server(product, month, pattern))
@@ -266,7 +266,7 @@ def _listed(request: Request) -> Iterator[Piece]:
     tree = _FrameTree(Path(local), remote, Tally())
     try:
         for site in request.sites:
-            for file in _wanted(tree, request, site):
+            for file in _files_of_site(tree, request, site):
                 name, end = request.name(site), file.start + request.length
                 yield Piece(name, site, file.start, end, file.name, str(Path(local).absolute()), remote)
     finally:
@@ -277,14 +277,14 @@ def _listed(request: Request) -> Iterator[Piece]:
 
 @contextmanager
 def _tree(request: Request, piece: Piece | None = None) -> Iterator[_FrameTree]:
-    """Open the tree of a request, and log at the end what could not be loaded; also if the caller stops early."""
+    """Open the files of a request; at the end, or if the caller stops early, log data that could not be loaded."""
     tally = Tally()
     local, remote = _roots(request) if piece is None else (piece.local, piece.remote)
     tree = _FrameTree(Path(local), remote, tally, piece and piece.name)
     try:
         yield tree
         if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # the error reports it, so that no warning is needed
+            lost, tally.lost = str(tally), {}  # reported by the error
             remedy = "Try again later, or with no_update=True on local files."
             raise LoadError(str(request), f"nothing could be loaded: {lost}", remedy)
     finally:
@@ -293,19 +293,21 @@ def _tree(request: Request, piece: Piece | None = None) -> Iterator[_FrameTree]:
             logger.warning("Could not load all of %s: %s. The rest was.", request, tally)
 
 
-def _wanted(tree: _FrameTree, request: Request, site: str) -> Iterator[DataFile]:
-    """The files of a site that there are."""
+def _files_of_site(tree: _FrameTree, request: Request, site: str) -> Iterator[DataFile]:
+    """Yield the existing files of a site."""
     stem = f"thg_l1_{request.datatype}_{site}"
-    # A nanosecond less: a file ends where the next one begins, and a range that ends there needs no next one.
+    # One nanosecond less, so that a range that ends at the start of a file does not include this file.
     product = Product(f"thg/l1/asi/{site}", stem, request.length - _MOMENT, daily=False)
     return tree.files(product, request.start, max(request.start, request.end - _MOMENT))
 
 
-def _fetched(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
-    """The files of a site that are here, or are now."""
-    for file in _wanted(tree, request, site):
+def _fetch_files(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
+    """Download the files of a site if necessary; yield them with their paths."""
+    for file in _files_of_site(tree, request, site):
         try:
-            path = tree.fetch(file, lambda path, file=file: _theirs(FrameFile(path, request.name(site)), file, request))
+            path = tree.fetch(
+                file, lambda path, file=file: _valid_rows(FrameFile(path, request.name(site)), file, request)
+            )
         except LoadError as error:
             tree.tally.lost[file.name] = error.found
             continue
@@ -313,18 +315,18 @@ def _fetched(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[Da
 
 
 def _frames(request: Request) -> Iterator[Variable]:
-    for segment in _walk(request):
+    for segment in _iterate_segments(request):
         frames = segment.distribution
         del segment
         yield frames
         del frames
 
 
-def _walk(request: Request, piece: Piece | None = None) -> Iterator[Segment]:
+def _iterate_segments(request: Request, piece: Piece | None = None) -> Iterator[Segment]:
     with _tree(request, piece) as tree:
         for site in request.sites:
             last, shape = None, None
-            for file, path in _fetched(tree, request, site):
+            for file, path in _fetch_files(tree, request, site):
                 try:
                     opened = FrameFile(path, request.name(site))
                     _check_size(opened, shape)
@@ -337,21 +339,21 @@ def _walk(request: Request, piece: Piece | None = None) -> Iterator[Segment]:
                 shape = opened.shape
                 if segment is not None:
                     last = opened.times[rows[-1]]
-                    # Nothing here may hold a segment when the next is read.
+                    # Keep no reference to a segment when the next one is read.
                     yield segment
                     del segment
 
 
 def _check_size(opened: FrameFile, shape: tuple[int, int] | None) -> None:
     if shape not in (None, opened.shape):
-        found = f"its frames have {opened.shape[0]} x {opened.shape[1]} pixels, those before {shape[0]} x {shape[1]}"
+        found = f"its frames have {opened.shape[0]} x {opened.shape[1]} pixels, previous ones {shape[0]} x {shape[1]}"
         raise LoadError(str(opened.path), found, "Load it alone.")
 
 
 def _rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None, tally: Tally) -> np.ndarray:
-    """Return the requested frames; count those with impossible times as lost."""
+    """Return the rows of the requested frames; frames with invalid times are counted as lost."""
     times = opened.times
-    ascending = _theirs(opened, file, request, last)
+    ascending = _valid_rows(opened, file, request, last)
     if len(ascending) < len(times):
         count = len(times) - len(ascending)
         tally.lost[f"{count} of {len(times)} frames of {file.name}"] = "their times are missing, wrong or go back"
@@ -360,13 +362,13 @@ def _rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime
     return ascending[(times[ascending] >= request.start) & (times[ascending] <= request.end)]
 
 
-def _theirs(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None = None) -> np.ndarray:
-    """Return the frames with times that match the file's name and increase."""
+def _valid_rows(opened: FrameFile, file: DataFile, request: Request, last: np.datetime64 | None = None) -> np.ndarray:
+    """Return the rows of frames with increasing times that match the file name."""
     times = opened.times
     theirs = (times >= file.start - _SLACK) & (times < file.start + request.length + _SLACK)
     ascending = np.flatnonzero(theirs)[after(times[theirs], last)]
     if len(times) and not len(ascending):
-        found = f"none of its {len(times)} times is of the time in its name and later than those before"
+        found = f"none of its {len(times)} times matches its name and is later than the previous ones"
         raise LoadError(str(opened.path), found, "Remove the file and load again.")
     return ascending
 
@@ -379,7 +381,7 @@ def _segment(opened: FrameFile, rows: np.ndarray, request: Request) -> Segment:
     return Segment(frames, {} if ends is None else {ends.name: ends})
 
 
-def _tell_absent(request: Request, site: str, parts: Sequence[Segment]) -> None:
+def _log_absent(request: Request, site: str, parts: Sequence[Segment]) -> None:
     unit = _UNITS[request.datatype]
     kind = f"datetime64[{unit}]"
     there = {time for part in parts for time in np.unique(part.distribution.times.astype(kind))}

@@ -16,7 +16,7 @@ from ..errors import ArgumentError, QueryError, VariableError
 from ..imaging.panels import Cells, Grid, cell_means
 from ..imaging.recipes import PanelRecipe
 from ..instruments.panels import Panel, check_same, may_be_panel, of_embeddings, panel_of
-from ..instruments.registry import station_of
+from ..instruments.registry import instrument_named, station_of
 from ..provenance import METHOD, versions
 from ..times import Span, cadence, nearest_rows, to_interval
 from ..tplot import Variable
@@ -362,9 +362,11 @@ def open_panels(
 
 
 def is_for_panels(request: Request, options: EncodingOptions, together: bool) -> bool:
-    """Return True if a search is one of windows: asked for, or of loaded time series and spectrograms only."""
+    """Return True if a search is one of windows: asked for, or of time series and spectrograms only."""
     if together or isinstance(options.recipe, PanelRecipe):
         return True
+    if options.instrument and options.recipe is None and options.encoder is None:
+        return instrument_named(options.instrument).is_for_panels
     if request.names is None or options.recipe is not None or options.instrument or options.encoder is not None:
         return False
     return all(may_be_panel(tplot.read(name)) for name in tplot.expand(request.names))
@@ -375,8 +377,7 @@ def _read_groups(
 ) -> dict[str, list[Panel]]:
     names = request.names
     if names is None:
-        variables = [[one] for one in request.variables()]
-        variables = [[one for each in variables for one in each]] if together else variables
+        variables = _by_station(request.variables(together)) if together else [[one] for one in request.variables()]
     else:
         nested = together and not isinstance(names, (str, int)) and any(isinstance(one, (list, tuple)) for one in names)
         wanted = names if nested else [names]
@@ -395,6 +396,14 @@ def _read_groups(
             check_same([wanted, panel], recipe.vectors)
     _check_overlap(groups)
     return groups
+
+
+def _by_station(variables: Sequence[Variable]) -> list[list[Variable]]:
+    """Return the variables of each spacecraft or site."""
+    groups: dict[tuple[str, ...], list[Variable]] = {}
+    for one in variables:
+        groups.setdefault(tuple(station_of(one).values()), []).append(one)
+    return list(groups.values())
 
 
 def _panel(variable: Variable, options: EncodingOptions, recipe: PanelRecipe, together: bool) -> Panel:

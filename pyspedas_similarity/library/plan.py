@@ -72,9 +72,11 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
         if trained is None or not trained.card.recipe:
             raise
         natural = recipe_from_dict(trained.card.recipe)  # the encoder's recipe, where the name identifies none
+    if isinstance(natural, PanelRecipe) and options.recipe is None and trained is not None and trained.card.recipe:
+        natural = recipe_from_dict(trained.card.recipe)
     if isinstance(natural, PanelRecipe):
         remedy = "Give a WindowRecipe, or use find_similar or search."
-        raise ArgumentError("recipe", "a PanelRecipe is for searches of loaded variables only", remedy)
+        raise ArgumentError("recipe", "a PanelRecipe is for searches only", remedy)
     fields = _FieldCheck(variables, options, has_field)
     encoder = trained or _named_encoder(natural, options)
     _check_encoder(encoder, natural, variables[0].name, options.recipe)

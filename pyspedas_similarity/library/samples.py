@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -81,18 +80,18 @@ class Request:
         """Load the segments of one file."""
         return self._call(instrument_named(self.instrument).segments, probe=None, piece=piece)
 
-    def variables(self) -> list[Variable]:
+    def variables(self, together: bool = False) -> list[Variable]:
         """Read the named variables, or load those of the instrument; the tplot store is left as it was.
 
-        Samples whose times are missing or go back are left out, after a warning.
+        With `together` those are loaded, too, that the instrument has for searches of several variables. Samples whose
+        times are missing or go back are left out, after a warning.
         """
         if self.names is not None:
             return [sample_images.in_order(tplot.read(name)) for name in tplot.expand(self.names)]
         source = instrument_named(self.instrument)
         with tplot.preserved():
             brought = self._call(source.load)
-            wanted = [name for name in brought if fnmatch.fnmatchcase(name, source.variables)]
-            return [sample_images.in_order(tplot.read(name)) for name in wanted]
+            return [sample_images.in_order(tplot.read(name)) for name in source.names_in(brought, together)]
 
     def _call(self, loader: Callable[..., Any], **keywords: Any) -> Any:
         """Call a function of an instrument; ArgumentError where it does not accept the keywords."""

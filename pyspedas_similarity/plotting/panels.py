@@ -11,8 +11,9 @@ import numpy as np
 
 from ..errors import ArgumentError, SimilarityError
 from ..imaging.recipes import Recipe
-from ..instruments.panels import LINE_KINDS, Panel
+from ..instruments.panels import LINE_KINDS, Panel, known_table
 from ..times import Span
+from .gallery import FAINT_COLOR
 from .labels import bins_label, units_text
 from .overview import overview
 from .style import Style, plain
@@ -81,12 +82,19 @@ class Column:
     parts : tuple of Part or None
         One for each row; None where nothing was measured.
     is_query : bool
+    faint : bool
+        True for a match that does not stand out of the background.
     """
 
     heading: tuple[str, ...]
     half_s: float
     parts: tuple[Part | None, ...]
     is_query: bool = False
+    faint: bool = False
+
+    def color(self, style: Style, otherwise: str) -> str:
+        """Return the color of frame and heading."""
+        return style.query if self.is_query else FAINT_COLOR if self.faint else otherwise
 
 
 def row_of(panel: Panel, legend: Sequence[str] = (), title: str = "") -> Row:
@@ -94,11 +102,11 @@ def row_of(panel: Panel, legend: Sequence[str] = (), title: str = "") -> Row:
     variable, name = panel.variable, title or panel.name
     if panel.kind in LINE_KINDS:
         names = tuple(legend) or (_COMPONENTS if panel.kind == "vector" else ())
-        return Row(name, "", units_text(variable.units), panel.logarithmic, names[: panel.values.shape[1]])
+        return Row(name, "", units_text(panel.units), panel.logarithmic, names[: panel.values.shape[1]])
     if panel.kind == "embedding":
         made = overview(variable)
         return Row(name, made.label, made.unit, made.logarithmic)
-    return Row(name, bins_label(variable, "v", "bin"), units_text(variable.units), panel.logarithmic)
+    return Row(name, bins_label(variable, "v", "bin"), units_text(panel.units), panel.logarithmic)
 
 
 def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | None:
@@ -124,7 +132,7 @@ def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | No
     if panel.kind in LINE_KINDS:
         return Part(seconds, values[:, : panel.values.shape[1]])
     bins = coordinates.get("v", np.arange(values.shape[1], dtype=float))
-    return Part(seconds, values, bins)
+    return Part(seconds, values, known_table(bins))
 
 
 def panels_figure(
@@ -161,11 +169,11 @@ def panels_figure(
             panel.tick_params(labelsize="xx-small", length=2, which="both")
             panel.set_xlim(-column.half_s, column.half_s)
             for spine in panel.spines.values():
-                spine.set(color=style.query if column.is_query else "0.3", linewidth=1.2 if column.is_query else 0.8)
+                spine.set(color=column.color(style, "0.3"), linewidth=1.2 if column.is_query else 0.8)
         _label(figure, axes[number], row, scale, style)
     for panel, column in zip(axes[0], columns, strict=True):
         heading = "\n".join(plain(line, 26) for line in column.heading)
-        panel.set_title(heading, fontsize="x-small", color=style.query if column.is_query else "black")
+        panel.set_title(heading, fontsize="x-small", color=column.color(style, "black"))
     for panel in axes[-1]:
         panel.locator_params(axis="x", nbins=3)
     if title or style.title:
@@ -205,19 +213,27 @@ def _draw(panel: Axes, row: Row, part: Part | None, scale: object, style: Style)
         panel.set_ylim(*scale)
         return
     seconds, values, bins = _thinned(part)
-    shown = np.where(values > 0, values, np.nan) if row.logarithmic else values
-    bins = np.broadcast_to(bins, values.shape)
+    shown, bins = _on_one_table(np.where(values > 0, values, np.nan) if row.logarithmic else values, bins)
     if len(seconds) == 1:  # a mesh needs two columns
-        seconds, shown, bins = np.array([-0.5, 0.5]) + seconds, np.repeat(shown, 2, 0), np.repeat(bins, 2, 0)
-    order = np.argsort(bins[0])
-    times = np.broadcast_to(seconds[:, None], shown.shape)
+        seconds, shown = np.array([-0.5, 0.5]) + seconds, np.repeat(shown, 2, 0)
     colors = style.cmap or "viridis"
     panel.set_facecolor("0.85")  # where nothing was measured
-    panel.pcolormesh(
-        times[:, order], bins[:, order], shown[:, order], norm=scale, cmap=colors, shading="nearest", rasterized=True
-    )
-    if np.nanmin(bins) > 0 and np.nanmax(bins) > 10 * np.nanmin(bins):
+    panel.pcolormesh(seconds, bins, shown.T, norm=scale, cmap=colors, shading="nearest", rasterized=True)
+    if bins[0] > 0 and bins[-1] > 10 * bins[0]:
         panel.set_yscale("log")
+
+
+def _on_one_table(values: np.ndarray, tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spectra in the bins of one ascending table; where tables differ, in the nearest bins of their own."""
+    tables = np.broadcast_to(tables, values.shape)
+    usual = tables[np.isfinite(tables).sum(axis=1).argmax()]
+    bins = np.unique(usual[np.isfinite(usual)])
+    made = np.full((len(values), len(bins)), np.nan)
+    for row, (own, table) in enumerate(zip(values, tables, strict=True)):
+        known = np.flatnonzero(np.isfinite(table))
+        if len(known):
+            made[row] = own[known[np.abs(table[known, None] - bins).argmin(axis=0)]]
+    return made, bins
 
 
 def _thinned(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Conjunctions of matches in space and on the ground, by time and by footprint."""
+"""Conjunctions of matches in space and on the ground, by time and footprint."""
 
 from __future__ import annotations
 
@@ -41,53 +41,54 @@ def conjunctions(
     min_elevation: float = 10.0,
     tolerance: Any = 0,
 ) -> QTable:
-    """The matches of a spacecraft during which a camera, or another instrument, has a match as well.
+    """Find times with simultaneous matches of a spacecraft and of a camera or another instrument on the ground.
 
     Parameters
     ----------
     space, ground : str, list of str, or astropy Table
-        What `find_similar` returned, or what `intervals` did.
+        Output of `find_similar` or `intervals`.
     footprint : str or pair of str, optional
-        A tplot variable (time, 2) with geodetic latitude and longitude, degrees, of the foot of the spacecraft's field
-        line, or one variable for each. With it, only the time is kept in which the station sees the footprint.
-        Mapping along field lines is for other packages: give their result.
+        A tplot variable (time, 2) with geodetic latitude and longitude, degrees, of the magnetic footprint of the
+        spacecraft, or one variable for each. The result is then limited to the time in which the footprint is visible
+        from the station. Footprints are computed by other packages.
     station : (latitude, longitude), or mapping of site to that, optional
-        Of the camera, geodetic degrees. By default the ``site`` of `ground` is looked up among the THEMIS stations.
+        Position of the camera, geodetic degrees. Default: that of the THEMIS station with the ``site`` of `ground`.
     height_km : float
-        Of the light.
+        Height of the emission.
     min_elevation : float
-        Degrees above the station's horizon at which the footprint is still seen.
+        Minimum elevation at which the footprint is visible, degrees.
     tolerance : seconds, timedelta or Quantity
-        Matches on the ground are made so much longer at both ends.
+        Matches on the ground are extended by this time at both ends.
 
     Returns
     -------
     astropy.table.QTable
-        One row for each pair: ``start`` and ``end`` of the time that they share, ``space_`` and ``ground_`` with the
-        columns of each, and with `footprint` ``elevation`` and ``azimuth`` (degrees) where it stands highest. By start.
+        One row per pair, sorted by start: ``start`` and ``end`` of the overlap, the columns of each match with the
+        prefixes ``space_`` and ``ground_``, and with `footprint` the highest ``elevation`` and its ``azimuth``
+        (degrees).
 
     Raises
     ------
     SimilarityError
-        If the footprint cannot be read or the place of a station is not known.
+        If the footprint cannot be read or the position of a station is unknown.
 
     Notes
     -----
-    Between two samples the footprint goes along the great circle; where they are further apart than three cadences, or
-    before the first or after the last, it is not known and nothing is seen. A time counts as seen where one of these
-    is: the samples in the shared time, its start and its end.
+    The footprint is interpolated along great circles; in gaps longer than three cadences, and before the first and
+    after the last sample, it is unknown and not visible. Visibility is evaluated at the footprint samples in the
+    overlap and at its start and end.
     """
     tables = {"space": result_table(space), "ground": result_table(ground)}
     wide = intervals_of(tables["ground"]).widened(to_timedelta64(tolerance, "tolerance"))
     order = np.argsort(wide.start, kind="stable")
-    rows, start, end = _pairs_of(intervals_of(tables["space"]), Intervals(wide.start[order], wide.end[order]))
+    rows, start, end = _pairs_sharing_time(intervals_of(tables["space"]), Intervals(wide.start[order], wide.end[order]))
     rows["ground"] = order[rows["ground"]]
     view = None
     if footprint is not None:
         path = _Footprint.read(footprint)
-        places = _places(tables["ground"], station)
+        places = _station_positions(tables["ground"], station)
         seen = [
-            _seen(path, places[row], (first, last), height_km, min_elevation)
+            _visible_part(path, places[row], (first, last), height_km, min_elevation)
             for row, first, last in zip(rows["ground"], start, end, strict=True)
         ]
         keep = np.array([one is not None for one in seen], bool)
@@ -97,8 +98,8 @@ def conjunctions(
     return _conjunction_table(tables, rows, Intervals(start, end), view)
 
 
-def _pairs_of(space: Intervals, ground: Intervals) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Rows of the pairs that share time, and what they share, by start; `ground` ascending by start."""
+def _pairs_sharing_time(space: Intervals, ground: Intervals) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Return the rows of overlapping pairs and their overlaps, sorted by start; `ground` must be sorted by start."""
     i, j = pairs(space, ground)
     start, end = np.maximum(space.start[i], ground.start[j]), np.minimum(space.end[i], ground.end[j])
     order = np.argsort(start, kind="stable")
@@ -125,11 +126,13 @@ class _Footprint:
         latitude, longitude = variables[0].values.T if len(names) == 1 else [one.values for one in variables]
         goes_back = (np.diff(times) <= np.timedelta64(0, "ns")).any()
         if goes_back or not (np.abs(latitude[np.isfinite(latitude)]) <= 90).all():
-            raise VariableError(names[0], "its latitudes exceed 90 degrees or its times go back", "Check it.")
+            raise VariableError(
+                names[0], "its latitudes exceed 90 degrees or its times decrease", "Check the variable."
+            )
         return cls(times, _unit_vectors(np.radians(latitude.astype(float)), np.radians(longitude.astype(float))))
 
     def at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latitude and longitude in degrees, NaN where it is not known."""
+        """Interpolate latitude and longitude in degrees; NaN where unknown."""
         if len(self.times) < 2:
             known = np.isin(times, self.times)
             toward = np.where(known[:, None], self.toward[:1], np.nan)
@@ -137,7 +140,7 @@ class _Footprint:
             before = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.times) - 2)
             step = self.times[before + 1] - self.times[before]
             part = ((times - self.times[before]) / step)[:, None]
-            toward = _along(self.toward[before], self.toward[before + 1], part)
+            toward = _interpolate_great_circle(self.toward[before], self.toward[before + 1], part)
             known = (part[:, 0] >= 0) & (part[:, 0] <= 1) & (step <= 3 * cadence(self.times))
             known |= np.isin(times, self.times)
             toward = np.where(known[:, None], toward, np.nan)
@@ -152,7 +155,7 @@ class _View(Span):
     azimuth: float
 
 
-def _seen(
+def _visible_part(
     path: _Footprint, place: tuple[float, float], span: tuple[np.datetime64, np.datetime64], height: float, limit: float
 ) -> _View | None:
     between = path.times[(path.times > span[0]) & (path.times < span[1])]
@@ -170,16 +173,16 @@ def _unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], -1)
 
 
-def _along(one: np.ndarray, other: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Unit vectors on the great circle between two, a part of the way; where they are one, that one."""
+def _interpolate_great_circle(one: np.ndarray, other: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Interpolate unit vectors along great circles by fractions `part`; equal vectors are returned unchanged."""
     angle = np.arccos(np.clip((one * other).sum(axis=-1, keepdims=True), -1, 1))
     sine = np.where(angle > 1e-9, np.sin(angle), 1.0)
     near = angle <= 1e-9
     return np.where(near, one, (np.sin((1 - part) * angle) * one + np.sin(part * angle) * other) / sine)
 
 
-def _places(ground: QTable, station: Any) -> list[tuple[float, float]]:
-    """Latitude and longitude of the station of each match on the ground."""
+def _station_positions(ground: QTable, station: Any) -> list[tuple[float, float]]:
+    """Return latitude and longitude of the station of each match on the ground."""
     if station is not None and not isinstance(station, Mapping):
         if len(station) != 2 or not all(np.isfinite(station)) or abs(station[0]) > 90:
             raise ArgumentError("station", f"found {station!r}", "Give latitude and longitude in degrees.")
@@ -190,7 +193,7 @@ def _places(ground: QTable, station: Any) -> list[tuple[float, float]]:
     unknown = sorted(set(map(str, ground["site"])) - set(known))
     if unknown:
         remedy = "Give station, a mapping of site to (latitude, longitude)."
-        raise ArgumentError("station", f"nothing is known of {', '.join(unknown)}", remedy)
+        raise ArgumentError("station", f"the positions of {', '.join(unknown)} are unknown", remedy)
     return [tuple(known[str(site)]) for site in ground["site"]]
 
 

@@ -1,4 +1,4 @@
-"""Results as files and objects of other programs."""
+"""Export of results to files and to objects of other packages."""
 
 from __future__ import annotations
 
@@ -45,40 +45,40 @@ def export(
     Parameters
     ----------
     found : str, list of str, or astropy Table
-        What `find_similar` or `classify` returned, or what `intervals` or `join_events` did; any table with columns
-        ``start`` and ``end``, or the Path of its file. An empty list gives a file without intervals.
+        Output of `find_similar`, `classify`, `intervals` or `join_events`; any table with columns ``start`` and
+        ``end``, or the Path of its file. An empty list gives a file without intervals.
     path : str or Path
     format : str, optional
-        By default from the ending of `path`: .ecsv, .csv, .xml or .vot (VOTable), .json. Others are lists as text:
+        Default by the extension of `path`: .ecsv, .csv, .xml or .vot (VOTable), .json. Other formats are text lists:
 
         ========== ====================================================================================
-        ecsv       for astropy, with Times and all provenance
-        csv        for pandas and spreadsheets; has no place for provenance
+        ecsv       for astropy, with Time columns and all provenance
+        csv        for pandas and spreadsheets; without provenance
         votable    for TOPCAT, Aladin and astropy; provenance in an INFO element
         json       for pandas (``orient='table'``); provenance next to the data
-        time_list  a start and an end in a line, as pyspedas writes times; provenance in a comment
+        time_list  start and end per line, in the time format of pyspedas; provenance in a comment
         idl        columns of fixed width for ``readcol``, ``read_ascii`` and ``time_double``; provenance in a comment
-        hpevent    table and description for the HPEC tools, which make Heliophysics Event lists of them
+        hpevent    table and description for the HPEC tools, to make Heliophysics Event lists
         autoplot   events list of Autoplot
         ========== ====================================================================================
     overwrite : bool
-        False: a file that is there is an error.
+        Replace an existing file; if False, an existing file is an error.
 
     Returns
     -------
     Path
-        Of the file. It is there whole or not at all.
+        Path of the file, which is written atomically.
 
     Raises
     ------
     SimilarityError
-        If the format is unknown, the file is there or cannot be written, or `found` is no table of intervals.
+        If the format is unknown, the file exists or cannot be written, or `found` is not a table of intervals.
 
     Notes
     -----
-    Times are written in UTC with nine digits of a second in every format. What a reader keeps of them depends on its
-    clock: astropy, pandas and numpy keep nanoseconds, ``pyspedas.time_double`` cuts to microseconds, IDL's doubles hold
-    about 0.2 microseconds. A time inside a leap second is kept by astropy alone; the text is right in every format.
+    All formats have times in UTC with nanoseconds. The precision after reading depends on the reader: astropy, pandas
+    and numpy keep nanoseconds, ``pyspedas.time_double`` truncates to microseconds, IDL doubles resolve about 0.2
+    microseconds. Only astropy represents a time inside a leap second; the text is correct in every format.
     """
     path = Path(path)
     format = format_of(path, format)
@@ -95,7 +95,7 @@ def export(
 
 
 def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
-    """The intervals as pyspedas writes time ranges, for ``trange`` of its loaders.
+    """Return the intervals as pyspedas time ranges, for ``trange`` of its loaders.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
     -------
     list of [str, str]
         Like ``['2020-11-19/23:36:20.123456789', '2020-11-19/23:36:25.000000000']``, UTC, in the order of the table.
-        ``pyspedas.time_double`` cuts what comes after microseconds.
+        ``pyspedas.time_double`` truncates to microseconds.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
 
 
 def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:
-    """The intervals as sunpy TimeRanges.
+    """Return the intervals as sunpy TimeRanges.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:
 
 
 def to_timeseries(name: str) -> GenericTimeSeries:
-    """A variable with a value or a few for each time, such as ``X_similarity``, as a sunpy TimeSeries.
+    """Return a variable of one or a few components, such as ``X_similarity``, as a sunpy TimeSeries.
 
     Parameters
     ----------
@@ -151,12 +151,12 @@ def to_timeseries(name: str) -> GenericTimeSeries:
     Returns
     -------
     sunpy.timeseries.GenericTimeSeries
-        Its index is exact to the nanosecond, UTC. Provenance is in its meta, as JSON, under ``similarity``.
+        With an index in UTC, exact to the nanosecond, and provenance as JSON in ``meta`` under ``similarity``.
 
     Raises
     ------
     SimilarityError
-        If it is no such variable, or sunpy's time series are not installed.
+        If the variable has another shape, or sunpy's time series are not installed.
     """
     series = _sunpy_timeseries()
     import xarray
@@ -164,7 +164,7 @@ def to_timeseries(name: str) -> GenericTimeSeries:
     (name,) = tplot.expand(name)
     variable = tplot.read(name)
     if variable.values.ndim > 2 or variable.values.dtype.kind not in "fiub":
-        found = f"found {variable.values.dtype} of the shape {variable.values.shape}"
+        found = f"found {variable.values.dtype} of shape {variable.values.shape}"
         raise VariableError(name, found, "Give a variable (time) or (time, component) of numbers.")
     columns = _columns(variable)
     times = xarray.DataArray(variable.times, dims="time")
@@ -174,7 +174,7 @@ def to_timeseries(name: str) -> GenericTimeSeries:
 
 
 def format_of(path: Path, format: str | None = None) -> str:
-    """Return the format that a name or an ending identifies; ArgumentError if there is none."""
+    """Return the format of a name or a file extension; ArgumentError if it is unknown."""
     chosen = ENDINGS.get(path.suffix.lower()) if format is None else format
     if chosen in FORMATS:
         return chosen
@@ -186,7 +186,7 @@ def format_of(path: Path, format: str | None = None) -> str:
 def _sunpy_timeseries() -> Any:
     try:
         with warnings.catch_warnings():
-            # sunpy warns of every package of its extra that is missing before it fails, or works without.
+            # sunpy warns of every missing package of its extra before it fails or continues without.
             warnings.filterwarnings("ignore", message="Importing sunpy")
             return importlib.import_module("sunpy.timeseries")
     except ImportError as error:

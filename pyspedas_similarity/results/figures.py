@@ -18,7 +18,7 @@ from ..instruments.sample_images import select
 from ..library.plan import recipe_of_record
 from ..library.samples import prepare
 from ..plotting.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
-from ..plotting.gallery import FAINT_COLOR, FAINT_NOTE, Shown, gallery_figure, gallery_note
+from ..plotting.gallery import FAINT_NOTE, Shown, gallery_figure, gallery_note
 from ..plotting.marks import Marks
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
 from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
@@ -112,17 +112,13 @@ def _panel_matches(result: SearchResult, limit: int, options: ReloadOptions, sty
         span = Span(result.start[row], result.end[row])
         heading = (f"{row + 1}: {result.score[row]:.3f}", *_date_and_time(span.start))
         series = result.series_of(row)
-        columns.append(column_of(panels[id(series)], span, (*heading, *([series.name] if several else []))))
+        column = column_of(panels[id(series)], span, (*heading, *([series.name] if several else [])))
+        columns.append(replace(column, faint=bool(result.faint[row])))
     rows = labels_of(panels[id(result.searched[0])])
     which = f"the {number} best of {len(result)} matches" if number < len(result) else f"all {number} matches"
     note = f"above each: similarity, and the start of the interval (UTC); {which}"
-    faint = np.flatnonzero(result.faint[:number]) + len(columns) - number
-    figure = panels_figure(rows, columns, style, "Query and matches", note + (FAINT_NOTE if len(faint) else ""))
-    for panel in np.reshape(figure.axes[: len(rows) * len(columns)], (len(rows), len(columns)))[:, faint].flat:
-        for spine in panel.spines.values():
-            spine.set(color=FAINT_COLOR)
-        panel.title.set_color(FAINT_COLOR)
-    return figure
+    note += FAINT_NOTE if result.faint[:number].any() else ""
+    return panels_figure(rows, columns, style, "Query and matches", note)
 
 
 def score_figure(

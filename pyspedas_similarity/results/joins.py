@@ -34,15 +34,16 @@ _NOTHING = Intervals(np.array([], "datetime64[ns]"), np.array([], "datetime64[ns
 
 @pyspedas_convention(lambda: event_table([]), errors="raise")
 def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
-    """Read a list of events, to look at it or to choose of it before `join_events`.
+    """Read a list of events, to inspect or filter it before `join_events`.
 
     Parameters
     ----------
     events : path, astropy Table, pandas DataFrame, list of [start, end], names of bars
         A file may be ECSV, CSV (such as lists of SITL selections), VOTable, or text with a start and an end, or one
-        time, in a line. Events of one time are instants. Times may have any form, zone or scale that has a UTC.
+        time, per line. Events with one time are instants. Times may have any format, time zone or scale that can be
+        converted to UTC.
     columns : sequence of one or two str, optional
-        Names of the columns of starts and ends, or of times, where they are not common ones.
+        Names of the columns of starts and ends, or of times. Default: common names.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
     Raises
     ------
     SimilarityError
-        If it cannot be read; where columns are not known, those that were found are named.
+        If the list cannot be read; if no time columns are found, the existing ones are named.
 
     Examples
     --------
@@ -85,49 +86,48 @@ def join_events(
     Parameters
     ----------
     found : str, list of str, or astropy Table
-        What `find_similar` returned, or what `intervals` did, or the Path of a file of it.
-    events : path, astropy Table, pandas DataFrame, list of [start, end], or what `find_similar` returned
-        As in `read_events`. Events that share time become one.
+        Output of `find_similar` or `intervals`, or the Path of a file of it.
+    events : path, astropy Table, pandas DataFrame, list of [start, end], or output of `find_similar`
+        As in `read_events`. Overlapping events are merged.
     tolerance : seconds, timedelta or Quantity
-        Events are made so much longer at both ends before anything is compared. Events of one time need it for a base
-        rate.
+        Events are extended by this time at both ends before the comparison. Instants need it for a base rate.
     searched : names of similarity variables, or time ranges, optional
-        What was searched. By default the samples with a score in the ``X_similarity`` of `found`, without the queries'
-        own events, which are neither found nor missed. For a table it is required.
+        Time that was searched. Default: samples with a score in the ``X_similarity`` of `found`, without the own events
+        of the queries. Required for a table.
     covered : time ranges, optional
-        Time in which the list is complete; nothing else is compared then. By default a match is only called new
-        between the start of the first and the end of the last event of the list.
+        Time in which the list is complete; the comparison is limited to it. Default: from the start of the first to the
+        end of the last event; matches outside are not called new.
     columns : sequence of one or two str, optional
-        Of `events`, as in `read_events`.
+        Columns of `events`, as in `read_events`.
     interval : {'binomial', 'bootstrap'}
-        How the interval of the enrichment is made: exactly, if matches are independent of each other; or over
-        stretches of the searched time, where matches come in groups.
+        Confidence interval of the enrichment: exact, for independent matches; or by a block bootstrap over the searched
+        time, for matches in groups.
     stretch : seconds, timedelta or Quantity
-        Length of a stretch of the bootstrap, counted from 1970; a day by default.
+        Length of a block of the bootstrap, counted from 1970; default one day.
     confidence : float
-        Of the interval.
+        Confidence level of the interval.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------
     astropy.table.QTable
-        One row for each match, as in `found`, then one for each event that was missed. ``status`` is 'known' (it shares
-        time with an event), 'new', 'not covered' (its peak is at a time that the list does not cover) or 'missed';
-        ``event_start``, ``event_end`` and ``event`` are those of the event that it shares most time with, masked where
-        there is none, and ``overlap_s`` is that time. ``meta['join']`` has the numbers of each, the searched time that
-        the list covers, and the enrichment: the share of matches whose peak lies in an event, over the share of the
-        searched time that does. Neither events nor peaks outside of what was searched count for it.
+        One row for each match, as in `found`, then one for each missed event. ``status`` is 'known' (overlaps an
+        event), 'new', 'not covered' (its peak is outside the time covered by the list) or 'missed'; ``event_start``,
+        ``event_end`` and ``event`` are those of the event with the longest overlap, masked for none, and ``overlap_s``
+        is the overlap. ``meta['join']`` has the counts, the searched time covered by the list, and the enrichment: the
+        fraction of matches with the peak in an event, divided by the fraction of the searched time in events. Events
+        and peaks outside the searched time are not counted.
 
     Raises
     ------
     SimilarityError
-        If the events cannot be read or it is not known what was searched.
+        If the events cannot be read or the searched time is unknown.
 
     Notes
     -----
-    Known is counted by overlap, for that is what one wants to look at; the enrichment by peaks, because a long match
-    overlaps an event by chance more often than the base rate.
+    Status is defined by overlap, since that is what a reader inspects; the enrichment is defined by peaks, since a long
+    match overlaps an event by chance more often than the base rate.
     """
     table = result_table(found)
     listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
@@ -147,7 +147,7 @@ def join_events(
         enrichment = bootstrap(counts, confidence, seed)
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
-    joined = _joined(table, listed, best, overlap, missed)
+    joined = _joined_table(table, listed, best, overlap, missed)
     joined["status"] = _status(joined["status"], inside(_peaks(table), coverage))
     joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment)
     return joined
@@ -166,7 +166,7 @@ def summary_of(joined: Table) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Events:
-    """Events without overlap, ascending, and what they are called."""
+    """Merged events, ascending, with their labels."""
 
     stretches: Intervals
     label: np.ndarray
@@ -184,7 +184,7 @@ class _Events:
 
     @property
     def hull(self) -> Intervals:
-        """The time from the start of the first to the end of the last event."""
+        """Interval from the start of the first to the end of the last event."""
         events = self.widened
         return Intervals(events.start[:1], np.maximum.accumulate(events.end)[-1:])
 
@@ -203,55 +203,55 @@ def _searched(found: Any, searched: Any) -> list[Intervals]:
         names = loaded(found)
         series = [name for name in names if "intervals" not in tplot.read(name).attributes.get(ATTRIBUTE, {})]
         if series:
-            return [_scored(name) for name in series]
+            return [_searched_time_of_variable(name) for name in series]
     if searched is None and isinstance(found, (list, tuple)) and not len(found):
         return [_NOTHING]
     if searched is None:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
-        raise ArgumentError("searched", "it is not known what was searched", remedy)
+        raise ArgumentError("searched", "the searched time is unknown", remedy)
     names = loaded(searched)
     if names:
-        return [_scored(name) for name in names]
+        return [_searched_time_of_variable(name) for name in names]
     return [merged(Intervals(*bounds(to_spans(searched))), touching=True)[0]]
 
 
-def _scored(name: str) -> Intervals:
-    """The time of the samples that could be reported."""
+def _searched_time_of_variable(name: str) -> Intervals:
+    """Return the time of the samples of a similarity variable that could be reported as matches."""
     variable = tplot.read(name)
     if variable.values.ndim != 1 or variable.values.dtype.kind != "f" or variable.values.shape != variable.times.shape:
-        found = f"found {variable.values.dtype} of the shape {variable.values.shape}"
+        found = f"found {variable.values.dtype} of shape {variable.values.shape}"
         raise VariableError(name, found, "Give the variable ending in _similarity that find_similar returned.")
     return _searched_time(variable.times, variable.values, variable.attributes.get(ATTRIBUTE, {}))
 
 
 def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Intervals:
-    """Return the time of the samples that could be reported."""
+    """Return the time of the samples that could be reported as matches."""
     series, exclude = SearchedSeries(record), to_timedelta64(record.get("exclude_s", 0))
-    own = [Span(one.start, one.end - np.timedelta64(1, "ns")) for one in series.own_events()]  # an end is not in it
+    own = [Span(one.start, one.end - np.timedelta64(1, "ns")) for one in series.own_events()]  # intervals are half-open
     keep = np.isfinite(scores) & outside(times, series.own_spans(), exclude)
     keep &= outside(times, own, np.timedelta64(0, "ns"))
     return merged(Intervals(times[keep], sample_ends(times)[keep]), touching=True)[0]
 
 
 def _best_event(matches: Intervals, events: Intervals) -> tuple[np.ndarray, np.ndarray]:
-    """The event that each match shares most time with, -1 where there is none, and how much that is."""
+    """Return the event with the longest overlap for each match, -1 for none, and the overlap."""
     i, j = pairs(matches, events)
     common = np.minimum(matches.end[i], events.end[j]) - np.maximum(matches.start[i], events.start[j])
     best, overlap = np.full(len(matches), -1), np.zeros(len(matches), "timedelta64[ns]")
-    for row in np.lexsort((-j, common)):  # the last one stays: most time, then the earliest
+    for row in np.lexsort((-j, common)):  # the last assignment wins: longest overlap, then earliest event
         best[i[row]], overlap[i[row]] = j[row], common[row]
     return best, overlap
 
 
 def _missed(listed: _Events, matches: Intervals, searched: list[Intervals]) -> np.ndarray:
-    """Rows of the events that were searched and have no match."""
+    """Return the rows of events that were searched and have no match."""
     reachable = _reachable(listed, searched)
     reachable[pairs(matches, listed.widened)[1]] = False
     return np.flatnonzero(reachable)
 
 
 def _reachable(listed: _Events, searched: list[Intervals]) -> np.ndarray:
-    """Return which events overlap the searched time."""
+    """Return a mask of events that overlap the searched time."""
     found = np.zeros(len(listed.stretches), bool)
     for one in searched:
         found[pairs(listed.stretches, one)[0]] = True
@@ -260,11 +260,11 @@ def _reachable(listed: _Events, searched: list[Intervals]) -> np.ndarray:
 
 def _check_confidence(confidence: float) -> None:
     if not isinstance(confidence, (int, float, np.number)) or not 0 < confidence < 1:
-        raise ArgumentError("confidence", f"found {confidence!r}", "Give a share between 0 and 1, such as 0.95.")
+        raise ArgumentError("confidence", f"found {confidence!r}", "Give a number between 0 and 1, such as 0.95.")
 
 
 def _counts(table: QTable, listed: _Events, searched: list[Intervals], stretch: np.timedelta64 | None) -> Counts:
-    """Return the counts in each part of the searched time, or in all of it."""
+    """Return the counts for each block of the searched time, or for all of it."""
     peaks = _peaks(table)
     everywhere = Intervals(*(np.concatenate([getattr(one, key) for one in searched]) for key in ("start", "end")))
     peaks = peaks[inside(peaks, merged(everywhere, touching=True)[0])]
@@ -275,13 +275,13 @@ def _counts(table: QTable, listed: _Events, searched: list[Intervals], stretch: 
         sums = ([len(peaks)], [met.sum()], [sum(one.seconds for one in searched)], [in_events])
         return Counts(*(np.array(one) for one in sums))
     if stretch <= np.timedelta64(0, "ns"):
-        raise ArgumentError("stretch", "it has no length", "Give seconds, such as 86400.")
-    cells = np.unique(np.concatenate([_cell(peaks, stretch), *(_cells_of(one, stretch) for one in searched)]))
+        raise ArgumentError("stretch", "it is not positive", "Give seconds, such as 86400.")
+    bins = np.unique(np.concatenate([_bin_number(peaks, stretch), *(_bins_of(one, stretch) for one in searched)]))
     counted = [
-        np.bincount(np.searchsorted(cells, _cell(p, stretch)), minlength=len(cells)) for p in (peaks, peaks[met])
+        np.bincount(np.searchsorted(bins, _bin_number(p, stretch)), minlength=len(bins)) for p in (peaks, peaks[met])
     ]
-    seconds = [np.zeros(len(cells)), np.zeros(len(cells))]
-    grid = Intervals(*((cells + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
+    seconds = [np.zeros(len(bins)), np.zeros(len(bins))]
+    grid = Intervals(*((bins + k).astype("int64") * stretch + np.datetime64(0, "ns") for k in (0, 1)))
     for one in searched:
         for total, part in zip(seconds, (one, shared(one, union)), strict=True):
             i, j = pairs(grid, part)
@@ -291,7 +291,7 @@ def _counts(table: QTable, listed: _Events, searched: list[Intervals], stretch: 
 
 
 def _peaks(table: QTable) -> np.ndarray:
-    """Return the peaks of matches, or their middles in a table without peaks."""
+    """Return the peaks of matches, or their midpoints in a table without peaks."""
     if "peak" in table.colnames:
         return to_times(table["peak"])
     stretches = intervals_of(table)
@@ -299,25 +299,25 @@ def _peaks(table: QTable) -> np.ndarray:
 
 
 def _status(status: Any, covered: np.ndarray) -> np.ndarray:
-    """Return the status of each row: of matches that are in no event, those at times that the list does not cover."""
+    """Return the status of each row, with 'new' replaced by 'not covered' outside the time covered by the list."""
     found = np.asarray(status).astype(f"U{len(_UNCOVERED)}")
     found[: len(covered)][~covered & (found[: len(covered)] == "new")] = _UNCOVERED
     return found
 
 
-def _cell(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
+def _bin_number(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
     return (times - np.datetime64(0, "ns")) // stretch
 
 
-def _cells_of(stretches: Intervals, stretch: np.timedelta64) -> np.ndarray:
-    """Numbers of all cells that the stretches reach into."""
-    first, last = _cell(stretches.start, stretch), _cell(stretches.end, stretch)
+def _bins_of(stretches: Intervals, stretch: np.timedelta64) -> np.ndarray:
+    """Return the numbers of all bins that the intervals overlap."""
+    first, last = _bin_number(stretches.start, stretch), _bin_number(stretches.end, stretch)
     parts = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def _joined(table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarray, missed: np.ndarray) -> QTable:
-    """The rows of the matches, then those of the events that were missed."""
+def _joined_table(table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarray, missed: np.ndarray) -> QTable:
+    """Return the rows of the matches, followed by those of the missed events."""
     from astropy.table import MaskedColumn, QTable
 
     n = len(missed)
@@ -329,30 +329,30 @@ def _joined(table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarra
     for name in ("start", "end"):
         joined[name] = to_astropy(np.concatenate([to_times(table[name]), getattr(listed.stretches, name)[missed]]))
     for name in (name for name in CARRIED if name in table.colnames):
-        joined[name] = _extended(table[name], n)
+        joined[name] = _extend_masked(table[name], n)
     for name in ("start", "end"):
-        joined[f"event_{name}"] = _where_known(getattr(listed.stretches, name), rows)
-    labels = np.append(listed.label, "")[rows]  # -1 takes the last
+        joined[f"event_{name}"] = _masked_times(getattr(listed.stretches, name), rows)
+    labels = np.append(listed.label, "")[rows]  # -1 selects the last
     joined["event"] = MaskedColumn(labels, mask=rows < 0) if (rows < 0).any() else labels
     joined["overlap_s"] = np.concatenate([overlap / _SECOND, np.zeros(n)])
     return joined
 
 
-def _extended(column: Any, n: int) -> Any:
-    """A column of the matches, with n more rows that hide what they hold."""
+def _extend_masked(column: Any, n: int) -> Any:
+    """Append n masked rows to a column of the matches."""
     from astropy.table import MaskedColumn
 
     if hasattr(column, "scale"):
         times = to_times(column)
-        return _where_known(times, np.concatenate([np.arange(len(times)), np.full(n, -1)]))
+        return _masked_times(times, np.concatenate([np.arange(len(times)), np.full(n, -1)]))
     values = np.ma.asarray(column)
     nothing = np.ma.masked_all(n, values.dtype)
     nothing.data[...] = np.zeros(1, values.dtype)[0]
     return MaskedColumn(np.ma.concatenate([values, nothing])) if n else column
 
 
-def _where_known(times: np.ndarray, rows: np.ndarray) -> Any:
-    """Times of rows, masked where a row is -1."""
+def _masked_times(times: np.ndarray, rows: np.ndarray) -> Any:
+    """Return the times of rows, masked where a row is -1."""
     made = to_astropy(np.append(times, np.datetime64(0, "ns"))[rows])
     if (rows < 0).any():
         made[np.flatnonzero(rows < 0)] = np.ma.masked

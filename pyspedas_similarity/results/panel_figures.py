@@ -102,9 +102,8 @@ def _recipe(panel: Panel) -> object:
 
 
 def _legend_and_title(variable: Variable) -> tuple[tuple[str, ...], str]:
-    """Return the names of lines and the title that a loaded variable has as plot options; empty where it has none."""
-    if variable.name not in tplot.loaded_names():
-        return (), ""
-    options = tplot.options_of(variable.name)
-    title = options.get("axis_label")
-    return tuple(str(one) for one in options.get("legend_names") or ()), title if isinstance(title, str) else ""
+    """Return the names of lines and the title among the plot options of a variable; empty where it has none."""
+    title = variable.options.get("axis_label")
+    return tuple(str(one) for one in variable.options.get("legend_names") or ()), title if isinstance(
+        title, str
+    ) else ""

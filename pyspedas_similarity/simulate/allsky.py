@@ -21,7 +21,7 @@ from .camera import Camera
 from .stations import NightOptions, SharedSky, Station
 from .timeline import sample_times, start_and_duration
 
-# Place of the camera of `simulate_night`, without a real station.
+# Position of the camera of `simulate_night`, which is not a real station.
 _SINGLE_CAMERA = {"simulated": (65.0, -105.0)}
 _TURNED = {"first_row": "north", "first_column": "west"}
 CLEAR = NightOptions(("quiet", "arc", "patches", "streamer"), conditions=("clear",), cameras="plain")
@@ -44,8 +44,8 @@ class SimulatedNight:
         Center of the structure, weighted by the square of its emission within 350 km east, west, north and south of
         its nominal position; NaN where quiet.
     visible : numpy.ndarray, shape (n,)
-        Share of the structure's light within those 350 km that is above 20 degrees elevation here, regardless of the
-        weather; 0 where quiet.
+        Fraction of the light of the structure, within those 350 km, that is above 20 degrees elevation at this station,
+        regardless of the weather; 0 where quiet.
     view : View
         The true skymap.
     camera : Camera
@@ -85,7 +85,7 @@ def simulate_nights(
     seed : int
         Seed. For the same seed and sites, a shorter night is the beginning of a longer one.
     sites : sequence of str, or mapping of str to (latitude, longitude)
-        Codes of THEMIS stations, or other places. Aurora is placed between them, so they should be neighbors.
+        Codes of THEMIS stations, or other positions. Aurora is placed between them, so they should be close together.
     cadence_s : float
     size : int
         Pixels along each side, at least 16.
@@ -94,7 +94,7 @@ def simulate_nights(
     Returns
     -------
     dict of str to SimulatedNight
-        Night by site. Memory is that of the frames, 2 bytes per pixel, plus some tens of MB.
+        Nights by site. The memory is 2 bytes per pixel plus some tens of MB.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def simulate_night(start: np.datetime64, duration_s: float = 1800.0, seed: int =
 
 def station_places(sites: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return latitude and longitude of THEMIS stations by code; raise ArgumentError for an unknown one."""
-    # sources imports this module.
+    # Imported here to avoid a circular import.
     names = [sites] if isinstance(sites, str) else list(sites)
     unknown = [name for name in names if name not in STATIONS]
     if unknown or not names:

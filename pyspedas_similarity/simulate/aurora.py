@@ -18,7 +18,7 @@ from .ground import Texture
 
 
 class Aurora(Protocol):
-    """A source of light."""
+    """Type of aurora with an emission as a function of position and time."""
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return the emission in kR, in the array shape of `x_km` and `y_km`, never negative."""
@@ -40,7 +40,7 @@ class Quiet:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Quiet:
-        """Return the only one; nothing is random."""
+        """Return an instance; there are no random parameters."""
         return cls()
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
@@ -68,7 +68,7 @@ class Arc:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Arc:
-        """Draw one whose first arc is within about 60 degrees of the zenith."""
+        """Draw arcs, the first of them within about 60 degrees of the zenith."""
         count = int(rng.integers(1, 4))
         return cls(
             y_km=rng.uniform(-60, 160),
@@ -161,7 +161,7 @@ class Streamer:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Streamer:
-        """Draw one that passes within about 45 degrees of the zenith."""
+        """Draw a streamer that passes within about 45 degrees of the zenith."""
         return cls(
             x_km=rng.uniform(-90, 90),
             drift_km_s=rng.uniform(-0.4, 0.4),
@@ -207,7 +207,7 @@ class FoldedArc:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> FoldedArc:
-        """Draw one with one long and one short fold."""
+        """Draw an arc with one long and one short fold."""
         return cls(
             width_km=rng.uniform(8, 15),
             level_kr=rng.uniform(9, 30),
@@ -252,7 +252,7 @@ class Spiral:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Spiral:
-        """Draw one that winds counterclockwise as seen on a map, by three quarters of a turn or more."""
+        """Draw a spiral with at least three quarters of a turn, counterclockwise on a map."""
         return cls(
             radius_km=rng.uniform(70, 130),
             width_km=rng.uniform(8, 14),
@@ -300,7 +300,7 @@ class Breakup:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Breakup:
-        """Draw one that begins in the south."""
+        """Draw a breakup that begins in the south."""
         return cls(
             texture=Texture(rng, 2.0),
             y_km=rng.uniform(-140, -30),
@@ -347,7 +347,7 @@ class Omega:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Omega:
-        """Draw bands 180 to 320 km apart; `radius` and `height` of the torches are shares of that."""
+        """Draw torches 180 to 320 km apart; their `radius` and `height` are fractions of this distance."""
         wavelength = rng.uniform(180, 320)
         return cls(
             y_km=rng.uniform(-110, -20),
@@ -393,7 +393,7 @@ class Glow:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Glow:
-        """Draw one 140 to 400 km wide."""
+        """Draw a band with a width of 140 to 400 km."""
         return cls(
             texture=Texture(rng, 2.2),
             y_km=rng.uniform(-150, 150),

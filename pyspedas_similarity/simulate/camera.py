@@ -10,7 +10,7 @@ Orientation of a frame before the camera's own rotation, as seen on a map, row 0
             '--------'
               south
 
-A camera at a station is turned by a few degrees and shifted by a pixel or two; its `Camera.view` is the true one.
+A camera at a station is rotated by a few degrees and shifted by one or two pixels; `Camera.view` is the true skymap.
 """
 
 from __future__ import annotations

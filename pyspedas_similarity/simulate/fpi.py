@@ -1,7 +1,7 @@
-"""Simulated MMS FPI electrons and ions, and the magnetic field: plasma first, then the instrument.
+"""Simulated MMS FPI distributions of electrons and ions, and the magnetic field.
 
-The plasma is a crossing of a reconnection site (`magnetopause`) or a long pass of ions (`ion_pass`). Every value of the
-instrument is a whole number of counts times the phase space density of one count.
+The plasma model is a crossing of a reconnection site (`magnetopause`) or a long pass of ions (`ion_pass`). The
+instrument model converts it to integer counts times the phase space density of one count.
 
 Angles are look directions, as in the real files::
 
@@ -44,7 +44,7 @@ FIELD_MARGIN_S = 1.0
 FIELD_NOISE_NT = 0.02
 _FIELD_STEP = {"brst": np.timedelta64(7_812_500, "ns"), "fast": np.timedelta64(62_500_000, "ns")}  # 128 and 16 / s
 _FIELD_RATE = {"brst": "brst", "fast": "srvy"}
-# From the real DIS file of 2020-11-19: the smallest positive value at high energies is this over E^2 (E in eV).
+# One-count level times E^2 (E in eV), from the smallest positive values at high energies in a DIS file of 2020-11-19.
 _DIS_ONE_COUNT = 1.74e-18
 _MASS_RATIO = ELECTRON_EV / PROTON_EV
 

@@ -55,7 +55,7 @@ class IonPass:
     def plasma(self, species: str, times_s: np.ndarray) -> Plasma:
         """Return the populations of all episodes, weighted by presence; raise ArgumentError for electrons."""
         if species != "ion":
-            raise ArgumentError("instrument", f"found one for {species}s", "Use one for ions: the pass has no others.")
+            raise ArgumentError("instrument", f"found one for {species}s", "Use one for ions: the pass has only ions.")
         waves = np.sin(self.rates * times_s + self.phases)  # one for density, three for velocity
         shapes, density, velocity, frames = [], [], [], []
         for populations, part in zip(self.populations, presence(self.episodes, times_s, RAMP_S), strict=True):

@@ -1,6 +1,6 @@
 r"""Crossing of a reconnection site at the magnetopause: parameters, sequence of states, plasma and field.
 
-The boundary is a plane that moves along its normal N past four spacecraft, which see the same with different delays.
+The boundary is a plane that moves along its normal N past four spacecraft, which measure it with different delays.
 Axes of the boundary, as usual (Sonnerup & Cahill 1967)::
 
        L  (reconnecting field; outflow along +L or -L)      sheath side:        B_L < 0, dense, cool

@@ -1,4 +1,4 @@
-"""Plasma as a sum of populations: shapes of velocity distributions, moments, and phase space density in bins.
+"""Plasma as a sum of populations: velocity distribution functions, moments, and phase space density in bins.
 
 Each shape is defined in its own frame, with velocities relative to its origin::
 
@@ -22,13 +22,13 @@ import numpy as np
 PROTON_EV = 5.219852e-3
 ELECTRON_EV = 2.842815e-6
 ENERGY_AT_1_KM_S = {"ion": PROTON_EV, "electron": ELECTRON_EV}
-_NODES = 80  # of the quadrature along each axis; with twice as many no moment changes by more than 1e-4
+_NODES = 80  # quadrature nodes per axis; doubling them changes no moment by more than 1e-4
 
 
 class Shape(Protocol):
-    """Velocity distribution up to a factor.
+    """Velocity distribution function without normalization.
 
-    ``reach`` (along b, across b): largest velocity in km/s that matters. ``uses_perp1``: True if not gyrotropic.
+    ``reach`` (along b, across b): integration limits in km/s. ``uses_perp1``: True if not gyrotropic.
     """
 
     reach: tuple[float, float]
@@ -96,7 +96,7 @@ class FlatTop:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """Eight half axes; the rest has a share of 3e-5 of the pressure."""
+        """Eight half axes; the fraction of the pressure beyond is 3e-5."""
         return 8 * self.parallel, 8 * self.perpendicular
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
@@ -108,7 +108,7 @@ class FlatTop:
 
 @dataclass(frozen=True)
 class LossCone:
-    """An isotropic Maxwellian without the share `depth` within `angle_deg` of b, on both sides."""
+    """An isotropic Maxwellian reduced by the fraction `depth` within `angle_deg` of b, on both sides."""
 
     spread: float
     angle_deg: float

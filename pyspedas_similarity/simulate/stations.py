@@ -30,9 +30,9 @@ LENGTH_S = {
 }
 CONDITION_S = {"clear": (300, 900), "cloud": (180, 450), "moon": (200, 500), "twilight": (150, 300)}
 RAMP_S = 8.0
-# Seed of stars and cameras, the same for all nights: drawn anew for each, they would identify the night.
+# Seed of stars and cameras, the same for all nights; otherwise they would identify the night.
 _STARS = 20150326
-# Least elevation at which a station sees a position.
+# Minimum elevation at which a position is visible from a station.
 VISIBLE_DEG = 20.0
 # Grid for the true position and light: finer than the full width of the narrowest shape.
 _GRID_KM, _GRID_REACH_KM = 12.0, 350.0
@@ -126,7 +126,7 @@ class SharedSky:
         share = presence(episodes, times_s, RAMP_S)
         reference = _middle(list(places.values()))
         stations = np.stack(to_km(*np.array(list(places.values())).T, reference), axis=-1)
-        # Anywhere between the stations, more often between them than above one of them.
+        # Positions between the stations, with lower probability close to a station.
         weights = positions.dirichlet(np.full(len(stations), 4.0), len(episodes))
         return cls(
             times_s=times_s,
@@ -335,7 +335,7 @@ def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _site_streams(seed: int, site: str, count: int, *more: int) -> list[np.random.Generator]:
-    """Return generators of a station, independent of which other stations there are."""
+    """Return random generators of a station, which do not depend on the other stations."""
     sequence = np.random.SeedSequence([int(seed), zlib.crc32(site.encode()), *more])
     return [np.random.default_rng(child) for child in sequence.spawn(count)]
 

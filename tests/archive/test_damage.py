@@ -1,4 +1,4 @@
-"""Every record of an archive, damaged in turn: found, told, and repaired without losing an intact row."""
+"""Damage to each record of an archive: detection, messages, and repair without loss of intact rows."""
 
 import os
 import subprocess
@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive.durable import Folder, lease
+from pyspedas_similarity.archive.commit_records import commit_record_name, manifest_name
+from pyspedas_similarity.archive.durable import Folder, file_lock
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.records import read_record, write_record
 from pyspedas_similarity.archive.rows import body_checksums, head_checksums
-from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from tests.contracts import test_store as contract
 
@@ -31,8 +31,8 @@ def flip(path, at=None):
     path.write_bytes(raw)
 
 
-def seal_path(store, version):
-    return store.place.folder / seal_name(version)
+def record_path(store, version):
+    return store.place.folder / commit_record_name(version)
 
 
 def manifest_path(store, version):
@@ -43,10 +43,10 @@ def data_files(store):
     return [store.place.folder / "rows.lance" / "data" / name for name in store.snapshot().files()]
 
 
-@pytest.mark.parametrize("which", ["seal", "manifest"])
+@pytest.mark.parametrize("which", ["commit record", "manifest"])
 @pytest.mark.parametrize("version", [5, 4])
-def test_a_damaged_record_of_a_version_is_told_and_mended(store, which, version):
-    path = seal_path(store, version) if which == "seal" else manifest_path(store, version)
+def test_a_damaged_commit_record_or_manifest_is_reported_and_repaired(store, which, version):
+    path = record_path(store, version) if which == "commit record" else manifest_path(store, version)
     flip(path)
     with pytest.raises(DamagedArchiveError, match="repair"):
         LanceStore(store.place.folder).heads(version)
@@ -59,14 +59,14 @@ def test_a_damaged_record_of_a_version_is_told_and_mended(store, which, version)
     assert again.append(contract.make(40, 5)).added == 5
 
 
-def test_both_newest_lists_lost_are_written_again_from_the_files(store):
+def test_two_lost_manifests_are_rebuilt_from_the_commit_records(store):
     flip(manifest_path(store, 5))
     manifest_path(store, 4).unlink()
     LanceStore(store.place.folder).repair()
     assert contract.contents(LanceStore(store.place.folder)) == contract.as_dictionary(contract.make(0, 40))
 
 
-def test_a_lost_list_of_a_restored_version_goes_back_as_well(store):
+def test_a_lost_manifest_of_a_restored_version_is_restored_again(store):
     store.restore(3)
     store.append(contract.make(40, 5))
     flip(manifest_path(store, 6))
@@ -76,7 +76,7 @@ def test_a_lost_list_of_a_restored_version_goes_back_as_well(store):
     assert contract.contents(LanceStore(store.place.folder)) == contract.as_dictionary(expected)
 
 
-def test_a_file_that_is_gone_or_cut_off_costs_its_rows_only(store):
+def test_a_missing_or_truncated_file_loses_only_its_rows(store):
     files = data_files(store)
     files[1].unlink()
     files[2].write_bytes(files[2].read_bytes()[:1000])
@@ -89,16 +89,16 @@ def test_a_file_that_is_gone_or_cut_off_costs_its_rows_only(store):
     assert again.verify().sound
     expected = contract.Rows.joined([contract.make(0, 10), contract.make(30, 10)])
     assert contract.contents(again) == contract.as_dictionary(expected)
-    # What was lost can be added again.
+    # The lost rows can be added again.
     assert again.append(contract.make(0, 40)).added == 20
     assert contract.contents(again) == contract.as_dictionary(contract.make(0, 40))
 
 
-def test_one_record_of_what_made_the_rows_is_enough(store):
+def test_one_intact_identity_record_is_sufficient(store):
     flip(store.place.folder / "archive.json")
     again = LanceStore(store.place.folder)
     assert again.identity == contract.IDENTITY
-    assert again.verify().problems == ("archive.json is not as it was written",)
+    assert again.verify().problems == ("archive.json is damaged",)
     again.repair()
     assert again.verify().sound
     flip(store.place.folder / "archive.json")
@@ -107,15 +107,15 @@ def test_one_record_of_what_made_the_rows_is_enough(store):
         LanceStore(store.place.folder)
 
 
-def test_nothing_readable_is_said_to_be_nothing_readable(store):
+def test_an_archive_without_readable_version_is_reported(store):
     for version in range(1, 6):
         flip(manifest_path(store, version))
     with pytest.raises(DamagedArchiveError, match="no version"):
         LanceStore(store.place.folder).repair()
 
 
-def test_a_version_that_was_never_acknowledged_is_not_seen_and_removed(store):
-    seal_path(store, 5).unlink()
+def test_a_version_without_commit_record_is_ignored_and_removed(store):
+    record_path(store, 5).unlink()
     again = LanceStore(store.place.folder)
     assert again.latest() == 4
     assert contract.contents(again) == contract.as_dictionary(contract.make(0, 30))
@@ -124,7 +124,7 @@ def test_a_version_that_was_never_acknowledged_is_not_seen_and_removed(store):
     assert contract.contents(again) == contract.as_dictionary(expected)
 
 
-def test_rows_of_another_archive_do_not_pass(store, tmp_path):
+def test_rows_of_another_archive_fail_the_checksums(store, tmp_path):
     other = LanceStore.create(tmp_path / "other", contract.Identity("frame", "encoder-b", "recipe-a", 8))
     other.append(contract.make(0, 10))
     mine, theirs = data_files(store)[0], data_files(other)[0]
@@ -133,20 +133,20 @@ def test_rows_of_another_archive_do_not_pass(store, tmp_path):
     assert again.heads().damaged == 10 and len(again.heads()) == 30
 
 
-def test_a_full_lock_is_told_and_a_dead_holder_frees_it(store):
+def test_a_held_lock_raises_and_is_released_when_its_holder_ends(store):
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.durable import lease\n"
-        "with lease(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
+        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.durable import file_lock\n"
+        "with file_lock(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
     for name in ("maintenance.lock", "commit.lock"):
         path = store.place.folder / "locks" / name
         holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
         try:
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(BusyArchiveError, match="compacting"), lease(path, 0.1, "compacting"):
+            with pytest.raises(BusyArchiveError, match="compacting"), file_lock(path, 0.1, "compacting"):
                 pass
             if name == "maintenance.lock":
-                # Writers do not wait for maintenance; a second compaction does not wait for the first.
+                # Writers do not wait for maintenance; a second compaction raises at once.
                 assert store.append(contract.make(100, 5)).added == 5
                 with pytest.raises(BusyArchiveError):
                     store.compact()
@@ -159,7 +159,7 @@ def test_a_full_lock_is_told_and_a_dead_holder_frees_it(store):
         assert time.monotonic() - began < 20
 
 
-def test_records_are_found_to_be_damaged_at_every_bit(tmp_path):
+def test_a_flipped_bit_anywhere_in_a_record_is_detected(tmp_path):
     path, place = tmp_path / "record", Folder(tmp_path)
     write_record(place, "record", {"a": 1, "b": ["å", None, 2.5]})
     assert read_record(place, "record") == {"a": 1, "b": ["å", None, 2.5]}
@@ -177,7 +177,7 @@ def test_records_are_found_to_be_damaged_at_every_bit(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["record"]
 
 
-def test_checksums_follow_the_formula_and_find_every_bit():
+def test_checksums_follow_the_formula_and_detect_every_flipped_bit():
     import hashlib
 
     identity = contract.IDENTITY
@@ -205,7 +205,7 @@ def test_checksums_follow_the_formula_and_find_every_bit():
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_told(tmp_path):
+def test_a_read_only_folder_raises(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(ArchiveError, match="rights"):
         LanceStore.create(tmp_path / "closed" / "archive", contract.IDENTITY)

@@ -1,4 +1,4 @@
-"""Short forms of benchmarks/archive_faults.py, which has the long ones, one command each."""
+"""Short versions of the fault injection tests in benchmarks/archive_faults.py."""
 
 import ast
 import contextlib
@@ -34,7 +34,7 @@ def test_killed_building_of_an_index_changes_nothing(tmp_path):
 
 
 def test_an_object_store_loses_nothing_acknowledged(tmp_path, monkeypatch):
-    for module in (faults, objects):  # the workers, which are killed, keep the long one
+    for module in (faults, objects):  # the killed worker processes use the default
         monkeypatch.setattr(module, "LEASE_S", 3.0)
     found = faults.objects(2, 1, tmp_path, ("kill", "compaction", "connections"))
     assert found["as it should be"], found
@@ -47,11 +47,13 @@ def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
     assert found["losses of power after acknowledgement"] == 9 and found["losses of power at an fsync"] > 50
 
 
-def test_loss_of_power_is_noticed_where_a_file_is_not_synced(tmp_path, monkeypatch):
-    """The same test with one fsync too few: it has to fail, or it would show nothing."""
-    keep = durable.Folder.keep
+def test_a_missing_fsync_is_detected(tmp_path, monkeypatch):
+    """Check the power failure test itself: it must fail without an fsync."""
+    make_durable = durable.Folder.make_durable
     monkeypatch.setattr(
-        durable.Folder, "keep", lambda place, *names: keep(place, *(n for n in names if "/data/" not in n))
+        durable.Folder,
+        "make_durable",
+        lambda place, *names: make_durable(place, *(n for n in names if "/data/" not in n)),
     )
     assert not faults.power(3, 1, tmp_path)["as it should be"]
 
@@ -62,8 +64,8 @@ def test_flipped_bits_are_found(tmp_path):
     assert found["flips"] == 30 and found["rows told to be damaged"] > 0
 
 
-def test_flipped_bits_are_noticed_where_checksums_are_not_compared(tmp_path, monkeypatch):
-    """The judge of that test has to see rows that are silently wrong, or it would show nothing."""
+def test_silently_wrong_rows_are_detected(tmp_path, monkeypatch):
+    """Check the flipped bit test itself: it must fail without checksums."""
     store = faults.LanceStore.create(tmp_path / "archive", faults.IDENTITY)
     store.append(faults.batch(0))
     truth, _ = faults.contents(store)
@@ -78,7 +80,7 @@ def test_flipped_bits_are_noticed_where_checksums_are_not_compared(tmp_path, mon
 
 
 class _Equal:
-    """Equal to anything."""
+    """Array that is equal to any other."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -120,10 +122,10 @@ def test_no_socket_is_opened(tmp_path):
 def test_a_killed_worker_of_a_cluster_costs_nothing(tmp_path, monkeypatch):
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG
 
-    monkeypatch.setitem(CONFIG, "local_data_dir", CONFIG["local_data_dir"])  # so that it is taken back
+    monkeypatch.setitem(CONFIG, "local_data_dir", CONFIG["local_data_dir"])  # restored after the test
     with _log_as_before():
         found = faults.spread(1, 1, tmp_path)
-    # Where the kill falls is chance here; tests/test_spreading.py kills when a worker has a task.
+    # The time of the kill is random here; tests/library/test_distributed.py kills a busy worker.
     assert {key: value for key, value in found.items() if key.startswith(("not ", "rows ", "left")) and value} == {}
     assert found["kills"] == 1 and found["samples"] == 1600
 

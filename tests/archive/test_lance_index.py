@@ -1,4 +1,4 @@
-"""Lance's index: used only where it is as it was written, belongs to these files, and finds what it should."""
+"""Index on disk: used only if it is undamaged, matches the data files, and has a sufficient recall."""
 
 import logging
 
@@ -83,7 +83,7 @@ def test_an_index_of_other_files_under_the_same_numbers_is_not_used(store):
 
 def test_an_index_that_misses_too_many_is_not_used_and_says_so(tmp_path, monkeypatch, caplog):
     rng = np.random.default_rng(0)
-    embeddings = rng.standard_normal((4000, 64)).astype(np.float32)  # no two of them are near each other
+    embeddings = rng.standard_normal((4000, 64)).astype(np.float32)  # without close neighbors
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     start = contract.START + np.arange(4000) * contract.STEP
     archive = Archive(tmp_path / "archive")
@@ -106,7 +106,7 @@ def test_what_was_never_measured_is_not_used(store):
         store.place,
         f"indexes/{path.name}",
         read_record(store.place, f"indexes/{path.name}") | {"cells": 0, "recall": 0.0},
-    )  # as a kill before the measurement leaves it
+    )  # the state after a kill before the measurement
     assert near(store) is None
 
 

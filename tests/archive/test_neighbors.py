@@ -1,4 +1,4 @@
-"""The graph of neighbors beside all products, its cache, and searches along it."""
+"""Neighbor graph compared with exact products, its cache, and graph search."""
 
 import logging
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.archive import neighbors
-from pyspedas_similarity.archive.neighbors import GraphNear, cached_graph, make_graph, nearest_others
+from pyspedas_similarity.archive.neighbors import GraphIndex, cached_graph, make_graph, nearest_others
 from pyspedas_similarity.errors import ArgumentError
 
 
@@ -31,7 +31,7 @@ def test_a_small_graph_is_exact():
     assert graph.recall == 1 and len(graph) == 300
 
 
-def test_damaged_rows_are_nobodys_neighbors():
+def test_damaged_rows_have_no_neighbors():
     embeddings = unit(50)
     embeddings[[3, 20]] = np.nan
     graph = make_graph(embeddings, 4)
@@ -49,12 +49,12 @@ def test_fewer_rows_than_neighbors(n, k):
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, True])
-def test_a_bad_number_of_neighbors_is_told(k):
+def test_an_invalid_number_of_neighbors_raises(k):
     with pytest.raises(ArgumentError, match="Give the number of neighbors"):
         make_graph(unit(5), k)
 
 
-def test_nearest_others_leave_out_what_is_barred():
+def test_nearest_others_exclude_the_given_ranges():
     embeddings = unit(200)
     embeddings[9] = np.nan
     rows = np.array([0, 50, 199])
@@ -68,7 +68,7 @@ def test_nearest_others_leave_out_what_is_barred():
 
 @pytest.fixture(scope="module")
 def clouds():
-    """Simulated embeddings around 40 centers, two of them damaged."""
+    """Return simulated embeddings around 40 centers, two of them damaged."""
     rng = np.random.default_rng(1)
     found = unit(40, 12)[rng.integers(40, size=3000)] + 0.3 * rng.standard_normal((3000, 12)).astype(np.float32)
     found /= np.linalg.norm(found, axis=1, keepdims=True)
@@ -83,7 +83,7 @@ def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog)
     known = np.isfinite(clouds[:, 0])
     assert (graph.neighbors != np.arange(3000)[:, None]).all()
     assert (graph.scores[known] >= scores[known, -1:] - 1e-6).mean() >= 0.99 and graph.recall >= 0.99
-    # The second time it comes from the disk, where a flipped bit is seen.
+    # The second call reads the cache, in which a flipped bit is detected.
     monkeypatch.setattr(neighbors, "make_graph", lambda *arguments: pytest.fail("made again"))
     kept = cached_graph(tmp_path / "graphs", clouds, 10)
     np.testing.assert_array_equal(kept.neighbors, graph.neighbors)
@@ -104,13 +104,13 @@ def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog)
 
 @pytest.fixture
 def kept_from_ten_rows(monkeypatch):
-    """Small graphs are kept as well; they are made by products, which is exact and takes no compilation."""
+    """Cache small graphs as well, which are computed exactly and without compilation."""
     monkeypatch.setattr(neighbors, "EXACT_ROWS", 10)
     monkeypatch.setattr(neighbors, "_by_descent", lambda vectors, k, seed: neighbors._by_products(vectors, k))
 
 
 @pytest.mark.usefixtures("kept_from_ten_rows")
-def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, caplog):
+def test_a_read_only_folder_only_disables_the_cache(tmp_path, caplog):
     (tmp_path / "file").touch()
     with caplog.at_level(logging.INFO):
         graph = cached_graph(tmp_path / "file" / "graphs", unit(50), 3)
@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(tmp_path, caplog)
 
 @pytest.mark.parametrize("wrong", ["short", "out of range", "no recall", "pickled"])
 @pytest.mark.usefixtures("kept_from_ten_rows")
-def test_a_graph_that_cannot_be_is_made_anew(tmp_path, caplog, wrong):
+def test_an_invalid_cached_graph_is_built_again(tmp_path, caplog, wrong):
     right_one = cached_graph(tmp_path, unit(50), 3)
     (path,) = tmp_path.glob("*.npz")
     numbers = np.full((50, 3), 50 if wrong == "out of range" else 0, np.int32)
@@ -136,8 +136,8 @@ def test_a_graph_that_cannot_be_is_made_anew(tmp_path, caplog, wrong):
     np.testing.assert_array_equal(again.neighbors, right_one.neighbors)
 
 
-def test_a_walk_along_the_graph_proposes_the_nearest(clouds):
-    near = GraphNear(clouds)
+def test_graph_search_finds_the_nearest(clouds):
+    near = GraphIndex(clouds)
     assert near.recall >= 0.99
     rng = np.random.default_rng(2)
     shares = []

@@ -1,7 +1,7 @@
-"""An archive in an object store: what is asked of it when, what becomes of it when things go wrong, and what is told.
+"""Archives in an object store: requests, concurrent writers, failures and messages.
 
-The store is emulated on loopback, see tests/object_server.py. The contract of every store runs there too, in
-tests/contracts, and killed writers in tests/archive/test_faults.py.
+The store is emulated on loopback, see tests/object_server.py. It also runs the contract of all stores, in
+tests/contracts, and tests of killed writers, in tests/archive/test_faults.py.
 """
 
 import json
@@ -19,9 +19,9 @@ from pyspedas import tplot_tools
 import pyspedas_similarity as sim
 from pyspedas_similarity.archive import commits, maintenance, objects
 from pyspedas_similarity.archive.archive import Archive
+from pyspedas_similarity.archive.commit_records import commit_record_name, manifest_name
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
-from pyspedas_similarity.archive.seals import manifest_name, seal_name
 from pyspedas_similarity.errors import (
     ArchiveError,
     ArgumentError,
@@ -64,7 +64,7 @@ def flip(server, place, name):
     server.replace(prefix(place) + name, bytes(raw))
 
 
-# What is asked, and when
+# Requests
 
 
 def test_nothing_is_contacted_before_something_is_needed(server, tmp_path):
@@ -77,7 +77,7 @@ def test_nothing_is_contacted_before_something_is_needed(server, tmp_path):
     assert len(server.asked) == before + 1
 
 
-def test_the_environment_says_where_and_who(server, tmp_path, monkeypatch):
+def test_endpoint_and_credentials_can_come_from_the_environment(server, tmp_path, monkeypatch):
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     archive = sim.open_archive(f"s3://archives/{tmp_path.name}")
@@ -116,7 +116,7 @@ def test_an_older_version_can_be_opened_and_gone_back_to(store, server):
     assert [one.number for one in newest.versions()] == [7]
 
 
-# What is refused
+# Invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_an_older_version_can_be_opened_and_gone_back_to(store, server):
     [
         (
             "ftp://somewhere/ions",
-            "ftp:// addresses are not served. Give a folder, or an address .*: s3://, gs://, az://",
+            "ftp:// addresses are not supported. Give a folder, or an address .*: s3://, gs://, az://",
         ),
-        ("https://host/ions", "https:// addresses are not served"),
-        ("memory://ions", "memory:// addresses are not served"),
-        (Path("s3://archives/ions"), "an address as a Path, which changes it. Give it as text"),
+        ("https://host/ions", "https:// addresses are not supported"),
+        ("memory://ions", "memory:// addresses are not supported"),
+        (Path("s3://archives/ions"), "an address as a Path, which changes it. Give it as a str"),
         ("s3://archives", r"Give s3://bucket/prefix"),
         ("s3:///ions", r"Give s3://bucket/prefix"),
         ("s3://archives/a/../b", r"Give s3://bucket/prefix"),
@@ -163,7 +163,7 @@ def test_a_folder_takes_no_options(tmp_path):
         sim.open_archive(tmp_path / "ions", storage_options={"region": "here"})
 
 
-def test_a_missing_library_is_told_with_the_way_out(monkeypatch):
+def test_a_missing_library_raises_with_a_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(ArgumentError, match=r"needs the package obstore.*pip install 'pyspedas-similarity\[objects\]'"):
         sim.open_archive("s3://archives/ions")
@@ -198,10 +198,10 @@ def test_mixing_is_refused(store):
     assert contents(store) == as_dictionary(make(0, 40))
 
 
-# A store that cannot be reached
+# Unreachable store
 
 
-def test_a_store_that_refuses_connections_is_told(server, tmp_path):
+def test_refused_connections_raise(server, tmp_path):
     options = server.options | {"endpoint": "http://127.0.0.1:9", "client_max_retries": "1"}
     archive = sim.open_archive(f"s3://archives/{tmp_path.name}", storage_options=options)
     began = time.monotonic()
@@ -210,7 +210,7 @@ def test_a_store_that_refuses_connections_is_told(server, tmp_path):
     assert time.monotonic() - began < 10
 
 
-def test_a_store_that_does_not_answer_is_told_in_a_bounded_time(tmp_path):
+def test_a_store_that_does_not_respond_raises_in_bounded_time(tmp_path):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -223,14 +223,14 @@ def test_a_store_that_does_not_answer_is_told_in_a_bounded_time(tmp_path):
         assert time.monotonic() - began < 15
 
 
-def test_a_bucket_that_is_not_there_is_told(server):
+def test_a_missing_bucket_raises(server):
     archive = sim.open_archive("s3://no-such-bucket/ions", storage_options=server.options)
     with pytest.raises(ArchiveError, match="no-such-bucket"):
         archive.begin(contract.IDENTITY)
 
 
 def test_rows_that_could_not_be_read_are_not_called_damaged(store, server):
-    """Repair would leave them out for ever."""
+    """Otherwise a repair would remove them permanently."""
     fresh = LanceStore(place_of(store.place.address, server.options | {"client_max_retries": "0"}))
     server.fault = lambda number, method, path: "busy" if path.endswith(".lance") else None
     for doing in (fresh.heads, fresh.verify, fresh.repair, fresh.compact):
@@ -244,7 +244,7 @@ def test_rows_that_could_not_be_read_are_not_called_damaged(store, server):
 
 @pytest.mark.parametrize("fault", ["lost", "unanswered", "busy"])
 def test_a_connection_that_breaks_in_an_append_costs_nothing_acknowledged(store, server, fault):
-    """At each request in turn, once or for good; a blind retry adds what is missing and doubles nothing."""
+    """Fail at each request in turn, once or permanently; a retry adds only the missing rows."""
     reader, expected, told = LanceStore(store.place), ids(make(0, 40)), 0
     hasty = LanceStore(place_of(store.place.address, server.options | {"client_max_retries": "0"}))
     cases = [*((turn, 1) for turn in range(20)), *((turn, 10**6) for turn in (0, 7, 12, 16, 18))]
@@ -270,48 +270,48 @@ def ids(rows):
     return set(contract.content_hashes(rows, contract.IDENTITY).tolist())
 
 
-# Several at once
+# Concurrent processes
 
 
-def test_a_version_left_unsealed_is_sealed_by_the_next_writer(store, monkeypatch):
+def test_a_missing_commit_record_is_created_by_the_next_writer(store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(commits, "create_seal", lambda place, seal: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(commits, "create_commit_record", lambda place, record: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             store.append(make(40, 5))
     reader = LanceStore(store.place)
-    assert contents(reader) == as_dictionary(make(0, 40))  # not acknowledged, not seen
+    assert contents(reader) == as_dictionary(make(0, 40))  # not acknowledged, hence ignored
     assert store.append(make(45, 5)).version == 7
     assert contents(reader) == as_dictionary(make(0, 50))
     assert [(one.number, one.what, one.added) for one in reader.versions()][-2:] == [(6, "append", 5), (7, "append", 5)]
     assert store.append(make(40, 5)).added == 0
 
 
-def test_who_is_helped_while_asleep_acknowledges_what_is_there(store, monkeypatch):
-    create_seal = commits.create_seal
+def test_a_suspended_writer_acknowledges_the_version_committed_on_its_behalf(store, monkeypatch):
+    create_commit_record = commits.create_commit_record
 
-    def asleep(place, seal):
-        monkeypatch.setattr(commits, "create_seal", create_seal)
+    def suspended(place, record):
+        monkeypatch.setattr(commits, "create_commit_record", create_commit_record)
         LanceStore(store.place).append(make(60, 5))
-        create_seal(place, seal)
+        create_commit_record(place, record)
 
-    monkeypatch.setattr(commits, "create_seal", asleep)
+    monkeypatch.setattr(commits, "create_commit_record", suspended)
     assert store.append(make(40, 5)) == contract.store_answer(6, 5, 0)
     assert contents(store) == as_dictionary(Rows.joined([make(0, 45), make(60, 5)]))
 
 
-def test_who_sleeps_until_the_version_is_given_up_acknowledges_nothing(store, monkeypatch):
-    create_seal = commits.create_seal
+def test_a_suspended_writer_does_not_acknowledge_a_deleted_version(store, monkeypatch):
+    create_commit_record = commits.create_commit_record
 
-    def asleep(place, seal):
-        monkeypatch.setattr(commits, "create_seal", create_seal)
+    def suspended(place, record):
+        monkeypatch.setattr(commits, "create_commit_record", create_commit_record)
         other = LanceStore(store.place)
         other.append(make(60, 5))
-        other.restore(5)  # without the rows of the sleeper
+        other.restore(5)  # without the rows of the suspended writer
         other.forget(1)
-        create_seal(place, seal)
+        create_commit_record(place, record)
 
-    monkeypatch.setattr(commits, "create_seal", asleep)
-    with pytest.raises(BusyArchiveError, match="given up before it was acknowledged"):
+    monkeypatch.setattr(commits, "create_commit_record", suspended)
+    with pytest.raises(BusyArchiveError, match="deleted before it was acknowledged"):
         store.append(make(40, 5))
     assert contents(store) == as_dictionary(make(0, 40))
     assert store.append(make(40, 5)).added == 5
@@ -320,9 +320,9 @@ def test_who_sleeps_until_the_version_is_given_up_acknowledges_nothing(store, mo
 
 
 def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeypatch):
-    """Files that only the old version names may go away at any moment, so they are copied."""
+    """Files that only the old version uses may be deleted at any time, so they are copied."""
     store.compact()
-    other, restored = LanceStore(store.place), maintenance._restored
+    other, restored = LanceStore(store.place), maintenance._restore_change
 
     def given_up_meanwhile(*arguments):
         change = restored(*arguments)
@@ -331,7 +331,7 @@ def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeyp
             other.forget(1)
         return change
 
-    monkeypatch.setattr(maintenance, "_restored", given_up_meanwhile)
+    monkeypatch.setattr(maintenance, "_restore_change", given_up_meanwhile)
     with pytest.raises(ArchiveError, match="there is no version 3"):
         store.restore(3)
     assert store.verify().sound
@@ -340,35 +340,35 @@ def test_a_version_that_is_restored_and_given_up_at_once_is_whole(store, monkeyp
 
 def test_a_version_that_is_given_up_while_it_is_restored_is_there_again(store, monkeypatch):
     store.compact()
-    other, restored = LanceStore(store.place), maintenance._restored
+    other, restored = LanceStore(store.place), maintenance._restore_change
 
     def given_up_meanwhile(*arguments):
         change = restored(*arguments)
         assert other.forget(1) == 5
         return change
 
-    monkeypatch.setattr(maintenance, "_restored", given_up_meanwhile)
+    monkeypatch.setattr(maintenance, "_restore_change", given_up_meanwhile)
     assert store.restore(3) == 7
     assert store.verify().sound
     assert contents(store) == as_dictionary(make(0, 20))
 
 
-def test_who_is_overtaken_begins_again_from_what_the_others_made(store, monkeypatch):
-    """Some rows of the others are the same, some are not; and there is time for two of them."""
+def test_a_conflicting_commit_is_retried_on_the_new_version(store, monkeypatch):
+    """Two other writers commit first; some of their rows are equal to those of the retried batch."""
     import lance
 
     commit, others = lance.LanceDataset.commit, []
 
-    def overtaken(*arguments, **keywords):
+    def conflicting(*arguments, **keywords):
         if len(others) < 2:
-            others.append(None)  # before it comes here itself
+            others.append(None)  # before the nested commit
             monkeypatch.setattr(lance.LanceDataset, "commit", commit)
             LanceStore(store.place).append(make(60 + 5 * len(others), 5))
             LanceStore(store.place).append(make(80 + 5 * len(others), 5))
-            monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(overtaken))
+            monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(conflicting))
         return commit(*arguments, **keywords)
 
-    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(overtaken))
+    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(conflicting))
     assert store.append(make(60, 10)) == contract.store_answer(10, 5, 5)
     assert len(others) == 2
     expected = Rows.joined([make(0, 40), make(60, 15), make(85, 10)])
@@ -382,13 +382,13 @@ def test_two_that_begin_at_once_make_one_archive(place, monkeypatch):
 
     write_dataset, other = lance.write_dataset, []
 
-    def overtaken(*arguments, **keywords):
+    def conflicting(*arguments, **keywords):
         monkeypatch.setattr(lance, "write_dataset", write_dataset)
         other.append(LanceStore.create(place, contract.IDENTITY))
         other[0].append(make(0, 5))
         return write_dataset(*arguments, **keywords)
 
-    monkeypatch.setattr(lance, "write_dataset", overtaken)
+    monkeypatch.setattr(lance, "write_dataset", conflicting)
     store = LanceStore.create(place, contract.IDENTITY)
     assert len(other) == 1
     assert contents(store) == as_dictionary(make(0, 5))
@@ -421,31 +421,31 @@ def test_writers_in_many_threads_lose_nothing_and_double_nothing(store):
     assert store.verify().sound
 
 
-# The lease of maintenance
+# Maintenance lease
 
 
 def test_maintenance_is_done_by_one_at_a_time(store, place):
     with place.exclusive("maintenance", 0.1, "compacting"):
-        with pytest.raises(BusyArchiveError, match="looking after it"):
+        with pytest.raises(BusyArchiveError, match="maintaining it"):
             LanceStore(store.place).compact()
         assert store.append(make(40, 5)).added == 5  # writers do not wait for it
     assert LanceStore(store.place).compact() == 7
 
 
-def test_a_lease_that_is_not_renewed_lapses(place, monkeypatch):
-    monkeypatch.setattr(objects, "LEASE_S", 2.0)  # the store tells the time in whole seconds
+def test_a_lease_that_is_not_renewed_expires(place, monkeypatch):
+    monkeypatch.setattr(objects, "LEASE_S", 2.0)  # time stamps of the store have a resolution of one second
     dead = objects._Lease(place, "locks/maintenance.json")
-    assert dead.take()
+    assert dead.acquire()
     began = time.monotonic()
     with place.exclusive("maintenance", 10.0, "compacting"):
         assert time.monotonic() - began > 1.0
         before = place.read("locks/maintenance.json")
-        dead.leave()  # it is not its own any more
+        dead.release()  # the lease is held by another process now
         assert place.read("locks/maintenance.json") == before
     assert place.names("locks") == ["clock"]
 
 
-def test_a_lease_that_is_renewed_does_not_lapse(place, monkeypatch):
+def test_a_renewed_lease_does_not_expire(place, monkeypatch):
     monkeypatch.setattr(objects, "LEASE_S", 2.0)
     with place.exclusive("maintenance", 0.1, "compacting"):
         first = place.read("locks/maintenance.json")
@@ -459,9 +459,9 @@ def test_a_lease_that_is_renewed_does_not_lapse(place, monkeypatch):
 # Damage
 
 
-@pytest.mark.parametrize("which", [seal_name, manifest_name])
+@pytest.mark.parametrize("which", [commit_record_name, manifest_name])
 @pytest.mark.parametrize("version", [5, 4])
-def test_a_damaged_record_of_a_version_is_told_and_mended(store, server, which, version):
+def test_a_damaged_commit_record_or_manifest_is_reported_and_repaired(store, server, which, version):
     flip(server, store.place, which(version))
     with pytest.raises(DamagedArchiveError, match="repair"):
         LanceStore(store.place).heads(version)
@@ -473,7 +473,7 @@ def test_a_damaged_record_of_a_version_is_told_and_mended(store, server, which, 
     assert again.append(make(40, 5)).added == 5
 
 
-def test_damaged_rows_are_left_out_and_told(store, server):
+def test_damaged_rows_are_omitted_and_reported(store, server):
     names = list(store.snapshot().files())
     data = server.objects(prefix(store.place))
     path = f"{prefix(store.place)}rows.lance/data/"
@@ -507,13 +507,13 @@ def test_a_version_that_another_program_makes_meanwhile_is_not_overwritten(store
 
     commit = lance.LanceDataset.commit
 
-    def overtaken(*arguments, **keywords):
+    def conflicting(*arguments, **keywords):
         monkeypatch.setattr(lance.LanceDataset, "commit", commit)
         table = lance.dataset(store.place.rows, storage_options=store.place.options).to_table()
         lance.write_dataset(table, store.place.rows, mode="append", storage_options=store.place.options)
         return commit(*arguments, **keywords)
 
-    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(overtaken))
+    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(conflicting))
     with pytest.raises(ArchiveError, match="version 6 was made by another program"):
         store.append(make(40, 5))
     assert lance.dataset(store.place.rows, storage_options=store.place.options).count_rows() == 80
@@ -522,7 +522,7 @@ def test_a_version_that_another_program_makes_meanwhile_is_not_overwritten(store
 # Secrets
 
 
-def test_credentials_are_told_to_nobody(server, tmp_path, caplog):
+def test_credentials_are_never_shown(server, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     options = server.options | {"client_max_retries": "0"}
     secrets = [options["access_key_id"], options["secret_access_key"]]

@@ -37,7 +37,7 @@ def test_export_and_import_keep_every_bit(archive, tmp_path):
 def test_what_cannot_be_exported_or_imported(archive, tmp_path):
     file = tmp_path / "all.parquet"
     export_archive(archive, file)
-    with pytest.raises(ArchiveError, match="there already"):
+    with pytest.raises(ArchiveError, match="exists already"):
         export_archive(archive, file)
     stranger = LanceStore.create(tmp_path / "stranger", contract.Identity("frame", "other", "recipe-a", 8))
     with pytest.raises(MixingError, match="encoder"):
@@ -108,7 +108,7 @@ def test_damage_from_a_shell(archive, capsys):
 
 
 def test_the_golden_archive_of_format_1_opens_bit_for_bit(tmp_path):
-    """Written once by the first version that had archives; whatever reads it later has to give these rows."""
+    """Read an archive written by the first version with archives; the rows must never change."""
     golden = Path(__file__).parent / "golden" / "format-1"
     shutil.copytree(golden, tmp_path / "golden")
     store = LanceStore(tmp_path / "golden")

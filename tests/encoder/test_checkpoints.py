@@ -164,6 +164,6 @@ def test_a_full_disk_is_warned_of_once_and_costs_nothing_but_the_checkpoint(few,
 def test_a_folder_that_cannot_be_made_is_refused_before_training(few, short, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("kept")
     monkeypatch.setattr(training, "_epoch", None)
-    with pytest.raises(EncoderError, match="cannot be made"):
+    with pytest.raises(EncoderError, match="cannot be created"):
         train_network(few, short, progress=False, checkpoint=tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyspedas_similarity.encoder.finetune import backbone_of, fine_tune, in_torch, tuned_network
+from pyspedas_similarity.encoder.finetune import as_torch_encoder, backbone_of, fine_tune, tuned_network
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
@@ -94,7 +94,7 @@ def test_it_can_be_saved_loaded_and_tuned_on(tuned, tmp_path):
 def test_torch_and_export_agree(trained, tuned):
     network = tuned_network(*draw(60, 0), trained, PLAN)
     images = draw(40, 1)[0]
-    np.testing.assert_allclose(in_torch(trained, network).encode(images), tuned.encode(images), atol=1e-4)
+    np.testing.assert_allclose(as_torch_encoder(trained, network).encode(images), tuned.encode(images), atol=1e-4)
 
 
 def test_batch_normalization_stays_frozen(trained, tuned):
@@ -134,7 +134,7 @@ def test_what_cannot_be_tuned_is_refused(trained):
         fine_tune(images, labels, groups, fixed_encoder("pixels", "frame"))
     with pytest.raises(EncoderError, match=r"images of shape \(1, 8, 8\), expected \(1, 16, 16\)"):
         fine_tune(images[:, :, :8, :8], labels, groups, trained)
-    with pytest.raises(ArgumentError, match="one label and one group an image"):
+    with pytest.raises(ArgumentError, match="one label and one group per image"):
         fine_tune(images, labels[:7], groups, trained)
     spoiled = replace(trained, card=replace(trained.card, training={"backbone": "resnet18"}))
     with pytest.raises(EncoderError, match="do not fit the network"):
@@ -174,7 +174,7 @@ def test_an_epoch_has_all_classes_as_often_and_no_image_twice_before_all():
     images, labels, groups = draw(60, 0)
     labels[:50] = "level"
     labeled = make_labeled(images, labels, groups)
-    order = labeled.balanced(np.arange(60), 64, np.random.default_rng(0))
+    order = labeled.sample_balanced(np.arange(60), 64, np.random.default_rng(0))
     counts = np.bincount(order, minlength=60)
     assert len(order) == 64 and (labeled.truth[order] == 0).sum() == 32
     for number in range(2):

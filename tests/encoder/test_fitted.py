@@ -94,7 +94,7 @@ def test_images_that_cannot_be_fitted_to_are_refused():
         for name in FITTED:
             with pytest.raises(ArgumentError, match="images"):
                 fit(name, wrong, "frame")
-    with pytest.raises(ArgumentError, match="are the same"):
+    with pytest.raises(ArgumentError, match="are equal"):
         fit_pca(np.repeat(images[:1], 20, axis=0), "frame")
     for call in (
         lambda: fit_pca(images, "frame", dimension=0),

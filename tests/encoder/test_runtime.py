@@ -62,7 +62,7 @@ def test_wrong_arguments_are_refused(images):
     encoder = fixed_encoder("pixels", "frame")
     with pytest.raises(ArgumentError, match="batch"):
         encoder.encode(images, batch=0)
-    with pytest.raises(EncoderError, match="no numbers"):
+    with pytest.raises(EncoderError, match="not numeric"):
         encoder.encode(np.full((1, 1, 4, 4), "a"))
 
 

@@ -15,8 +15,8 @@ from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.monitor import CollapseReport
 from pyspedas_similarity.encoder.training import (
     COLLAPSED_EPOCHS,
+    Evaluation,
     History,
-    Judgment,
     TrainingPlan,
     train,
     train_network,
@@ -111,7 +111,7 @@ def test_partners_are_learnt_and_the_best_epoch_on_held_out_groups_is_kept(bands
     plan = replace(plan, method="vicreg", optimizer=None, learning_rate=None, weight_decay=None, epochs=6)
     network = train_network(bands, plan, progress=False, **paired(bands))
     history = network.history
-    precisions = [each.precision for each in history.judgments]
+    precisions = [each.precision for each in history.evaluations]
     assert (network.n_images, network.n_held_out) == (112, 16) and network.n_with_partners > 100
     assert history.best.precision == max(precisions) > history.untrained.precision
     record = training_record(network)
@@ -151,10 +151,10 @@ def test_without_partners_the_second_view_is_of_the_image_and_with_them_of_a_par
 GOOD, BAD = CollapseReport(0.08, 30.0, 128), CollapseReport(1e-4, 1.1, 128)
 
 
-def ran(judgments: list[Judgment], plan: TrainingPlan) -> tuple[History, list[bool]]:
-    history, kept = History(Judgment(GOOD, 0.1)), []
-    for judgment in judgments:
-        kept.append(history.add(0.0, judgment, plan))
+def ran(evaluations: list[Evaluation], plan: TrainingPlan) -> tuple[History, list[bool]]:
+    history, kept = History(Evaluation(GOOD, 0.1)), []
+    for evaluation in evaluations:
+        kept.append(history.add(0.0, evaluation, plan))
         if history.ended_by:
             break
     return history, kept
@@ -162,30 +162,30 @@ def ran(judgments: list[Judgment], plan: TrainingPlan) -> tuple[History, list[bo
 
 def test_patience_ends_a_training_that_no_longer_improves():
     plan = TrainingPlan(epochs=20, patience=3)
-    history, kept = ran([Judgment(GOOD, p) for p in (0.2, 0.5, 0.4, 0.5, 0.3, 0.9)], plan)
+    history, kept = ran([Evaluation(GOOD, p) for p in (0.2, 0.5, 0.4, 0.5, 0.3, 0.9)], plan)
     assert (history.best_epoch, len(history.losses), history.ended_by) == (2, 5, "patience")
     assert kept == [True, True, False, False, False]
     # Without anything to judge by, every epoch is as good as the one before.
-    history, kept = ran([Judgment(GOOD, np.nan)] * 20, plan)
+    history, kept = ran([Evaluation(GOOD, np.nan)] * 20, plan)
     assert (history.best_epoch, history.ended_by, all(kept)) == (20, "plan", True)
 
 
 def test_collapse_on_end_stops_and_the_last_good_epoch_is_kept():
     plan = TrainingPlan(epochs=20)
-    bad, good = Judgment(BAD, np.nan), Judgment(GOOD, np.nan)
+    bad, good = Evaluation(BAD, np.nan), Evaluation(GOOD, np.nan)
     history, _ = ran([good, bad, bad, good, *[bad] * 9], plan)
     assert (history.best_epoch, len(history.losses), history.ended_by) == (4, 4 + COLLAPSED_EPOCHS, "collapse")
     # A collapsed epoch is never preferred, whatever it finds.
-    history, _ = ran([Judgment(GOOD, 0.2), Judgment(BAD, 0.9), Judgment(GOOD, 0.3)], plan)
+    history, _ = ran([Evaluation(GOOD, 0.2), Evaluation(BAD, 0.9), Evaluation(GOOD, 0.3)], plan)
     assert history.best_epoch == 3
 
 
 def test_a_history_comes_back_from_its_record():
     for precision in (0.3, np.nan):
-        history, _ = ran([Judgment(GOOD, precision), Judgment(BAD, precision)], TrainingPlan(epochs=5))
+        history, _ = ran([Evaluation(GOOD, precision), Evaluation(BAD, precision)], TrainingPlan(epochs=5))
         again = History.from_dict(history.as_dict(), 128)
         assert again.as_dict() == history.as_dict() and again.best.report == history.best.report
-        assert len(again.judgments) == 2 and again.best_epoch == 1
+        assert len(again.evaluations) == 2 and again.best_epoch == 1
 
 
 def test_a_constant_encoder_trips_the_guard_which_stops_and_warns_once(bands, plan, monkeypatch, caplog):
@@ -242,7 +242,7 @@ def test_an_interrupt_keeps_the_best_finished_epoch_and_marks_the_card(bands, sh
     with caplog.at_level(logging.WARNING):
         network = train_network(bands, replace(short, epochs=4), progress=False)
     assert network.history.losses == finished.history.losses[:2] and network.history.best_epoch == 2
-    assert any("interrupted: 2 epochs" in record.getMessage() for record in caplog.records)
+    assert any("interrupted after 2 epochs" in record.getMessage() for record in caplog.records)
     record = training_record(network)
     assert record["interrupted"] and record["ended_by"] == "interrupt"
     assert not training_record(finished)["interrupted"]

@@ -59,25 +59,25 @@ def test_partners_are_drawn_with_their_share_and_evenly(images):
     positives[:50] = [60, 70, -1]
     found = make_training_images(images, positives)
     rng = np.random.default_rng(3)
-    drawn = np.stack([found.drawn(np.arange(100), 0.8, rng) for _ in range(200)])
+    drawn = np.stack([found.sample_partners(np.arange(100), 0.8, rng) for _ in range(200)])
     assert (drawn[:, 50:] == np.arange(50, 100)).all()
     for partner in (60, 70):
         assert np.mean(drawn[:, :50] == partner) == pytest.approx(0.4, abs=0.02)
     assert np.mean(drawn[:, :50] == np.arange(50)) == pytest.approx(0.2, abs=0.02)
-    assert (found.drawn(np.arange(50), 0.0, rng) == np.arange(50)).all()
-    assert np.isin(found.drawn(np.arange(50), 1.0, rng), [60, 70]).all()
-    assert (make_training_images(images).drawn(np.arange(100), 1.0, rng) == np.arange(100)).all()
+    assert (found.sample_partners(np.arange(50), 0.0, rng) == np.arange(50)).all()
+    assert np.isin(found.sample_partners(np.arange(50), 1.0, rng), [60, 70]).all()
+    assert (make_training_images(images).sample_partners(np.arange(100), 1.0, rng) == np.arange(100)).all()
 
 
 def test_the_probe_is_bounded_and_has_the_partners(images, monkeypatch):
     monkeypatch.setattr(module, "MAX_JUDGED", 20)
-    rows, partners = make_training_images(images, np.roll(np.arange(100), -1)).probed()
+    rows, partners = make_training_images(images, np.roll(np.arange(100), -1)).evaluation_rows()
     assert 10 <= len(rows) <= 20 and len(partners) == len(rows)
     row, column = np.nonzero(partners >= 0)
     assert len(row) >= 10
     np.testing.assert_array_equal(rows[partners[row, column]], (rows[row] + 1) % 100)
     held = make_training_images(images, NEXT, GROUPS, 0.2)
-    np.testing.assert_array_equal(held.probed()[0], held.held_out)
+    np.testing.assert_array_equal(held.evaluation_rows()[0], held.held_out)
     assert len(held.batch_norm_rows()) == 20 and np.isin(held.batch_norm_rows(), held.training).all()
 
 
@@ -140,7 +140,7 @@ def test_too_few_or_equal_images_are_refused_with_their_number(images):
         make_training_images(np.full_like(few, np.nan))
     with pytest.raises(ArgumentError, match="10 of 10 can be used"):
         make_training_images(images[:10])
-    with pytest.raises(ArgumentError, match="all 20 usable ones are the same"):
+    with pytest.raises(ArgumentError, match="all 20 usable ones are equal"):
         make_training_images(np.repeat(images[:1], 20, axis=0))
     with pytest.raises(ArgumentError, match="shape"):
         make_training_images(images[:, 0])

@@ -115,7 +115,7 @@ def test_a_fixed_encoder_of_another_version_or_name_is_refused(tmp_path):
 
 
 def test_an_encoder_is_replaced_only_when_asked(trained, folder, bands):
-    with pytest.raises(EncoderError, match="there already"):
+    with pytest.raises(EncoderError, match="exists already"):
         save_encoder(fixed_encoder("pixels", "frame"), folder)
     np.testing.assert_array_equal(load_encoder(folder).encode(bands), trained.encode(bands))
     save_encoder(fixed_encoder("pixels", "frame"), folder, overwrite=True)
@@ -125,9 +125,9 @@ def test_an_encoder_is_replaced_only_when_asked(trained, folder, bands):
 
 def test_what_is_no_encoder_is_never_replaced(trained, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(EncoderError, match="other things"):
+    with pytest.raises(EncoderError, match="other files"):
         save_encoder(trained, tmp_path, overwrite=True)
-    with pytest.raises(EncoderError, match="other things"):
+    with pytest.raises(EncoderError, match="other files"):
         save_encoder(trained, tmp_path / "thesis.tex", overwrite=True)
     with pytest.raises(EncoderError, match="cannot be written"):
         save_encoder(trained, tmp_path / "thesis.tex" / "encoder")

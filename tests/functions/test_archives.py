@@ -175,8 +175,8 @@ def test_small_additions_are_joined_as_well(archive, monkeypatch):
 def test_a_beginning_that_was_cut_off_is_begun_again(archive):
     store()
     sim.add(archive, "sky")
-    for seal in (archive.path / "seals").iterdir():
-        seal.unlink()
+    for record in (archive.path / "seals").iterdir():
+        record.unlink()
     again = sim.open_archive(archive.path)
     assert not again.begun and sim.add(again, "sky").added == 90
     assert again.verify().sound

@@ -341,7 +341,7 @@ def test_bad_arguments_are_refused():
         PanelRecipe(durations=(0.01,))
     with pytest.raises(ArgumentError, match="vectors"):
         PanelRecipe(vectors="lmn")
-    with pytest.raises(ArgumentError, match="searches of loaded variables"):
+    with pytest.raises(ArgumentError, match="searches only"):
         sim.encode("mms1_b", recipe=PanelRecipe(), errors="raise")
 
 

@@ -168,7 +168,7 @@ def test_a_reader_that_computes_for_ever_is_ended(tmp_path):
     path.write_bytes(good[:8] + (4).to_bytes(4, "big") + good[12:])  # a record that follows itself
     endless["arguments"][1] = list(cdf_checks.identity_of(path))
     assert process.ask(endless, 30) == {"error": "the reader took too much time or memory"}
-    assert time.monotonic() - began < 20 and not process.runs
+    assert time.monotonic() - began < 20 and not process.is_running
 
 
 def test_a_reader_that_waits_for_ever_is_ended(frames):
@@ -178,7 +178,7 @@ def test_a_reader_that_waits_for_ever_is_ended(frames):
     if hasattr(os, "kill") and hasattr(__import__("signal"), "SIGSTOP"):
         os.kill(process._process.pid, __import__("signal").SIGSTOP)
         assert "time or memory" in process.ask(question, 0.3)["error"]
-        assert time.monotonic() - began < 20 and not process.runs
+        assert time.monotonic() - began < 20 and not process.is_running
 
 
 def test_an_answer_is_not_believed(frames):

@@ -182,7 +182,7 @@ def five_events(server):
 def test_a_server_that_dies_and_comes_back_loses_one_segment(server, monkeypatch, caplog):
     events = five_events(server)
     server.killed_at = name_of(events[2])
-    failure = pieces.FileTree._failure
+    failure = pieces.FileTree._to_load_error
 
     def comes_back(*arguments):
         found = failure(*arguments)
@@ -190,7 +190,7 @@ def test_a_server_that_dies_and_comes_back_loses_one_segment(server, monkeypatch
             server.start()
         return found
 
-    monkeypatch.setattr(pieces.FileTree, "_failure", comes_back)
+    monkeypatch.setattr(pieces.FileTree, "_to_load_error", comes_back)
     kept = [event for event in events if event is not events[2]]
     np.testing.assert_array_equal(times_of(collected(span(*events))), np.concatenate([e.times for e in kept]))
     (warning,) = warnings_of(caplog)

@@ -142,7 +142,7 @@ def test_a_conjunction_is_exported(tmp_path):
 
 
 BAD = {
-    "unknown site": (dict(ground=table([(0, 60)], site=["mine"])), ArgumentError, "nothing is known of mine"),
+    "unknown site": (dict(ground=table([(0, 60)], site=["mine"])), ArgumentError, "the positions of mine are unknown"),
     "no site": (dict(ground=table([(0, 60)])), ArgumentError, "have no site"),
     "place": (dict(station=(100.0, 0.0)), ArgumentError, "latitude and longitude"),
     "footprint of frames": (dict(footprint="frames"), VariableError, "shapes"),

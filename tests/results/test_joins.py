@@ -340,7 +340,7 @@ BAD = {
     "negative tolerance": (lambda: dict(events=EVENTS, tolerance=-1), ArgumentError, "tolerance"),
     "unknown interval": (lambda: dict(events=EVENTS, interval="guess"), ArgumentError, "'bootstrap'"),
     "confidence": (lambda: dict(events=EVENTS, confidence=95), ArgumentError, "0.95"),
-    "no stretch": (lambda: dict(events=EVENTS, interval="bootstrap", stretch=0), ArgumentError, "no length"),
+    "no stretch": (lambda: dict(events=EVENTS, interval="bootstrap", stretch=0), ArgumentError, "not positive"),
     "no table": (lambda: dict(found=3, events=EVENTS), ArgumentError, "int is no table"),
     "table without end": (lambda: dict(found=Table({"start": [1]}), events=EVENTS), ArgumentError, "no column end"),
 }

@@ -1,1 +1,1 @@
-"""Tables and lists of intervals, as other programs write and read them."""
+"""Readers and writers of tables and lists of intervals in the formats of other programs."""

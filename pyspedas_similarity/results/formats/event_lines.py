@@ -1,4 +1,4 @@
-"""Lines of text with one or two times at their beginning, in the forms that people keep lists of events in.
+"""Parser for lines of text that begin with one or two times, in formats common in lists of events.
 
 2015-10-16 13:07:02 2015-10-16 13:07:05     blanks, tabs, commas or semicolons between them; a zone behind each
 2015-10-16/13:07:02 - 13:07:05              the second one of the same day, or of the next one where it is earlier
@@ -39,31 +39,31 @@ _REMEDY = "Write times like 2015-10-16/13:07:02, a start and an end in each line
 
 
 def times_of_line(line: str, subject: str) -> tuple[np.datetime64, np.datetime64 | None]:
-    """Read the time or the two times at the beginning of a line, whatever follows them.
+    """Parse one or two times at the beginning of a line; the rest of the line is ignored.
 
     Parameters
     ----------
     line : str
-        At most two words, such as a number and a label, come before the first time.
+        Up to two words, such as a number and a label, may precede the first time.
     subject : str
-        File and number of the line, for messages.
+        File and line number for error messages.
 
     Returns
     -------
     start, end : numpy.datetime64
-        In nanoseconds, UTC; the end is None where there is one time.
+        Nanoseconds, UTC; the end is None if there is one time.
 
     Raises
     ------
     TimeError
-        If there is no time, or something that looks like a time is none.
+        If there is no time, or an invalid one.
     """
     found = _first_time(line, subject)
     if found is None:
-        raise TimeError(subject, f"no time is understood in {line[:80]!r}", _REMEDY)
+        raise TimeError(subject, f"no time found in {line[:80]!r}", _REMEDY)
     start, at = found
     rest = line[_BETWEEN.match(line, at).end() :]
-    second = _time(rest, subject)
+    second = _read_time(rest, subject)
     if second is None and (clock := _CLOCK.match(rest)):
         end = _time_of_day(start, clock, subject)
         at = clock.end()
@@ -73,12 +73,12 @@ def times_of_line(line: str, subject: str) -> tuple[np.datetime64, np.datetime64
         end, at = second
     words = rest[at:].lstrip(" \t,;").split(maxsplit=2)[:2]
     if end is None and any(re.match(r"\d+[:/]\d|\d{4}-|\d{7,}", word) for word in words):
-        raise TimeError(subject, f"{rest[:40]!r} is not understood as a time", _REMEDY)
+        raise TimeError(subject, f"{rest[:40]!r} is not a valid time", _REMEDY)
     return start, end
 
 
 def has_time(line: str) -> bool:
-    """Return True if a line begins with a time, readable or not."""
+    """Return True if a line begins with a time, valid or not."""
     try:
         return _first_time(line, "") is not None
     except TimeError:
@@ -86,19 +86,19 @@ def has_time(line: str) -> bool:
 
 
 def _first_time(line: str, subject: str) -> tuple[np.datetime64, int] | None:
-    found = _time(line, subject)
+    found = _read_time(line, subject)
     if found is not None:
         return found
     before = _BEFORE.match(line)
-    for words in (1, 2):  # a number or a label before it
+    for words in (1, 2):  # skip a number or a label
         start = re.match(rf"(?:\S+?(?:\s*[,;|]\s*|\s+)){{{words}}}[\"']?", line)
-        if start and start.end() <= before.end() and (found := _time(line[start.end() :], subject)):
+        if start and start.end() <= before.end() and (found := _read_time(line[start.end() :], subject)):
             return found[0], found[1] + start.end()
     return None
 
 
-def _time(text: str, subject: str) -> tuple[np.datetime64, int] | None:
-    """The time at the beginning of a text, and where it ends; None where there is none."""
+def _read_time(text: str, subject: str) -> tuple[np.datetime64, int] | None:
+    """Parse the time at the beginning of a text; return it and its end position, or None if there is none."""
     quote = len(text) - len(text.lstrip("\"'"))
     date = next((match for one in _DATES if (match := one.match(text, quote))), None)
     if date is None:
@@ -110,13 +110,13 @@ def _time(text: str, subject: str) -> tuple[np.datetime64, int] | None:
     zone = _ZONE.match(text, end) if clock else None
     end = zone.end() if zone else end
     if re.match(r"[\w.]", text[end:]) or (clock is None and re.match(r"[T_:]?\d{1,2}(?:\D|$)", text[at:])):
-        raise TimeError(subject, f"{text[:40]!r} is not understood as a time", _REMEDY)
+        raise TimeError(subject, f"{text[:40]!r} is not a valid time", _REMEDY)
     if clock and _OTHER_ZONE.match(text, end):
-        raise TimeError(subject, f"the zone in {text[:40]!r} is not known", "Give times in UTC, or +hh:mm.")
-    return _made(date, clock, zone["zone"] if zone else "", subject), end
+        raise TimeError(subject, f"the time zone in {text[:40]!r} is unknown", "Give times in UTC, or +hh:mm.")
+    return _to_datetime64(date, clock, zone["zone"] if zone else "", subject), end
 
 
-def _made(date: re.Match[str], clock: re.Match[str] | None, zone: str, subject: str) -> np.datetime64:
+def _to_datetime64(date: re.Match[str], clock: re.Match[str] | None, zone: str, subject: str) -> np.datetime64:
     parts = date.groupdict()
     if parts.get("of_year"):
         day = f"{parts['year']}-{parts['of_year']}"
@@ -138,12 +138,12 @@ def _second(clock: re.Match[str]) -> str:
 
 def _month(name: str, subject: str) -> int:
     if name.lower() not in _MONTHS:
-        raise TimeError(subject, f"{name!r} is no month", _REMEDY)
+        raise TimeError(subject, f"{name!r} is not a month", _REMEDY)
     return _MONTHS.index(name.lower()) + 1
 
 
 def _time_of_day(start: np.datetime64, clock: re.Match[str], subject: str) -> np.datetime64:
-    """The next time after a start at which a clock shows this."""
+    """Return the first time after `start` with a given time of day."""
     try:
         end = to_datetime64(
             f"{start.astype('datetime64[D]')}T{int(clock['hour']):02d}:{clock['minute']}:{_second(clock)}"

@@ -1,4 +1,4 @@
-"""Lists of events as they come: tables, files, pairs of times."""
+"""Readers of lists of events: tables, files, pairs of times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .event_lines import has_time, times_of_line
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
 
-# Names in use, in the order in which they are looked for; case and underscores do not count.
+# Common column names in order of preference; case and underscores are ignored.
 _STARTS = ("start", "starttime", "timestart", "tstart", "timebegin", "begin", "begintime", "from")
 _ENDS = ("end", "endtime", "timeend", "tend", "stop", "stoptime", "timestop", "to", "until")
 _INSTANTS = ("time", "timetag", "datetime", "date", "epoch", "utc", "ut", "peak", "timepeak")
@@ -32,11 +32,11 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
 
     Parameters
     ----------
-    events : astropy Table, pandas DataFrame, path, or what `times.to_spans` reads
-        A file may be ECSV, VOTable, CSV or other text with a header, or text with a start and an end (or one time) in
-        each line, see `event_lines`, and '#', ';' or '%' before comments. Events of one time are instants.
+    events : astropy Table, pandas DataFrame, path, or input of `times.to_spans`
+        A file may be ECSV, VOTable, CSV or other text with a header, or text with a start and an end (or one time) per
+        line, see `event_lines`, with comments after '#', ';' or '%'. Events with one time are instants.
     columns : sequence of one or two str, optional
-        Names of the columns of starts and ends, or of times. By default common names are looked for.
+        Names of the columns of starts and ends, or of times. Default: common names.
 
     Returns
     -------
@@ -46,21 +46,21 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
     Raises
     ------
     SimilarityError
-        If it cannot be read, has no such columns, or an event ends before it starts.
+        If the list cannot be read or has no such columns, or an event ends before it starts.
     """
     if isinstance(events, Path) or (isinstance(events, str) and _is_file(events)):
-        return _of_table(table_of_file(Path(events)), str(events), columns)
+        return _to_event_table(table_of_file(Path(events)), str(events), columns)
     if hasattr(events, "colnames"):
-        return _of_table(events, "table", columns)
+        return _to_event_table(events, "table", columns)
     if hasattr(events, "iloc") and hasattr(events, "columns"):
         from astropy.table import Table
 
-        return _of_table(Table({str(key): events[key].tolist() for key in events.columns}), "table", columns)
+        return _to_event_table(Table({str(key): events[key].tolist() for key in events.columns}), "table", columns)
     if events is None:
         raise ArgumentError("events", "none are given", _FORMS)
     spans = to_spans(events) if not _is_empty(events) else []
     starts, ends = (np.array([getattr(span, key) for span in spans], "datetime64[ns]") for key in ("start", "end"))
-    return _made(starts, ends, np.full(len(spans), "", "U1"))
+    return _make_event_table(starts, ends, np.full(len(spans), "", "U1"))
 
 
 def _is_file(text: str) -> bool:
@@ -74,17 +74,17 @@ def _is_empty(events: Any) -> bool:
 
 
 def table_of_file(path: Path) -> Table:
-    """The table in a file: ECSV, VOTable, or text with columns that a header names, or times at the begin of each line.
+    """Read a table from a file: ECSV, VOTable, text with a header, or text with times at the beginning of each line.
 
-    Text of columns is separated by commas, tabs or semicolons; of other text see `event_lines`. Lines that begin with
-    '#', ';' or '%' are comments.
+    Text with a header is separated by commas, tabs or semicolons; for other text see `event_lines`. Lines that begin
+    with '#', ';' or '%' are comments.
 
     Raises
     ------
     ArgumentError
-        If it is not there or cannot be read.
+        If the file does not exist or cannot be read.
     TimeError
-        If there is no time in a line, with its number.
+        If a line has no time; names the line number.
     """
     from astropy.table import QTable, Table
 
@@ -93,32 +93,32 @@ def table_of_file(path: Path) -> Table:
     format = _FORMATS.get(path.suffix.lower())
     try:
         if format is None:
-            return _of_text(path)
+            return _read_text(path)
         return (QTable if format == "ascii.ecsv" else Table).read(path, format=format)
     except (ValueError, OSError, IndexError, KeyError, TypeError, ImportError) as error:
         raise ArgumentError(f"file {path}", f"not readable ({str(error)[:200]})", _FORMS) from error
 
 
-def _of_text(path: Path) -> Table:
+def _read_text(path: Path) -> Table:
     from astropy.table import Table
 
-    lines = [(number, line) for number, line in enumerate(_decoded(path).splitlines(), 1) if line.strip(' \t,;|"')]
+    lines = [(number, line) for number, line in enumerate(_decode_file(path).splitlines(), 1) if line.strip(' \t,;|"')]
     lines = [(number, line) for number, line in lines if not line.lstrip().startswith(("#", ";", "%"))]
     if not lines:
         return Table({"start": np.empty(0, "U1"), "end": np.empty(0, "U1")})
     header = lines[0][1]
     separator = next((one for one in ("\t", ",", ";") if one in header), None)
     if not has_time(header):
-        if separator is not None and (len(lines) == 1 or not has_time(lines[1][1]) or _names_times(header, separator)):
-            return _of_columns(path, lines, separator)
+        if separator is not None and (len(lines) == 1 or not has_time(lines[1][1]) or _has_times(header, separator)):
+            return _read_columns(path, lines, separator)
         if len(lines) == 1 and path.suffix.lower() == ".csv":
             return Table({name: np.empty(0, "U1") for name in header.split()})
         lines = lines[1:] if not any(character.isdigit() for character in header) else lines
-    return _of_lines(path, lines)
+    return _read_lines(path, lines)
 
 
-def _of_lines(path: Path, lines: list[tuple[int, str]]) -> Table:
-    """One or two times in a line, whatever follows them."""
+def _read_lines(path: Path, lines: list[tuple[int, str]]) -> Table:
+    """Read a table from lines that begin with one or two times."""
     from astropy.table import Table
 
     times = [times_of_line(line, f"file {path}, line {number}") for number, line in lines]
@@ -133,34 +133,34 @@ def _of_lines(path: Path, lines: list[tuple[int, str]]) -> Table:
     )
 
 
-def _of_columns(path: Path, lines: list[tuple[int, str]], separator: str) -> Table:
-    """Columns under a header; times in them are read here, so that errors name their line."""
+def _read_columns(path: Path, lines: list[tuple[int, str]], separator: str) -> Table:
+    """Read columns with a header; times are parsed here, so that errors name the line."""
     from astropy.table import Table
 
     table = Table.read([line for _, line in lines], format="ascii.csv", delimiter=separator, guess=False)
     numbers = [number for number, _ in lines[1:]]
     for name in table.colnames:
         known = {*_STARTS, *_ENDS, *_INSTANTS}
-        if _plain(name) in known and table[name].dtype.kind in "UO" and len(numbers) == len(table):
+        if _normalized_name(name) in known and table[name].dtype.kind in "UO" and len(numbers) == len(table):
             masked = np.ma.getmaskarray(np.ma.asarray(table[name]))
             texts = ["" if lost else str(text) for text, lost in zip(table[name], masked, strict=True)]
             subjects = [f"file {path}, line {number}, column {name}" for number in numbers]
-            read = [_one_time(text, subject) for text, subject in zip(texts, subjects, strict=True)]
+            read = [_read_single_time(text, subject) for text, subject in zip(texts, subjects, strict=True)]
             table[name] = np.array(read, "datetime64[ns]")
     return table
 
 
-def _one_time(text: str, subject: str) -> np.datetime64:
+def _read_single_time(text: str, subject: str) -> np.datetime64:
     if not text.strip():
-        raise TimeError(subject, "there is no time", "Leave such rows out.")
+        raise TimeError(subject, "there is no time", "Omit such rows.")
     start, end = times_of_line(text, subject)
     if end is not None:
         raise TimeError(subject, f"two times in {text[:80]!r}", "Give one.")
     return start
 
 
-def _decoded(path: Path) -> str:
-    """Text of a file in UTF-8 or UTF-16, with or without a mark of byte order, or in Latin-1."""
+def _decode_file(path: Path) -> str:
+    """Read a text file in UTF-8 or UTF-16, with or without byte order mark, or in Latin-1."""
     content = path.read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16")
@@ -170,23 +170,23 @@ def _decoded(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def _names_times(header: str, separator: str) -> bool:
-    return any(_plain(name) in (*_STARTS, *_INSTANTS) for name in header.split(separator))
+def _has_times(header: str, separator: str) -> bool:
+    return any(_normalized_name(name) in (*_STARTS, *_INSTANTS) for name in header.split(separator))
 
 
-def _plain(name: str) -> str:
-    """A name of a column as it is looked for: small letters, without what stands in brackets and UT or UTC."""
+def _normalized_name(name: str) -> str:
+    """Normalize a column name: lower case, without text in brackets, UT and UTC."""
     letters = re.sub(r"\(.*?\)|\[.*?\]|[_\s\"'.-]", "", name).lower()
     return letters if letters in ("utc", "ut") else re.sub(r"utc?$", "", letters)
 
 
-def _of_table(table: Table, subject: str, columns: Sequence[str] | None) -> QTable:
+def _to_event_table(table: Table, subject: str, columns: Sequence[str] | None) -> QTable:
     start, end = _time_columns(table, subject, columns)
     starts = _times(table[start], f"{subject}, column {start}")
     ends = starts if end == start else _times(table[end], f"{subject}, column {end}")
-    label = _named(table, _LABELS)
+    label = _find_column(table, _LABELS)
     texts = np.full(len(table), "", "U1") if label is None else _texts(table[label])
-    made = _made(starts, ends, texts, subject)
+    made = _make_event_table(starts, ends, texts, subject)
     for name in table.colnames:
         if name not in ("start", "end", "label", start, end):
             made[name] = table[name]
@@ -201,25 +201,25 @@ def _time_columns(table: Table, subject: str, columns: Sequence[str] | None) -> 
         if missing or len(names) not in (1, 2):
             raise ArgumentError(subject, f"no columns {names}; {found}", "Give one name or two of them.")
         return names[0], names[-1]
-    start, end, instant = (_named(table, names) for names in (_STARTS, _ENDS, _INSTANTS))
+    start, end, instant = (_find_column(table, names) for names in (_STARTS, _ENDS, _INSTANTS))
     if start is not None and end is not None:
         return start, end
     single = instant if instant is not None else None if end is not None else start
     if single is None:
         remedy = "Name them: columns=['start', 'end'], or the column of one time."
-        raise ArgumentError(subject, f"no columns of times that are known by name; {found}", remedy)
+        raise ArgumentError(subject, f"no time columns with a known name; {found}", remedy)
     return single, single
 
 
-def _named(table: Table, names: Sequence[str]) -> str | None:
-    there = {_plain(name): name for name in reversed(table.colnames)}
+def _find_column(table: Table, names: Sequence[str]) -> str | None:
+    there = {_normalized_name(name): name for name in reversed(table.colnames)}
     return next((there[name] for name in names if name in there), None)
 
 
 def _times(column: Any, subject: str) -> np.ndarray:
     if not hasattr(column, "scale"):
         if np.ma.getmaskarray(np.ma.asarray(column)).any():
-            raise TimeError(subject, "a row has no time", "Leave such rows out.")
+            raise TimeError(subject, "a row has no time", "Omit such rows.")
         column = np.asarray(column)
         column = column if column.dtype.kind == "M" else column.tolist()
     try:
@@ -233,7 +233,7 @@ def _texts(column: Any) -> np.ndarray:
     return texts if len(texts) else np.empty(0, "U1")
 
 
-def _made(starts: np.ndarray, ends: np.ndarray, labels: np.ndarray, subject: str = "events") -> QTable:
+def _make_event_table(starts: np.ndarray, ends: np.ndarray, labels: np.ndarray, subject: str = "events") -> QTable:
     from astropy.table import QTable
 
     backward = np.flatnonzero(ends < starts)

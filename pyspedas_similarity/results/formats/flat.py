@@ -1,4 +1,4 @@
-"""A table of intervals as plain columns: what every writer starts from."""
+"""Conversion of a table of intervals to columns of plain Python values, for all writers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from astropy.time import Time
 
 TIMES = ("start", "end", "peak")
-# Control characters and what some readers take for the end of a line; XML 1.0 cannot hold most of them either.
+# Control characters and Unicode line separators; most of them are not allowed in XML 1.0.
 _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "integer", "U": "text", "S": "text", "O": "text"}
 
@@ -32,9 +32,9 @@ class Column:
     ----------
     name : str
     kind : {'time', 'number', 'integer', 'text'}
-        A time is UTC, as ISO text with nine digits of a second, so that nanoseconds and leap seconds survive.
+        Times are UTC, as ISO text with nanoseconds, which also represents leap seconds.
     values : list
-        None where there is no value.
+        None for missing values.
     unit : str
     """
 
@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Flat:
-    """The columns, ``start`` and ``end`` first, and what made them."""
+    """Columns, ``start`` and ``end`` first, and provenance."""
 
     columns: tuple[Column, ...]
     provenance: Any
@@ -59,20 +59,20 @@ class Flat:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns."""
+        """Column names."""
         return [column.name for column in self.columns]
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """One tuple for each interval."""
+        """Return one tuple per interval."""
         return list(zip(*(column.values for column in self.columns), strict=True))
 
     def provenance_line(self) -> str:
-        """The provenance as one line of ASCII JSON, so that no text in it can end a comment."""
+        """Return the provenance as one line of ASCII JSON, which is safe in a comment."""
         return json.dumps(self.provenance, sort_keys=True, allow_nan=False)
 
 
 def checked_intervals(table: Table) -> QTable:
-    """A copy of a table of intervals with its times in UTC, shown to the nanosecond, and its text as files can hold it.
+    """Check a table of intervals and return a copy with times in UTC, to the nanosecond, and printable text.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def checked_intervals(table: Table) -> QTable:
     Raises
     ------
     ArgumentError
-        If there is no such column, or an interval ends before it starts.
+        If a column is missing, or an interval ends before it starts.
     TimeError
-        If a time cannot be read or is missing.
+        If a time is invalid or missing.
     """
     from astropy.table import QTable
 
@@ -112,12 +112,12 @@ def checked_intervals(table: Table) -> QTable:
 
 
 def flatten(table: QTable) -> Flat:
-    """The columns of a checked table of intervals.
+    """Convert a checked table of intervals to plain columns.
 
     Raises
     ------
     ArgumentError
-        If a column holds something else than times, numbers or text, one in a row.
+        If a column does not hold one time, number or text per row.
     """
     names = [name for name in TIMES if name in table.colnames]
     names += [name for name in table.colnames if name not in names]
@@ -125,7 +125,7 @@ def flatten(table: QTable) -> Flat:
 
 
 def plain(value: Any) -> Any:
-    """Return values that JSON can hold: numbers that are not finite become None, keys text."""
+    """Convert to JSON types: numbers that are not finite become None, keys become str."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set, np.ndarray)):
@@ -138,7 +138,7 @@ def plain(value: Any) -> Any:
 
 
 def no_intervals() -> QTable:
-    """A table of intervals without rows, as where nothing was found."""
+    """Return a table of intervals without rows."""
     from astropy.table import QTable
 
     table = QTable()
@@ -149,7 +149,7 @@ def no_intervals() -> QTable:
 
 
 def _utc(column: Any, name: str) -> Time:
-    """A column of times in UTC. Times inside a leap second stay what they are."""
+    """Convert a column of times to UTC; times inside a leap second are preserved."""
     from astropy.time import ScaleValueError, Time
 
     if not isinstance(column, Time):
@@ -179,8 +179,8 @@ def _column(name: str, column: Any) -> Column:
     values = np.ma.asarray(getattr(column, "value", column))
     kind = _KINDS.get(values.dtype.kind)
     if kind is None or values.ndim != 1:
-        found = f"it holds {values.dtype} of the shape {values.shape[1:]} in each row"
-        raise ArgumentError(f"column {name}", found, "Leave it out.")
+        found = f"it holds {values.dtype} of shape {values.shape[1:]} in each row"
+        raise ArgumentError(f"column {name}", found, "Omit it.")
     hidden = np.ma.getmaskarray(values)
     read = {"number": float, "integer": int, "text": str}[kind]
     return Column(
@@ -189,13 +189,13 @@ def _column(name: str, column: Any) -> Column:
 
 
 def _texts(column: Any) -> np.ndarray:
-    """Text without half of a surrogate pair, which is written out, and control characters, which become U+FFFD."""
+    """Escape lone surrogates and replace control characters by U+FFFD."""
     hidden = np.ma.getmaskarray(column)
-    found = [_text(value) for value in np.ma.getdata(column)]
+    found = [_clean_text(value) for value in np.ma.getdata(column)]
     texts = np.array(found) if found else np.empty(0, "U1")
     return np.ma.array(texts, mask=hidden) if hidden.any() else texts
 
 
-def _text(value: Any) -> str:
+def _clean_text(value: Any) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     return _NO_TEXT.sub("\ufffd", text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,4 +1,4 @@
-"""Lists of intervals as plain text: for pyspedas, IDL, the HPEvent tools and Autoplot."""
+"""Writers of lists of intervals as text: for pyspedas, IDL, the HPEvent tools and Autoplot."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .flat import Column, Flat, flatten
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-# readcol of the IDL Astronomy Library parts columns at blanks and commas; its comments begin with a semicolon.
-_PARTS = re.compile(r"""[\s,;"'\x00-\x1f\x7f]+""")
+# readcol of the IDL Astronomy Library separates columns at blanks and commas; its comments begin with a semicolon.
+_SEPARATORS = re.compile(r"""[\s,;"'\x00-\x1f\x7f]+""")
 _NO_TEXT = "-"
 _HPEVENT = {"start": "TIME_BEGIN", "end": "TIME_END", "peak": "TIME_PEAK"}
 _MEANS = {
@@ -25,47 +25,47 @@ _MEANS = {
 
 
 def pyspedas_times(flat: Flat) -> list[list[str]]:
-    """A ``[start, end]`` for each interval, as pyspedas writes times."""
+    """Return ``[start, end]`` of each interval, with times in the format of pyspedas."""
     return [
         [start.replace("T", "/"), end.replace("T", "/")] for start, end in zip(flat["start"], flat["end"], strict=True)
     ]
 
 
 def time_list(table: QTable) -> str:
-    """Start and end of each interval in a line, as pyspedas writes times; comments begin with '#'."""
+    """Return one line per interval, start and end in the format of pyspedas; comments begin with '#'."""
     flat = flatten(table)
     lines = [f"# provenance: {flat.provenance_line()}", "# start end, UTC"]
-    return _joined([*lines, *(" ".join(pair) for pair in pyspedas_times(flat))])
+    return _to_lines([*lines, *(" ".join(pair) for pair in pyspedas_times(flat))])
 
 
 def idl(table: QTable) -> str:
-    """Columns of fixed width for IDL's ``readcol`` and ``read_ascii``; comments begin with ';'.
+    """Return columns of fixed width for IDL's ``readcol`` and ``read_ascii``; comments begin with ';'.
 
-    Times are as ``time_double`` of IDL SPEDAS takes them. In text, what parts columns becomes '_'.
+    Times are in the format of ``time_double`` of IDL SPEDAS. Separators in text are replaced by '_'.
     """
     flat = flatten(table)
-    columns = [_padded(column) for column in flat.columns]
+    columns = [_pad_values(column) for column in flat.columns]
     heading = [f"; provenance: {flat.provenance_line()}", f"; {' '.join(flat.names)}"]
-    return _joined([*heading, *(" ".join(row) for row in zip(*columns, strict=True))])
+    return _to_lines([*heading, *(" ".join(row) for row in zip(*columns, strict=True))])
 
 
 def hpevent(table: QTable) -> str:
-    """The table that the HPEC tools make a Heliophysics Event list (.hpe) of.
+    """Return the input table of the HPEC tools for a Heliophysics Event list (.hpe).
 
-    Parted by blanks, without a line of names, each line an event, times like 1995-01-02T02:54:00.0Z: so
-    ``make_txt_hpe`` takes it, and asks for the names of the fields, which `hpevent_description` lists.
+    One line per event, separated by blanks, without header, times like 1995-01-02T02:54:00.0Z. ``make_txt_hpe`` reads
+    it and asks for the names of the fields, which `hpevent_description` lists.
 
     Notes
     -----
     HPEC toolkit, Catholic University of America, https://sites.google.com/cua.edu/hpelists/hpec-toolkit.
     """
     flat = flatten(table)
-    columns = [_words(column, "T", "Z") for column in flat.columns]
-    return _joined([" ".join(row) for row in zip(*columns, strict=True)])
+    columns = [_format_values(column, "T", "Z") for column in flat.columns]
+    return _to_lines([" ".join(row) for row in zip(*columns, strict=True)])
 
 
 def hpevent_description(table: QTable) -> str:
-    """Return the description: name, type and meaning of each field, and the provenance."""
+    """Return the description for `hpevent`: name, type and meaning of each field, and the provenance."""
     flat = flatten(table)
     types = {"time": "string", "text": "string", "number": "double", "integer": "long64"}
     lines = ["Events found by similarity to a query (pyspedas-similarity). Fields in the order of the columns:"]
@@ -73,16 +73,16 @@ def hpevent_description(table: QTable) -> str:
         name = hpevent_name(column.name)
         means = _MEANS.get(name, "")
         lines.append("  ".join(part for part in (name, types[column.kind], column.unit, means) if part))
-    return _joined([*lines, f"Provenance: {flat.provenance_line()}"])
+    return _to_lines([*lines, f"Provenance: {flat.provenance_line()}"])
 
 
 def hpevent_name(name: str) -> str:
-    """The name of a field there."""
+    """Return the name of a field in a Heliophysics Event list."""
     return _HPEVENT.get(name, re.sub(r"[^A-Z0-9_]", "_", name.upper()))
 
 
 def autoplot(table: QTable) -> str:
-    """An events list of Autoplot: start, end, color and label, parted by commas.
+    """Return an events list of Autoplot: start, end, color and label, separated by commas.
 
     Notes
     -----
@@ -96,23 +96,23 @@ def autoplot(table: QTable) -> str:
         label = " ".join(re.sub(r'["\x00-\x1f\x7f]+', " ", source or "").split())
         label = label if score is None else f"{label} {score:.3f}".strip()
         lines.append(f'{start}Z, {end}Z, 0x008000, "{label}"')
-    return _joined(lines)
+    return _to_lines(lines)
 
 
-def _joined(lines: list[str]) -> str:
+def _to_lines(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _words(column: Column, between: str, after: str) -> list[str]:
-    """Each value as one word."""
+def _format_values(column: Column, between: str, after: str) -> list[str]:
+    """Format each value as one word without separators."""
     if column.kind == "time":
         return [_NO_TEXT if one is None else one.replace("T", between) + after for one in column.values]
     if column.kind == "text":
-        return [_PARTS.sub("_", one or "") or _NO_TEXT for one in column.values]
+        return [_SEPARATORS.sub("_", one or "") or _NO_TEXT for one in column.values]
     return ["NaN" if one is None or one != one else repr(one) for one in column.values]
 
 
-def _padded(column: Column) -> list[str]:
-    words = _words(column, "/", "")
+def _pad_values(column: Column) -> list[str]:
+    words = _format_values(column, "/", "")
     width = max(map(len, words), default=0)
     return [word.ljust(width) if column.kind in ("time", "text") else word.rjust(width) for word in words]

@@ -1,4 +1,4 @@
-"""Tables of intervals for astropy, pandas, TOPCAT and spreadsheets."""
+"""Writers of tables of intervals for astropy, pandas, TOPCAT and spreadsheets."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from .flat import Column, flatten
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-# A spreadsheet takes a cell that begins so for a formula and runs it (CWE-1236).
+# Spreadsheets evaluate cells that begin with these characters as formulas (CWE-1236).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _UCD = {"start": "time.start", "end": "time.end", "peak": "time.epoch", "source": "meta.dataset"}
 _PANDAS = {"time": "string", "text": "string", "number": "number", "integer": "integer"}
 
 
 def ecsv(table: QTable) -> str:
-    """ECSV, from which astropy reads the same table with its Times and its meta."""
+    """Return ECSV, from which astropy reads the same table with Time columns and meta."""
     text = io.StringIO()
     table.write(text, format="ascii.ecsv")
     return text.getvalue()
 
 
 def csv_text(table: QTable) -> str:
-    """CSV (RFC 4180): a line of names, times as ISO text, nothing where there is no value.
+    """Return CSV (RFC 4180): a header, times as ISO text, empty cells for missing values.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe before it. CSV has no place for provenance.
+    Text that a spreadsheet would evaluate as a formula is prefixed by an apostrophe. CSV holds no provenance.
     """
     flat = flatten(table)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_harmless(name) for name in flat.names])
+    writer.writerow([_escape_formula(name) for name in flat.names])
     columns = [[_cell(value, column) for value in column.values] for column in flat.columns]
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue()
@@ -48,12 +48,12 @@ def json_text(table: QTable) -> str:
     columns = [[_finite(value) for value in column.values] for column in flat.columns]
     rows = [dict(zip(flat.names, row, strict=True)) for row in zip(*columns, strict=True)]
     made = {"schema": {"fields": fields}, "data": rows, "provenance": flat.provenance, "time_scale": "utc"}
-    # Written out, '<' cannot end a script element where the file is put into a page.
+    # Escape '<', so that the text is safe inside a script element of a web page.
     return json.dumps(made, indent=1, allow_nan=False).replace("<", "\\u003c") + "\n"
 
 
 def votable(table: QTable) -> str:
-    """VOTable 1.4: times as ISO text with xtype 'timestamp' (IVOA DALI), the provenance in an INFO element."""
+    """Return VOTable 1.4: times as ISO text with xtype 'timestamp' (IVOA DALI), provenance in an INFO element."""
     from astropy.io.votable import from_table
     from astropy.io.votable.tree import Info
     from astropy.table import Table
@@ -78,10 +78,10 @@ def votable(table: QTable) -> str:
 def _cell(value: object, column: Column) -> str:
     if value is None:
         return ""
-    return repr(value) if column.kind == "number" else _harmless(value) if column.kind == "text" else str(value)
+    return repr(value) if column.kind == "number" else _escape_formula(value) if column.kind == "text" else str(value)
 
 
-def _harmless(text: str) -> str:
+def _escape_formula(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -94,7 +94,7 @@ def _array(column: Column) -> np.ma.MaskedArray:
     if column.kind in ("time", "text"):
         texts = ["" if value is None else value for value in column.values]
         plain = column.kind == "time" or all(text.isascii() for text in texts)
-        # Bytes become 'char', the type that DALI asks of a timestamp.
+        # Bytes are written as 'char', the type of a timestamp in DALI.
         return np.array([text.encode() for text in texts] or np.empty(0, "S1")) if plain else np.array(texts)
     dtype = float if column.kind == "number" else np.int64
     return np.ma.array([0 if value is None else value for value in column.values], dtype=dtype, mask=hidden)
