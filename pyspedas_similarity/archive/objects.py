@@ -272,7 +272,7 @@ def _open(address: str, options: Mapping[str, str]) -> Any:
         retries = {"max_retries": int(options["client_max_retries"]), "retry_timeout": seconds}
         return from_url(address, config=config, client_options=client, retry_config=retries)
     except exceptions.UnknownConfigurationKeyError as error:
-        # The message names the option; not chained, as in `Bucket._asking`.
+        # The message names the option; not chained, as in `Bucket._convert_errors`.
         raise ArgumentError("storage_options", reason_of(error), "See the options of the crate object_store.") from None
     except BaseException as error:
         if not isinstance(error, (exceptions.BaseError, ValueError, TypeError)) and not _is_panic(error):

@@ -121,7 +121,7 @@ def check_rows(rows: Rows, identity: Identity) -> None:
         if worst > _UNIT_TOLERANCE:
             raise ArchiveError("embeddings", f"a length differs from 1 by {worst:.3g}", "Divide each by its length.")
     if np.isnat(rows.start).any() or np.isnat(rows.end).any() or (rows.end < rows.start).any():
-        raise ArchiveError("start, end", "some are NaT, or end before they start", "Give start <= end.")
+        raise ArchiveError("start, end", "some times are NaT, or end before they start", "Give start <= end.")
     for name in ("source", "site"):
         for one in set(getattr(rows, name).tolist()):
             if not isinstance(one, str) or one != one.encode("utf-8", "replace").decode():

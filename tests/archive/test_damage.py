@@ -207,5 +207,5 @@ def test_checksums_follow_the_formula_and_detect_every_flipped_bit():
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_raises(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(ArchiveError, match="rights"):
+    with pytest.raises(ArchiveError, match="permissions"):
         LanceStore.create(tmp_path / "closed" / "archive", contract.IDENTITY)

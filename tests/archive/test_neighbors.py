@@ -106,7 +106,9 @@ def test_descent_finds_what_products_find(clouds, monkeypatch, tmp_path, caplog)
 def kept_from_ten_rows(monkeypatch):
     """Cache small graphs as well, which are computed exactly and without compilation."""
     monkeypatch.setattr(neighbors, "EXACT_ROWS", 10)
-    monkeypatch.setattr(neighbors, "_by_descent", lambda vectors, k, seed: neighbors._by_products(vectors, k))
+    monkeypatch.setattr(
+        neighbors, "_approximate_neighbors", lambda vectors, k, seed: neighbors._exact_neighbors(vectors, k)
+    )
 
 
 @pytest.mark.usefixtures("kept_from_ten_rows")
@@ -115,7 +117,7 @@ def test_a_read_only_folder_only_disables_the_cache(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         graph = cached_graph(tmp_path / "file" / "graphs", unit(50), 3)
     np.testing.assert_array_equal(graph.neighbors, right(unit(50), 3)[0])
-    assert "not kept" in caplog.text
+    assert "not cached" in caplog.text
 
 
 @pytest.mark.parametrize("wrong", ["short", "out of range", "no recall", "pickled"])
@@ -158,7 +160,7 @@ def test_a_graph_that_misses_too_many_is_not_used(monkeypatch, caplog):
 
     index = Index.__new__(Index)
     index._graph, index._loaded = None, lambda: None
-    monkeypatch.setattr("pyspedas_similarity.archive.index.GraphNear", lambda embeddings, seed: Poor)
+    monkeypatch.setattr("pyspedas_similarity.archive.index.GraphIndex", lambda embeddings, seed: Poor)
     with caplog.at_level(logging.WARNING):
         assert index.prepare() == 0.5
     assert index._graph is None and "not used" in caplog.text
