@@ -1,12 +1,13 @@
 """Tests for benchmarks/panels: peaks, right answers and average precision on small arrays, and the other methods."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.data_sets.tasks import DataUnavailable
-from benchmarks.panels import methods, simulated
+from benchmarks.panels import methods, siblings, simulated
 from benchmarks.panels.measures import Events, Scored, average_precision, hits, peaks, without
 from benchmarks.panels.regions import by_components, by_correlation, by_distance
 from pyspedas_similarity import tplot
@@ -138,3 +139,41 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "stumpy", None)
     with pytest.raises(DataUnavailable, match="stumpy is not installed"):
         methods.optional("stumpy")
+
+
+def test_right_answers_are_the_same_time_on_other_spacecraft_that_measured_it() -> None:
+    def crossing(event: str, spacecraft: int, start: int, end: int) -> siblings.Crossing:
+        span = Span(START + start * SECOND, START + end * SECOND)
+        return siblings.Crossing(event, spacecraft, f"ev{event}_mms{spacecraft}", span)
+
+    found = list(
+        siblings.cases(
+            [crossing("1", 1, 0, 3), crossing("1", 2, 0, 4), crossing("1", 3, 1, 4), crossing("2", 2, 90, 93)], True
+        )
+    )
+    event, case, events = found[0]
+    assert (event, case.own, case.series[case.own], case.elsewhere) == ("1", 3, ("ev1_mms1",), True)
+    # Spacecraft 3 did not measure the first second; the other event of spacecraft 2 is searched, and is wrong.
+    assert [case.series[number] for number in events.series] == [("ev1_mms2",)]
+    assert len(case.series) == 4
+    assert ((events.middle - START) / SECOND).tolist() == [1]
+    assert {event for event, _, _ in found} == {"1"}
+
+
+def test_overlapping_events_of_a_spacecraft_are_joined(tmp_path: Path) -> None:
+    file, velocity = {}, np.linspace(-7e4, 7e4, 141)
+    for number in range(1, 11):
+        for spacecraft in range(1, 5):
+            key, first = f"ev{number:02d}_mms{spacecraft}", 10 * number
+            file[f"{key}_orig_f"] = np.full((15, 141), float(number))
+            file[f"{key}_orig_tt2000"] = 10**9 * (first + np.arange(15))
+            file[f"{key}_v_kms"] = velocity
+    (tmp_path / "mms").mkdir()
+    np.savez(tmp_path / siblings.REDUCED_FILE, **file)
+    crossings = siblings.read_crossings(tmp_path)
+    # Eight groups of events on four spacecraft, less the copy.
+    assert len(crossings) == 31
+    (joined,) = [one for one in crossings if (one.event, one.spacecraft) == ("6-8", 1)]
+    values = tplot.read(joined.name).values
+    assert values.shape == (35, 141)
+    assert np.unique(values).tolist() == [6, 7, 8]
