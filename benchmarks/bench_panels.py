@@ -1,6 +1,6 @@
 """Search of windows of time series and spectrograms, compared with stumpy, aeon, DTW (tslearn) and PCA.
 
-    python -m benchmarks.bench_panels [--data FOLDER] [--year]
+    python -m benchmarks.bench_panels [--data FOLDER] [--year] [--tables NAME ...]
 
 Average precision on simulated panels and, with the folder of real files, on sibling spacecraft and on windows of six
 regions; seconds and memory of a search. Methods and measures: docs/benchmarks/panels.rst. stumpy, aeon and tslearn are
@@ -36,6 +36,9 @@ SPECTRA = ("ours", "ours, shape", "MASS, channels", "Euclidean", "PCA", "DTW")
 """Methods that differ where one spectrogram is searched for an event of the same duration."""
 
 
+IN_A_YEAR = ("ours", "ours, any orientation", "ours, 3 durations", "MASS, channels", "Euclidean")
+TABLES = ("simulated", "siblings", "regions", "burst")
+
 SHORT = {
     "bow_shock": "bow shock",
     "flux_transfer_event": "flux transfer",
@@ -53,25 +56,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with the real files")
     parser.add_argument("--year", action="store_true", help="also search a year of 4 s data; needs 7 GB of memory")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the simulated days")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, help="default: all")
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")  # of numba, about casts in the other packages
     print(f"one thread for products and for numba, {os.cpu_count()} cores")
     everything = available(OURS | OTHERS)
-    print_simulated(everything, chosen.seeds)
-    if chosen.data is not None:
-        for table in (print_siblings, print_regions):
+    if "simulated" in chosen.tables:
+        print_simulated(everything, chosen.seeds)
+    for name, table in (("siblings", print_siblings), ("regions", print_regions)):
+        if chosen.data is not None and name in chosen.tables:
             try:
                 table(everything, chosen.data)
             except DataUnavailable as reason:
-                print(f"\n{table.__name__.removeprefix('print_')}: left out, {reason}")
-    print_speed(everything, "Two minutes of burst data, 4 panels, red noise; query of 4 s", speed.burst())
+                print(f"\n{name}: left out, {reason}")
+    if "burst" in chosen.tables:
+        print_speed(everything, "Two minutes of burst data, 4 panels, red noise; query of 4 s", speed.burst())
     if chosen.year:
-        costly = ("ours", "ours, any orientation", "ours, 3 durations", "MASS, channels", "Euclidean")
-        methods = {name: method for name, method in everything.items() if name in costly}
-        print_speed(
-            methods, "A year of 4 s data, 8 panels, 8 million samples, red noise; query of 600 s", speed.year(), 1
-        )
+        methods = {name: everything[name] for name in IN_A_YEAR if name in everything}
+        title = "A year of 4 s data, 8 panels, 8 million samples, red noise; query of 600 s"
+        print_speed(methods, title, speed.year(), repeats=1)
 
 
 def available(methods: dict[str, Method]) -> dict[str, Method]:
