@@ -42,7 +42,7 @@ SAME_CROSSING_S = 10.0
 
 REGION_BINS, REGION_SAMPLES, REGION_CADENCE_S = 32, 40, 4.5
 # The file has no energies. Images depend only on their equal spacing on a logarithmic scale.
-_REGION_ENERGY_EV = np.geomspace(10.0, 30000.0, REGION_BINS)
+REGION_ENERGY_EV = np.geomspace(10.0, 30000.0, REGION_BINS)
 REGION_RECIPE = WindowRecipe(length_s=REGION_SAMPLES * REGION_CADENCE_S, stride_s=REGION_SAMPLES * REGION_CADENCE_S)
 
 LARGEST_STEP = 3.0
@@ -67,7 +67,7 @@ class RegionWindows:
     def images(self, recipe: Recipe) -> np.ndarray:
         """Return images of all windows."""
         steps = np.timedelta64(round(REGION_CADENCE_S * 1e9), "ns") * np.arange(self.flux.shape[1])
-        return window_images(self.flux, np.datetime64("2000-01-01", "ns") + steps, _REGION_ENERGY_EV, recipe)
+        return window_images(self.flux, np.datetime64("2000-01-01", "ns") + steps, REGION_ENERGY_EV, recipe)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Comparison of searches of windows of time series and spectrograms: data, methods and measures."""
