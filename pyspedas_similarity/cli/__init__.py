@@ -24,12 +24,18 @@ _EXAMPLES = """examples:
   pyspedas-similarity demo
   pyspedas-similarity demo --data FOLDER
   pyspedas-similarity find --instrument mms_dis --probe 1 --trange 2020-11-19/23:34 2020-11-19/23:37 \\
-      --like 2020-11-19/23:36:22
-  pyspedas-similarity find --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 -k 5 --out found.ecsv
+      --like 2020-11-19/23:36:12
+  pyspedas-similarity find --cdf MOMENTS.cdf --together --variable mms1_dis_numberdensity_brst \\
+      mms1_dis_bulkv_gse_brst mms1_dis_energyspectr_omni_brst \\
+      --like 2015-10-16/13:06:45 2015-10-16/13:06:49 -k 5 --out found.ecsv
   pyspedas-similarity export found.ecsv found.xml
-  pyspedas-similarity join found.ecsv sitl_selections.csv --searched 2020-11-19/23:34 2020-11-19/23:37 --tolerance 5
-  pyspedas-similarity report --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out page.html
-  pyspedas-similarity review --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:22 --out list.ecsv
+  pyspedas-similarity join found.ecsv sitl_selections.csv --searched 2015-10-16/13:05 2015-10-16/13:08 \\
+      --tolerance 5
+  pyspedas-similarity report --cdf MOMENTS.cdf --together --variable mms1_dis_numberdensity_brst \\
+      mms1_dis_bulkv_gse_brst mms1_dis_energyspectr_omni_brst \\
+      --like 2015-10-16/13:06:45 2015-10-16/13:06:49 --out page.html
+  pyspedas-similarity review --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:12 \\
+      --out list.ecsv
   pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
   pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2

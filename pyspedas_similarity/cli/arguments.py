@@ -30,7 +30,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     loading.add_argument("--no-update", action="store_true", help="use local files only, download nothing")
     files = parser.add_argument_group("or files to read")
     files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE", help="CDF files")
-    files.add_argument("--variable", help="name of the variable in the files")
+    files.add_argument("--variable", nargs="+", metavar="NAME", help="names of variables in the files")
 
 
 def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
     return data | ({"load_keywords": keywords} if keywords else {})
 
 
-def _read_cdf(files: list[Path], variable: str | None) -> str:
-    if variable is None:
+def _read_cdf(files: list[Path], variables: list[str] | None) -> list[str]:
+    if not variables:
         raise ArgumentError("--variable", "it is missing; --cdf needs it", "Name the variable in the files.")
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
@@ -60,13 +60,14 @@ def _read_cdf(files: list[Path], variable: str | None) -> str:
     for file in files:
         check_cdf(file, contents=True)
     try:
-        _check_variable(files, variable)
-        cdf_to_tplot([str(file) for file in files], varnames=[variable])
+        for name in variables:
+            _check_variable(files, name)
+        cdf_to_tplot([str(file) for file in files], varnames=variables)
     except SimilarityError:
         raise
     except Exception as error:  # attributes that are wrong lead pyspedas to nearly every exception there is
         raise ArgumentError("--cdf", f"not readable ({error})", "Give CDF files.") from error
-    return variable
+    return variables
 
 
 def _check_variable(files: list[Path], name: str) -> None:
@@ -90,6 +91,8 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     add_data(parser)
     about = "the query: a time, or the start and end of an interval"
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
+    about = "search several time series and spectrograms as one; the query is an interval"
+    parser.add_argument("--together", action="store_true", help=about)
     parser.add_argument("--archive", metavar="FOLDER", help="search this archive instead of loading data")
     parser.add_argument("--encoder", help="name of an encoder, or folder of a saved one")
     parser.add_argument("-k", type=int, help="number of events of each variable, the best ones (default: 10)")
@@ -110,6 +113,7 @@ def rules_of(chosen: argparse.Namespace) -> dict[str, Any]:
     rules = {"k": chosen.k, "threshold": chosen.threshold, "encoder": chosen.encoder, "fdr": chosen.fdr}
     rest = {"exclude": chosen.exclude, "archive": chosen.archive, "looking_for": chosen.looking_for}
     found = rules | {key: value for key, value in rest.items() if value is not None}
+    found |= {"together": True} if chosen.together else {}
     if chosen.reference is not None:
         found["reference"] = None if chosen.reference == "none" else chosen.reference
     return found

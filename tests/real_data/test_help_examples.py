@@ -1,4 +1,4 @@
-"""The examples that `pyspedas-similarity --help` prints run as printed, on the real file of the bow shock."""
+"""The examples that `pyspedas-similarity --help` prints run as printed, on the real file of moments."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def test_examples_of_the_help_run_as_printed(real_data, tmp_path, monkeypatch, c
     examples = printed_examples(capsys)
     assert len(examples) == 13
     monkeypatch.chdir(tmp_path)
-    shutil.copy(real_data("mms/mms1_fpi_brst_l2_dis-dist_20201119233433_v3.3.0.cdf"), "FILE.cdf")
+    shutil.copy(real_data("mms/mms1_fpi_brst_l2_dis-moms_20151016130524_v3.3.0.cdf"), "MOMENTS.cdf")
     shutil.copy(real_data("mms/sitl_selections.csv"), "sitl_selections.csv")
-    runs = [one for one in examples if "FILE.cdf" in one and one[0] not in (ANSWERS, NEEDS_TORCH)]
+    runs = [one for one in examples if "MOMENTS.cdf" in one and one[0] not in (ANSWERS, NEEDS_TORCH)]
     runs += [one for one in examples if one[0] in ("export", "join")]
     assert sorted(one[0] for one in runs) == ["export", "find", "join", "report"]
     for one in runs:
@@ -36,4 +36,4 @@ def test_examples_of_the_help_run_as_printed(real_data, tmp_path, monkeypatch, c
         *("found.ecsv", "found.xml", "page.html", "sitl_selections.csv")
     ]
     printed = capsys.readouterr().out
-    assert "own event of the query: 2020-11-19T23:36:" in printed and "searched" in printed
+    assert "own event of the query: 2015-10-16T13:06:" in printed and "searched" in printed
