@@ -62,8 +62,8 @@ class Panel:
     @property
     def units(self) -> str:
         """Units as the metadata names them, or else the title of the color bar; empty if there is neither."""
-        title = self.variable.options.get("z_title") if self.kind == "spectrogram" else ""
-        return self.variable.units or str(title or "").strip("[] ")
+        title = str(self.variable.options.get("z_title") or "") if self.kind == "spectrogram" else ""
+        return self.variable.units or ("" if title == self.name else title.strip("[] "))  # pyspedas puts the name there
 
     @property
     def record(self) -> dict[str, object]:

@@ -417,3 +417,13 @@ def test_groups_of_several_spacecraft_have_a_result_each():
     assert len(sim.result(again).record["panels"]) == 4
     with pytest.raises(SimilarityError, match="overwrite|there already"):
         sim.find_similar(["mms1_b", "mms1_n"], LIKE, together=True, overwrite=False, errors="raise")
+
+
+def test_a_color_bar_with_the_name_of_the_variable_states_no_unit():
+    energies = np.geomspace(10, 30000, 16)
+    for number in (1, 2):
+        flux = 10 ** (5 + red_noise(30 + number, 16))
+        tplot_tools.store_data(f"mms{number}_f", data={"x": TIMES, "y": flux, "v": energies})
+        tplot_tools.options(f"mms{number}_f", "spec", True)
+    found = sim.search(["mms1_f", "mms2_f"], ("mms1_f", LIKE), k=1)
+    assert [one.record["panels"][0]["units"] for one in found.searched] == ["", ""]
