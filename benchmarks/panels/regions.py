@@ -63,9 +63,8 @@ def ours(panel: Panel, spans: list[Span], recipe: PanelRecipe) -> Scores:
     series = PanelSeries("regions", [panel], recipe, spans[0].start)
     made = np.concatenate([series.embedding_of(one) for one in spans])
     made -= made.mean(axis=0)
-    ends = np.cumsum([0, *series.blocks().values()])
-    blocks = {name: slice(*ends[i : i + 2]) for i, name in enumerate(series.blocks())}
-    weights = {name: BLOCKS[name.split()[1]] for name in blocks}
+    blocks = {one.name: one.part for one in series.blocks}
+    weights = {one.name: BLOCKS[one.name] for one in series.blocks}
     rows = sampled_rows(len(made), made.shape[1])
     # A search takes no differences between successive windows, because they overlap.
     following = np.full((len(rows), made.shape[1]), np.nan, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,25 @@ _SAMPLE = 4096
 _AT_ONCE = 2**13
 _FEW_KNOWN = 0.95
 # Share of windows in which a panel is known, below which a warning says so.
+
+
+@dataclass(frozen=True)
+class PanelBlock:
+    """A block of features of one panel.
+
+    Attributes
+    ----------
+    panel : int
+        Number of the panel.
+    name : str
+        Of `encoder.panel_features.BLOCKS`.
+    part : slice
+        Place in an embedding.
+    """
+
+    panel: int
+    name: str
+    part: slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +145,19 @@ class PanelSeries(Series):
         """The length of a window: windows that overlap a better match, or the query, belong to its event."""
         return self.length
 
-    def blocks(self) -> dict[str, int]:
-        """Return the number of features in each block, by the number of the panel and the name of the block."""
-        equality = (self.recipe.values, self.recipe.vectors)
-        return {
-            f"{number} {name}": size
-            for number, one in enumerate(self.panels)
-            for name, size in block_sizes(one.values.shape[1], POINTS, one.kind, equality).items()
-        }
+    @cached_property
+    def blocks(self) -> tuple[PanelBlock, ...]:
+        """Blocks of features in an embedding, in their order."""
+        equality, found, first = (self.recipe.values, self.recipe.vectors), [], 0
+        for number, one in enumerate(self.panels):
+            for name, size in block_sizes(one.values.shape[1], POINTS, one.kind, equality).items():
+                found.append(PanelBlock(number, name, slice(first, first + size)))
+                first += size
+        return tuple(found)
+
+    def parts_of(self, panel: int) -> list[slice]:
+        """Return the places of the blocks of a panel; its first block is not known where the panel is not."""
+        return [one.part for one in self.blocks if one.panel == panel]
 
     def known(self) -> np.ndarray:
         """Return the share of windows in which each panel is known: (panels,)."""
@@ -159,11 +184,8 @@ class PanelSeries(Series):
 
     def unknown_at(self, span: Span) -> list[str]:
         """Return the names of panels that are not known in an interval."""
-        made, names = self.embedding_of(span), []
-        for (block, part), one in zip(self._slices().items(), self._block_panels(), strict=True):
-            if block.endswith(("curve", "embedding")) and not made[:, part].any():
-                names.append(one.name)
-        return names
+        made = self.embedding_of(span)
+        return [one.name for number, one in enumerate(self.panels) if not made[:, self.parts_of(number)[0]].any()]
 
     def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
         """Return the score of each window with the nearest direction, the best of all durations."""
@@ -227,19 +249,12 @@ class PanelSeries(Series):
         return found
 
     def _from_origin(self, features: np.ndarray) -> np.ndarray:
-        first = [part.start for name, part in self._slices().items() if not name.endswith(("level", "fluctuations"))]
+        first = [self.parts_of(number)[0].start for number in range(len(self.panels))]
         known = np.isfinite(features[:, first]).mean(axis=1) >= 0.5
         origin = 0 if self.origin is None else self.origin
         made = np.nan_to_num(features - origin, nan=0.0).astype(np.float32)
         made[~known] = np.nan
         return made
-
-    def _slices(self) -> dict[str, slice]:
-        ends = np.cumsum([0, *self.blocks().values()])
-        return {name: slice(int(a), int(b)) for name, a, b in zip(self.blocks(), ends, ends[1:], strict=False)}
-
-    def _block_panels(self) -> list[Panel]:
-        return [self.panels[int(name.split()[0])] for name in self.blocks()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +275,7 @@ class PanelLibrary(Library):
 
     def block_slices(self, dimension: int) -> dict[str, slice]:
         """Return where each block lies in an embedding."""
-        return self.series[0]._slices()
+        return {str(number): one.part for number, one in enumerate(self.series[0].blocks)}
 
     def block_weights(self, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> dict[str, float]:
         """Return the weight of each block; learned from examples where the recipe says so."""
@@ -270,7 +285,7 @@ class PanelLibrary(Library):
             weights = learned_weights(series, likes, unlikes)
         else:
             weights = np.array(self.recipe.weights or np.ones(n_panels))
-        return {name: BLOCKS[name.split()[1]] * weights[int(name.split()[0])] for name in series.blocks()}
+        return {str(number): BLOCKS[one.name] * weights[one.panel] for number, one in enumerate(series.blocks)}
 
 
 def learned_weights(series: PanelSeries, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> np.ndarray:
@@ -287,8 +302,7 @@ def learned_weights(series: PanelSeries, likes: Sequence[np.ndarray], unlikes: S
         raise ArgumentError("recipe.weights", "'learned' from a single query", remedy)
     agreement = np.zeros(len(series.panels))
     for number in range(len(series.panels)):
-        parts = [part for name, part in series._slices().items() if name.startswith(f"{number} ")]
-        own, other = (_balanced(one, parts) for one in (likes, unlikes))
+        own, other = (_balanced(one, series.parts_of(number)) for one in (likes, unlikes))
         pairs = own @ own.T
         mutual = pairs[np.triu_indices(len(own), 1)].mean() if len(own) > 1 else 1.0
         agreement[number] = mutual - ((own @ other.T).mean() if len(other) else 0.0)
