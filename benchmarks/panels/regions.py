@@ -21,7 +21,7 @@ from benchmarks.panels.methods import (
 from benchmarks.retrieval.measures import Scores, relative
 from benchmarks.retrieval.run import sample_of
 from pyspedas_similarity.encoder.fixed import default_encoder
-from pyspedas_similarity.encoder.panel_features import BLOCKS
+from pyspedas_similarity.encoder.panel_features import block_weight
 from pyspedas_similarity.imaging.panels import Grid, cell_means
 from pyspedas_similarity.imaging.recipes import PanelRecipe
 from pyspedas_similarity.instruments.panels import Panel, panel_of
@@ -64,7 +64,7 @@ def ours(panel: Panel, spans: list[Span], recipe: PanelRecipe) -> Scores:
     made = np.concatenate([series.embedding_of(one) for one in spans])
     made -= made.mean(axis=0)
     blocks = {one.name: one.part for one in series.blocks}
-    weights = {one.name: BLOCKS[one.name] for one in series.blocks}
+    weights = {one.name: block_weight(one.name, panel.kind) for one in series.blocks}
     rows = sampled_rows(len(made), made.shape[1])
     # A search takes no differences between successive windows, because they overlap.
     following = np.full((len(rows), made.shape[1]), np.nan, np.float32)

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 import numpy as np
 
 BLOCKS = {"curve": 1.0, "level": 0.5, "fluctuations": 1.0, "embedding": 1.5}
-"""Blocks of features of one variable and their weights. Chosen on simulated panels (benchmarks/bench_panels.py, seeds
-below 50), where half the weight for the level is enough to tell regions apart."""
+"""Blocks of features of one variable and their weights: half for a level, which mostly says in which region it is."""
+
+SPECTRUM_LEVEL = 1.0
+"""Weight of the level of a spectrogram, which is a whole spectrum. See docs/benchmarks/panels for how both were chosen."""
 
 VERSION = 1
 """Raised with every change that changes a feature."""
@@ -85,6 +87,11 @@ def block_sizes(columns: int, points: int, kind: str, equality: tuple[str, str])
         curve, level = (points // _COARSE) * (points // _COARSE + 1) // 2, 1
     sizes = {"curve": curve, "level": level, "fluctuations": len(_LAGS) + 1}
     return {name: size for name, size in sizes.items() if values != "shape" or name != "level"}
+
+
+def block_weight(name: str, kind: str) -> float:
+    """Return the weight of a block of features of a variable of a kind."""
+    return SPECTRUM_LEVEL if name == "level" and kind == "spectrogram" else BLOCKS[name]
 
 
 def _averaged(windows: np.ndarray) -> np.ndarray:

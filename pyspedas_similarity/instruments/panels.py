@@ -227,14 +227,14 @@ def _with_filled_bins(values: np.ndarray) -> np.ndarray:
 def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
     """Return logarithms; what is below the floor, zeros among it, has that of the floor, and negative values are NaN.
 
-    The floor of a spectrogram is the lower quartile of what is positive: below it lies mostly counting noise, which the
+    The floor of a spectrogram is the lowest tenth of what is positive: below it lies mostly counting noise, which the
     logarithm would raise to a large part of all variance. That of a line is half of the lowest hundredth.
     """
     some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
     positive = some[some > 0]
     floor = 1.0
     if positive.size:
-        floor = np.quantile(positive, 0.25) if kind == "spectrogram" else np.quantile(positive, 0.01) / 2
+        floor = np.quantile(positive, 0.1) if kind == "spectrogram" else np.quantile(positive, 0.01) / 2
     with np.errstate(invalid="ignore"):
         return np.where(values >= 0, np.log10(np.maximum(values, floor)), np.nan)
 

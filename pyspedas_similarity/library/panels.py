@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tplot
 from ..encoder.library_view import LibraryView
-from ..encoder.panel_features import BLOCKS, VERSION, block_sizes, panel_features
+from ..encoder.panel_features import VERSION, block_sizes, block_weight, panel_features
 from ..errors import ArgumentError, QueryError, VariableError
 from ..imaging.panels import Cells, Grid, cell_means
 from ..imaging.recipes import PanelRecipe
@@ -285,7 +285,10 @@ class PanelLibrary(Library):
             weights = learned_weights(series, likes, unlikes)
         else:
             weights = np.array(self.recipe.weights or np.ones(n_panels))
-        return {str(number): BLOCKS[one.name] * weights[one.panel] for number, one in enumerate(series.blocks)}
+        return {
+            str(number): block_weight(one.name, series.panels[one.panel].kind) * weights[one.panel]
+            for number, one in enumerate(series.blocks)
+        }
 
 
 def learned_weights(series: PanelSeries, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> np.ndarray:
