@@ -17,7 +17,7 @@ BLOCKS = {"curve": 1.0, "level": 0.5, "fluctuations": 1.0, "embedding": 1.5}
 """Blocks of features of one variable and their weights: half for a level, which mostly says in which region it is."""
 
 SPECTRUM_LEVEL = 1.0
-"""Weight of the level of a spectrogram, which is a whole spectrum. See docs/benchmarks/panels for how both were chosen."""
+"""Weight of the level of a spectrogram, which is a whole spectrum; docs/benchmarks/panels says how it was chosen."""
 
 VERSION = 1
 """Raised with every change that changes a feature."""
