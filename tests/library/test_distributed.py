@@ -277,7 +277,7 @@ def test_files_that_workers_do_not_see(client, mms, tmp_path, monkeypatch, caplo
         return listed((dataclasses.replace(one, local=gone) for one in pieces), *rest)
 
     monkeypatch.setattr(archives, "file_tasks", elsewhere)
-    with pytest.raises(LoadError, match=r"nothing could be loaded: 1 mms1.*not below .*gone, which all workers must share"):
+    with pytest.raises(LoadError, match=r"nothing could be loaded: 1 mms1.*not below .*gone, which all workers"):
         sim.add(tmp_path / "kept", client=client, **MMS)
     assert not sim.open_archive(tmp_path / "kept").begun
 
