@@ -516,7 +516,7 @@ def _groups(graph: NeighborGraph, threshold: float | None, fewest: int) -> np.nd
         eps = max(_chord(np.float64(threshold)), _LEAST_DISTANCE) + 1e-9
         method = DBSCAN(eps=eps, min_samples=fewest, metric="precomputed")
         pairs = sort_graph_by_row_values(pairs, warn_when_not_sorted=False)  # scikit-learn warns of unsorted rows
-    found[known] = method.fit(pairs).labels_
+    found[known] = method.fit(_with_short_indices(pairs)).labels_
     numbers, counts = np.unique(found[found >= 0], return_counts=True)
     renumbered = np.full(len(numbers) + 1, -1)
     renumbered[numbers[np.argsort(-counts, kind="stable")]] = np.arange(len(numbers))
@@ -538,6 +538,13 @@ def _distances(graph: NeighborGraph) -> csr_array:
     pairs = coo_array((distance, (one, graph.neighbors[one, place])), shape=(n, n)).tocsr()
     # Zero would mean that there is no entry; each row is at no distance from itself.
     return (pairs.maximum(pairs.T) + 1e-12 * eye_array(n)).tocsr()
+
+
+def _with_short_indices(pairs: csr_array) -> csr_array:
+    """The same with indices of 32 bits, the only ones that older releases of scipy make spanning trees of."""
+    from scipy.sparse import csr_array
+
+    return csr_array((pairs.data, pairs.indices.astype(np.int32), pairs.indptr.astype(np.int32)), shape=pairs.shape)
 
 
 def _connected(pairs: csr_array) -> csr_array:

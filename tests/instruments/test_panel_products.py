@@ -3,6 +3,7 @@
 Names, units, tables and options are those of the sources in `SOURCES`; values are simulated.
 """
 
+import importlib.util
 import shutil
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -511,6 +512,13 @@ def test_spectra_are_drawn_in_the_bins_of_one_table():
     np.testing.assert_array_equal(drawn, [[3, 2, 1], [6, 5, 4], [np.nan] * 3])
 
 
+def settings_of(mission):
+    """Return the module with the settings of a mission, which older releases of pyspedas call otherwise."""
+    if importlib.util.find_spec(f"pyspedas.projects.{mission}.config") is not None:
+        return import_module(f"pyspedas.projects.{mission}.config")
+    return import_module(f"pyspedas.projects.{mission}.{mission}_config")
+
+
 @pytest.mark.parametrize(
     ("product", "file", "place", "trange", "options"),
     [
@@ -540,7 +548,7 @@ def test_spectra_are_drawn_in_the_bins_of_one_table():
 def test_real_files_are_loaded_by_the_loaders_of_pyspedas(
     real_data, tmp_path, monkeypatch, product, file, place, trange, options
 ):
-    project = import_module(f"pyspedas.projects.{PRODUCTS[product].loader.partition('.')[0]}.config")
+    project = settings_of(PRODUCTS[product].loader.partition(".")[0])
     monkeypatch.setitem(project.CONFIG, "local_data_dir", str(tmp_path))
     path = tmp_path / place
     path.parent.mkdir(parents=True)

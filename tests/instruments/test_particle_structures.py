@@ -23,6 +23,7 @@ DIRECTION = np.array([0.5, -0.62, 0.605]) / np.linalg.norm([0.5, -0.62, 0.605])
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
+    pytest.importorskip("pyspedas.projects.mms.config", reason="pyspedas before 2.2 keeps its settings elsewhere")
     from pyspedas.projects.cluster.config import CONFIG as CLUSTER
     from pyspedas.projects.erg.config import CONFIG as ERG
     from pyspedas.projects.mms.config import CONFIG as MMS
