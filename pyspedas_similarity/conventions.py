@@ -67,6 +67,13 @@ def check_keywords(given: Iterable[str], known: Sequence[str], function: str) ->
             raise ArgumentError(name, f"{function} has no such keyword", remedy)
 
 
+def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
+    """Raise ArgumentError for a value that is not one of those known."""
+    known = list(known)
+    if value not in known:
+        raise ArgumentError(name, f"found {value!r}", f"Give one of {', '.join(known)}.")
+
+
 def probe_names(probe: Any, prefix: str, known: Sequence[str]) -> list[str]:
     """Return the short names of spacecraft, such as '1' of 1, '1', 'mms1' or 'MMS 1'.
 

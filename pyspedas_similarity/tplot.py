@@ -108,7 +108,7 @@ def has_groups(names: Any) -> bool:
 def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], list[str]]:
     """Return names as `expand` does, and apart from them what a pattern matched that is no measurement.
 
-    That are results of this package, and errors (``disterr``) of a distribution that is among the names.
+    These are results of this package, and errors (``disterr``) of a distribution that is among the names.
 
     Raises
     ------

@@ -8,15 +8,16 @@ import numpy as np
 
 from ..errors import ArchiveError
 from .commit_records import committed_versions
+from .commits import FOLDERS, IDENTITY_RECORDS
 from .durable import Folder
 from .identity import Identity
 from .index import Index
 from .lance_store import LanceStore
-from .locations import Place, place_of
+from .locations import ROWS, Place, place_of
 from .neighbors import NeighborGraph, cached_graph
 from .store import Report, Store, Version
 
-_OWN = {"rows.lance", "seals", "locks", "archive.json", "archive.copy.json"}
+_OWN = {ROWS, *IDENTITY_RECORDS, *FOLDERS}
 # Entries of a folder in which an archive was begun.
 
 

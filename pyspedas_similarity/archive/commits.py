@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 # Maximum time that a writer waits for other writers; a commit takes milliseconds.
 PATIENCE_S = 120.0
 IDENTITY_RECORDS = ("archive.json", "archive.copy.json")
+FOLDERS = ("locks", "seals")
 # Lance's cache of the newest version number; without it, Lance lists the versions.
 HINT = f"{ROWS}/_versions/latest_version_hint.json"
 # Transaction property in which Lance stores `commit_message`.
@@ -134,7 +135,7 @@ class LockedCommits:
         import lance
 
         place, rows = self._place, self._place.folder / ROWS
-        for name in ("locks", "seals"):
+        for name in FOLDERS:
             make_folder(place.folder / name)
         with self.lock():
             if committed_versions(place):

@@ -300,9 +300,9 @@ class _Source:
         if self.archive is not None:
             return open_archived(self.archive, self.names, self.trange, self.probe, options)
         request = self.request()
-        spans = [(one.span, one.variable) for one in examples if one.span is not None]
-        if spans and is_for_panels(request, options, self.together):
-            return open_panels(request, options, spans, self.together)
+        first = next((one.span for one in examples if one.span is not None), None)
+        if first is not None and is_for_panels(request, options, self.together):
+            return open_panels(request, options, first, self.together)
         return open_loaded(request, options)
 
     def record(self, companions: Mapping[str, str | None]) -> dict[str, Any]:

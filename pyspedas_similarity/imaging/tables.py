@@ -14,16 +14,10 @@ _LEAST_ENERGY_EV = 100.0  # no instrument for 3-D distributions ends below
 _LEAST_BINS = 4  # fewer show neither radians nor numbering
 
 
-def is_numbering(values: np.ndarray) -> bool:
+def is_numbering(values: np.ndarray, fewest: int = _LEAST_BINS) -> bool:
     """Return True for consecutive whole numbers from 0 or 1, in either order: the numbers of bins, not their values."""
     values = np.sort(np.asarray(values, np.float64).ravel())
-    return len(values) >= _LEAST_BINS and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
-
-
-def numbers_columns(table: np.ndarray) -> bool:
-    """Return True for a table that only numbers columns from 0 or 1."""
-    values = np.sort(np.asarray(table, np.float64).reshape(-1, np.shape(table)[-1])[0])
-    return bool(values[0] in (0, 1) and (np.diff(values) == 1).all())
+    return len(values) >= fewest and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
 
 
 def is_evenly_logarithmic(values: np.ndarray) -> bool:

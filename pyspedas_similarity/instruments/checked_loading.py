@@ -43,9 +43,9 @@ def load_checked(loader: _Loader, wanted: str, trange: list[str], **options: Any
     LoadError
         If no file can be read.
     """
-    files = list(map(str, loader(trange=trange, **(options | {"downloadonly": True})) or []))
+    files = _files(loader, options | {"trange": trange})
     identities, lost = _checked(files)
-    again = options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
+    again = _offline(options)
     if not lost:
         try:
             return [wanted] if _made(loader, wanted, identities, again | {"trange": trange}) else []
@@ -69,12 +69,10 @@ def load_whole(loader: _Loader, **options: Any) -> list[str]:
     LoadError
         If a file is not whole, or cannot be read.
     """
-    files = list(map(str, loader(**(options | {"downloadonly": True})) or []))
-    identities, lost = _checked(files)
+    identities, lost = _checked(_files(loader, options))
     if lost:
         raise next(iter(lost.values()))
-    again = options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
-    return _loaded(loader, identities, again)
+    return _loaded(loader, identities, _offline(options))
 
 
 def by_day(load: Callable[[list[str]], Variable | None], trange: list[str]) -> Variable | None:
@@ -110,6 +108,16 @@ def by_day(load: Callable[[list[str]], Variable | None], trange: list[str]) -> V
     return concatenate(found) if found else None
 
 
+def _files(loader: _Loader, options: Mapping[str, Any]) -> list[str]:
+    """Download files with a loader; return their paths."""
+    return list(map(str, loader(**(options | {"downloadonly": True})) or []))
+
+
+def _offline(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a loader with which it reads local files only."""
+    return options | {"no_update": True} | {key: False for key in ("force_download",) if key in options}
+
+
 def _checked(files: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, LoadError]]:
     """Return the identity of each whole file, and the error of each other one."""
     identities, lost = {}, {}
@@ -134,7 +142,7 @@ def _days(
     with preserved():
         for day in _each_day(trange):
             here = options | {"trange": day}
-            files = list(map(str, loader(**(here | {"downloadonly": True})) or []))
+            files = _files(loader, here)
             if not files or not identities.keys() >= set(files):
                 continue
             try:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from .. import tplot
-from ..conventions import probe_names
-from ..errors import ArgumentError, LoadError
+from ..conventions import check_choice, probe_names
+from ..errors import LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .checked_loading import by_day, load_whole
@@ -53,8 +53,7 @@ def load(
         If no file can be read; the days of some that cannot are left out, with one warning.
     """
     probes = probe_names(probe, "cluster|c", ("1", "2", "3", "4"))
-    if species not in VARIABLES:
-        raise ArgumentError("species", f"found {species!r}", f"Give one of {', '.join(VARIABLES)}.")
+    check_choice("species", species, VARIABLES)
     trange = [str(time) for time in to_interval(trange)]
     with tplot.preserved():
         found = [by_day(partial(_load, one, species, suffix, keywords), trange) for one in probes]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import probe_names
-from ..errors import ArgumentError, LoadError
+from ..conventions import check_choice, probe_names
+from ..errors import LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import to_times
@@ -110,8 +110,7 @@ def load(
     probe_names(probe, "arase", ("erg",))
     source = SOURCES[instrument]
     species = next(iter(source.variables)) if species is None else species
-    if species not in source.variables:
-        raise ArgumentError("species", f"found {species!r}", f"Give one of {', '.join(source.variables)}.")
+    check_choice("species", species, source.variables)
     texts = [str(time) for time in to_interval(trange)]
     with tplot.preserved():
         found = by_day(lambda part: _load(source, to_interval(part), species, keywords), texts)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import VariableError
-from ..imaging.tables import is_numbering
+from ..imaging.tables import is_evenly_logarithmic, is_numbering
 from ..tplot import Variable
 
 _ENERGY_NAME = re.compile(
@@ -154,7 +154,7 @@ def _axis_kind(table: Any, name: str) -> str:
         return "unknown"
     if is_numbering(values):
         return "pixel"
-    if (values > 0).all() and values.max() >= _LEAST_RATIO * values.min() and _spread(np.log(values)) < _spread(values):
+    if (values > 0).all() and values.max() >= _LEAST_RATIO * values.min() and is_evenly_logarithmic(values):
         return "energy"
     return "angle" if values.min() >= -360 and values.max() <= 360 else "unknown"
 
@@ -166,12 +166,6 @@ def _one_row(table: Any) -> np.ndarray:
     row = np.asarray(table, np.float64)
     row = row.reshape(-1, row.shape[-1])[0]
     return np.sort(row[np.isfinite(row)])
-
-
-def _spread(values: np.ndarray) -> float:
-    """How uneven the steps of ascending values are: their standard deviation over their mean."""
-    steps = np.diff(values)
-    return float(steps.std() / steps.mean()) if steps.mean() > 0 else np.inf
 
 
 def _range(table: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import probe_names
-from ..errors import ArgumentError, LoadError
+from ..conventions import check_choice, probe_names
+from ..errors import LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import to_times
@@ -63,9 +63,8 @@ def load(
         If files cannot be loaded, or are not whole.
     """
     probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
-    for name, value, known in (("species", species, SPECIES), ("data_rate", data_rate, tuple(_LONGEST))):
-        if value not in known:
-            raise ArgumentError(name, f"found {value!r}", f"Give one of {', '.join(known)}.")
+    check_choice("species", species, SPECIES)
+    check_choice("data_rate", data_rate, _LONGEST)
     span = to_interval(trange)
     with tplot.preserved():
         found = [_load(one, span, species, data_rate, no_update) for one in probes]

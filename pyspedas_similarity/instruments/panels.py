@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import VariableError
 from ..imaging.recipes import PanelRecipe
-from ..imaging.tables import LEAST_FILL, is_evenly_logarithmic, numbers_columns
+from ..imaging.tables import LEAST_FILL, is_evenly_logarithmic, is_numbering
 from ..imaging.windows import rebinned
 from ..tplot import Variable
 from . import sample_images
@@ -24,10 +24,11 @@ _SYSTEM = re.compile(
 _SYSTEM_INSIDE = re.compile(r"GSE|GSM|GEI|GEO|RTN|DSL|SRF")
 _NO_SYSTEM = ("", "none", "n/a", "unknown", "scalar", "xyz")
 _LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
+# Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
+_SAMPLES_JUDGED = 10**5
+# Samples from which quantiles are taken; of longer series they are evenly spread.
 _LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
 # Share of samples in which a bin has to be measured, and of the bins that a sample has to have.
-_SAMPLES_JUDGED = 10**5
-# Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,7 @@ def _kind(variable: Variable) -> str:
     values, table = variable.values, variable.coordinates.get("v")
     if values.ndim == 1 or values.shape[1] == 1:
         return "lines"
-    has_bins = table is not None and not numbers_columns(table)
+    has_bins = table is not None and not is_numbering(np.atleast_2d(table)[0], fewest=1)
     if not has_bins and (values.shape[1] == 3 or (values.shape[1] == 4 and _is_norm(values))):
         return "vector"
     if has_bins or values.shape[1] > 8:
@@ -175,13 +176,18 @@ def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: P
     key = "z_axis_type" if kind == "spectrogram" else "y_axis_type"
     if variable.options.get(key) == "log" or str(variable.cdf_attributes("VATT").get("SCALETYP", "")).lower() == "log":
         return True
-    some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
+    some = _some(values)
     known = some[np.isfinite(some)]
     positive = known[known > 0]
     if not positive.size or (known < 0).any() or (kind == "lines" and len(positive) < len(known)):
         return False
     low, high = np.quantile(positive, (0.01, 0.99))
     return bool(high > low * (_LOGARITHMIC_SPECTRA if kind == "spectrogram" else _LOGARITHMIC_LINES))
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """Return samples from which quantiles are taken, as a view."""
+    return values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
 
 
 def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> np.ndarray:
@@ -230,7 +236,7 @@ def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
     The floor of a spectrogram is the lowest tenth of what is positive: below it lies mostly counting noise, which the
     logarithm would raise to a large part of all variance. That of a line is half of the lowest hundredth.
     """
-    some = values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
+    some = _some(values)
     positive = some[some > 0]
     floor = 1.0
     if positive.size:

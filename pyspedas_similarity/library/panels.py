@@ -118,12 +118,9 @@ class PanelSeries(Series):
         self.name, self.panels, self.recipe = name, tuple(panels), recipe
         self.store = self.panels[0].variable.store
         self._edge = edge
-        ends = min(one.times[0] for one in panels), max(one.times[-1] + cadence(one.times) for one in panels)
-        self._windows = _Windows.of(panels, ends, edge, recipe.length_s)
-        self._check_length(ends)
-        self._others = {
-            share: _Windows.of(panels, ends, edge, share * recipe.length_s) for share in recipe.durations if share != 1
-        }
+        self._ends = min(one.times[0] for one in panels), max(one.times[-1] + cadence(one.times) for one in panels)
+        self._windows = self._windows_of(1.0)
+        self._check_length()
         self._stride = min(-(-self._windows.number // MAX_WINDOWS), _LARGEST_STRIDE)
         at_edge = round(float(self._windows.grid.places(edge)))
         self._first = np.arange(at_edge % self._stride, self._windows.number, self._stride)
@@ -155,12 +152,21 @@ class PanelSeries(Series):
                 first += size
         return tuple(found)
 
+    def _windows_of(self, share: float) -> _Windows:
+        return _Windows.of(self.panels, self._ends, self._edge, share * self.recipe.length_s)
+
+    @cached_property
+    def _of_duration(self) -> dict[float, _Windows]:
+        """Windows of each duration that is searched."""
+        return {one: self._windows if one == 1 else self._windows_of(one) for one in self.recipe.durations}
+
     def parts_of(self, panel: int) -> list[slice]:
         """Return the places of the blocks of a panel; its first block is not known where the panel is not."""
         return [one.part for one in self.blocks if one.panel == panel]
 
+    @cached_property
     def known(self) -> np.ndarray:
-        """Return the share of windows in which each panel is known: (panels,)."""
+        """Share of windows in which each panel is known: (panels,)."""
         return np.array([cells.is_known(self._first, POINTS).mean() for cells in self._windows.cells])
 
     def features(self, rows: np.ndarray) -> np.ndarray:
@@ -182,23 +188,22 @@ class PanelSeries(Series):
         windows = _Windows(grid, tuple(cells))
         return self._from_origin(windows.features(np.array([0]), self.panels, self.recipe))
 
-    def unknown_at(self, span: Span) -> list[str]:
-        """Return the names of panels that are not known in an interval."""
-        made = self.embedding_of(span)
-        return [one.name for number, one in enumerate(self.panels) if not made[:, self.parts_of(number)[0]].any()]
+    def unknown_in(self, embedding: np.ndarray) -> list[str]:
+        """Return the names of panels that are not known in an interval with an embedding."""
+        return [one.name for number, one in enumerate(self.panels) if not embedding[:, self.parts_of(number)[0]].any()]
 
     def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
         """Return the score of each window with the nearest direction, the best of all durations."""
         best = np.full(len(self.times), np.nan)
-        for share in self._durations():
+        for share in self.recipe.durations:
             best = np.fmax(best, self._scores(share, view, directions, np.arange(len(self.times))))
         return best
 
     def extents(self, view: LibraryView, directions: np.ndarray, peaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return start and end of the windows around peaks, of the duration that scores best there."""
         rows = np.searchsorted(self.times, peaks)
-        scores = np.stack([self._scores(share, view, directions, rows) for share in self._durations()])
-        best = np.array(self._durations())[np.where(np.isfinite(scores), scores, -np.inf).argmax(axis=0)]
+        scores = np.stack([self._scores(share, view, directions, rows) for share in self.recipe.durations])
+        best = np.array(self.recipe.durations)[np.where(np.isfinite(scores), scores, -np.inf).argmax(axis=0)]
         half = np.round(best * (self.length / np.timedelta64(2, "ns"))).astype("timedelta64[ns]")
         return peaks - half, peaks + half
 
@@ -210,7 +215,7 @@ class PanelSeries(Series):
     @property
     def provenance(self) -> dict[str, Any]:
         """Record of recipe, panels and source, in plain values."""
-        about = [one.record | {"known": float(share)} for one, share in zip(self.panels, self.known(), strict=True)]
+        about = [one.record | {"known": float(share)} for one, share in zip(self.panels, self.known, strict=True)]
         encoder = {"name": "panels", "method": "fixed transform", "hash": f"{VERSION:016x}"}
         return {
             "source": self.name,
@@ -223,18 +228,15 @@ class PanelSeries(Series):
             "reference": METHOD,
         }
 
-    def _check_length(self, ends: Sequence[np.datetime64]) -> None:
+    def _check_length(self) -> None:
         if self._windows.number < _FEWEST_WINDOWS:
-            found = f"it covers {ends[0]} to {ends[1]}, for windows of {self.recipe.length_s:g} s"
+            found = f"it covers {self._ends[0]} to {self._ends[1]}, for windows of {self.recipe.length_s:g} s"
             remedy = f"Load a longer time, or give a shorter query: {POINTS + _FEWEST_WINDOWS - 1} steps of 1/{POINTS}."
             raise VariableError(self.name, found, remedy)
 
-    def _durations(self) -> list[float]:
-        return list(self.recipe.durations)
-
     def _scores(self, share: float, view: LibraryView, directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the scores of windows of one duration around some rows; NaN where there is none."""
-        windows = self._windows if share == 1 else self._others[share]
+        windows = self._of_duration[share]
         first = self._first[rows] if share == 1 else windows.nearest(self.times[rows])
         compare = view.agreements if self.recipe.values == "absolute" else view.cosines
         found = np.full(len(rows), np.nan)
@@ -324,9 +326,7 @@ def _balanced(embeddings: np.ndarray, parts: Sequence[slice]) -> np.ndarray:
     return joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
 
 
-def open_panels(
-    request: Request, options: EncodingOptions, spans: Sequence[tuple[Span, str | None]], together: bool
-) -> PanelLibrary | None:
+def open_panels(request: Request, options: EncodingOptions, query: Span, together: bool) -> PanelLibrary | None:
     """Open the library of windows of loaded variables; None where there are no data.
 
     Parameters
@@ -334,8 +334,8 @@ def open_panels(
     request : Request
         Names may be a list of lists with `together`: the same panels of several spacecraft.
     options : EncodingOptions
-    spans : sequence of (Span, str or None)
-        Queries, and the variables they are in; the first decides length and edge of the windows.
+    query : Span
+        The first query, which decides length and edge of the windows.
     together : bool
         Search the variables as one.
 
@@ -349,10 +349,9 @@ def open_panels(
     if not groups:
         return None
     panels = [panel for one in groups.values() for panel in one]
-    recipe = _with_length(recipe, spans, panels)
+    recipe = _with_length(recipe, query, panels)
     _check_weights(recipe, len(next(iter(groups.values()))))
-    middle = spans[0][0].middle
-    edge = middle - np.timedelta64(round(recipe.length_s * 5e8), "ns")
+    edge = query.middle - np.timedelta64(round(recipe.length_s * 5e8), "ns")
 
     def series_of(name: str, members: Sequence[Panel]) -> PanelSeries:
         return PanelSeries(name, members, recipe, edge)
@@ -432,10 +431,9 @@ def _panel(variable: Variable, options: EncodingOptions, recipe: PanelRecipe, to
     return of_embeddings(variable, made.times, made.embeddings)
 
 
-def _with_length(recipe: PanelRecipe, spans: Sequence[tuple[Span, str | None]], panels: Sequence[Panel]) -> PanelRecipe:
+def _with_length(recipe: PanelRecipe, span: Span, panels: Sequence[Panel]) -> PanelRecipe:
     if recipe.length_s is not None:
         return recipe
-    span = spans[0][0]
     if span.is_instant:
         step = max(cadence(one.times) for one in panels)
         seconds = DEFAULT_CADENCES * float(step / np.timedelta64(1, "s"))
@@ -492,7 +490,7 @@ def _log_understood(series: Sequence[PanelSeries]) -> None:
         logger.info("%s", panel)
     logger.info("windows of %g s, one every %.4g s", one.recipe.length_s, one.stride_s)
     for each in series:
-        for panel, share in zip(each.panels, each.known(), strict=True):
+        for panel, share in zip(each.panels, each.known, strict=True):
             if share < _FEW_KNOWN:
                 text = "%s: measured in %.0f %% of the windows of %s; it does not count in the others."
                 logger.warning(text, panel.name, 100 * share, each.name)

@@ -93,17 +93,39 @@ def _over_directions(variable: Variable, recipe: SpectrumRecipe) -> Overview:
     return Overview(mean, bins, label, f"mean over {over}\n{flux_unit(variable)}", True)
 
 
-def on_one_table(drawn: Overview) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and bins where the table changes with time: each row at the most frequent bins, by the nearest."""
-    if np.ndim(drawn.bins) == 1:
-        return drawn.values, np.asarray(drawn.bins, float)
-    tables, rows, counts = np.unique(np.asarray(drawn.bins, float), axis=0, return_inverse=True, return_counts=True)
-    usual = tables[counts.argmax()]
+def on_one_table(values: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spectra in the ascending bins of one table.
+
+    Where the table changes with time it is the most frequent one of those with most known bins. Other rows are drawn in
+    the nearest of their own bins, and are NaN where they have none as near as the bins of that table are to each other.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n, bins)
+    bins : numpy.ndarray, shape (bins,) or (n, bins)
+        NaN where a bin has no value.
+    """
+    values, bins = np.array(values, float), np.asarray(bins, float)
+    if bins.ndim == 1:
+        known = np.isfinite(bins)
+        values, usual = values[:, known], bins[known]
+    else:
+        values, usual = _moved(values, np.where(np.isfinite(bins), bins, np.inf))
+    order = np.argsort(usual)
+    return values[:, order], usual[order]
+
+
+def _moved(values: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move spectra to the bins of one table of (n, bins), in which inf stands for what is not known."""
+    tables, rows, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
+    usual = tables[np.lexsort((-counts, -np.isfinite(tables).sum(axis=1)))[0]]
+    usual = usual[np.isfinite(usual)]
     width = np.abs(np.gradient(usual)) if len(usual) > 1 else np.inf
-    values = np.array(drawn.values, float)
+    moved = np.full((len(values), len(usual)), np.nan)
     for number, table in enumerate(tables):
-        own = rows.ravel() == number
-        moved = values[own][:, np.abs(table[None, :] - usual[:, None]).argmin(axis=1)]
-        beyond = (usual < table.min() - width) | (usual > table.max() + width)
-        values[own] = np.where(beyond, np.nan, moved)
-    return values, usual
+        own, known = rows.ravel() == number, table[np.isfinite(table)]
+        if known.size:
+            nearest = values[own][:, np.abs(table - usual[:, None]).argmin(axis=1)]
+            beyond = (usual < known.min() - width) | (usual > known.max() + width)
+            moved[own] = np.where(beyond, np.nan, nearest)
+    return moved, usual

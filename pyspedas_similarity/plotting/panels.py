@@ -15,7 +15,7 @@ from ..instruments.panels import LINE_KINDS, Panel, known_table
 from ..times import Span
 from .gallery import FAINT_COLOR
 from .labels import bins_label, units_text
-from .overview import overview
+from .overview import on_one_table, overview
 from .style import Style, plain
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _draw(panel: Axes, row: Row, part: Part | None, scale: object, style: Style)
         panel.set_ylim(*scale)
         return
     seconds, values, bins = _thinned(part)
-    shown, bins = _on_one_table(np.where(values > 0, values, np.nan) if row.logarithmic else values, bins)
+    shown, bins = on_one_table(np.where(values > 0, values, np.nan) if row.logarithmic else values, bins)
     if len(seconds) == 1:  # a mesh needs two columns
         seconds, shown = np.array([-0.5, 0.5]) + seconds, np.repeat(shown, 2, 0)
     colors = style.cmap or "viridis"
@@ -221,19 +221,6 @@ def _draw(panel: Axes, row: Row, part: Part | None, scale: object, style: Style)
     panel.pcolormesh(seconds, bins, shown.T, norm=scale, cmap=colors, shading="nearest", rasterized=True)
     if bins[0] > 0 and bins[-1] > 10 * bins[0]:
         panel.set_yscale("log")
-
-
-def _on_one_table(values: np.ndarray, tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return spectra in the bins of one ascending table; where tables differ, in the nearest bins of their own."""
-    tables = np.broadcast_to(tables, values.shape)
-    usual = tables[np.isfinite(tables).sum(axis=1).argmax()]
-    bins = np.unique(usual[np.isfinite(usual)])
-    made = np.full((len(values), len(bins)), np.nan)
-    for row, (own, table) in enumerate(zip(values, tables, strict=True)):
-        known = np.flatnonzero(np.isfinite(table))
-        if len(known):
-            made[row] = own[known[np.abs(table[known, None] - bins).argmin(axis=0)]]
-    return made, bins
 
 
 def _thinned(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -110,9 +110,8 @@ def date_axis(panel: Axes) -> None:
 
 def _draw_overview(panel: Axes, strip: Strip, style: Style) -> None:
     drawn = strip.overview
-    values, bins = on_one_table(drawn)
-    order = np.argsort(bins)[: np.isfinite(bins).sum()]  # NaN is last
-    bins, (times, values) = bins[order], _with_gaps(strip.times, values[:, order])
+    values, bins = on_one_table(drawn.values, drawn.bins)
+    times, values = _with_gaps(strip.times, values)
     panel.set_facecolor("0.85")  # where nothing was measured
     shown = np.where(values > 0, values, np.nan) if drawn.logarithmic else values
     colors = {"norm": _scale(shown, drawn.logarithmic), "cmap": style.cmap or "viridis"}

@@ -85,16 +85,10 @@ def matches_figure(
         place = [source[row]] if several else []
         found = made.at(time)
         heading = (f"{row + 1}: {score[row]:.3f}", *_date_and_time(found), *place)
-        columns.append((_Sample.of(made, found), heading, False))
+        columns.append((_Sample.of(made, found), Shown(heading, (), faint=bool(result.faint[row]))))
     title = "Query and matches" if several else f"Query and matches in {source[0]}"
-    shown, faint = _shown(columns, show_encoded), result.faint[: len(drawn)]
-    n_queries = len(shown) - len(drawn)
-    shown[n_queries:] = [
-        replace(one, faint=bool(is_faint)) for one, is_faint in zip(shown[n_queries:], faint, strict=True)
-    ]
-    note = gallery_note(len(drawn), len(result), bool(faint.any()))
-    figure = gallery_figure(shown, style, title, note)
-    return _saved(figure, path, style)
+    note = gallery_note(len(drawn), len(result), bool(result.faint[: len(drawn)].any()))
+    return _saved(gallery_figure(_shown(columns, show_encoded), style, title, note), path, style)
 
 
 def _panel_matches(result: SearchResult, limit: int, options: ReloadOptions, style: Style) -> Figure:
@@ -290,19 +284,20 @@ class _Sample:
 
 def _query_column(
     result: SearchResult, query: QueryRecord, reloaded: dict[int, Reloaded], options: ReloadOptions, several: bool
-) -> tuple[_Sample, tuple[str, ...], bool]:
+) -> tuple[_Sample, Shown]:
+    """Return the sample of a query, and its column without pictures."""
     if query.span is None:
-        return _Sample(None, None, "the query was given as an array"), ("query", "array"), True
+        return _Sample(None, None, "the query was given as an array"), Shown(("query", "array"), (), True)
     name = [query.variable] if several else []
     series = query_series(result, query.variable)
     if series is None:
         sample, time = _other_sample(result, query, options)
-        return sample, ("query", *_date_and_time(time), *name), True
+        return sample, Shown(("query", *_date_and_time(time), *name), (), True)
     if id(series) not in reloaded:
         reloaded[id(series)] = reload_series(result, series, np.array([], "datetime64[ns]"), options)
     made = reloaded[id(series)]
     time = made.nearest(query.span) or query.span.start
-    return _Sample.of(made, time), ("query", *_date_and_time(time), *name), True
+    return _Sample.of(made, time), Shown(("query", *_date_and_time(time), *name), (), True)
 
 
 def _other_sample(result: SearchResult, query: QueryRecord, options: ReloadOptions) -> tuple[_Sample, np.datetime64]:
@@ -315,20 +310,20 @@ def _other_sample(result: SearchResult, query: QueryRecord, options: ReloadOptio
         return _Sample(None, None, str(error)), query.span.start
 
 
-def _shown(columns: Sequence[tuple[_Sample, tuple[str, ...], bool]], show_encoded: bool) -> list[Shown]:
-    """Return pictures of samples; cuts through velocity space all have the width of the first."""
+def _shown(columns: Sequence[tuple[_Sample, Shown]], show_encoded: bool) -> list[Shown]:
+    """Return columns with their pictures; cuts through velocity space all have the width of the first."""
     width, shown = None, []
-    for sample, heading, is_query in columns:
+    for sample, column in columns:
         if sample.variable is None:
             stored = () if sample.thumbnail is None else (kept_picture(sample.thumbnail),)
-            shown.append(Shown(heading, stored, is_query, sample.missing))
+            shown.append(replace(column, pictures=stored, missing=sample.missing))
             continue
         if width is None and isinstance(sample.recipe, DistributionRecipe):
             width = half_width(sample.variable, sample.recipe)
         pictures, missing = as_measured_or_encoded(sample.variable, sample.recipe, width)
         if show_encoded and not missing:
             pictures = (*pictures, *encoded(sample.variable, sample.recipe))
-        shown.append(Shown(heading, pictures, is_query, missing))
+        shown.append(replace(column, pictures=pictures, missing=missing))
     return shown
 
 

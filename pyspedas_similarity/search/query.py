@@ -146,7 +146,7 @@ class WindowQuery(Query):
         if not np.isfinite(found).all():
             remedy = "Give an interval in which the variables were measured."
             raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.without_embedding}", remedy)
-        for name in self.series.unknown_at(self.span):
+        for name in self.series.unknown_in(found):
             logger.warning("query %s: %s was not measured there, and does not count.", self.asked, name)
         return found
 

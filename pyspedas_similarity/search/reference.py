@@ -116,15 +116,13 @@ def sample_library(library: Library) -> Sample:
     for one, inside, start, end in zip(library.series, searched, starts, starts[1:], strict=False):
         own = inside[chosen[np.searchsorted(chosen, start) : np.searchsorted(chosen, end)] - start]
         rows.append(one.searched_embeddings(own))
-        following.append(_following(one, own))
+        following.append(np.full_like(rows[-1], np.nan) if one.overlapping else _following(one, own))
     return Sample(np.concatenate(rows), np.concatenate(following), library.block_slices(dimension))
 
 
 def _following(series: Series, rows: np.ndarray) -> np.ndarray:
     """Return the embeddings of the samples after some; NaN after the last one and before a gap."""
     last = len(series.times) - 1
-    if series.overlapping:
-        return np.full_like(series.searched_embeddings(rows), np.nan)
     after = np.minimum(rows + 1, last)
     follows = (rows < last) & (series.times[after] - series.times[rows] <= longest_step(series.times))
     return np.where(follows[:, None], series.searched_embeddings(after), np.float32(np.nan))

@@ -156,13 +156,19 @@ def test_shapes_count_neither_amplitude_nor_level():
     assert scores["constant"] < 0.2
 
 
-def test_a_spectrogram_is_found_by_its_values_on_a_logarithmic_scale():
-    energies = np.geomspace(10, 30000, 32)
-    rng = np.random.default_rng(6)
-    flux = 10 ** (7 - 1.5 * np.log10(energies) + 0.1 * rng.standard_normal((N, 32)))
+def spectra_with_bursts(seed, bins):
+    """Return energies and falling spectra, in which the same burst begins at the query and at sample 5000."""
+    energies = np.geomspace(10, 30000, bins)
+    rng = np.random.default_rng(seed)
+    flux = 10 ** (7 - 1.5 * np.log10(energies) + 0.1 * rng.standard_normal((N, bins)))
     burst = np.exp(-(((np.log10(energies) - 3) / 0.3) ** 2)) * np.linspace(0, 1, LENGTH)[:, None]
     for at in (QUERY, 5000):
         flux[at : at + LENGTH] *= 10**burst
+    return energies, flux
+
+
+def test_a_spectrogram_is_found_by_its_values_on_a_logarithmic_scale():
+    energies, flux = spectra_with_bursts(6, 32)
     store("spectra", flux, table=energies, units="eV/(cm^2 s sr eV)", system="")
     found = sim.search("spectra", LIKE)
     assert seconds(found.peak[0], middle(5000)) <= 4.01  # a cell
@@ -390,14 +396,9 @@ def test_a_variable_without_samples_at_the_query_is_named():
 
 
 def test_bins_that_are_never_measured_do_not_hide_the_others():
-    energies = np.geomspace(10, 30000, 16)
-    rng = np.random.default_rng(27)
-    flux = 10 ** (7 - 1.5 * np.log10(energies) + 0.1 * rng.standard_normal((N, 16)))
-    burst = np.exp(-(((np.log10(energies) - 3) / 0.3) ** 2)) * np.linspace(0, 1, LENGTH)[:, None]
-    for at in (QUERY, 5000):
-        flux[at : at + LENGTH] *= 10**burst
+    energies, flux = spectra_with_bursts(27, 16)
     flux[:, :3] = np.nan  # below the range of the instrument
-    flux[rng.random((N, 16)) < 0.02] = np.nan
+    flux[np.random.default_rng(28).random((N, 16)) < 0.02] = np.nan
     store("spectra", flux, table=energies, units="eV/(cm^2 s sr eV)", system="")
     found = sim.search("spectra", LIKE)
     assert seconds(found.peak[0], middle(5000)) <= 4.01

@@ -23,7 +23,7 @@ from pyspedas_similarity.imaging.recipes import PanelRecipe
 from pyspedas_similarity.instruments.panel_products import PRODUCTS, Product
 from pyspedas_similarity.instruments.panels import check_same, panel_of
 from pyspedas_similarity.instruments.registry import INSTRUMENTS, instrument_of, station_of
-from pyspedas_similarity.plotting.panels import _on_one_table
+from pyspedas_similarity.plotting.overview import on_one_table
 
 N, LENGTH, QUERY, MATCH = 1500, 96, 300, 1000
 START = np.datetime64("2018-11-05T01:00:00", "ns")
@@ -507,7 +507,7 @@ def test_spectra_are_drawn_in_the_bins_of_one_table():
         np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]),
         np.array([[3.0, 2, 1], [3.1, 2.1, 1.1], [np.nan] * 3]),
     )
-    drawn, bins = _on_one_table(values, tables)
+    drawn, bins = on_one_table(values, tables)
     np.testing.assert_array_equal(bins, [1, 2, 3])
     np.testing.assert_array_equal(drawn, [[3, 2, 1], [6, 5, 4], [np.nan] * 3])
 

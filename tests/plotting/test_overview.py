@@ -72,7 +72,7 @@ def test_a_table_that_changes_is_drawn_on_the_most_frequent():
     tables = np.array([[12.0, 110.0, 1000.0], [1.0, 10.0, 100.0], [1.0, 10.0, 100.0]])
     values = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
     drawn = overview(Variable("flux", TIMES[:3], values, {"v": tables}))
-    made, bins = on_one_table(drawn)
+    made, bins = on_one_table(drawn.values, drawn.bins)
     np.testing.assert_array_equal(bins, tables[1])
     np.testing.assert_array_equal(made, [[np.nan, 1, 2], [4, 5, 6], [7, 8, 9]])  # the first has nothing near 1
 
