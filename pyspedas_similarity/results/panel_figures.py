@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import tplot
 from ..errors import SimilarityError
-from ..imaging.recipes import PanelRecipe, recipe_from_dict
+from ..imaging.recipes import PanelRecipe
 from ..instruments.panels import Panel, panel_of
 from ..instruments.registry import recipe_of
+from ..library.plan import recipe_of_record
 from ..plotting.panels import Column, Row, panels_figure, part_of, row_of
 from ..plotting.style import Style
 from ..times import Span
@@ -49,7 +50,7 @@ def panels_of(result: SearchResult, series: SearchedSeries, names: dict[str, str
     VariableError
         If one of them is not loaded.
     """
-    recipe = recipe_from_dict({key: value for key, value in series.record["recipe"].items() if key != "hash"})
+    recipe = recipe_of_record(series.record)
     panels = []
     for about in series.record["panels"]:
         name = str(about["name"])
