@@ -245,7 +245,7 @@ def test_page_on_results_runs():
 def test_page_on_reports_and_reviews_runs():
     names = run_page("report")
     assert Path(names["written"][0]).stat().st_size > 100_000
-    assert names["better"] and [one.answer for one in names["review"].judged] == ["yes", "no", "no"]
+    assert names["better"] and [one.answer for one in names["review"].judged] == ["yes", "yes", "no", "no"]
 
 
 def test_tour_runs_and_finds_what_it_says(capsys):
