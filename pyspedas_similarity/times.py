@@ -166,6 +166,17 @@ def to_interval(value: Any) -> tuple[np.datetime64, np.datetime64]:
     return spans[0].start, spans[0].end
 
 
+def parts_of(interval: tuple[np.datetime64, np.datetime64], length: np.timedelta64) -> list[Span]:
+    """Return the parts of an interval that lie between multiples of a length, counted from midnight.
+
+    Each but the last ends a nanosecond before the next one begins, so that no sample is in two of them.
+    """
+    start, end = interval
+    day, length = start.astype("datetime64[D]").astype(start.dtype), length.astype("timedelta64[ns]")
+    edges = np.arange(day + length * ((start - day) // length + 1), end, length)
+    return [Span(a, b) for a, b in zip([start, *edges], [*(edges - np.timedelta64(1, "ns")), end], strict=True)]
+
+
 def to_spans(value: Any) -> list[Span]:
     """Read one time, one interval, or a list of them.
 

@@ -172,7 +172,8 @@ def add(
     -----
     Samples of a source and start time that are in the archive are not encoded again: called once more after a crash or
     with a longer range, it continues where it stopped. Every few thousand samples are durable before the next ones are
-    made; only those are in memory, and the loaded data: for an instrument with segments one segment, else all of it.
+    made; only those are in memory, and the loaded data: of an instrument one segment, or one day (two hours of HPCA and
+    Cluster CIS); all of a time series or spectrogram.
 
     Camera frames of registered all-sky cameras are kept whatever their state, with the flag of `frame_quality`;
     ``find_similar(archive=...)`` leaves out unusable ones by default.

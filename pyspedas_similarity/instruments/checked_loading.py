@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..errors import LoadError
-from ..times import to_interval
+from ..times import parts_of, to_interval
 from ..tplot import Variable, loaded_names, preserved, read, write
 from .cdf_checks import check_cdf, identity_of
 from .segments import concatenate
@@ -89,7 +88,7 @@ def by_day(load: Callable[[list[str]], Variable | None], trange: list[str]) -> V
     LoadError
         If no day can be loaded.
     """
-    days, parts, lost = list(_each_day(trange)), [], []
+    days, parts, lost = _each_day(trange), [], []
     try:
         return load(trange)
     except LoadError:
@@ -153,12 +152,10 @@ def _days(
     return parts
 
 
-def _each_day(trange: list[str]) -> Iterator[list[str]]:
+def _each_day(trange: list[str]) -> list[list[str]]:
     """The parts of a time range that lie in one day each."""
-    start, end = to_interval(trange)
-    midnights = np.arange(start.astype("datetime64[D]") + 1, end.astype("datetime64[D]") + 1).astype(start.dtype)
-    edges = [start, *midnights[midnights < end], end]
-    return ([str(first), str(last)] for first, last in pairwise(edges))
+    parts = parts_of(to_interval(trange), np.timedelta64(1, "D"))
+    return [[str(one.start), str(one.end)] for one in parts]
 
 
 def _made(loader: _Loader, wanted: str, identities: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> bool:

@@ -40,7 +40,7 @@ def load(
     Parameters
     ----------
     trange : time range in any form
-        All of it is in memory at once: some hours at a time.
+        All of it is in memory at once: an hour takes up to 0.5 GB. Searches load it in parts.
     probe : '1' to '4', or several
     suffix : str
         Added to the names.

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from ..errors import ArgumentError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, PanelRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
@@ -28,6 +30,8 @@ from . import (
     themis_asi,
 )
 from .segments import Piece, Segment
+
+_DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class Instrument:
     together : tuple of str
         Globs of further variables that `load` returns, which are searched with those of `variables` where several are
         searched together. For a `PanelRecipe` only.
+    part : numpy.timedelta64
+        Longest part of a time range that `load` is asked for at once, where there are no `segments`: one of
+        some hundred megabytes.
     """
 
     title: str
@@ -68,6 +75,7 @@ class Instrument:
     pieces: Callable[..., Iterator[Piece]] | None = None
     all_sky: bool = False
     together: tuple[str, ...] = ()
+    part: np.timedelta64 = _DAY
 
     @property
     def is_for_panels(self) -> bool:
@@ -108,6 +116,8 @@ _ELFIN = SpectrumRecipe(energy_range=(50.0, 5800.0))
 _THERMAL_IONS = DistributionRecipe(
     speed_unit="thermal", speed_max=4.0, depth=2, density_unit="thermal", floor=1e-3, ceiling=1.0
 )
+# An hour of distributions of HPCA or Cluster takes up to 0.5 GB while they are made of particle structures.
+_HOURS = np.timedelta64(2, "h")
 _THERMAL = {species: replace(_THERMAL_IONS, species=species) for species in ("ion", "electron", "helium", "oxygen")}
 _LEPE = replace(_THERMAL["electron"], energy_min_ev=30.0)
 # The electrons of XEP, in keV.
@@ -159,13 +169,28 @@ INSTRUMENTS = {
         "ELFIN energetic electrons", elfin_epd.load, _ELFIN, "el[ab]_pef_[hf]s_Epat_nflux*", _ELFIN_PROBE
     ),
     "mms_hpca_hplus": Instrument(
-        "MMS HPCA protons", partial(mms_hpca.load, species="hplus"), _THERMAL["ion"], "mms?_hpca_hplus_dist_*", _MMS
+        "MMS HPCA protons",
+        partial(mms_hpca.load, species="hplus"),
+        _THERMAL["ion"],
+        "mms?_hpca_hplus_dist_*",
+        _MMS,
+        part=_HOURS,
     ),
     "mms_hpca_heplus": Instrument(
-        "MMS HPCA He+", partial(mms_hpca.load, species="heplus"), _THERMAL["helium"], "mms?_hpca_heplus_dist_*", _MMS
+        "MMS HPCA He+",
+        partial(mms_hpca.load, species="heplus"),
+        _THERMAL["helium"],
+        "mms?_hpca_heplus_dist_*",
+        _MMS,
+        part=_HOURS,
     ),
     "mms_hpca_oplus": Instrument(
-        "MMS HPCA O+", partial(mms_hpca.load, species="oplus"), _THERMAL["oxygen"], "mms?_hpca_oplus_dist_*", _MMS
+        "MMS HPCA O+",
+        partial(mms_hpca.load, species="oplus"),
+        _THERMAL["oxygen"],
+        "mms?_hpca_oplus_dist_*",
+        _MMS,
+        part=_HOURS,
     ),
     "erg_lepe": Instrument("ERG LEP-e electrons", erg_particles.load_lepe, _LEPE, "erg_lepe_e_dist*", _ERG),
     "erg_lepi_hplus": Instrument(
@@ -214,6 +239,7 @@ INSTRUMENTS = {
         _THERMAL["ion"],
         "cluster?_hia_ions_dist*",
         _CLUSTER,
+        part=_HOURS,
     ),
     "cluster_codif_h1": Instrument(
         "Cluster CIS CODIF protons",
@@ -221,6 +247,7 @@ INSTRUMENTS = {
         _THERMAL["ion"],
         "cluster?_codif_h1_dist*",
         _CLUSTER,
+        part=_HOURS,
     ),
     "cluster_codif_he1": Instrument(
         "Cluster CIS CODIF He+",
@@ -228,6 +255,7 @@ INSTRUMENTS = {
         _THERMAL["helium"],
         "cluster?_codif_he1_dist*",
         _CLUSTER,
+        part=_HOURS,
     ),
     "cluster_codif_o1": Instrument(
         "Cluster CIS CODIF O+",
@@ -235,6 +263,7 @@ INSTRUMENTS = {
         _THERMAL["oxygen"],
         "cluster?_codif_o1_dist*",
         _CLUSTER,
+        part=_HOURS,
     ),
     "simulated_dis": Instrument("simulated MMS FPI ions", fpi.load, _IONS, "simulated?_dis_dist_*", _SIMULATED_PROBE),
     "simulated_des": Instrument(

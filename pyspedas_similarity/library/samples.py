@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import tplot
-from ..errors import ArgumentError, VariableError
+from ..errors import ArgumentError, LoadError, VariableError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import Gaps, find_companions, with_companions
 from ..instruments.registry import instrument_named
 from ..instruments.segments import Piece, Segment
-from ..times import to_interval
+from ..times import parts_of, to_interval
 from ..tplot import Variable
 from .options import EncodingOptions
 from .plan import Plan, fit_plan, make_plan
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
 
 _FEWEST_SAMPLES = 3
 
@@ -63,11 +66,15 @@ class Request:
     @property
     def has_segments(self) -> bool:
         """True if the data are loaded segment by segment; else all variables are in memory at once."""
-        return self.names is None and instrument_named(self.instrument).segments is not None
+        if self.names is not None:
+            return False
+        source, (start, end) = instrument_named(self.instrument), to_interval(self.trange)
+        return source.segments is not None or (not source.is_for_panels and end - start > source.part)
 
     def segments(self) -> Iterator[Segment]:
         """Load the data segment by segment."""
-        return self._call(instrument_named(self.instrument).segments)
+        source = instrument_named(self.instrument)
+        return self._parts(source.part) if source.segments is None else self._call(source.segments)
 
     def pieces(self) -> Iterator[Piece] | None:
         """Return the files that `segments` reads; None for instruments without segments by file."""
@@ -92,6 +99,34 @@ class Request:
         with tplot.preserved():
             brought = self._call(source.load)
             return [sample_images.in_order(tplot.read(name)) for name in source.names_in(brought, together)]
+
+    def _parts(self, longest: np.timedelta64) -> Iterator[Segment]:
+        """Load one part of the time range after another; a part that cannot be loaded is left out, with a warning."""
+        parts, lost, loaded = parts_of(to_interval(self.trange), longest), [], False
+        for part in parts:
+            try:
+                segments = replace(self, trange=[part.start, part.end])._part()
+            except LoadError as error:
+                lost.append(error)
+                continue
+            loaded = loaded or bool(segments)
+            while segments:  # nothing of a part is in memory while the next one is loaded
+                yield segments.pop(0)
+        if lost and not loaded:
+            raise lost[0]
+        if lost:
+            text = "%s: %d of %d parts of the time range are left out: %s"
+            logger.warning(text, self.instrument, len(lost), len(parts), "; ".join(dict.fromkeys(map(str, lost))))
+
+    def _part(self) -> list[Segment]:
+        """Load the time range at once, without samples of the next part: loaders of pyspedas round times to 0.2 us."""
+        start, end = to_interval(self.trange)
+        with tplot.preserved():
+            made = self.variables()
+            companions = [find_companions(one, {}) for one in made]
+        rows = [np.flatnonzero((one.times >= start) & (one.times <= end)) for one in made]
+        parts = [sample_images.select(one, each) for one, each in zip(made, rows, strict=True)]
+        return [Segment(one, each) for one, each in zip(parts, companions, strict=True) if len(one.times)]
 
     def _call(self, loader: Callable[..., Any], **keywords: Any) -> Any:
         """Call a function of an instrument; ArgumentError where it does not accept the keywords."""
@@ -160,7 +195,9 @@ def prepared_segments(
     field and velocity are reported once for each variable, at the end.
     """
     gaps: dict[str, Gaps] = {}
-    for segment in segments:
+    for one in segments:
+        segment = replace(one, companions={**one.companions, **_given_companions(one, options)})
+        del one
         plan = plan or make_plan([segment.distribution], options, "field" in segment.companions)
         gap = gaps.setdefault(segment.distribution.name, Gaps())
         held = [segment]
@@ -195,6 +232,13 @@ def progress_bar(plan: Plan, **options: object) -> tqdm:
 
     # disable=None keeps the bar out of logs and pipes.
     return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if plan.options.progress else True)
+
+
+def _given_companions(segment: Segment, options: EncodingOptions) -> dict[str, Variable]:
+    """Return the loaded variables that the caller names; they come before those of the segment."""
+    given = [role for role, name in options.companions.items() if name is not None]
+    found = find_companions(segment.distribution, options.companions) if given else {}
+    return {role: found[role] for role in given}
 
 
 def _prepare_segment(segment: Segment, plan: Plan, gaps: Gaps) -> Variable:

@@ -317,7 +317,7 @@ def test_a_file_that_is_cut_short_costs_only_its_day(days, caplog, refused):
     assert not any(f"day{n}.cdf" in warning for n in left)
     read = [one["trange"] for one in calls if not one.get("downloadonly")]
     assert not any(first[:10] == "2011-02-01" for first, _ in read)
-    assert read[0] == ["2011-01-31T03:00:00.000000000", "2011-02-01T00:00:00.000000000"]
+    assert read[0] == ["2011-01-31T03:00:00.000000000", "2011-01-31T23:59:59.999999999"]
 
 
 def test_one_file_that_is_not_readable_is_an_error_and_no_data_are_none(days):
