@@ -131,14 +131,16 @@ def join_events(
     """
     table = result_table(found)
     listed = _Events.read(read_events(events, columns), to_timedelta64(tolerance, "tolerance"))
-    stretches = _searched(found, searched)
+    parts = _searched(found, searched)
+    stretches, queries = [one.time for one in parts], [one.queries for one in parts]
     coverage = listed.hull
     if covered is not None:
         coverage = merged(Intervals(*bounds(to_spans(covered))), touching=True)[0]
         stretches = [shared(one, coverage) for one in stretches]
     matches = intervals_of(table)
     best, overlap = _best_event(matches, listed.widened)
-    missed = _missed(listed, matches, stretches)
+    reachable = _reachable(listed, stretches, queries)
+    missed = np.setdiff1d(np.flatnonzero(reachable), pairs(matches, listed.widened)[1])
     _check_confidence(confidence)
     counts = _counts(table, listed, stretches, to_timedelta64(stretch, "stretch") if interval == "bootstrap" else None)
     if interval == "binomial":
@@ -149,7 +151,8 @@ def join_events(
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
     joined = _joined_table(table, listed, best, overlap, missed)
     joined["status"] = _status(joined["status"], inside(_peaks(table), coverage))
-    joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment)
+    counted = {"events_merged": len(listed.stretches), "events_searched": int(reachable.sum())}
+    joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment) | counted
     return joined
 
 
@@ -193,8 +196,16 @@ class _Events:
         return self.stretches.widened(self.tolerance)
 
 
-def _searched(found: Any, searched: Any) -> list[Intervals]:
-    """Return the searched time of each variable, ascending and without overlap."""
+@dataclass(frozen=True, eq=False)
+class _Searched:
+    """Searched time of a variable, and the queries in it; both ascending, the time without overlap."""
+
+    time: Intervals
+    queries: Intervals = _NOTHING
+
+
+def _searched(found: Any, searched: Any) -> list[_Searched]:
+    """Return the searched time of each variable."""
     if searched is None and hasattr(found, "searched"):  # a SearchResult
         scored = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
         if scored:
@@ -205,17 +216,17 @@ def _searched(found: Any, searched: Any) -> list[Intervals]:
         if series:
             return [_searched_time_of_variable(name) for name in series]
     if searched is None and isinstance(found, (list, tuple)) and not len(found):
-        return [_NOTHING]
+        return [_Searched(_NOTHING)]
     if searched is None:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
         raise ArgumentError("searched", "the searched time is unknown", remedy)
     names = loaded(searched)
     if names:
         return [_searched_time_of_variable(name) for name in names]
-    return [merged(Intervals(*bounds(to_spans(searched))), touching=True)[0]]
+    return [_Searched(merged(Intervals(*bounds(to_spans(searched))), touching=True)[0])]
 
 
-def _searched_time_of_variable(name: str) -> Intervals:
+def _searched_time_of_variable(name: str) -> _Searched:
     """Return the time of the samples of a similarity variable that could be reported as matches."""
     variable = tplot.read(name)
     if variable.values.ndim != 1 or variable.values.dtype.kind != "f" or variable.values.shape != variable.times.shape:
@@ -224,13 +235,14 @@ def _searched_time_of_variable(name: str) -> Intervals:
     return _searched_time(variable.times, variable.values, variable.attributes.get(ATTRIBUTE, {}))
 
 
-def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> Intervals:
+def _searched_time(times: np.ndarray, scores: np.ndarray, record: Mapping[str, Any]) -> _Searched:
     """Return the time of the samples that could be reported as matches."""
     series, exclude = SearchedSeries(record), to_timedelta64(record.get("exclude_s", 0))
     own = [Span(one.start, one.end - np.timedelta64(1, "ns")) for one in series.own_events()]  # intervals are half-open
     keep = np.isfinite(scores) & outside(times, series.own_spans(), exclude)
     keep &= outside(times, own, np.timedelta64(0, "ns"))
-    return merged(Intervals(times[keep], sample_ends(times)[keep]), touching=True)[0]
+    time = merged(Intervals(times[keep], sample_ends(times)[keep]), touching=True)[0]
+    return _Searched(time, merged(Intervals(*bounds(series.own_spans())))[0])
 
 
 def _best_event(matches: Intervals, events: Intervals) -> tuple[np.ndarray, np.ndarray]:
@@ -243,18 +255,11 @@ def _best_event(matches: Intervals, events: Intervals) -> tuple[np.ndarray, np.n
     return best, overlap
 
 
-def _missed(listed: _Events, matches: Intervals, searched: list[Intervals]) -> np.ndarray:
-    """Return the rows of events that were searched and have no match."""
-    reachable = _reachable(listed, searched)
-    reachable[pairs(matches, listed.widened)[1]] = False
-    return np.flatnonzero(reachable)
-
-
-def _reachable(listed: _Events, searched: list[Intervals]) -> np.ndarray:
-    """Return a mask of events that overlap the searched time."""
+def _reachable(listed: _Events, searched: list[Intervals], queries: list[Intervals]) -> np.ndarray:
+    """Return a mask of events that overlap the searched time of a variable in which they are not the query's event."""
     found = np.zeros(len(listed.stretches), bool)
-    for one in searched:
-        found[pairs(listed.stretches, one)[0]] = True
+    for time, own in zip(searched, queries, strict=True):
+        found[np.setdiff1d(pairs(listed.stretches, time)[0], pairs(listed.stretches, own)[0])] = True
     return found
 
 
@@ -363,11 +368,6 @@ def _summary(
     joined: QTable, listed: _Events, searched: list[Intervals], coverage: Intervals, enrichment: Enrichment
 ) -> dict[str, Any]:
     numbers = {status: int((np.asarray(joined["status"]) == status).sum()) for status in _STATUSES}
-    events = {
-        "events": listed.n_given,
-        "events_merged": len(listed.stretches),
-        "events_searched": int(_reachable(listed, searched).sum()),
-    }
     times = {"tolerance_s": float(listed.tolerance / _SECOND), "searched_s": sum(one.seconds for one in searched)}
     times["covered_s"] = sum(shared(one, coverage).seconds for one in searched)
-    return numbers | events | times | {"enrichment": enrichment.to_dict()}
+    return numbers | {"events": listed.n_given} | times | {"enrichment": enrichment.to_dict()}

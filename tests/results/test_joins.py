@@ -138,6 +138,17 @@ def test_the_seed_of_another_variable_leaves_nothing_out(sky):
     assert joined.meta["join"]["searched_s"] == 90 and len(joined) == 1
 
 
+def test_the_event_that_holds_the_query_is_neither_found_nor_missed(sky):
+    events = [[at(40), at(51)], [at(70), at(75)]]  # the first one begins before the query's own surroundings
+    joined = sim.join_events([], events, searched=sky)
+    assert seconds_of(joined["start"]) == [70] and joined.meta["join"]["events_searched"] == 1
+    variable = tplot.read(sky)
+    record = {**variable.attributes["similarity"], "source": "other"}
+    tplot.write(Variable("other_similarity", variable.times, variable.values, {}, {"similarity": record}))
+    both = sim.join_events([], events, searched=[sky, "other_similarity"])  # it was searched in the other variable
+    assert seconds_of(both["start"]) == [40, 70] and both.meta["join"]["events_searched"] == 2
+
+
 def test_names_of_a_search_bring_what_was_searched():
     trange = ["2020-01-02/06:00", "2020-01-02/06:04"]
     names = sim.find_similar(
