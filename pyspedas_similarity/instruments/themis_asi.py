@@ -87,27 +87,36 @@ class Request:
         return f"thg_{self.datatype}_{site}"
 
 
-def hours(trange: Any, site: str | Sequence[str], datatype: str = "asf", no_update: bool = False) -> Iterator[Variable]:
+def segments(
+    trange: Any,
+    probe: str | Sequence[str] = "",
+    site: str | Sequence[str] = "",
+    datatype: str = "asf",
+    no_update: bool = False,
+    piece: Piece | None = None,
+) -> Iterator[Segment]:
     """Yield frames file by file: an hour of full frames, 157 MB, or a day of thumbnails, 59 MB.
 
-    Delete each variable before requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
 
     Parameters
     ----------
     trange : time range in any form
-    site : str or list of str
-        Four letters, such as 'fsmi'; several are processed one after another.
+    probe, site : str or list of str
+        Synonyms: four letters, such as 'fsmi'; several are processed one after another.
     datatype : {'asf', 'ast'}
         Full frames or thumbnails.
     no_update : bool
         Use only local files in pyspedas's ``local_data_dir`` for THEMIS; otherwise missing or incomplete files are
         downloaded there from its ``remote_data_dir``.
+    piece : Piece, optional
+        Read only this file.
 
     Yields
     ------
-    Variable
-        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns); times of one site are strictly
-        increasing, within `trange`.
+    Segment
+        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns), without companions; times of one
+        site are strictly increasing, within `trange`.
 
     Raises
     ------
@@ -122,21 +131,6 @@ def hours(trange: Any, site: str | Sequence[str], datatype: str = "asf", no_upda
     -----
     One warning at the end lists the data that could not be loaded; hours without a file, such as daytime, are not
     included.
-    """
-    return _frames(Request.read(trange, site, datatype, no_update=no_update))
-
-
-def segments(
-    trange: Any,
-    probe: str | Sequence[str] = "",
-    site: str | Sequence[str] = "",
-    datatype: str = "asf",
-    no_update: bool = False,
-    piece: Piece | None = None,
-) -> Iterator[Segment]:
-    """Yield frames file by file as `hours` does, without companions; `probe` and `site` are synonyms.
-
-    With `piece`, only this file is read.
     """
     station = _merge_site_names(probe, site) if piece is None else piece.probe
     return _iterate_segments(Request.read(trange, station, datatype, no_update=no_update), piece)

@@ -4,6 +4,7 @@ import gc
 import logging
 import tracemalloc
 import weakref
+from operator import attrgetter
 from pathlib import Path
 
 import cdflib
@@ -27,6 +28,11 @@ def stamps(hour=0, n=3):
     """Times of one hour's frames: 3 s apart, some microseconds late."""
     offsets = np.arange(n) * 3_000_000 + np.arange(n) * 1_234 + 63_119
     return FIRST + hour * HOUR + offsets.astype("timedelta64[us]")
+
+
+def hours(*arguments, **keywords):
+    """Frames of one segment after another; none is held here."""
+    return map(attrgetter("distribution"), themis_asi.segments(*arguments, **keywords))
 
 
 def pixels(hour=0, n=3, size=16):
@@ -159,12 +165,12 @@ def test_a_half_file_on_disk_is_replaced(server, settings, caplog):
 def test_a_server_that_dies_is_asked_again_later(server, caplog):
     paths = [write(server.root, hour=hour) for hour in range(3)]
     server.killed_at = paths[1].name
-    assert len(list(themis_asi.hours(RANGE, "gako"))) == 1
+    assert len(list(hours(RANGE, "gako"))) == 1
     (warning,) = messages(caplog)
     assert paths[1].name in warning and "list of thg_l1_asf_gako of 2011-02 (the server does not answer" in warning
     server.start()
     server.asked.clear()
-    assert len(list(themis_asi.hours(RANGE, "gako"))) == 3
+    assert len(list(hours(RANGE, "gako"))) == 3
     assert sorted(asked(server)) == sorted(path.name for path in paths[1:])
 
 
@@ -172,7 +178,7 @@ def test_a_missing_hour_is_no_loss_but_is_told(server, caplog):
     for hour in (0, 2):
         write(server.root, hour=hour)
     with caplog.at_level(logging.INFO, "pyspedas_similarity"):
-        assert len(list(themis_asi.hours(RANGE, "gako"))) == 2
+        assert len(list(hours(RANGE, "gako"))) == 2
         assert not messages(caplog, logging.INFO)
         sim.load_asi(RANGE, "gako")
     (told,) = messages(caplog, logging.INFO)
@@ -246,11 +252,11 @@ def test_a_station_that_does_not_exist(caplog):
     assert sim.load_asi(RANGE, "gaco") == [] and len(messages(caplog)) == 1
     for wrong in ("", "../x", "gako/..", None, 5, [], ["gako", "zzzz"]):
         with pytest.raises(ArgumentError, match="site"):
-            themis_asi.hours(RANGE, wrong)
+            hours(RANGE, wrong)
     with pytest.raises(ArgumentError, match="datatype: found 'ask'"):
-        themis_asi.hours(RANGE, "gako", "ask")
+        hours(RANGE, "gako", datatype="ask")
     with pytest.raises(TimeError):
-        themis_asi.hours("2011", "gako")
+        hours("2011", "gako")
 
 
 def test_files_that_are_not_what_their_name_says(settings, caplog):
@@ -262,7 +268,7 @@ def test_files_that_are_not_what_their_name_says(settings, caplog):
         write(root, hour=2, values=pixels(2, size=24)),
         write(root, hour=3, seconds=[0, 0, 0]),
     ]
-    (frames,) = themis_asi.hours([FIRST, FIRST + 5 * HOUR], "gako", no_update=True)
+    (frames,) = hours([FIRST, FIRST + 5 * HOUR], "gako", no_update=True)
     np.testing.assert_array_equal(frames.values, pixels(0))
     (warning,) = messages(caplog)
     reasons = (
@@ -278,7 +284,7 @@ def test_frames_whose_times_are_missing_or_go_back_are_counted(settings, caplog)
     seconds = stamps(0, 6).astype("int64") / 1e9
     seconds[2], seconds[4] = np.nan, seconds[1]
     write(settings["local_data_dir"], seconds=seconds, values=pixels(0, 6))
-    (frames,) = themis_asi.hours(RANGE, "gako", no_update=True)
+    (frames,) = hours(RANGE, "gako", no_update=True)
     np.testing.assert_array_equal(frames.times, stamps(0, 6)[[0, 1, 3, 5]])
     np.testing.assert_array_equal(frames.values, pixels(0, 6)[[0, 1, 3, 5]])
     (warning,) = messages(caplog)
@@ -296,7 +302,7 @@ def test_hours_stream_one_by_one(settings, monkeypatch):
     for count in (1, 2, 6):  # the first for what is allocated once
         gc.collect()
         tracemalloc.start()
-        walk = themis_asi.hours([FIRST, FIRST + count * HOUR], "gako", no_update=True)
+        walk = hours([FIRST, FIRST + count * HOUR], "gako", no_update=True)
         for frames in walk:
             assert not any(reference() is not None for reference in given)
             given.append(weakref.ref(frames))
@@ -312,7 +318,7 @@ def test_a_caller_who_stops_early_is_told_all_the_same(settings, caplog):
     first = write(settings["local_data_dir"])
     write(settings["local_data_dir"], hour=1)
     first.write_bytes(first.read_bytes()[:-40])
-    walk = themis_asi.hours(RANGE, "gako", no_update=True)
+    walk = hours(RANGE, "gako", no_update=True)
     np.testing.assert_array_equal(next(walk).times, stamps(1))
     walk.close()
     (warning,) = messages(caplog)
