@@ -1,4 +1,4 @@
-"""Public functions for all-sky frames: loading, flags of quality, keograms."""
+"""Public functions for frames: loading of THEMIS files and of images, flags of quality, keograms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import VariableError
 from ..imaging import keogram as slices
 from ..imaging.frame_quality import QualityRules
 from ..imaging.recipes import FrameRecipe
-from ..instruments import frames, themis_asi
+from ..instruments import frames, images, themis_asi
 from ..provenance import versions
 from ..results import tplot_output
 from ..tplot import Variable
@@ -23,7 +23,7 @@ from ..tplot import Variable
 if TYPE_CHECKING:
     from ..instruments.asi_files import Skymap
 
-__all__ = ["ewogram", "frame_quality", "keogram", "load_asi"]
+__all__ = ["ewogram", "frame_quality", "keogram", "load_asi", "load_images"]
 
 
 @pyspedas_convention()
@@ -103,6 +103,66 @@ def load_asi(
     if notplot:
         return {one.name: {"x": one.times.astype("int64") / 1e9, "y": one.values} for one in named}
     return [tplot.write(one) for one in named]
+
+
+@pyspedas_convention()
+def load_images(
+    path: str | Path | Sequence[str | Path],
+    times: Any = None,
+    cadence_s: Any = None,
+    name: str | None = None,
+    trange: Any = None,
+    channel: str | None = None,
+) -> list[str]:
+    """Load image files and movies into a tplot variable of frames.
+
+    Parameters
+    ----------
+    path : str, Path or list of them
+        Folder, of which the images directly inside are read; file; or pattern, such as ``'2013/**/*.png'``. PNG, JPEG,
+        TIFF, GIF, FITS, and movies (MP4, MOV, AVI, MKV, WebM, MPEG), which need the extra ``images``.
+    times : str, Path, callable or times, optional
+        Where the time of a file is found. Default: ``YYYYMMDD_HHMMSS`` in its name, also with other separators or none,
+        and with fractions of a second. Text with ``%``: a format of `datetime.strptime` for the whole name. Text with
+        ``(?P<``: a regular expression with the groups ``year``, ``month``, ``day`` (or ``doy``), ``hour``, ``minute``,
+        ``second``, ``fraction``, or one group ``time``. A ``.csv`` file: columns ``file`` and ``time``. A function of
+        the path. Or the times: one for each file in order of the paths, or those of all frames of one movie.
+    cadence_s : seconds, timedelta or Quantity, optional
+        Between the frames of a movie, an animated GIF or a file with several images, of which the first has the time
+        of the file.
+    name : str, optional
+        Of the variable. Default: ``images_`` and the name of the folder or file.
+    trange : time range, optional
+        Load only these frames.
+    channel : {'brightness', 'red', 'green', 'blue'}, optional
+        What to take of images in color; 'brightness' is the mean of the three. By default these are left out; images
+        whose three colors are equal are gray and are loaded in any case.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return [], or raise.
+
+    Returns
+    -------
+    list of str
+        The name of the variable (time, row, column), in the integers or floating-point numbers of the files. [] where
+        nothing is found, after one warning.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input, or if no image could be loaded.
+
+    Notes
+    -----
+    Files that are damaged, empty, implausibly large, without a time, with the time of another one, or of another size
+    or type than most are left out and counted in one warning. For more images than fit into memory give the same
+    arguments to a search: ``find_similar(instrument='images', trange=..., load_keywords={'path': ..., 'times': ...})``
+    reads some hundred at once.
+    """
+    request = images.ImageRequest.read(trange, path, times, cadence_s, name, channel)
+    found = images.read_variable(request)
+    if found is None:
+        return nothing_found(f"{request.left_out.subject} have no frames in {trange}")
+    return [tplot.write(found)]
 
 
 @pyspedas_convention()

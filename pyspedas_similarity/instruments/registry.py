@@ -20,6 +20,7 @@ from . import (
     elfin_epd,
     erg_particles,
     identification,
+    images,
     mms_fpi,
     mms_hpca,
     panel_products,
@@ -148,6 +149,15 @@ INSTRUMENTS = {
         themis_asi.segments,
         themis_asi.pieces,
         all_sky=True,
+    ),
+    "images": Instrument(
+        "image files and movies",
+        images.load,
+        _FRAMES,
+        "images_*",
+        r"images_",
+        images.segments,
+        images.pieces,
     ),
     "rbsp_hope_electrons": Instrument(
         "Van Allen Probes HOPE electrons", rbsp_hope.load_electrons, _HOPE, "rbsp?_*hope*_FEDU*", _RBSP

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import tplot
-from ..errors import QueryError
+from ..errors import QueryError, VariableError
+from ..imaging.recipes import FrameRecipe
 from ..instruments import sample_images
 from ..instruments.segments import Segment
 from ..tplot import Variable
@@ -87,7 +89,28 @@ def _library(
         sample_images.check(samples, plan.recipe)
         return LoadedSeries(samples, plan)
 
-    return Library(series, query_series, open_other, array_series, held, plan.encoder.card.blocks)
+    is_frames = isinstance(plan.recipe, FrameRecipe)
+    one_frame = partial(frame_series, plan=plan, template=template) if is_frames else None
+    return Library(series, query_series, open_other, array_series, held, plan.encoder.card.blocks, one_frame)
+
+
+def frame_series(frame: np.ndarray, plan: Plan, template: Variable | None = None) -> LoadedSeries:
+    """Return the series of one frame of any size, turned as those of a template are, without its skymap.
+
+    Raises
+    ------
+    VariableError
+        If the recipe needs a skymap or a background in time, which a single frame does not have.
+    """
+    recipe = plan.recipe
+    if recipe.projection != "none" or recipe.least_elevation is not None or recipe.background_s:
+        needs = "a background in time" if recipe.background_s else "a skymap"
+        raise VariableError("like", f"the recipe needs {needs}, which an image file does not have", "Give a time.")
+    about = {} if template is None else dict(template.attributes.get("data_att", {}))
+    variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None], attributes={"data_att": about})
+    # The rules of quality are for raw counts of the searched camera.
+    unjudged = replace(plan, options=replace(plan.options, usable_only=False))
+    return LoadedSeries(prepare(variable, unjudged), unjudged)
 
 
 def _first_sample(samples: Variable) -> Variable:
