@@ -15,15 +15,18 @@ from ..errors import VariableError
 from ..imaging import keogram as slices
 from ..imaging.frame_quality import QualityRules
 from ..imaging.recipes import FrameRecipe
-from ..instruments import frames, images, themis_asi
+from ..instruments import frames, images, oath, themis_asi
 from ..provenance import versions
 from ..results import tplot_output
+from ..times import to_astropy
 from ..tplot import Variable
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
+
     from ..instruments.asi_files import Skymap
 
-__all__ = ["ewogram", "frame_quality", "keogram", "load_asi", "load_images"]
+__all__ = ["ewogram", "frame_quality", "keogram", "load_asi", "load_images", "read_oath"]
 
 
 @pyspedas_convention()
@@ -163,6 +166,62 @@ def load_images(
     if found is None:
         return nothing_found(f"{request.left_out.subject} have no frames in {trange}")
     return [tplot.write(found)]
+
+
+@pyspedas_convention(lambda: oath_table([]), errors="raise")
+def read_oath(path: str | Path) -> QTable:
+    """Read station, time and class of the pictures of the Oslo Auroral THEMIS (OATH) data set.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder with ``images/cropped_scaled``, ``images/files_origin.csv`` and ``classifications/classifications.csv``,
+        as it is distributed.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return an empty table, or raise.
+
+    Returns
+    -------
+    astropy.table.QTable
+        By station and time: ``picture`` (number), ``file``, ``station``, ``time`` (Time, UTC), ``class`` (arc, diffuse,
+        discrete, cloudy, moon, noaurora; empty if unknown), ``class6`` and ``class2`` (-1 if unknown), ``rotation``
+        (degrees, of rotated copies; these pictures are not rotated). Pictures without station or time, and lines of the
+        tables whose picture is not there, are left out and counted in one warning.
+
+    Raises
+    ------
+    SimilarityError
+        If a table is missing or has other columns.
+
+    See Also
+    --------
+    find_similar : with ``instrument='oath', load_keywords={'path': path}`` searches ``oath_<station>``
+
+    Notes
+    -----
+    Clausen and Nickisch 2018, doi 10.1029/2018JA025274.
+    """
+    pictures, left_out = oath.read_pictures(path)
+    left_out.loaded = len(pictures)
+    left_out.report()
+    return oath_table(pictures)
+
+
+def oath_table(pictures: Sequence[oath.Picture]) -> QTable:
+    """Return the table of pictures, of any number."""
+    from astropy.table import QTable
+
+    times = to_astropy(np.array([one.time for one in pictures], "datetime64[ns]"))
+    made = QTable()
+    made["picture"] = np.array([one.number for one in pictures], np.int64)
+    made["file"] = np.array([str(one.path) for one in pictures], str)
+    made["station"] = np.array([one.station for one in pictures], str)
+    made["time"] = times
+    made["class"] = np.array([one.label for one in pictures], str)
+    made["class6"] = np.array([one.class6 for one in pictures], np.int64)
+    made["class2"] = np.array([one.class2 for one in pictures], np.int64)
+    made["rotation"] = np.array([one.rotation for one in pictures], float)
+    return made
 
 
 @pyspedas_convention()

@@ -19,7 +19,7 @@ _TIME_COLUMNS = ("time", "datetime", "timestamp", "utc", "date", "start")
 _MOST_TABLE_BYTES = 2**27
 # 20151007_082355.961, 2015-10-07T08:23:55, 20151007082355 and the like, not inside a longer number.
 _IN_NAME = re.compile(
-    r"(?<!\d)(?P<year>[12]\d{3})[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_T ]?"
+    r"(?<!\d)(?P<year>[12]\d{3})[-_./]?(?P<month>\d\d)[-_./]?(?P<day>\d\d)[-_T ]?"
     r"(?P<hour>\d\d)[-_:.h]?(?P<minute>\d\d)[-_:.m]?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?(?!\d)"
 )
 _GROUPS = {"year", "month", "day", "hour", "minute", "second", "fraction", "doy", "time"}
