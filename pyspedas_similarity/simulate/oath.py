@@ -15,7 +15,7 @@ from .stations import NightOptions
 
 # Pictures are the middle of the frames, without the lowest elevations, and their brightness is stretched.
 _CROPPED, _STRETCH = 0.85, (1.0, 99.5)
-_NIGHT_S = 1800.0
+_NIGHT_S = 600.0
 _OPTIONS = NightOptions(conditions=("clear", "cloud", "clear", "moon", "clear"))
 _CLASSES = ("arc", "diffuse", "discrete", "cloudy", "moon", "noaurora")
 _LABELS = {"quiet": "noaurora", "arc": "arc", "patches": "diffuse", "glow": "diffuse"}
@@ -48,7 +48,7 @@ def write_oath(
     folder : str or Path
         New or empty.
     n : int
-        Number of pictures, of all stations together. A night is half an hour.
+        Number of pictures, of all stations together. Of a night they are ten minutes.
     seed : int
         Also of the random numbers of the pictures, which are in no order of time.
     sites : sequence of str
