@@ -121,8 +121,10 @@ def one_channel(frame: np.ndarray, channel: str | None, path: Path) -> np.ndarra
 def _image_frames(path: Path) -> Iterator[np.ndarray]:
     with _opened_image(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
-            image.seek(number)
-            yield _pixels(image)
+            with _quiet():
+                image.seek(number)
+                frame = _pixels(image)
+            yield frame
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -150,7 +152,8 @@ def _movie_frames(path: Path) -> Iterator[np.ndarray]:
 def _fits_frames(path: Path) -> Iterator[np.ndarray]:
     with _opened_fits(path) as image:
         for number in range(image.shape[0] if len(image.shape) == 3 else 1):
-            part = np.asarray(image.section[number] if len(image.shape) == 3 else image.section[:])
+            with _quiet():
+                part = np.asarray(image.section[number] if len(image.shape) == 3 else image.section[:])
             yield part.astype(part.dtype.newbyteorder("="))
 
 
@@ -158,15 +161,16 @@ def _fits_frames(path: Path) -> Iterator[np.ndarray]:
 def _opened_image(path: Path) -> Iterator[Image.Image]:
     from PIL import Image
 
-    with _load_errors(path, "an image"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata that are not used
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _load_errors(path, "an image"):
         try:
-            opened = Image.open(path, formats=_FORMATS)
+            with _quiet():
+                opened = Image.open(path, formats=_FORMATS)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(path, str(error)) from error
         with opened as image:
-            _check_size(path, image.size[::-1], getattr(image, "n_frames", 1))
+            with _quiet():
+                count = getattr(image, "n_frames", 1)
+            _check_size(path, image.size[::-1], count)
             yield image
 
 
@@ -175,13 +179,13 @@ def _opened_fits(path: Path) -> Iterator[Any]:
     """Open the first image in a FITS file, with two axes or three: frames, rows, columns."""
     from astropy.io import fits
 
-    with _load_errors(path, "FITS"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of cards that are not as the standard wants them
+    with _load_errors(path, "FITS"):
         with path.open("rb") as file:
             if file.read(6) != b"SIMPLE":  # astropy would expand compressed files without a limit
                 raise LoadError(str(path), "not readable as FITS (it does not begin with SIMPLE)", "Expand it.")
         with fits.open(path, memmap=False, lazy_load_hdus=True) as units:
-            image = next((one for one in units if one.is_image and len(one.shape) in (2, 3)), None)
+            with _quiet():
+                image = next((one for one in units if one.is_image and len(one.shape) in (2, 3)), None)
             if image is None:
                 raise LoadError(str(path), "without an image of two or three axes", "Give another file.")
             _check_size(path, image.shape[-2:], image.shape[0] if len(image.shape) == 3 else 1)
@@ -201,6 +205,17 @@ def _opened_movie(path: Path) -> Iterator[Any]:
         video = movie.streams.video[0]
         _check_size(path, (video.height, video.width))
         yield movie
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ignore warnings of metadata and cards that are not used; not while a caller has a frame."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 @contextmanager

@@ -173,7 +173,7 @@ def _by_pattern(pattern: re.Pattern[str], name: str) -> np.datetime64 | None:
     for match in pattern.finditer(name):
         found = {key: value for key, value in match.groupdict().items() if value}
         if "time" in found:
-            return time_in_text(found["time"]) if pattern is not _IN_NAME else None
+            return time_in_text(found["time"])
         day = found["doy"] if "doy" in found else f"{found['month']}-{found['day']}"
         clock = ":".join(found.get(key, "00") for key in ("hour", "minute", "second"))
         try:

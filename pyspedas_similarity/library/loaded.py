@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,8 +19,18 @@ from ..tplot import Variable
 from .embedding import Embedded, embed
 from .options import EncodingOptions
 from .plan import Plan
-from .samples import Request, parts_in_range, prepare, prepared_segments, prepared_variables, progress_bar
+from .samples import (
+    FEWEST_SAMPLES,
+    Request,
+    parts_in_range,
+    prepare,
+    prepared_segments,
+    prepared_variables,
+    progress_bar,
+)
 from .series import Library, LoadedSeries
+
+logger = logging.getLogger(__name__)
 
 
 def open_loaded(request: Request, options: EncodingOptions) -> Library | None:
@@ -63,7 +74,8 @@ def streamed_library(segments: Iterator[Segment], options: EncodingOptions) -> L
         bar.close()
     if plan is None:
         return None
-    series = tuple(LoadedSeries(firsts[name], plan, Embedded.joined(found)) for name, found in parts.items())
+    joined = {name: Embedded.joined(found) for name, found in parts.items()}
+    series = tuple(LoadedSeries(firsts[name], plan, one) for name, one in joined.items() if _is_enough(name, joined))
     parts_in_range([replace(one.samples, times=one.times) for one in series], None)
     return _library(series, series, next(iter(firsts.values())), plan, {})
 
@@ -111,6 +123,15 @@ def frame_series(frame: np.ndarray, plan: Plan, template: Variable | None = None
     # The rules of quality are for raw counts of the searched camera.
     unjudged = replace(plan, options=replace(plan.options, usable_only=False))
     return LoadedSeries(prepare(variable, unjudged), unjudged)
+
+
+def _is_enough(name: str, joined: dict[str, Embedded]) -> bool:
+    """Return False, after a warning, for a series that is too short to be searched where others are not."""
+    counts = {key: len(one.times) for key, one in joined.items()}
+    if counts[name] >= FEWEST_SAMPLES or max(counts.values()) < FEWEST_SAMPLES:
+        return True
+    logger.warning("%s is left out: it has %d samples, fewer than %d.", name, counts[name], FEWEST_SAMPLES)
+    return False
 
 
 def _first_sample(samples: Variable) -> Variable:

@@ -5,6 +5,7 @@ import io
 import logging
 import pickle
 import struct
+import warnings
 import weakref
 import zlib
 
@@ -104,6 +105,13 @@ def test_pixels_are_those_of_the_file(tmp_path, name):
     np.testing.assert_array_equal(frame, expected)
     header = header_of(tmp_path / name)
     assert (header.shape, header.dtype, header.count) == (frame.shape, frame.dtype, 1) and frame.dtype.isnative
+
+
+def test_warnings_are_as_they_were_while_a_frame_is_used(tmp_path):
+    several(tmp_path / "a.gif", [pixels(i) for i in range(3)])
+    for _ in frames_of(tmp_path / "a.gif"):
+        with pytest.warns(UserWarning, match="mine"):
+            warnings.warn("mine", stacklevel=1)
 
 
 def test_jpeg_differs_by_its_compression_only(tmp_path):

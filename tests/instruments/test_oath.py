@@ -98,6 +98,14 @@ def test_search_and_classify(folder):
     assert {"oath_fsim_probability", "oath_fsmi_probability"} <= set(made)
 
 
+def test_a_station_with_few_pictures_is_left_out(folder, caplog):
+    change(origin(folder), lambda rows: rows[7].__setitem__(1, "gako"))
+    asked = {"instrument": "oath", "trange": RANGE, "load_keywords": {"path": folder}}
+    found = sim.search(like=sim.read_oath(folder)["time"][9], **asked)
+    assert sorted(found.scores) == ["oath_fsim", "oath_fsmi"]
+    assert "oath_gako is left out: it has 1 samples, fewer than 3" in caplog.text
+
+
 def rows_of(path):
     with path.open(newline="") as file:
         return list(csv.reader(file))
