@@ -179,13 +179,14 @@ def _opened_fits(path: Path) -> Iterator[Any]:
     """Open the first image in a FITS file, with two axes or three: frames, rows, columns."""
     from astropy.io import fits
 
-    with _load_errors(path, "FITS"):
-        with path.open("rb") as file:
-            if file.read(6) != b"SIMPLE":  # astropy would expand compressed files without a limit
-                raise LoadError(str(path), "not readable as FITS (it does not begin with SIMPLE)", "Expand it.")
-        with fits.open(path, memmap=False, lazy_load_hdus=True) as units:
-            with _quiet():
-                image = next((one for one in units if one.is_image and len(one.shape) in (2, 3)), None)
+    with _load_errors(path, "FITS"), path.open("rb") as file:
+        if file.read(6) != b"SIMPLE":  # astropy would expand compressed files without a limit
+            raise LoadError(str(path), "not readable as FITS (it does not begin with SIMPLE)", "Expand it.")
+        file.seek(0)
+        with _quiet():
+            units = fits.open(file, memmap=False, lazy_load_hdus=True)
+            image = next((one for one in units if one.is_image and len(one.shape) in (2, 3)), None)
+        with units:
             if image is None:
                 raise LoadError(str(path), "without an image of two or three axes", "Give another file.")
             _check_size(path, image.shape[-2:], image.shape[0] if len(image.shape) == 3 else 1)

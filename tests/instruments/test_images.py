@@ -324,6 +324,43 @@ def test_only_bad_files_are_an_error(tmp_path, kind):
     assert sim.load_images(tmp_path / "sky") == []
 
 
+def test_doubled_names_in_two_folders_are_loaded_once(tmp_path, caplog):
+    folder(tmp_path / "a")
+    folder(tmp_path / "b", 3)
+    (name,) = sim.load_images(str(tmp_path / "*" / "*.png"), errors="raise")
+    np.testing.assert_array_equal(tplot.read(name).values, [pixels(i) for i in range(5)])
+    assert "3 images are left out, 5 are loaded: 3 with the time of another" in caplog.text
+
+
+def mutated(content, rng):
+    changed = bytearray(content)
+    for position in rng.integers(0, len(changed), rng.integers(1, 6)):
+        changed[position : position + 4] = rng.choice([b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", rng.bytes(1)])
+    return bytes(changed[: rng.integers(1, len(changed)) if rng.random() < 0.2 else None])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "tif", "fits", "mkv"])
+def test_damaged_files_are_read_or_refused(tmp_path, suffix, capfd):
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "mkv":
+        movie(path, [pixels(i) for i in range(3)])
+    elif suffix == "fits":
+        fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(WIDE.astype(np.int32))]).writeto(path)
+    elif suffix == "gif":
+        several(path, [pixels(i) for i in range(3)])
+    else:
+        Image.fromarray(pixels()).save(path)
+    content, rng, refused = path.read_bytes(), np.random.default_rng(1), 0
+    for _ in range(60):
+        path.write_bytes(mutated(content, rng))
+        try:
+            for frame in frames_of(path, "brightness"):
+                assert frame.ndim == 2 and frame.size <= 2**26
+        except LoadError:
+            refused += 1
+    assert refused > 0  # all of PNG, whose parts have checksums
+
+
 @pytest.mark.parametrize("path", ["nowhere", "", [], 3, [3], "x" * 5000, "a\0b.png"])
 def test_paths_without_images(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
