@@ -219,6 +219,8 @@ figure.show()
 work.cleanup()
 
 # %%
+# Most errors are pictures under the Moon or thin cloud in which aurora is seen as well.
+#
 # With the real pictures
 # ----------------------
 # Download OATH, an archive of about 500 MB, from the page that the study names (``tid.uio.no/plasma/oath``), and unpack
