@@ -14,7 +14,7 @@ from . import instruments
 from .errors import SimilarityError
 from .functions.archive_map import plot_archive_map
 from .functions.archives import add, open_archive
-from .functions.cameras import ewogram, frame_quality, keogram, load_asi
+from .functions.cameras import ewogram, frame_quality, keogram, load_asi, load_images, read_oath
 from .functions.classification import classify, fine_tune
 from .functions.conversion import to_tplot, to_xarray
 from .functions.encoding import encode
@@ -86,6 +86,8 @@ __all__ = [  # noqa: RUF022  in the order of use
     "load_encoder",
     # cameras
     "load_asi",
+    "load_images",
+    "read_oath",
     "frame_quality",
     "keogram",
     "ewogram",

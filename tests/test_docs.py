@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyspedas
 import pytest
+from PIL import Image
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.simulate import panels as simulated_panels
+from pyspedas_similarity.simulate.oath import write_oath
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
@@ -45,6 +47,27 @@ def test_howto_train():
     assert set(names["first"]) == {"trained", "pixels"} and min(names["first"].values()) >= 0.8
     assert {"weights.safetensors", "encoder.onnx", "card.json"} <= {one.name for one in Path(names["folder"]).iterdir()}
     assert names["found"][-1].endswith("_similarity") and len(names["found"]) == 4
+
+
+def test_howto_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 60, (40, 64, 64)).astype(np.uint8)
+    frames[[7, 20, 30], 20:30] += 150
+    times = np.datetime64("2013-12-04T05:12:00", "ns") + np.arange(40) * np.timedelta64(1, "s")
+    Path("pictures").mkdir()
+    for frame, time in zip(frames, times, strict=True):
+        stamp = str(time)[:19].translate(str.maketrans({"-": "", ":": "", "T": "_"}))
+        Image.fromarray(frame).save(f"pictures/cam_{stamp}.png")
+    Image.fromarray(frames[7]).save("frame.png")
+    tplot.write(tplot.Variable("thg_asf_fsmi", times, frames))
+    write_oath("oath", 40, sites=("gako",), size=32)
+    names = run_page("howto/images")
+    assert names["name"] == "images_pictures"
+    (row, *_) = sim.intervals(names["found"])
+    assert row["source"] == "oath_gako" and len(names["table"]) == 40
+    first, *_ = sim.intervals("images_pictures_similar")
+    assert first["peak"].datetime64 in times[[20, 30]]
 
 
 def test_howto_instrument(monkeypatch):

@@ -29,6 +29,7 @@ IMPORT_NAMES = {  # modules whose name differs from that of the distribution
 }
 EXTRA = {  # modules that the package imports from an extra only
     "completion": {"shtab"},
+    "images": {"av"},
     "objects": {"obstore"},
     "scale": {"dask", "distributed"},
     "train": {"lightly", "torch", "torchvision"},

@@ -27,6 +27,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     loading.add_argument("--trange", nargs=2, metavar=("START", "END"), help="time range")
     loading.add_argument("--probe", help="spacecraft, or station of a camera")
     loading.add_argument("--data-rate", help="data rate: brst or fast")
+    loading.add_argument("--path", help="folder or pattern of the instruments 'images' and 'oath'")
+    loading.add_argument(
+        "--times", help="where 'images' finds times: a format with %%, a regular expression, a CSV file"
+    )
     loading.add_argument("--no-update", action="store_true", help="use local files only, download nothing")
     files = parser.add_argument_group("or files to read")
     files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE", help="CDF files")
@@ -43,6 +47,7 @@ def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
         }
     keywords: dict[str, Any] = {} if chosen.data_rate is None else {"data_rate": chosen.data_rate}
     keywords |= {"no_update": True} if chosen.no_update else {}
+    keywords |= {key: getattr(chosen, key) for key in ("path", "times") if getattr(chosen, key) is not None}
     data = {"instrument": chosen.instrument, "trange": chosen.trange, "probe": chosen.probe}
     return data | ({"load_keywords": keywords} if keywords else {})
 
@@ -89,7 +94,7 @@ def _check_variable(files: list[Path], name: str) -> None:
 def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the arguments of data and query, and those that `rules_of` reads."""
     add_data(parser)
-    about = "the query: a time, or the start and end of an interval"
+    about = "the query: a time, the start and end of an interval, or image files (--like frame.png)"
     parser.add_argument("--like", nargs="+", required=required, metavar="TIME", help=about)
     about = "search several time series and spectrograms as one; the query is an interval"
     parser.add_argument("--together", action="store_true", help=about)

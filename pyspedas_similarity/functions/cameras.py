@@ -1,4 +1,4 @@
-"""Public functions for all-sky frames: loading, flags of quality, keograms."""
+"""Public functions for frames: loading of THEMIS files and of images, flags of quality, keograms."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from ..errors import VariableError
 from ..imaging import keogram as slices
 from ..imaging.frame_quality import QualityRules
 from ..imaging.recipes import FrameRecipe
-from ..instruments import frames, themis_asi
+from ..instruments import frames, images, oath, themis_asi
 from ..provenance import versions
 from ..results import tplot_output
+from ..times import to_astropy
 from ..tplot import Variable
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
+
     from ..instruments.asi_files import Skymap
 
-__all__ = ["ewogram", "frame_quality", "keogram", "load_asi"]
+__all__ = ["ewogram", "frame_quality", "keogram", "load_asi", "load_images", "read_oath"]
 
 
 @pyspedas_convention()
@@ -103,6 +106,122 @@ def load_asi(
     if notplot:
         return {one.name: {"x": one.times.astype("int64") / 1e9, "y": one.values} for one in named}
     return [tplot.write(one) for one in named]
+
+
+@pyspedas_convention()
+def load_images(
+    path: str | Path | Sequence[str | Path],
+    times: Any = None,
+    cadence_s: Any = None,
+    name: str | None = None,
+    trange: Any = None,
+    channel: str | None = None,
+) -> list[str]:
+    """Load image files and movies into a tplot variable of frames.
+
+    Parameters
+    ----------
+    path : str, Path or list of them
+        Folder, of which the images directly inside are read; file; or pattern, such as ``'2013/**/*.png'``. PNG, JPEG,
+        TIFF, GIF, FITS, and movies (MP4, MOV, AVI, MKV, WebM, MPEG), which need the extra ``images``.
+    times : str, Path, callable or times, optional
+        Where the time of a file is found. Default: ``YYYYMMDD_HHMMSS`` in its name, also with other separators or none,
+        and with fractions of a second. Text with ``%``: a format of `datetime.strptime` for the whole name. Text with
+        ``(?P<``: a regular expression with the groups ``year``, ``month``, ``day`` (or ``doy``), ``hour``, ``minute``,
+        ``second``, ``fraction``, or one group ``time``. A ``.csv`` file: columns ``file`` and ``time``. A function of
+        the path. Or the times: one for each file in order of the paths, or those of all frames of one movie.
+    cadence_s : seconds, timedelta or Quantity, optional
+        Between the frames of a movie, an animated GIF or a file with several images, of which the first has the time
+        of the file.
+    name : str, optional
+        Of the variable. Default: ``images_`` and the name of the folder or file.
+    trange : time range, optional
+        Load only these frames.
+    channel : {'brightness', 'red', 'green', 'blue'}, optional
+        What to take of images in color; 'brightness' is the mean of the three. By default these are left out; images
+        whose three colors are equal are gray and are loaded in any case.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return [], or raise.
+
+    Returns
+    -------
+    list of str
+        The name of the variable (time, row, column), in the integers or floating-point numbers of the files. [] where
+        nothing is found, after one warning.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input, or if no image could be loaded.
+
+    Notes
+    -----
+    Files that are damaged, empty, implausibly large, without a time, with the time of another one, or of another size
+    or type than most are left out and counted in one warning. For more images than fit into memory give the same
+    arguments to a search: ``find_similar(instrument='images', trange=..., load_keywords={'path': ..., 'times': ...})``
+    reads some hundred at once.
+    """
+    request = images.ImageRequest.read(trange, path, times, cadence_s, name, channel)
+    found = images.read_variable(request)
+    if found is None:
+        return nothing_found(f"{request.left_out.subject} have no frames in {trange}")
+    return [tplot.write(found)]
+
+
+@pyspedas_convention(lambda: oath_table([]), errors="raise")
+def read_oath(path: str | Path) -> QTable:
+    """Read station, time and class of the pictures of the Oslo Auroral THEMIS (OATH) data set.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder with ``images/cropped_scaled``, ``images/files_origin.csv`` and ``classifications/classifications.csv``,
+        as it is distributed.
+    errors : {'log', 'raise'}
+        What to do about bad input: log it and return an empty table, or raise.
+
+    Returns
+    -------
+    astropy.table.QTable
+        By station and time: ``picture`` (number), ``file``, ``station``, ``time`` (Time, UTC), ``class`` (arc, diffuse,
+        discrete, cloudy, moon, noaurora; empty if unknown), ``class6`` and ``class2`` (-1 if unknown), ``rotation``
+        (degrees, of rotated copies; these pictures are not rotated). Pictures without station or time, and lines of the
+        tables whose picture is not there, are left out and counted in one warning.
+
+    Raises
+    ------
+    SimilarityError
+        If a table is missing or has other columns.
+
+    See Also
+    --------
+    find_similar : with ``instrument='oath', load_keywords={'path': path}`` searches ``oath_<station>``
+
+    Notes
+    -----
+    Clausen and Nickisch 2018, doi 10.1029/2018JA025274.
+    """
+    pictures, left_out = oath.read_pictures(path)
+    left_out.loaded = len(pictures)
+    left_out.report()
+    return oath_table(pictures)
+
+
+def oath_table(pictures: Sequence[oath.Picture]) -> QTable:
+    """Return the table of pictures, of any number."""
+    from astropy.table import QTable
+
+    times = to_astropy(np.array([one.time for one in pictures], "datetime64[ns]"))
+    made = QTable()
+    made["picture"] = np.array([one.number for one in pictures], np.int64)
+    made["file"] = np.array([str(one.path) for one in pictures], str)
+    made["station"] = np.array([one.station for one in pictures], str)
+    made["time"] = times
+    made["class"] = np.array([one.label for one in pictures], str)
+    made["class6"] = np.array([one.class6 for one in pictures], np.int64)
+    made["class2"] = np.array([one.class2 for one in pictures], np.int64)
+    made["rotation"] = np.array([one.rotation for one in pictures], float)
+    return made
 
 
 @pyspedas_convention()

@@ -13,7 +13,7 @@ import numpy as np
 from ..archive.archive import Archive
 from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
-from ..errors import ArgumentError, VariableError
+from ..errors import ArgumentError, QueryError, VariableError
 from ..imaging.recipes import Recipe
 from ..library.archived import check_same_encoder, open_archived, open_reference
 from ..library.loaded import open_loaded
@@ -33,6 +33,8 @@ from ..tplot import expand_measured, has_groups
 __all__ = ["find_similar", "search"]
 
 logger = logging.getLogger(__name__)
+
+_SPAN = "Give a time, or an interval."
 
 
 @pyspedas_convention(lambda: SearchResult.empty("bad input"), errors="raise")
@@ -135,10 +137,11 @@ def find_similar(
     names : str, int or list of them, optional
         Loaded tplot variables: 3-D distributions (time, azimuth, polar, energy) or frames (time, row, column), with
         wildcards as in pyspedas. Without it, `instrument` and `trange` name what to load; the loaded data are not kept.
-    like : time, interval, (name, time), array, or a list of them
+    like : time, interval, (name, time), array, image file, or a list of them
         The query or queries. A time is the sample nearest to it, if within one cadence; an interval (two times, as in
         `trange`) all samples in it; ``('name', time)`` a sample of another variable; an array a sample that is in no
-        variable (tables, field and velocity are then those of the first sample of the first variable). Two single times
+        variable (tables, field and velocity are then those of the first sample of the first variable); a Path, or text
+        with a suffix such as ``.png``, an image file with one frame, for searches of frames. Two single times
         are written ``[[t1], [t2]]``. A bare time belongs to the first variable with data there.
     trange : time range, optional
         With `names`: the part to search. Otherwise: the range to load.
@@ -301,6 +304,8 @@ class _Source:
             return open_archived(self.archive, self.names, self.trange, self.probe, options)
         request = self.request()
         first = next((one.span for one in examples if one.span is not None), None)
+        if first is None and self.together:
+            raise QueryError("like", "a search of several variables together has no time to start from", _SPAN)
         if first is not None and is_for_panels(request, options, self.together):
             return open_panels(request, options, first, self.together)
         return open_loaded(request, options)
@@ -311,7 +316,8 @@ class _Source:
             return {}
         trange = None if self.trange is None else [str(time) for time in to_interval(self.trange)]
         probe = None if self.probe is None else np.asarray(self.probe).tolist()
-        keywords = {key: one for key, one in self.load_keywords.items() if isinstance(one, (str, int, float, bool))}
+        keywords = {key: _plain(one) for key, one in self.load_keywords.items()}
+        keywords = {key: one for key, one in keywords.items() if one is not None}
         given = {"instrument": self.instrument, "trange": trange, "probe": probe, "load_keywords": keywords}
         return {"input": given | {key: name for key, name in companions.items() if name is not None}}
 
@@ -319,6 +325,16 @@ class _Source:
         if self.archive is not None:
             return f"the archive {self.archive} holds nothing of this"
         return f"there are no data of {self.instrument} in {self.trange}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a keyword of a loader as plain values; None for what has none, such as a function."""
+    if isinstance(value, (list, tuple)):
+        found = [_plain(one) for one in value]
+        return None if any(one is None for one in found) else found
+    if isinstance(value, Path):
+        return str(value)
+    return value if isinstance(value, (str, int, float, bool)) else None
 
 
 def _run(
@@ -334,7 +350,7 @@ def _run(
     `like` is what is and is not looked for; `naming` the arguments after the first of `result_names`, where the result
     will be stored.
     """
-    examples, unlike = parse_query(*like)
+    examples, unlike = parse_query(*like, channel=source.load_keywords.get("channel"))
     options = replace(options, encoder=resolve_encoder(options.encoder))
     source.check()
     source = source.without_results()

@@ -25,6 +25,8 @@ from ..imaging.resampling import fitted_disc
 from ..tplot import Variable
 from .identification import check_camera_frames
 
+SIDES = ("first_row", "first_column")
+
 # Between two halves of a frame, in units of the direction's north or east component; about 0.8 in a whole sky.
 _LEAST_DIFFERENCE = 0.3
 

@@ -22,8 +22,10 @@ from . import (
     elfin_epd,
     erg_particles,
     identification,
+    images,
     mms_fpi,
     mms_hpca,
+    oath,
     panel_products,
     rbsp_hope,
     simulated_fpi,
@@ -124,6 +126,8 @@ _LEPE = replace(_THERMAL["electron"], energy_min_ev=30.0)
 _XEP = SpectrumRecipe(energy_range=(400.0, 5000.0), energy_axis=1, direction="look")
 
 _IONS, _FRAMES = DistributionRecipe(), FrameRecipe()
+# Pictures that are cropped to the square around the circle of the default recipe.
+_OATH = FrameRecipe(mask_radius=1.0)
 _MMS, _THEMIS = r"(?P<probe>mms\d)_", r"thg_as[ft]_(?P<site>[a-z]{4})"
 # 'simulated_asf' is of no real site, 'simulated_asf_fsmi' of a simulated camera there.
 _SIMULATED, _SIMULATED_PROBE = r"(?:simulated_asf_)?(?P<site>[a-z]{4,9})", r"(?P<probe>simulated\d)_"
@@ -158,6 +162,24 @@ INSTRUMENTS = {
         themis_asi.segments,
         themis_asi.pieces,
         all_sky=True,
+    ),
+    "images": Instrument(
+        "image files and movies",
+        images.load,
+        _FRAMES,
+        "images_*",
+        r"images_",
+        images.segments,
+        images.pieces,
+    ),
+    "oath": Instrument(
+        "OATH pictures of THEMIS all-sky imagers",
+        oath.load,
+        _OATH,
+        "oath_*",
+        r"oath_(?P<site>[a-z0-9]+)",
+        oath.segments,
+        oath.pieces,
     ),
     "rbsp_hope_electrons": Instrument(
         "Van Allen Probes HOPE electrons", rbsp_hope.load_electrons, _HOPE, "rbsp?_*hope*_FEDU*", _RBSP

@@ -22,9 +22,12 @@ from ..encoder.library_view import LibraryView
 from ..encoder.runtime import Encoder
 from ..encoder.weights import check_not_removed
 from ..errors import ArgumentError, MixingError, VariableError
+from ..imaging.recipes import FrameRecipe, recipe_from_dict
 from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
 from ..times import Span, to_spans
+from ..tplot import Variable
+from .loaded import frame_series
 from .options import EncodingOptions
 from .plan import Plan, is_available_by_name, make_plan
 from .samples import prepare
@@ -151,7 +154,10 @@ def open_archived(
     choice = _choice(index, series, spans, options)
     open_other = _other_series(archive, index, options)
     blocks = blocks_of(archive.identity.card)
-    return ArchiveLibrary(series, series, open_other, blocks=blocks, archive=archive, index=index, choice=choice)
+    one_frame = _frame_series(archive, options) if archive.identity.kind == FrameRecipe.kind else None
+    return ArchiveLibrary(
+        series, series, open_other, None, {}, blocks, one_frame, archive=archive, index=index, choice=choice
+    )
 
 
 def as_archive(archive: Any) -> Archive:
@@ -233,6 +239,19 @@ def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> A
         return LoadedSeries(prepare(variable, plan), plan)
 
     return open_other
+
+
+def _frame_series(archive: Archive, options: EncodingOptions) -> Any:
+    """Return a function that encodes a frame as those in the archive were; their orientation is taken for its own."""
+
+    def series_of(frame: np.ndarray) -> LoadedSeries:
+        recipe = recipe_from_dict(archive.identity.settings)
+        variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None])
+        plan = make_plan([variable], with_encoder_of(replace(options, instrument=None, recipe=recipe), archive))
+        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+        return frame_series(frame, plan)
+
+    return series_of
 
 
 def _choice(

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import tplot
-from ..errors import QueryError
+from ..errors import QueryError, VariableError
+from ..imaging.recipes import FrameRecipe
 from ..instruments import sample_images
 from ..instruments.segments import Segment
 from ..tplot import Variable
 from .embedding import Embedded, embed
 from .options import EncodingOptions
 from .plan import Plan
-from .samples import Request, parts_in_range, prepare, prepared_segments, prepared_variables, progress_bar
+from .samples import (
+    FEWEST_SAMPLES,
+    Request,
+    parts_in_range,
+    prepare,
+    prepared_segments,
+    prepared_variables,
+    progress_bar,
+)
 from .series import Library, LoadedSeries
+
+logger = logging.getLogger(__name__)
 
 
 def open_loaded(request: Request, options: EncodingOptions) -> Library | None:
@@ -61,7 +74,8 @@ def streamed_library(segments: Iterator[Segment], options: EncodingOptions) -> L
         bar.close()
     if plan is None:
         return None
-    series = tuple(LoadedSeries(firsts[name], plan, Embedded.joined(found)) for name, found in parts.items())
+    joined = {name: Embedded.joined(found) for name, found in parts.items()}
+    series = tuple(LoadedSeries(firsts[name], plan, one) for name, one in joined.items() if _is_enough(name, joined))
     parts_in_range([replace(one.samples, times=one.times) for one in series], None)
     return _library(series, series, next(iter(firsts.values())), plan, {})
 
@@ -87,7 +101,37 @@ def _library(
         sample_images.check(samples, plan.recipe)
         return LoadedSeries(samples, plan)
 
-    return Library(series, query_series, open_other, array_series, held, plan.encoder.card.blocks)
+    is_frames = isinstance(plan.recipe, FrameRecipe)
+    one_frame = partial(frame_series, plan=plan, template=template) if is_frames else None
+    return Library(series, query_series, open_other, array_series, held, plan.encoder.card.blocks, one_frame)
+
+
+def frame_series(frame: np.ndarray, plan: Plan, template: Variable | None = None) -> LoadedSeries:
+    """Return the series of one frame of any size, turned as those of a template are, without its skymap.
+
+    Raises
+    ------
+    VariableError
+        If the recipe needs a skymap or a background in time, which a single frame does not have.
+    """
+    recipe = plan.recipe
+    if recipe.projection != "none" or recipe.least_elevation is not None or recipe.background_s:
+        needs = "a background in time" if recipe.background_s else "a skymap"
+        raise VariableError("like", f"the recipe needs {needs}, which an image file does not have", "Give a time.")
+    about = {} if template is None else dict(template.attributes.get("data_att", {}))
+    variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None], attributes={"data_att": about})
+    # The rules of quality are for raw counts of the searched camera.
+    unjudged = replace(plan, options=replace(plan.options, usable_only=False))
+    return LoadedSeries(prepare(variable, unjudged), unjudged)
+
+
+def _is_enough(name: str, joined: dict[str, Embedded]) -> bool:
+    """Return False, after a warning, for a series that is too short to be searched where others are not."""
+    counts = {key: len(one.times) for key, one in joined.items()}
+    if counts[name] >= FEWEST_SAMPLES or max(counts.values()) < FEWEST_SAMPLES:
+        return True
+    logger.warning("%s is left out: it has %d samples, fewer than %d.", name, counts[name], FEWEST_SAMPLES)
+    return False
 
 
 def _first_sample(samples: Variable) -> Variable:

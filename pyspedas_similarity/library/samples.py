@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FEWEST_SAMPLES = 3
+FEWEST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def prepared_segments(
             gap.warn(name, plan.recipe)
 
 
-def parts_in_range(variables: list[Variable], trange: Any, fewest: int = _FEWEST_SAMPLES) -> list[Variable]:
+def parts_in_range(variables: list[Variable], trange: Any, fewest: int = FEWEST_SAMPLES) -> list[Variable]:
     """Return the part of each variable inside a time range; VariableError where it has fewer samples than `fewest`."""
     if trange is None:
         parts = variables

@@ -206,6 +206,8 @@ class Library:
         Returns the Series of another variable by its name, for queries in it.
     array_series : callable or None
         Returns the Series of an array of samples, (m, ...) or (...); None where arrays are not supported.
+    frame_series : callable or None
+        Returns the Series of one camera frame of any size, (rows, columns); None where no frames are searched.
     held : mapping of str to Variable
         Variables as they were loaded, by the names of their series; empty where they were not kept.
     blocks : mapping of str to int
@@ -218,6 +220,7 @@ class Library:
     array_series: Callable[[np.ndarray], Series] | None = None
     held: Mapping[str, Variable] = field(default_factory=dict)
     blocks: Mapping[str, int] = field(default_factory=dict)
+    frame_series: Callable[[np.ndarray], Series] | None = None
 
     @property
     def by_length(self) -> bool:

@@ -42,6 +42,7 @@ from .reload import (
     in_view,
     other_variable,
     query_series,
+    reload_file,
     reload_series,
     variable_of,
 )
@@ -232,7 +233,9 @@ def occlusion_of_event(
     arrays = [one for one in (*series.queries, *series.unlike) if one.span is None]
     if arrays:
         remedy = "Store it as a variable and search with ('name', time)."
-        raise QueryError(f"query {arrays[0].label}", "the result does not hold the samples of an array", remedy)
+        raise QueryError(
+            f"query {arrays[0].label}", f"the result does not hold the samples of {arrays[0].kind}", remedy
+        )
     made = reload_series(result, series, np.array([time]), options)
     if made.plan is not None and made.plan.encoder.hash != series.record["encoder"]["hash"]:
         remedy = "Give the encoder of the search as encoder."
@@ -286,6 +289,9 @@ def _query_column(
     result: SearchResult, query: QueryRecord, reloaded: dict[int, Reloaded], options: ReloadOptions, several: bool
 ) -> tuple[_Sample, Shown]:
     """Return the sample of a query, and its column without pictures."""
+    if query.file:
+        made = reload_file(query, recipe_of_record(result.record))
+        return _Sample.of(made, np.datetime64(0, "ns")), Shown(("query", plain(query.label, 24)), (), True)
     if query.span is None:
         return _Sample(None, None, "the query was given as an array"), Shown(("query", "array"), (), True)
     name = [query.variable] if several else []

@@ -8,7 +8,9 @@ refused: the data were changed since.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +20,9 @@ from ..archive.index import Index
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError, EncoderError, SimilarityError, VariableError
 from ..imaging.recipes import DistributionRecipe, Recipe
-from ..instruments import sample_images
+from ..instruments import frames, sample_images
 from ..instruments.companions import find_companions
+from ..instruments.image_files import frames_of
 from ..library.archived import as_archive
 from ..library.options import EncodingOptions
 from ..library.plan import Plan, is_available_by_name, make_plan, recipe_of_record
@@ -31,7 +34,7 @@ from .panel_figures import is_of_panels, panel_pictures
 
 if TYPE_CHECKING:
     from .search_result import SearchResult
-    from .searched_series import SearchedSeries
+    from .searched_series import QueryRecord, SearchedSeries
 
 # Scores of one sample differ by less than this: products round by the size of the batch.
 TOLERANCE = 1e-3
@@ -176,6 +179,20 @@ def _panels(result: SearchResult, series: SearchedSeries, drawn: np.ndarray) -> 
     except SimilarityError as error:
         return Reloaded(missing=str(error), no_embeddings=nothing)
     return Reloaded(thumbnails=pictures, thumbnails_show="the panels as measured", no_embeddings=nothing)
+
+
+def reload_file(query: QueryRecord, recipe: Recipe) -> Reloaded:
+    """Read the frame of a query that was given as an image file again: the only sample, at the start of 1970."""
+    made, start = Reloaded(recipe), np.datetime64(0, "ns")
+    try:
+        with closing(frames_of(Path(query.file).expanduser(), "brightness")) as found:
+            frame = next(found)[None]
+        variable = Variable(query.label, np.array([start]), frame, attributes={"data_att": dict(query.about)})
+        made.samples[start] = frames.prepared(variable, recipe)
+        made.images[start] = images_of_rows(made.samples[start], recipe, np.zeros(1, np.intp))[0]
+    except SimilarityError as error:
+        made.missing = str(error)
+    return made
 
 
 def query_series(result: SearchResult, variable: str) -> SearchedSeries | None:

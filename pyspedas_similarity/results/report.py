@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..files import check_place, write_whole
+from ..library.plan import recipe_of_record
 from ..plotting.embedding_map import FEWEST, METHODS, embedding_map
 from ..plotting.report_page.content import Card, Map, Picture, Report, Result, Table, table_of
 from ..plotting.report_page.page import render
@@ -23,7 +24,7 @@ from ..plotting.report_page.wording import count, methods_text, tidy
 from ..provenance import versions as package_versions
 from ..times import Span, nearest_rows
 from . import tplot_output
-from .reload import SAME_TIME, Reloaded, ReloadOptions, reload_series
+from .reload import SAME_TIME, Reloaded, ReloadOptions, reload_file, reload_series
 
 if TYPE_CHECKING:
     from .search_result import SearchResult
@@ -171,7 +172,8 @@ def _cards(
     made_of = {id(content): made for content, made in zip(contents, reloaded, strict=True)}
     by_name = {content.name: made_of[id(content)] for content in reversed(contents)}
     for query in result.queries:
-        yield _query_card(query, by_name.get(query.variable))
+        made = reload_file(query, recipe_of_record(result.record)) if query.file else by_name.get(query.variable)
+        yield _query_card(query, made)
     peak, score = (table.columns.index(name) for name in ("peak", "score"))
     for number, (row, owner) in enumerate(zip(table.rows[:gallery], table.owners, strict=False)):
         pictures, missing = sample_pictures(made_of[id(owner)], np.datetime64(row[peak], "ns"))
@@ -181,6 +183,9 @@ def _cards(
 
 
 def _query_card(query: QueryRecord, made: Reloaded | None) -> Card:
+    if query.file:
+        pictures, missing = sample_pictures(made, np.datetime64(0, "ns"))
+        return Card("Query", query.label, pictures=pictures, missing=missing)
     if query.span is None:
         return Card("Query", "array", missing="it was given as an array.")
     span = query.span

@@ -346,7 +346,9 @@ def _listed(like: Any) -> list[Any]:
 def _example(query: QueryRecord) -> tuple[str, Any]:
     """Return a recorded query as `find_similar` takes it."""
     if query.span is None:
-        raise QueryError(f"query {query.label}", "it was an array, which no result holds", "Give it to review: like=.")
+        raise QueryError(
+            f"query {query.label}", f"it was {query.kind}, which no result holds", "Give it to review: like=."
+        )
     return query.variable, [str(query.span.start), str(query.span.end)]
 
 

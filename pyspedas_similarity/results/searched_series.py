@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,18 +21,29 @@ class QueryRecord:
     Attributes
     ----------
     variable : str
-        Name of the series that holds it; empty for an array.
+        Name of the series that holds it; empty for an array or an image file.
     span : Span or None
-        Times of its first and last sample; None for an array.
+        Times of its first and last sample; None for an array or an image file.
     n_samples : int
     label : str
         The query in words.
+    file : str
+        Image file that it was read from; empty for none.
+    about : mapping of str to str
+        What the searched frames state of its ``first_row``, ``first_column`` and ``units``; for an image file only.
     """
 
     variable: str
     span: Span | None
     n_samples: int
     label: str
+    file: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The form in which samples were given that are in no variable, in words."""
+        return "an image file" if self.file else "an array"
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> QueryRecord:
@@ -40,7 +51,8 @@ class QueryRecord:
         span = None
         if "start" in record:
             span = Span(np.datetime64(record["start"], "ns"), np.datetime64(record["end"], "ns"))
-        return cls(str(record["variable"]), span, int(record["n_samples"]), str(record["label"]))
+        counted, file = int(record["n_samples"]), str(record.get("file", ""))
+        return cls(str(record["variable"]), span, counted, str(record["label"]), file, record.get("about", {}))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import QueryError, TimeError
+from ..errors import LoadError, QueryError, TimeError, VariableError
+from ..instruments.frames import SIDES
+from ..instruments.image_files import CHANNELS, IMAGE_SUFFIXES, frames_of
 from ..library.panels import DEFAULT_CADENCES, PanelLibrary, nearest_window
 from ..library.series import Library, Series
 from ..times import Span, nearest_rows, to_datetime64, to_spans
 from ..tplot import loaded_names
 
 logger = logging.getLogger(__name__)
+
+_FOR_FRAMES = "an image file is a query for camera frames only"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +37,14 @@ class Example:
         Variable that the span belongs to; None for the first searched one with samples there.
     array : numpy.ndarray or None
         Samples that are in no variable.
+    file : Path or None
+        Image that the array was read from.
     """
 
     span: Span | None = None
     variable: str | None = None
     array: np.ndarray | None = None
+    file: Path | None = None
 
     def is_same(self, other: Example) -> bool:
         """Return True for an example of the same samples, named in the same way."""
@@ -57,12 +67,15 @@ class Query:
         Times of the first and last sample; None for an array.
     asked : str
         The time or interval as it was given.
+    file : Path or None
+        Image file that the sample was read from.
     """
 
     series: Series
     rows: np.ndarray
     span: Span | None = None
     asked: str = ""
+    file: Path | None = None
 
     @property
     def variable(self) -> str:
@@ -72,13 +85,22 @@ class Query:
     @property
     def label(self) -> str:
         """The query in words."""
-        return "array" if self.span is None else f"{self.series.name} {self.asked}"
+        if self.span is not None:
+            return f"{self.series.name} {self.asked}"
+        return "array" if self.file is None else self.file.name
 
     @property
     def record(self) -> dict[str, Any]:
         """The query in plain values, for the provenance of a result."""
         times = {} if self.span is None else {"start": str(self.span.start), "end": str(self.span.end)}
-        return {"label": self.label, "variable": self.variable, "n_samples": len(self.rows), **times}
+        record = {"label": self.label, "variable": self.variable, "n_samples": len(self.rows), **times}
+        if self.file is None:
+            return record
+        about = self.series.samples.attributes["data_att"]
+        return record | {
+            "file": str(self.file),
+            "about": {key: about[key] for key in (*SIDES, "units") if key in about},
+        }
 
     def embeddings(self) -> np.ndarray:
         """Return the embeddings of the samples: float32 (m, dimension), NaN where a sample has none or is not usable.
@@ -100,32 +122,38 @@ class Query:
         return found
 
 
-def parse_examples(like: Any, argument: str = "like") -> list[Example]:
-    """Parse `like`: a time, an interval, (name, time or interval), an array, or a list of them.
+def parse_examples(like: Any, argument: str = "like", channel: str | None = None) -> list[Example]:
+    """Parse `like`: a time, an interval, (name, time or interval), an array, an image file, or a list of them.
+
+    `channel` is that of images in color, as of `image_files.frames_of`.
 
     Raises
     ------
     QueryError
-        If it is none of these.
+        If it is none of these, or the file cannot be read.
     """
     if like is None:
         raise QueryError(argument, "no query is given", "Give a time of interest: like='2015-10-16/13:07:02.2'.")
     if _is_samples(like):
         masked = np.ma.isMaskedArray(like)
         return [Example(array=np.ma.filled(like.astype(np.float64), np.nan) if masked else np.asarray(like))]
+    if _is_file(like):
+        return [Example(array=_read_frame(Path(like).expanduser(), channel), file=Path(like))]
     if _is_named(like):
         return [Example(span, like[0]) for span in to_spans(like[1])]
-    if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) for one in like):
-        return [example for one in like for example in parse_examples(one, argument)]
+    if isinstance(like, (list, tuple)) and any(_is_samples(one) or _is_named(one) or _is_file(one) for one in like):
+        return [example for one in like for example in parse_examples(one, argument, channel)]
     return [Example(span) for span in to_spans(like)]
 
 
-def parse_query(like: Any, unlike: Any = None) -> tuple[list[Example], list[Example]]:
+def parse_query(like: Any, unlike: Any = None, channel: str | None = None) -> tuple[list[Example], list[Example]]:
     """Parse `like` and `unlike` of a search; QueryError if one of them is no example, or is in both."""
-    examples = parse_examples(like), [] if unlike is None else parse_examples(unlike, "unlike")
+    examples = parse_examples(like, channel=channel), []
+    if unlike is not None:
+        examples[1].extend(parse_examples(unlike, "unlike", channel))
     for one in examples[1]:
         if any(one.is_same(other) for other in examples[0]):
-            found = f"{one.variable or ''} {one.span or 'an array'} is also in like".strip()
+            found = f"{one.variable or ''} {one.span or one.file or 'an array'} is also in like".strip()
             raise QueryError("unlike", found, "Give examples of what is not looked for, or leave unlike out.")
     return examples
 
@@ -175,11 +203,24 @@ def query_records(queries: Sequence[Query], unlike: Sequence[Query] = ()) -> dic
 
 
 def _find_array(example: Example, library: Library) -> Query:
+    if example.file is not None:
+        return _find_frame(example, library)
     if library.array_series is None:
         remedy = "Store it as a tplot variable and give ('name', time)."
         raise QueryError("like", "an array does not identify the variable it belongs to", remedy)
     series = library.array_series(example.array)
     return Query(series, np.arange(len(series.times)))
+
+
+def _find_frame(example: Example, library: Library) -> Query:
+    """Return the query of an image file; QueryError where no frames are searched, or frames with other geometry."""
+    subject = f"query {example.file}"
+    if library.frame_series is None:
+        raise QueryError(subject, _FOR_FRAMES, "Give a time, or an interval.")
+    try:
+        return Query(library.frame_series(example.array), np.arange(1), file=example.file)
+    except VariableError as error:
+        raise QueryError(subject, error.found, error.remedy) from error
 
 
 def _find_span(example: Example, library: Library) -> Query:
@@ -197,6 +238,10 @@ def _find_span(example: Example, library: Library) -> Query:
 
 
 def _find_window(example: Example, library: PanelLibrary) -> WindowQuery:
+    if example.file is not None:
+        raise QueryError(
+            f"query {example.file}", "an image file is a query for camera frames only", "Give an interval."
+        )
     if example.array is not None:
         remedy = "Store it as a tplot variable and give ('name', [start, end])."
         raise QueryError("like", "an array does not identify the variables it belongs to", remedy)
@@ -220,6 +265,33 @@ def _is_samples(like: Any) -> bool:
     """Return True for an array of measurements; arrays of one column or of pairs are times."""
     array = getattr(like, "values", like)
     return isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[1] > 2 and array.dtype.kind in "fiu"
+
+
+def _is_file(like: Any) -> bool:
+    """Return True for a Path, text with the suffix of an image, and text that is no time but a file that exists."""
+    if isinstance(like, Path):
+        return True
+    if not isinstance(like, str) or not like.strip():
+        return False
+    if Path(like).suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        to_datetime64(like)
+    except TimeError:
+        return os.path.isfile(like)  # False for text that is no path
+    return False
+
+
+def _read_frame(path: Path, channel: str | None) -> np.ndarray:
+    """Return the only frame of an image file: (rows, columns)."""
+    try:
+        with closing(frames_of(path, channel if channel in CHANNELS else None)) as frames:
+            first = next(frames)
+            if next(frames, None) is not None:
+                raise QueryError(f"query {path}", "it holds several frames", "Give a file with one.")
+            return first
+    except LoadError as error:
+        raise QueryError(f"query {path}", f"it is {error.found}", error.remedy) from error
 
 
 def _is_named(like: Any) -> bool:

@@ -90,3 +90,18 @@ def test_streamer_is_found_at_the_neighbor_and_later(run, tmp_path):
     assert len(plt.get_fignums()) == 2
     assert "2 intervals found" in (tmp_path / "streamer.html").read_text(encoding="utf-8")
     assert sim.intervals(names["found"])["score"].tolist() == table["score"].tolist()
+
+
+def test_auroral_study(run):
+    names = run("study_aurora")
+    # The best match is the same spiral at the other station, at the same time.
+    best = names["table"][0]
+    assert (best["site"], str(best["peak"].datetime64)[:19]) == ("fsim", "2020-01-05T06:01:00")
+    assert best["score"] > 0.95 and len(names["table"]) == 6
+    ranks = {key: np.median(found) for key, found in names["ranks"].items()}
+    assert ranks["20 s later, fsmi"] <= 4 and ranks["same time, fsim"] < 120  # 180 by chance
+    # Above the share of the most frequent class.
+    assert names["many"] > names["most"] + 0.2 and names["few"] > names["most"] + 0.1
+    assert names["drawn"].places.shape == (720, 2) and len(names["chosen"]) >= 15
+    assert len(plt.get_fignums()) == 4
+    assert not Path(names["work"].name).exists()

@@ -66,6 +66,8 @@ def _queries(queries: Sequence[Mapping[str, Any]]) -> str:
 def _query(query: Mapping[str, Any]) -> str:
     label = str(query.get("label", ""))
     n = query.get("n_samples", 1)
+    if "file" in query:
+        return f"the image file {label}"
     return (
         f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "")
         if "start" in query
