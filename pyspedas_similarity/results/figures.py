@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
+from ..conventions import check_choice
 from ..errors import ArgumentError, EncoderError, QueryError, SimilarityError, VariableError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
 from ..instruments import frames
@@ -221,42 +222,19 @@ def occlusion_of_event(
 ) -> Occlusion:
     """Hide parts of an event's image in turn; `hiding` is the side of a patch and what replaces it."""
     patch, fill = hiding
-    if fill not in FILLS:
-        raise ArgumentError("fill", f"found {fill!r:.60}", f"Give one of {', '.join(FILLS)}.")
-    _require_events(result, "explain")
-    if any(is_of_panels(one) for one in result.searched):
-        remedy = "Compare the panels with plot_matches, or search them one by one."
-        raise ArgumentError("found", "it is of panels, which have no image to hide parts of", remedy)
+    _check_occlusion(result, fill)
     row = result.row_of(event)
     series, time = result.series_of(row), result.peak[row]
+    _check_queries_recorded(series)
     options = replace(options, encoder=checked_encoder(result, series, encoder))
-    arrays = [one for one in (*series.queries, *series.unlike) if one.span is None]
-    if arrays:
-        remedy = "Store it as a variable and search with ('name', time)."
-        raise QueryError(
-            f"query {arrays[0].label}", f"the result does not hold the samples of {arrays[0].kind}", remedy
-        )
-    made = reload_series(result, series, np.array([time]), options)
-    if made.plan is not None and made.plan.encoder.hash != series.record["encoder"]["hash"]:
-        remedy = "Give the encoder of the search as encoder."
-        raise EncoderError(f"encoder {made.plan.encoder.card.name}", "it differs from that of the search", remedy)
-    if made.embeddings is None or not made.images:
-        raise VariableError(series.source, made.missing or made.no_embeddings, "Load what was searched.")
-    found = min(made.images, key=lambda one: abs(one - time))
+    made = _reload_images(result, series, time, options)
+    image = made.images[min(made.images, key=lambda one: abs(one - time))]
     likes, unlikes = (
         [_query_images(result, made, one, options) for one in group] for group in (series.queries, series.unlike)
     )
-
-    def encode(images: np.ndarray) -> np.ndarray:
-        return in_view(series, made.plan.encoder.encode(images))
-
-    like_embeddings, unlike_embeddings = ([encode(images) for images, _ in group] for group in (likes, unlikes))
-    usual = _median_image(result, series, made, made.images[found], options) if fill == "median" else None
-
-    def score_of(images: np.ndarray) -> np.ndarray:
-        return similarity(encode(images), like_embeddings, unlike_embeddings)
-
-    occluded = occlude(made.images[found], score_of, patch, usual)
+    usual = _median_image(result, series, made, image, options) if fill == "median" else None
+    images = [[images for images, _ in group] for group in (likes, unlikes)]
+    occluded = occlude(image, _score_function(series, made, *images), patch, usual)
     score = float(result.score[row])
     if np.isfinite(score) and abs(occluded.score - score) > TOLERANCE:
         text = f"the loaded data give the score {occluded.score:.4f}, and {score:.4f} was found"
@@ -264,9 +242,51 @@ def occlusion_of_event(
     query_images, query_times = likes[0]
     query_image, query_time = query_images[len(query_images) // 2], query_times[len(query_times) // 2]
     headings = (plain(f"query, {_text(query_time)}"), plain(f"match {row + 1}, {_text(time)}"))
-    pictures = (encoded_image(query_image, made.recipe), encoded_image(made.images[found], made.recipe))
+    pictures = (encoded_image(query_image, made.recipe), encoded_image(image, made.recipe))
     figure = occlusion_figure(occluded, *pictures, style, headings)
     return replace(occluded, figure=_saved(figure, path, style))
+
+
+def _check_occlusion(result: SearchResult, fill: str) -> None:
+    """Raise ArgumentError for an unknown filling, and for a result without events or images."""
+    check_choice("fill", fill, FILLS)
+    _require_events(result, "explain")
+    if any(is_of_panels(one) for one in result.searched):
+        remedy = "Compare the panels with plot_matches, or search them one by one."
+        raise ArgumentError("found", "it is of panels, which have no image to hide parts of", remedy)
+
+
+def _check_queries_recorded(series: SearchedSeries) -> None:
+    """Raise QueryError for queries whose samples are in no variable."""
+    for query in (*series.queries, *series.unlike):
+        if query.span is None:
+            found = f"the result does not hold the samples of {query.kind}"
+            raise QueryError(f"query {query.label}", found, "Store it as a variable and search with ('name', time).")
+
+
+def _reload_images(
+    result: SearchResult, series: SearchedSeries, time: np.datetime64, options: ReloadOptions
+) -> Reloaded:
+    """Read the image at a time again, with the encoder of the search; raise where one of them is not available."""
+    made = reload_series(result, series, np.array([time]), options)
+    if made.plan is not None and made.plan.encoder.hash != series.record["encoder"]["hash"]:
+        remedy = "Give the encoder of the search as encoder."
+        raise EncoderError(f"encoder {made.plan.encoder.card.name}", "it differs from that of the search", remedy)
+    if made.embeddings is None or not made.images:
+        raise VariableError(series.source, made.missing or made.no_embeddings, "Load what was searched.")
+    return made
+
+
+def _score_function(
+    series: SearchedSeries, made: Reloaded, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from images (n, channels, rows, columns) to their scores (n,)."""
+
+    def encode(images: np.ndarray) -> np.ndarray:
+        return in_view(series, made.plan.encoder.encode(images))
+
+    like_embeddings, unlike_embeddings = (list(map(encode, group)) for group in (likes, unlikes))
+    return lambda images: similarity(encode(images), like_embeddings, unlike_embeddings)
 
 
 class _Sample:
