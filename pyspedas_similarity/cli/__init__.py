@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, SimilarityError
-from . import archive, case_study
+from . import archive, case_study, networks
 from .arguments import add_command, add_data, add_search, data_of, like_of, rules_of
 from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_json, print_table
 
@@ -37,6 +37,8 @@ _EXAMPLES = """examples:
   pyspedas-similarity review --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:12 \\
       --out list.ecsv
   pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
+  pyspedas-similarity encoder import NETWORK.onnx --instrument themis_asi --recipe pixels=224 contrast_pixels=0 \\
+      --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225 --license CC-BY-4.0 --out their_encoder
   pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
   pyspedas-similarity archive verify electrons
@@ -199,6 +201,7 @@ def _card_lines(encoder: Encoder) -> list[str]:
         "image size": card.pixels and f"{card.channels or 'any number of'} channels of {card.pixels} x {card.pixels}",
         "recipe": card.recipe_hash,
         "trained on": "n_samples" in card.training and f"{card.training['n_samples']} images",
+        "license": card.license,
         "failures": "; ".join(card.known_failures),
     }
     lines = [f"  {name:10s} {value}" for name, value in facts.items() if value]
@@ -214,12 +217,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
     commands = parser.add_subparsers(
-        required=True, metavar="demo | find | report | review | export | join | train | archive | info | completion"
+        required=True,
+        metavar="demo | find | report | review | export | join | train | encoder | archive | info | completion",
     )
     _add_demo(commands)
     _add_find(commands)
     case_study.add_commands(commands)
     _add_train(commands)
+    networks.add_commands(commands)
     archive.add_commands(commands)
     _add_info(commands)
     _add_completion(commands)
