@@ -24,7 +24,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "case_studies",
     "reset_modules": (),  # a reset of matplotlib would take back how pyspedas writes times
-    "filename_pattern": "/case_",
+    "filename_pattern": "/(case|study)_",
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": (),
     "abort_on_example_error": True,

@@ -22,7 +22,8 @@ from pyspedas_similarity.simulate import panels as simulated_panels
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
-MADE = {"case_studies/index"}  # pages that the build makes
+# Pages that the build makes.
+MADE = {"case_studies/index", *(f"case_studies/{one.stem}" for one in (DOCS / "examples").glob("*.py"))}
 PAGES = sorted([*DOCS.rglob("*.rst"), *(DOCS / "examples").glob("*.*")])
 PAGES = [page for page in PAGES if not {"case_studies", "_build"} & set(page.relative_to(DOCS).parts)]
 PAGES = [page for page in PAGES if page.suffix in (".rst", ".py", ".txt") and page.stem not in MADE]
