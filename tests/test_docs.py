@@ -16,13 +16,16 @@ from PIL import Image
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
+from pyspedas_similarity.imaging.frames import frame_images
+from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.simulate import panels as simulated_panels
 from pyspedas_similarity.simulate.oath import write_oath
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCS = PROJECT / "docs"
-MADE = {"case_studies/index"}  # pages that the build makes
+# Pages that the build makes.
+MADE = {"case_studies/index", *(f"case_studies/{one.stem}" for one in (DOCS / "examples").glob("*.py"))}
 PAGES = sorted([*DOCS.rglob("*.rst"), *(DOCS / "examples").glob("*.*")])
 PAGES = [page for page in PAGES if not {"case_studies", "_build"} & set(page.relative_to(DOCS).parts)]
 PAGES = [page for page in PAGES if page.suffix in (".rst", ".py", ".txt") and page.stem not in MADE]
@@ -68,6 +71,67 @@ def test_howto_images(tmp_path, monkeypatch):
     assert row["source"] == "oath_gako" and len(names["table"]) == 40
     first, *_ = sim.intervals("images_pictures_similar")
     assert first["peak"].datetime64 in times[[20, 30]]
+
+
+def checkpoint_like_theirs(path: Path) -> object:
+    """Write random weights as THEMISim's checkpoint has them; return the ResNet-18 in evaluation mode."""
+    import torch
+    import torchvision
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torchvision.models.resnet18(weights=None)
+    network.fc = torch.nn.Identity()
+    weights = {f"encoder.{name}": one for name, one in network.state_dict().items()}
+    torch.save(weights | {"projector.0.weight": torch.zeros(512, 512)}, path)
+    return network.eval()
+
+
+def prepared_like_theirs(frame: np.ndarray) -> np.ndarray:
+    """Return a frame, 256 x 256, as THEMISim 0.2 gives it to its network: (3, 224, 224)."""
+    from PIL import Image
+
+    light = frame.astype(np.float32) - np.percentile(frame, 1)
+    light = np.clip(light / np.percentile(light, 99), 0, 1)
+    row, column = np.indices(frame.shape) - 128
+    light[np.hypot(row, column) > int(0.85 * 128)] = 0
+    image = Image.fromarray((light * 255).astype(np.uint8)).resize((224, 224), Image.Resampling.BILINEAR)
+    green = np.asarray(image, np.float32) / 255
+    return np.stack([np.zeros_like(green), green, np.zeros_like(green)])
+
+
+# torch's exporter and onnxscript call what they deprecate themselves.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_howto_networks(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    network = checkpoint_like_theirs(tmp_path / "aurora-fm-no-finetune.tar")
+    names = run_page("howto/networks")
+    encoder = names["encoder"]
+    assert (encoder.card.dimension, encoder.card.license) == (512, "CC-BY-4.0")
+    frames = tplot.read(INSTRUMENTS["simulated_asi"].load(names["where"]["trange"])[0]).values[::20]
+    assert frames.shape == (4, 256, 256)
+
+    def features(images):
+        with torch.no_grad():
+            raw = network(torch.from_numpy(images)).numpy()
+        return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+    expected = features(np.stack([prepared_like_theirs(one) for one in frames]))
+    found = encoder.encode(frame_images(frames, names["recipe"]))
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert same_direction(found, expected).min() > 0.99
+    # The circle before the percentiles, and areas instead of Pillow's resizing, are another preparation.
+    plain = np.nan_to_num(frame_images(frames, FrameRecipe(pixels=224, contrast_pixels=0)))
+    dark = np.zeros_like(plain)
+    assert same_direction(features(np.concatenate([dark, plain, dark], axis=1)), expected).min() < 0.5
+    assert 1 <= len(sim.intervals(names["found"])) <= 3
+
+
+def same_direction(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the cosine of each row and the expected one, after the mean of the expected ones is subtracted."""
+    one, other = found - expected.mean(axis=0), expected - expected.mean(axis=0)
+    return (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
 
 
 def test_howto_instrument(monkeypatch):

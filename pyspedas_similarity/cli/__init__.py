@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, SimilarityError
-from . import archive, case_study
+from . import archive, case_study, networks
 from .arguments import add_command, add_data, add_search, data_of, like_of, rules_of
 from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_json, print_table
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   pyspedas-similarity demo
   pyspedas-similarity demo --data FOLDER
+  pyspedas-similarity check-real --electrons --folder FOLDER
   pyspedas-similarity find --instrument mms_dis --probe 1 --trange 2020-11-19/23:34 2020-11-19/23:37 \\
       --like 2020-11-19/23:36:12
   pyspedas-similarity find --cdf MOMENTS.cdf --together --variable mms1_dis_numberdensity_brst \\
@@ -37,6 +38,8 @@ _EXAMPLES = """examples:
   pyspedas-similarity review --cdf FILE.cdf --variable mms1_dis_dist_brst --like 2020-11-19/23:36:12 \\
       --out list.ecsv
   pyspedas-similarity train --cdf FILE.cdf --variable mms1_dis_dist_brst --out my_encoder --epochs 20
+  pyspedas-similarity encoder import NETWORK.onnx --instrument themis_asi --recipe pixels=224 contrast_pixels=0 \\
+      --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225 --license CC-BY-4.0 --out their_encoder
   pyspedas-similarity archive add electrons --instrument mms_des --probe 1 --trange 2015-10-16 2015-10-17
   pyspedas-similarity find --archive electrons --like 2015-10-16/13:07:02.2
   pyspedas-similarity archive verify electrons
@@ -44,7 +47,7 @@ _EXAMPLES = """examples:
   eval "$(pyspedas-similarity completion bash)"
 
 Results are printed to standard output, warnings and errors to standard error.
-Exit status: 0 found, 1 nothing found or the archive is damaged, 2 bad input, 130 interrupted.
+Exit status: 0 found, 1 nothing found, the archive is damaged or the check failed, 2 bad input, 130 interrupted.
 """
 
 
@@ -89,6 +92,18 @@ def demo(chosen: argparse.Namespace) -> int:
 
     found = demonstration.run(chosen.out, chosen.data, chosen.seed)
     return FOUND if found else NOTHING_FOUND
+
+
+def check_real(chosen: argparse.Namespace) -> int:
+    """Run the check on measured data."""
+    from ..check_real import plans
+    from ..check_real.run import run
+
+    asked = {name: getattr(chosen, name) or not (chosen.electrons or chosen.aurora) for name in ("electrons", "aurora")}
+    electrons = plans.ElectronPlan() if asked["electrons"] else None
+    aurora = plans.AuroraPlan() if asked["aurora"] else None
+    passed = run(chosen.out, chosen.folder, electrons, aurora, chosen.no_update)
+    return FOUND if passed else NOTHING_FOUND
 
 
 def find(chosen: argparse.Namespace) -> int:
@@ -199,6 +214,7 @@ def _card_lines(encoder: Encoder) -> list[str]:
         "image size": card.pixels and f"{card.channels or 'any number of'} channels of {card.pixels} x {card.pixels}",
         "recipe": card.recipe_hash,
         "trained on": "n_samples" in card.training and f"{card.training['n_samples']} images",
+        "license": card.license,
         "failures": "; ".join(card.known_failures),
     }
     lines = [f"  {name:10s} {value}" for name, value in facts.items() if value]
@@ -214,12 +230,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
     commands = parser.add_subparsers(
-        required=True, metavar="demo | find | report | review | export | join | train | archive | info | completion"
+        required=True,
+        metavar="demo | check-real | find | report | review | export | join | train | encoder | archive | info | "
+        "completion",
     )
     _add_demo(commands)
+    _add_check_real(commands)
     _add_find(commands)
     case_study.add_commands(commands)
     _add_train(commands)
+    networks.add_commands(commands)
     archive.add_commands(commands)
     _add_info(commands)
     _add_completion(commands)
@@ -235,6 +255,20 @@ def _add_demo(commands: Any) -> None:
         "--out", type=Path, default=Path("pyspedas-similarity-demo"), metavar="FOLDER", help="folder for the results"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the simulation")
+
+
+def _add_check_real(commands: Any) -> None:
+    text = "Download some hours of MMS and THEMIS, run both studies of the method's paper, and write a report."
+    parser = add_command(commands, "check-real", check_real, text)
+    about = "where the data are, or go (default: the folders of pyspedas)"
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help=about)
+    about = "folder for the report (default: pyspedas-similarity-check)"
+    parser.add_argument("--out", type=Path, default=Path("pyspedas-similarity-check"), metavar="FOLDER", help=about)
+    parser.add_argument("--no-update", action="store_true", help="use local files only, download nothing")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--electrons", action="store_true", help="MMS electron distributions only")
+    one.add_argument("--aurora", action="store_true", help="THEMIS all-sky frames only")
+    parser.epilog = "Exit status: 0 passed, 1 failed, 2 the data cannot be had."
 
 
 def _add_find(commands: Any) -> None:

@@ -12,10 +12,10 @@ from ..conventions import pyspedas_convention
 from ..errors import ArchiveError
 from ..library.archived import open_archived
 from ..library.options import EncodingOptions
-from ..plotting.archive_map import archive_map_figure
+from ..plotting.archive_map import archive_map_figure, spread_places
 from ..plotting.embedding_map import embedding_map
 from ..plotting.style import Style, save
-from ..results.archive_map import drawn_rows, map_colors, marked_rows
+from ..results.archive_map import drawn_rows, inset_pictures, map_colors, marked_rows
 from ..results.joins import read_events
 from ..results.reading import read_result
 from ..search.settings import check_count
@@ -44,6 +44,7 @@ def plot_archive_map(
     limit: int = _DRAWN,
     method: str = "auto",
     seed: int = 0,
+    insets: int = 0,
     **style: Any,
 ) -> Figure:
     """Draw the map of an archive, in which similar samples lie close to each other.
@@ -69,6 +70,8 @@ def plot_archive_map(
         principal components. The picture names the method.
     seed : int
         Seed of UMAP.
+    insets : int
+        Draw the pictures of so many samples, spread over the map; of an archive with thumbnails (`add`).
     **style
         ``cmap``, ``query``, ``match``, ``event``, ``figsize``, ``dpi``, ``title``.
 
@@ -83,6 +86,8 @@ def plot_archive_map(
     """
     looks = Style.of(style)
     check_count("limit", limit)
+    if insets:
+        check_count("insets", insets)
     library = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=False))
     if library is None:
         raise ArchiveError(str(archive), "it holds nothing of this", "Give other names, probe or trange.")
@@ -96,7 +101,10 @@ def plot_archive_map(
         title = f"{len(drawn.rows)} of {drawn.available} samples of an archive, evenly in time"
     for one in marks.missing:
         logger.warning("%s: %s.", library.archive.path, one)
-    figure = archive_map_figure(places, colors, marks.among(drawn.rows), looks, title)
+    pictures = inset_pictures(library, drawn, spread_places(places.places, insets))
+    if insets and not pictures:
+        logger.warning("%s holds no thumbnails of these samples, so there are no insets.", library.archive.path)
+    figure = archive_map_figure(places, colors, marks.among(drawn.rows), looks, title, pictures)
     if path is not None:
         save(figure, path, looks)
     return figure

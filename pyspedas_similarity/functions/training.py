@@ -1,19 +1,21 @@
-"""Public functions that make encoders: training, saving and loading."""
+"""Public functions that make encoders: training, importing, saving and loading."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..encoder.cards import KINDS
 from ..encoder.runtime import Encoder
 from ..encoder.weights import load_encoder, save_encoder
 from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
+from ..instruments.registry import instrument_named
 from ..library.options import EncodingOptions
 from ..library.samples import Request, prepared_parts
 from ..times import cadence, to_timedelta64
@@ -21,7 +23,7 @@ from ..times import cadence, to_timedelta64
 if TYPE_CHECKING:
     from ..encoder.training import TrainingPlan
 
-__all__ = ["load_encoder", "save_encoder", "train"]
+__all__ = ["import_encoder", "load_encoder", "save_encoder", "train"]
 
 _Plan = TypeVar("_Plan")
 
@@ -114,6 +116,77 @@ def train(
         groups=groups,
         checkpoint=checkpoint,
     )
+
+
+def import_encoder(
+    path: str | Path,
+    recipe: Recipe | str,
+    *,
+    pixels: int = 0,
+    channels: int = 0,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    layout: str = "NCHW",
+    output: str = "",
+    name: str = "",
+    license: str = "",
+) -> Encoder:
+    """Make an encoder from a network of others, an ONNX file with one image as input.
+
+    Parameters
+    ----------
+    path : str or Path
+        Self-contained file: one input (n, channels, rows, columns) of float32 with a dynamic first axis, standard
+        operators only. Nothing in it is unpickled.
+    recipe : Recipe or str
+        Recipe for the images that the network is given, or the name of an instrument for its recipe.
+    pixels, channels : int
+        Side and channels of the input; 0: as stated in the file, else those of the recipe. Larger images are averaged,
+        smaller ones interpolated linearly. Images with another number of channels are processed one channel at a time,
+        repeated to this number, and their features are concatenated.
+    mean, std : float or sequence of float
+        Subtracted from the image and divided by, for all channels or each, in units of the recipe's images, which
+        mostly range from 0 to 1.
+    layout : {'NCHW', 'NHWC'}
+        Order of the axes of the input.
+    output : str
+        Name of the tensor to use, output or inner; '': the only output. Maps are averaged over the image.
+    name : str
+        What to call the encoder; default the name of the file.
+    license : str
+        License of the weights, for the card.
+
+    Returns
+    -------
+    Encoder
+        For ``find_similar(encoder=...)``, `encode`, `add` and `save_encoder`. What is not measured in an image, such as
+        pixels outside the mask of a frame, is 0 before the mean is subtracted.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is out of its range, or the recipe is that of panels.
+    EncoderError
+        The file is not a readable network, refers to other files, has custom operators or weights that are not finite,
+        takes another input, or its features of an image depend on the other images of a batch.
+    """
+    from ..encoder.foreign import ForeignInput, import_onnx
+
+    recipe = instrument_named(recipe).recipe if isinstance(recipe, str) else recipe
+    if not isinstance(recipe, Recipe) or recipe.kind not in KINDS:
+        found = f"found {type(recipe).__name__}"
+        raise ArgumentError("recipe", found, f"Give a recipe of one of the kinds {', '.join(KINDS)}.")
+    takes = ForeignInput(pixels, channels, _numbers("mean", mean), _numbers("std", std), layout, output)
+    encoder = import_onnx(path, recipe, takes, name)
+    return replace(encoder, card=replace(encoder.card, license=license))
+
+
+def _numbers(name: str, values: float | Sequence[float]) -> tuple[float, ...]:
+    """Return one number or several as a tuple."""
+    try:
+        return tuple(np.atleast_1d(np.asarray(values, float)).tolist())
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(name, f"found {values!r:.60}", "Give a number, or one for each channel.") from error
 
 
 def plan_of(kind: type[_Plan], plan: _Plan | None, options: Mapping[str, Any]) -> _Plan:

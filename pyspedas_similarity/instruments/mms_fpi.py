@@ -174,6 +174,41 @@ def load(
     return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in variables]
 
 
+def files(
+    sensor: str,
+    trange: Any,
+    probe: str | int | Sequence[str | int] = "1",
+    data_rate: str = "brst",
+    no_update: bool = False,
+) -> list[Path]:
+    """Download the missing files that `segments` needs and return the paths of all, without reading the samples.
+
+    Parameters are those of `segments`.
+
+    Returns
+    -------
+    list of Path
+        Distributions, moments and magnetic field of each spacecraft.
+
+    Raises
+    ------
+    ArgumentError, TimeError
+        As in `segments`.
+    LoadError
+        If there is none of one kind, or one of them cannot be downloaded.
+    """
+    found, tally = [], Tally()
+    start, end = to_interval(trange)
+    local, remote = roots(no_update)
+    tree = FileTree(Path(local), remote, tally)
+    try:
+        for station in _stations(sensor, probe, data_rate, no_update, None):
+            found += _Reader(tree, station, tally).files(start, end)
+    finally:
+        tree.close()
+    return found
+
+
 @dataclass(frozen=True)
 class _Station:
     """Files and variables of one sensor of one spacecraft."""
@@ -312,6 +347,19 @@ class _Reader:
                     self.tally.lost[what] = f"{error.subject}: {error.found}"
                     break
                 self.tally.loaded += 1
+
+    def files(self, start: np.datetime64, end: np.datetime64) -> list[Path]:
+        """Return the paths of all files from `start` to `end`, downloaded if necessary."""
+        products = [(self.station.fpi("dist"), {"dist": self.station.name("dist")})]
+        found = []
+        for product, names in products + self.station.companion_products():
+            listed = list(self.tree.files(product, start, end))
+            if self.tally.lost or not listed:
+                text = str(self.tally) or "there is no file of it here or at the server"
+                what = f"{product.stem} {_seconds(start, end)}"
+                raise LoadError(what, text, "Try again later, or with the local files.")
+            found += [self._open(_SamplesFile, product, one, list(names.values())).path for one in listed]
+        return found
 
     def _read_companions(self, what: str, start: np.datetime64, end: np.datetime64) -> dict[str, Variable]:
         """Read field and moments from `start` to `end`, extended by a margin at both ends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # After Okabe & Ito (2008), without the colors of the marks; the last one is for all others.
 _KINDS = ("#56B4E9", "#E69F00", "#CC79A7", "#000000", "#F0E442", "#999933", "#882255")
 _OTHERS = "0.6"
+# Points, and so pixels of 1/72 inch.
+_INSET_WIDTH = 62.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +48,62 @@ class Colors:
     label: str
 
 
+@dataclass(frozen=True, eq=False)
+class Inset:
+    """Picture of one place.
+
+    Attributes
+    ----------
+    place : int
+        Number of the place.
+    picture : numpy.ndarray, shape (rows, columns, 3 or 4)
+        The first row is the lowest.
+    """
+
+    place: int
+    picture: np.ndarray
+
+
+def spread_places(places: np.ndarray, count: int) -> np.ndarray:
+    """Return the numbers of places that are spread over a map.
+
+    The first is the one nearest to the median; each of the others is as far as possible from those before (Gonzalez
+    1985, doi 10.1016/0304-3975(85)90224-5).
+
+    Parameters
+    ----------
+    places : numpy.ndarray, shape (n, 2)
+        NaN for samples that are not on the map.
+    count : int
+
+    Returns
+    -------
+    numpy.ndarray of int
+        At most `count`, each once.
+    """
+    known = np.flatnonzero(np.isfinite(places).all(axis=1))
+    if not count or not len(known):
+        return np.array([], np.int64)
+    inside = places[known]
+    extent = np.ptp(inside, axis=0)
+    inside = inside / np.where(extent > 0, extent, 1)
+    chosen = [int(np.linalg.norm(inside - np.median(inside, axis=0), axis=1).argmin())]
+    distance = np.linalg.norm(inside - inside[chosen[0]], axis=1)
+    while len(chosen) < count and distance.max() > 0:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(inside - inside[chosen[-1]], axis=1))
+    return known[chosen]
+
+
 def archive_map_figure(
     found: EmbeddingMap,
     colors: Colors,
     marks: MapMarks | None = None,
     style: Style | None = None,
     title: str = "",
+    insets: Sequence[Inset] = (),
 ) -> Figure:
-    """Draw a map with a color for each place and marks on top.
+    """Draw a map with a color for each place, marks on top, and pictures of some places.
 
     Parameters
     ----------
@@ -61,6 +112,7 @@ def archive_map_figure(
     marks : MapMarks, optional
     style : Style, optional
     title : str
+    insets : sequence of Inset
 
     Raises
     ------
@@ -80,6 +132,7 @@ def archive_map_figure(
     else:
         _by_kind(panel, found.places, colors)
     _marks(panel, found.places, marks or MapMarks(), style)
+    _draw_insets(panel, found.places, insets)
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_xlabel(f"{found.method}; axes have no unit", fontsize="small")
@@ -87,6 +140,19 @@ def archive_map_figure(
     if panel.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=4, fontsize="small", markerscale=1.3)
     return figure
+
+
+def _draw_insets(panel: Axes, places: np.ndarray, insets: Sequence[Inset]) -> None:
+    """Draw each picture above its place; a line leads there."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    for one in insets:
+        picture = OffsetImage(one.picture[::-1], zoom=_INSET_WIDTH / one.picture.shape[1])
+        looks = {"arrowprops": {"arrowstyle": "-", "lw": 0.8}, "bboxprops": {"lw": 0.6}, "pad": 0.1}
+        at = {"xybox": (0, 22), "boxcoords": "offset points", "box_alignment": (0.5, 0.0)}
+        panel.add_artist(AnnotationBbox(picture, places[one.place], **at, **looks, zorder=2))
+    if insets:
+        panel.margins(0.12, 0.18)
 
 
 def _by_number(panel: Axes, places: np.ndarray, colors: Colors, style: Style) -> None:

@@ -7,7 +7,6 @@ import weakref
 from operator import attrgetter
 from pathlib import Path
 
-import cdflib
 import numpy as np
 import pytest
 
@@ -17,7 +16,7 @@ from pyspedas_similarity.errors import ArgumentError, LoadError, TimeError
 from pyspedas_similarity.instruments import asi_files, themis_asi
 from pyspedas_similarity.instruments import segments as pieces
 from pyspedas_similarity.instruments.asi_files import Skymap
-from tests import archive_server
+from tests import archive_server, asi_tree
 
 FIRST = np.datetime64("2011-01-31T22:00:00", "ns")  # the range crosses midnight and the end of a month
 HOUR, SECOND = np.timedelta64(1, "h"), np.timedelta64(1, "s")
@@ -41,30 +40,9 @@ def pixels(hour=0, n=3, size=16):
 
 def write(root, site="gako", hour=0, datatype="asf", seconds=None, values=None, inside=None):
     """A file of the archive with the variables of the real ones; its epoch is zero as theirs is."""
-    start = FIRST + hour * HOUR
     seconds = stamps(hour).astype("int64") / 1e9 if seconds is None else np.asarray(seconds, float)
     values = pixels(hour) if values is None else values
-    year, month, day, rest = start.astype("datetime64[h]").astype(str).replace("T", "-").split("-")
-    folder = Path(root, f"thg/l1/asi/{site}/{year}/{month}")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"thg_l1_{datatype}_{site}_{year}{month}{day}{rest if datatype == 'asf' else ''}_v01.cdf"
-    path.unlink(missing_ok=True)
-    cdf = cdflib.cdfwrite.CDF(path)
-    cdf.write_globalattrs({"TEXT": {0: "SIMULATED: no camera saw this."}})
-    for one in inside or [site]:
-        name = f"thg_{datatype}_{one}"
-        units = {"UNITS": "counts", "VAR_TYPE": "data", "DEPEND_0": f"{name}_epoch", "DEPEND_TIME": f"{name}_time"}
-        _write(cdf, name, values, 12, units, list(values.shape[1:]), compress=6)
-        for key, series in (("time", seconds), ("tend", seconds + 0.985)):
-            _write(cdf, f"{name}_{key}", series, 45, {"VAR_TYPE": "support_data"})
-        _write(cdf, f"{name}_epoch", np.zeros(len(seconds)), 31, {"VAR_TYPE": "support_data", "VIRTUAL": "TRUE"})
-    cdf.close()
-    return path
-
-
-def _write(cdf, name, values, kind, attributes, sizes=(), compress=0):
-    about = {"Variable": name, "Data_Type": kind, "Num_Elements": 1, "Rec_Vary": True, "Dim_Sizes": list(sizes)}
-    cdf.write_var(about | {"Compress": compress}, var_attrs=attributes, var_data=values)
+    return asi_tree.write_frames(root, site, FIRST + hour * HOUR, seconds, values, datatype, inside)
 
 
 @pytest.fixture

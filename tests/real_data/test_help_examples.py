@@ -23,7 +23,7 @@ def printed_examples(capsys) -> list[list[str]]:
 
 def test_examples_of_the_help_run_as_printed(real_data, tmp_path, monkeypatch, capsys):
     examples = printed_examples(capsys)
-    assert len(examples) == 13
+    assert len(examples) == 15
     monkeypatch.chdir(tmp_path)
     shutil.copy(real_data("mms/mms1_fpi_brst_l2_dis-moms_20151016130524_v3.3.0.cdf"), "MOMENTS.cdf")
     shutil.copy(real_data("mms/sitl_selections.csv"), "sitl_selections.csv")

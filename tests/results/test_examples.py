@@ -56,6 +56,22 @@ def test_diffusion_region_finds_all_others_and_nothing_else(run, tmp_path):
     assert [asymmetry(row) > 1.5 for row in nearest] == [False] * 4
 
 
+def test_study_of_electrons_gives_what_its_table_says(run):
+    names = run("study_electrons")
+    has_region, best = np.array(names["has_region"]), np.array(names["best"])
+    assert names["size"] == 5200 and has_region.sum() == 6
+    # All five other diffusion regions are among the six nearest events, and before all crossings without one.
+    assert set(names["table"]["crossing"].tolist()) == set(np.flatnonzero(has_region)[1:].tolist())
+    assert names["table"]["region"].all()
+    assert best[1:][has_region[1:]].max() < best[~has_region].min()
+    assert min(names["recall"]) == pytest.approx(0.84, abs=0.01) and max(names["recall"]) == 1
+    assert max(names["false_alarms"]) < 0.01
+    assert names["r_squared"] == pytest.approx(0.88, abs=0.02)
+    assert len(plt.get_fignums()) == 3
+    (box,) = {type(one).__name__ for one in names["chart"].axes[0].artists}
+    assert box == "AnnotationBbox" and len(names["chart"].axes[0].artists) == 12
+
+
 def asymmetry(row) -> float:
     """Return phase space density at positive perp1 over that at negative perp1, at the peak of an event.
 

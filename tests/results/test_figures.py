@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 
 import numpy as np
@@ -20,6 +21,7 @@ from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError, QueryError, VariableError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, WindowRecipe
 from pyspedas_similarity.instruments import sample_images
+from pyspedas_similarity.plotting.archive_map import spread_places
 from pyspedas_similarity.plotting.original import measured
 from pyspedas_similarity.simulate import fpi
 from pyspedas_similarity.times import to_astropy
@@ -423,6 +425,45 @@ def test_the_color_may_be_the_score(kept):
     drawn = next(one for one in figure.axes[0].collections if one.get_array() is not None)
     expected = np.concatenate([pyspedas.get_data(name).y for name in found if name.endswith("_similarity")])
     np.testing.assert_allclose(drawn.get_array(), expected)
+
+
+def test_insets_are_the_thumbnails_of_spread_samples(tmp_path, caplog):
+    from PIL import Image
+
+    embeddings = unit(np.random.default_rng(0).standard_normal((40, 8)))
+    times = START + np.arange(40) * STEP
+
+    def png(number):
+        file = io.BytesIO()
+        Image.fromarray(np.full((4, 12, 3), number, np.uint8)).save(file, "PNG")
+        return file.getvalue()
+
+    made = Archive(tmp_path / "pictures")
+    pictures = [None if number == 5 else png(number) for number in range(40)]
+    rows = make_rows(embeddings, times, times + STEP, "sky", "fsmi", np.zeros(40, np.uint8), pictures)
+    made.begin(Identity("frame", "e", "r", 8)).append(rows)
+    panel = sim.plot_archive_map(made, method="pca", insets=9, errors="raise").axes[0]
+    places = next(one for one in panel.collections if one.get_array() is not None).get_offsets().data
+    boxes = panel.artists
+    shown = [round(float(box.offsetbox.get_data()[0, 0, 0]) * 255) for box in boxes]
+    assert len(set(shown)) == len(shown) >= 8
+    for number, box in zip(shown, boxes, strict=True):
+        np.testing.assert_array_equal(box.xy, places[number])
+    # Each next one is as far as possible from those before.
+    scaled = places / np.ptp(places, axis=0)
+    chosen = spread_places(places, 9)
+    for count in range(1, 9):
+        gaps = np.linalg.norm(scaled[:, None] - scaled[chosen[:count]], axis=2).min(axis=1)
+        assert gaps[chosen[count]] == pytest.approx(gaps.max())
+    assert spread_places(np.full((3, 2), np.nan), 2).size == 0 and len(spread_places(np.zeros((5, 2)), 3)) == 1
+
+
+def test_an_archive_without_thumbnails_has_no_insets(kept, caplog):
+    with caplog.at_level(logging.WARNING):
+        figure = sim.plot_archive_map(kept, method="pca", insets=3, errors="raise")
+    assert not figure.axes[0].artists and "holds no thumbnails of these samples" in caplog.text
+    with pytest.raises(ArgumentError, match="insets: found -1"):
+        sim.plot_archive_map(kept, insets=-1, errors="raise")
 
 
 def test_a_map_of_bad_input(kept, caplog):

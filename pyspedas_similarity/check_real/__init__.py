@@ -1,0 +1,1 @@
+"""The check on measured data: both studies of the method's paper on a short pinned list of files."""
