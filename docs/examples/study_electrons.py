@@ -81,7 +81,7 @@ print(table["score", "peak", "crossing", "region"])
 # :meth:`~pyspedas_similarity.SearchResult.plot_matches` draws the query and these matches, each in the planes across
 # and along the magnetic field. Gray matches do not stand out of the background.
 
-matches = plt.figure(found.plot_matches(limit=6, title="Query and the six nearest"))
+matches = plt.figure(found.plot_matches(limit=6, title="Query and the six nearest (simulated)"))
 matches.show()
 
 # %%
