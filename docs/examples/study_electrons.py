@@ -59,8 +59,8 @@ print(f"{size} distributions")
 # %%
 # The six nearest events
 # ----------------------
-# The query is one distribution, in the diffusion region of the first crossing. The crossing of a match is known from
-# its time.
+# The query is one distribution, in the diffusion region of the first crossing. The crossing of a match follows from its
+# time, and whether there is a diffusion region in that crossing from the simulation.
 
 query = starts[0] + np.timedelta64(6, "s")
 found = sim.search(archive=archive, like=query, k=6)
@@ -79,7 +79,8 @@ print(table["score", "peak", "crossing", "region"])
 
 # %%
 # :meth:`~pyspedas_similarity.SearchResult.plot_matches` draws the query and these matches, each in the planes across
-# and along the magnetic field. Gray matches do not stand out of the background.
+# and along the magnetic field. The first five are the diffusion regions of the other crossings; the sixth is another
+# part of the crossing of the fifth.
 
 matches = plt.figure(found.plot_matches(limit=6, title="Query and the six nearest (simulated)"))
 matches.show()

@@ -228,6 +228,16 @@ def test_a_time_without_files_is_status_two(serve, quick, tmp_path, capsys):
     assert "des-dist 2015-12-14T01:17:37 to 2015-12-14T01:17:43: there is no file" in capsys.readouterr().err
 
 
+def test_a_station_without_a_file_is_status_two(serve, quick, tmp_path, capsys):
+    write_night(tmp_path / "archive", (4, 4))
+    for path in (tmp_path / "archive").rglob("*_atha_*.cdf"):
+        path.unlink()
+    serve(tmp_path / "archive")
+    assert command(tmp_path, "--aurora") == cli.BAD_INPUT
+    error = capsys.readouterr().err
+    assert "THEMIS asf atha" in error and "0 of 1 files are there" in error and error.count("\n") == 1
+
+
 def test_an_interrupted_download_leaves_no_part_and_goes_on(archive, serve, quick, tmp_path, capsys):
     server = serve(archive)
     server.killed_at = "des-dist_20151208"
