@@ -305,7 +305,7 @@ def test_distributions_and_fields_are_searched_together():
         (["one"], "found 1 sample"),
         (["empty"], "0 of 8000 samples"),
         (["constant"], "same value"),
-        (["short"], "windows of 128"),
+        (["short"], "windows of 128 s.*query of less than 122 s"),
         (["mms1_b", "other_units"], "units"),
         (["mms1_b", "other_axes"], "coordinate system"),
         (["mms1_b", "unknown_axes"], "not known"),
@@ -375,6 +375,10 @@ def test_bad_arguments_are_refused():
         PanelRecipe(durations=(0.01,))
     with pytest.raises(ArgumentError, match="vectors"):
         PanelRecipe(vectors="lmn")
+    with pytest.raises(ArgumentError, match="logarithmic: found 'yes'. Give one of None, True, False"):
+        PanelRecipe(logarithmic="yes")
+    with pytest.raises(QueryError, match="longer than the cadence, 1 s"):
+        sim.search("mms1_b", [TIMES[QUERY] + ONE // 10, TIMES[QUERY] + ONE // 2])
     with pytest.raises(ArgumentError, match="searches only"):
         sim.encode("mms1_b", recipe=PanelRecipe(), errors="raise")
 
