@@ -260,7 +260,7 @@ def to_astropy(times: np.ndarray | np.datetime64) -> Time:
 
 
 def cadence(times: np.ndarray) -> np.timedelta64:
-    """Median step between successive samples.
+    """Median step between successive samples of different times.
 
     Parameters
     ----------
@@ -269,11 +269,11 @@ def cadence(times: np.ndarray) -> np.timedelta64:
     Returns
     -------
     numpy.timedelta64
-        In nanoseconds; zero where there are fewer than two samples.
+        In nanoseconds; zero where there are fewer than two times.
     """
-    if len(times) < 2:
-        return np.timedelta64(0, "ns")
-    return np.timedelta64(int(np.median(np.diff(times).astype("int64"))), "ns")
+    steps = np.diff(times).astype("int64")
+    steps = steps[steps > 0]  # where every stamp is there twice, as of files that overlap, the median of all would be 0
+    return np.timedelta64(int(np.median(steps)) if len(steps) else 0, "ns")
 
 
 def nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:

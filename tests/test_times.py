@@ -188,7 +188,8 @@ def test_durations():
 def test_cadence_is_the_median_step():
     times = np.array([0, 3, 6, 9, 60, 63], "datetime64[s]").astype("datetime64[ns]")
     assert cadence(times) == np.timedelta64(3, "s")
-    assert cadence(times[:1]) == np.timedelta64(0, "ns")
+    assert cadence(times[:1]) == cadence(times[[0, 0]]) == np.timedelta64(0, "ns")
+    assert cadence(np.repeat(times, 2)) == np.timedelta64(3, "s")
 
 
 MANY = np.array([*LEAP, np.datetime64("1701-02-03T04:05:06.000000007", "ns"), np.datetime64("2199-12-31", "ns")])

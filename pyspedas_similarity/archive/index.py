@@ -18,7 +18,7 @@ import numpy as np
 from ..encoder.library_view import LibraryView
 from ..errors import ArchiveError
 from .identity import METRIC
-from .neighbors import MIN_RECALL, GraphIndex
+from .neighbors import FEWEST_ROWS, MIN_RECALL, GraphIndex
 from .store import Part, Store
 
 logger = logging.getLogger(__name__)
@@ -256,8 +256,18 @@ class Index:
 
         The graph takes a second copy of the embeddings and, for a million rows, minutes to build. With a recall below
         0.99 it is not used, and a warning is logged.
+
+        Raises
+        ------
+        ArchiveError
+            If there are too few rows to measure the recall of the ten nearest.
         """
-        graph = GraphIndex(self._loaded(), seed)
+        embeddings = self._loaded()
+        n_known = int(np.isfinite(embeddings).all(axis=1).sum())
+        if n_known < FEWEST_ROWS:
+            remedy = f"A graph needs {FEWEST_ROWS} rows; fewer are searched exactly."
+            raise ArchiveError(self._store.place.address, f"it holds {n_known} rows", remedy)
+        graph = GraphIndex(embeddings, seed)
         if graph.recall < MIN_RECALL:
             logger.warning("The recall of the graph is only %.3f; it is not used.", graph.recall)
         else:

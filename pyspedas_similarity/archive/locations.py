@@ -77,7 +77,9 @@ def place_of(where: Place | str | Path, options: dict[str, str] | None = None) -
         If it is neither a folder nor a supported address.
     """
     if not isinstance(where, (str, Path)):
-        return where
+        if hasattr(where, "address"):
+            return where
+        raise ArgumentError("archive", f"found {where!r}", "Give a folder, or the address of an object store.")
     text = str(where)
     if isinstance(where, Path) and re.match(r"(?!file\b)[a-z][a-z0-9+]+:[/\\]", text):
         raise ArgumentError("archive", f"{text} is an address as a Path, which changes it", "Give it as a str.")

@@ -42,6 +42,10 @@ AIM = 0.995
 _KEPT = 4
 # Queries and neighbors per query for measuring the recall.
 _QUERIES, _K = 400, 10
+
+FEWEST_ROWS = _K + 1
+"""Fewest rows of which a graph is built: a row and the ten others whose recall is measured."""
+
 # Products in memory at once: 64 MB.
 _PRODUCTS = 2**24
 # Settings of pynndescent: neighbors per row (n_neighbors), and search widths (epsilon).

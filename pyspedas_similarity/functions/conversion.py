@@ -392,8 +392,8 @@ def _from_imager(data: Any, name: str | None) -> _Read:
         frames = frames[None]
     place = {"site": station} if station else {}
     for key, short in (("latitude", "lat"), ("longitude", "lon")):
-        if short in meta:
-            place[key] = float(meta[short])
+        if (degrees := _degrees(meta, short)) is not None:
+            place[key] = degrees
     array = str(meta.get("array", "asi")).lower()
     title = name or "_".join(part for part in (array, "asi", station) if part)
     if "spect" in array:
@@ -407,12 +407,22 @@ def _from_imager(data: Any, name: str | None) -> _Read:
 def _view(data: Any, frames: np.ndarray) -> View | None:
     """The skymap of an imager as asilib turns it, with its frames; None where it has none of these frames."""
     sky, meta = data.skymap or {}, data.meta or {}
-    if not all(key in sky for key in ("az", "el")) or not all(key in meta for key in ("lat", "lon")):
+    latitude, longitude = _degrees(meta, "lat"), _degrees(meta, "lon")
+    if not all(key in sky for key in ("az", "el")) or latitude is None or longitude is None:
         return None
     azimuth, elevation = (np.ma.filled(np.ma.asarray(sky[key]).astype(float), np.nan) for key in ("az", "el"))
     if not azimuth.shape == elevation.shape == frames.shape[1:3]:
         return None
-    return View(float(meta["lat"]), float(meta["lon"]), azimuth, elevation)
+    return View(latitude, longitude, azimuth, elevation)
+
+
+def _degrees(meta: Mapping[str, Any], key: str) -> float | None:
+    """Return a latitude or longitude; None where there is none, or None or NaN in its place."""
+    try:
+        found = float(meta.get(key, np.nan))
+    except (TypeError, ValueError):
+        return None
+    return found if np.isfinite(found) else None
 
 
 def _from_array(data: Any, name: str | None, times: Any) -> _Read:

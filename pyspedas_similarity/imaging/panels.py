@@ -103,7 +103,9 @@ def cell_means(times: np.ndarray, values: np.ndarray, grid: Grid) -> Cells:
     """
     measured = np.isfinite(values).all(axis=1)
     places = grid.places(times)
-    longest = _LONGEST_STEP * max(float(np.median(np.diff(places))) if len(places) > 1 else 1.0, 1.0)
+    steps = np.diff(places)
+    steps = steps[steps > 0]  # stamps may be there twice
+    longest = _LONGEST_STEP * max(float(np.median(steps)) if len(steps) else 1.0, 1.0)
     places, values = places[measured], values[measured].astype(np.float64)
     cell = np.floor(places + 1e-9).astype(np.int64)
     inside = (cell >= 0) & (cell < grid.n)

@@ -497,9 +497,9 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
-        raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give one of {', '.join(choices)}.")
+        raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give one of {', '.join(map(str, choices))}.")
 
 
 def _check_between(name: str, value: float, low: float, high: float) -> None:

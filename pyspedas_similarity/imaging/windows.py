@@ -111,6 +111,27 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
     return images
 
 
+def even_bins(table: np.ndarray, bins: int) -> tuple[np.ndarray, bool]:
+    """Return the edges of bins that are even on the scale of a table, (n + 1,), and whether that is logarithmic.
+
+    Parameters
+    ----------
+    table : numpy.ndarray, shape (channels,) or (n, channels)
+        Energy or frequency of each channel, in any order.
+    bins : int
+        Largest number of bins; there are no more than channels with different values.
+    """
+    usual = table if table.ndim == 1 else table[np.isfinite(table).sum(axis=1).argmax()]
+    centers = np.unique(usual[np.isfinite(usual)])
+    if len(centers) < 2:
+        raise VariableError("v table", f"found {len(centers)} values", "Give the energy or frequency of each channel.")
+    logarithmic = is_evenly_logarithmic(centers)
+    scaled = np.log(centers) if logarithmic else centers
+    ends = 1.5 * scaled[0] - 0.5 * scaled[1], 1.5 * scaled[-1] - 0.5 * scaled[-2]
+    edges = np.linspace(*ends, min(bins, len(centers)) + 1)
+    return (np.exp(edges) if logarithmic else edges), logarithmic
+
+
 def rebinned(values: np.ndarray, table: np.ndarray, bins: int) -> np.ndarray:
     """Average spectra in bins that are even on the scale of their table, logarithmic or linear.
 
@@ -130,15 +151,9 @@ def rebinned(values: np.ndarray, table: np.ndarray, bins: int) -> np.ndarray:
     """
     if table.ndim == 2 and np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True):
         table = table[0]
-    usual = table if table.ndim == 1 else table[np.isfinite(table).sum(axis=1).argmax()]
-    centers = np.unique(usual[np.isfinite(usual)])
-    if len(centers) < 2:
-        raise VariableError("v table", f"found {len(centers)} values", "Give the energy or frequency of each channel.")
-    logarithmic = is_evenly_logarithmic(centers)
-    scaled = np.log(centers) if logarithmic else centers
-    ends = np.array([1.5 * scaled[0] - 0.5 * scaled[1], 1.5 * scaled[-1] - 0.5 * scaled[-2]])
-    limits = tuple(np.exp(ends) if logarithmic else ends)
-    number, found = min(bins, len(centers)), np.empty((len(values), min(bins, len(centers))))
+    edges, logarithmic = even_bins(table, bins)
+    limits, number = (edges[0], edges[-1]), len(edges) - 1
+    found = np.empty((len(values), number))
     for start in range(0, len(values), _ROWS):
         block = slice(start, start + _ROWS)
         rows = table[None] if table.ndim == 1 else table[block]

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import VariableError
 from ..imaging.recipes import PanelRecipe
 from ..imaging.tables import LEAST_FILL, is_evenly_logarithmic, is_numbering
-from ..imaging.windows import rebinned
+from ..imaging.windows import even_bins, rebinned
 from ..tplot import Variable
 from . import sample_images
 
@@ -46,6 +46,8 @@ class Panel:
     logarithmic : bool
     system : str
         Coordinate system of a vector in lower case, empty if it is not known.
+    bins : numpy.ndarray of float64, shape (columns,), optional
+        Energy or frequency in the middle of each column of a spectrogram.
     """
 
     variable: Variable
@@ -54,6 +56,7 @@ class Panel:
     kind: str
     logarithmic: bool = False
     system: str = ""
+    bins: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -108,10 +111,9 @@ def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
         made = Panel(variable, variable.times, values[:, :3], kind, system=coordinate_system(variable))
     else:
         logarithmic = _is_logarithmic(variable, values, kind, recipe)
-        if kind == "spectrogram":
-            values = _with_filled_bins(_spectrogram(variable, values, recipe))
+        values, bins = _spectrogram(variable, values, recipe) if kind == "spectrogram" else (values, None)
         values = _logarithms(values, kind) if logarithmic else values
-        made = Panel(variable, variable.times, values, kind, logarithmic)
+        made = Panel(variable, variable.times, values, kind, logarithmic, bins=bins)
     _check_values(made)
     return made
 
@@ -133,7 +135,7 @@ def check_same(panels: list[Panel], vectors: str) -> None:
     Raises
     ------
     VariableError
-        If their kinds, columns, units, scales or, where vectors are compared by their axes, coordinate systems differ.
+        If their kinds, columns, units, bins or, where vectors are compared by their axes, coordinate systems differ.
     """
     first = panels[0]
     for one in panels[1:]:
@@ -144,11 +146,20 @@ def check_same(panels: list[Panel], vectors: str) -> None:
         }
         if vectors == "axes":
             pairs["coordinate system"] = (one.system or "not known", first.system or "not known")
+        if _differ(one.bins, first.bins):
+            pairs["range of bins"] = tuple(f"{bins[0]:.3g} to {bins[-1]:.3g}" for bins in (one.bins, first.bins))
         for what, (found, wanted) in pairs.items():
             if found != wanted:
                 text = f"its {what} is {found!r}, that of {first.name} is {wanted!r}"
                 remedy = "Give variables of the same product, or together=True for different ones."
                 raise VariableError(one.name, text, remedy)
+
+
+def _differ(bins: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Return True if bins of as many columns are more than the width of a bin apart."""
+    if bins is None or other is None or len(bins) != len(other) or len(bins) < 2:
+        return False
+    return bool((np.abs(bins - other) > np.abs(np.gradient(other))).any())
 
 
 def _kind(variable: Variable) -> str:
@@ -190,13 +201,18 @@ def _some(values: np.ndarray) -> np.ndarray:
     return values[:: max(len(values) // _SAMPLES_JUDGED, 1)]
 
 
-def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> np.ndarray:
-    """Return means in at most 16 bins, which are even on the scale of the table."""
+def _spectrogram(variable: Variable, values: np.ndarray, recipe: PanelRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """Return means in at most 16 bins, which are even on the scale of the table, and the middles of these bins."""
     table = known_table(variable.coordinates.get("v", np.arange(values.shape[1])))
     if table.shape not in (values.shape[1:], values.shape):
         remedy = f"Give one value for each of the {values.shape[1]} bins."
         raise VariableError(f"{variable.name}: v table", f"found the shape {table.shape}", remedy)
-    return rebinned(values, table, recipe.BINS)
+    if len(np.unique(table[np.isfinite(table)])) < 2:
+        remedy = "Give the energy or frequency of each bin."
+        raise VariableError(f"{variable.name}: v table", "found fewer than two values", remedy)
+    edges, _ = even_bins(table, recipe.BINS)
+    values, kept = _with_filled_bins(rebinned(values, table, recipe.BINS))
+    return values, ((edges[:-1] + edges[1:]) / 2)[kept]
 
 
 def known_table(table: np.ndarray) -> np.ndarray:
@@ -210,8 +226,10 @@ def known_table(table: np.ndarray) -> np.ndarray:
     return table
 
 
-def _with_filled_bins(values: np.ndarray) -> np.ndarray:
+def _with_filled_bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Leave out bins that are measured in less than half of the samples; interpolate others over neighboring bins.
+
+    Which bins are kept is returned as well.
 
     A sample of which less than three quarters of the bins are measured stays NaN.
     """
@@ -222,12 +240,12 @@ def _with_filled_bins(values: np.ndarray) -> np.ndarray:
     share = known.mean(axis=1) if kept.any() else np.zeros(len(values))
     rows = np.flatnonzero((share < 1) & (share >= _LEAST_BINS))
     if not len(rows):
-        return values
+        return values, kept
     values, numbers = values.copy(), np.arange(values.shape[1])
     for row in rows:
         there = known[row]
         values[row] = np.interp(numbers, numbers[there], values[row, there])
-    return values
+    return values, kept
 
 
 def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
@@ -247,6 +265,8 @@ def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
 
 def _check_values(panel: Panel) -> None:
     known = np.isfinite(panel.values).all(axis=1)
+    if len(known) < 2:
+        raise VariableError(panel.name, f"found {len(known)} sample", "Load a longer time range.")
     if known.sum() < 2:
         remedy = "Inspect it with tplot; it may hold fill values only."
         raise VariableError(panel.name, f"{int(known.sum())} of {len(known)} samples were measured", remedy)

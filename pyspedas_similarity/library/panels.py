@@ -231,7 +231,9 @@ class PanelSeries(Series):
     def _check_length(self) -> None:
         if self._windows.number < _FEWEST_WINDOWS:
             found = f"it covers {self._ends[0]} to {self._ends[1]}, for windows of {self.recipe.length_s:g} s"
-            remedy = f"Load a longer time, or give a shorter query: {POINTS + _FEWEST_WINDOWS - 1} steps of 1/{POINTS}."
+            covered = (self._ends[1] - self._ends[0]) / np.timedelta64(1, "s")
+            longest = covered * POINTS / (POINTS + _FEWEST_WINDOWS)
+            remedy = f"Load a longer time, or give a query of less than {longest:.3g} s."
             raise VariableError(self.name, found, remedy)
 
     def _scores(self, share: float, view: LibraryView, directions: np.ndarray, rows: np.ndarray) -> np.ndarray:

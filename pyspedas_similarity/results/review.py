@@ -17,6 +17,7 @@ from ..files import check_place, write_whole
 from ..imaging.recipes import recipe_from_dict
 from ..library.plan import is_available_by_name, recipe_of_record
 from .judged_lists import META, VERSION, Judged, read_list, text_of
+from .panel_figures import is_of_panels, panel_names
 from .reading import read_result
 from .reload import Reloaded, ReloadOptions, reload_series
 from .report import sample_pictures
@@ -303,21 +304,26 @@ def _repeated_search(result: SearchResult, given: Mapping[str, Any]) -> dict[str
         keywords["probe"] = list(dict.fromkeys(one.place for one in result.searched if one.place)) or None
     else:
         keywords["recipe"] = recipe_of_record(record)
+        groups = [panel_names(one) for one in result.searched]
+        together = any(len(one) > 1 for one in groups)
+        keywords |= {"together": True} if together else {}
         recorded = {key: value for key, value in record.get("input", {}).items() if value}
         if _has_to_load(sources, {**recorded, **given}):
             keywords |= recorded
         else:
-            keywords["names"] = sources
+            keywords["names"] = groups if together else sources
             keywords |= {key: recorded[key] for key in ("instrument", "field", "velocity") if key in recorded}
     encoder = record["encoder"].get("name", "")
     if is_available_by_name(encoder):
         keywords["encoder"] = encoder
-    elif "encoder" not in given and "archive" not in record:
+    elif "encoder" not in given and "archive" not in record and not any(map(is_of_panels, result.searched)):
         found = f"the search used {encoder!r}, a name that does not identify the encoder"
         raise ArgumentError("encoder", found, "Give it: encoder=.")
     times = [one.times for one in result.searched if one.times is not None]
     if times:
-        keywords["trange"] = [str(min(one[0] for one in times)), str(max(one[-1] for one in times))]
+        seconds = record["recipe"].get("length_s") or 0.0 if is_of_panels(result.searched[0]) else 0.0
+        half = np.timedelta64(round(seconds * 5e8), "ns")  # times of windows of panels are those of their middles
+        keywords["trange"] = [str(min(one[0] for one in times) - half), str(max(one[-1] for one in times) + half)]
     if "frame_quality" in record:
         keywords |= {key: record["frame_quality"][key] for key in ("usable_only", "active_only")}
     unlike = [_example(one) for one in result.searched[0].unlike]

@@ -17,7 +17,7 @@ from ..instruments.frames import SIDES
 from ..instruments.image_files import CHANNELS, IMAGE_SUFFIXES, frames_of
 from ..library.panels import DEFAULT_CADENCES, PanelLibrary, nearest_window
 from ..library.series import Library, Series
-from ..times import Span, nearest_rows, to_datetime64, to_spans
+from ..times import Span, cadence, nearest_rows, to_datetime64, to_spans
 from ..tplot import loaded_names
 
 logger = logging.getLogger(__name__)
@@ -172,7 +172,10 @@ class WindowQuery(Query):
         """
         found = self.series.embedding_of(self.span)
         if not np.isfinite(found).all():
+            step = max(cadence(one.times) for one in self.series.panels)
             remedy = "Give an interval in which the variables were measured."
+            if self.span.end - self.span.start < step:
+                remedy = f"Give an interval longer than the cadence, {step / np.timedelta64(1, 's'):g} s."
             raise QueryError(f"query {self.label}", f"it cannot be encoded: {self.series.without_embedding}", remedy)
         for name in self.series.unknown_in(found):
             logger.warning("query %s: %s was not measured there, and does not count.", self.asked, name)

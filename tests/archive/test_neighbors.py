@@ -159,7 +159,7 @@ def test_a_graph_that_misses_too_many_is_not_used(monkeypatch, caplog):
         recall = 0.5
 
     index = Index.__new__(Index)
-    index._graph, index._loaded = None, lambda: None
+    index._graph, index._loaded = None, lambda: np.ones((20, 3), np.float32)
     monkeypatch.setattr("pyspedas_similarity.archive.index.GraphIndex", lambda embeddings, seed: Poor)
     with caplog.at_level(logging.WARNING):
         assert index.prepare() == 0.5

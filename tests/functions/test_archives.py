@@ -471,3 +471,9 @@ def test_thumbnails_are_kept_where_asked_for(archive, tmp_path):
     assert level.mean(axis=1).std() > 5 * level.mean(axis=0).std()
     assert upright.mean(axis=0).std() > 5 * upright.mean(axis=1).std()
     np.testing.assert_array_equal(other.index().embeddings(np.arange(90)), archive.index().embeddings(np.arange(90)))
+
+
+@pytest.mark.parametrize("where", [3, None, ["a"]])
+def test_an_archive_that_is_no_place_is_refused(where):
+    with pytest.raises(ArgumentError, match="archive: found.*Give a folder"):
+        sim.open_archive(where)

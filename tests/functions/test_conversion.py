@@ -248,6 +248,15 @@ def test_an_imager_has_the_units_that_it_states(stated, units):
     assert tplot.read(sim.to_tplot(one, units="counts", errors="raise")[0]).units == "counts"
 
 
+@pytest.mark.parametrize(("place", "kept"), [((None, None), {}), ((np.nan, -94.6), {"longitude": -94.6})])
+def test_an_imager_without_a_known_place_has_none(place, kept):
+    one = imager()
+    one.meta |= dict(zip(("lat", "lon"), place, strict=True))
+    one.skymap = {"az": np.ones((64, 64)), "el": np.ones((64, 64))}  # without a place it has no use
+    about = tplot.read(sim.to_tplot(one, errors="raise")[0]).attributes["data_att"]
+    assert {key: about[key] for key in ("latitude", "longitude") if key in about} == kept and "skymap" not in about
+
+
 def test_an_imager_of_one_time():
     one = SimpleNamespace(data=(dt.datetime(2017, 9, 15), np.ones((8, 8))), meta={"location": "X"}, skymap={})
     (name,) = sim.to_tplot(one, errors="raise")

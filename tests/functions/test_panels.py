@@ -302,10 +302,10 @@ def test_distributions_and_fields_are_searched_together():
     ("names", "text"),
     [
         (["early", "late"], "begins at"),
-        (["one"], "1 of 1 samples"),
+        (["one"], "found 1 sample"),
         (["empty"], "0 of 8000 samples"),
         (["constant"], "same value"),
-        (["short"], "windows of 128"),
+        (["short"], "windows of 128 s.*query of less than 122 s"),
         (["mms1_b", "other_units"], "units"),
         (["mms1_b", "other_axes"], "coordinate system"),
         (["mms1_b", "unknown_axes"], "not known"),
@@ -333,6 +333,34 @@ def test_bad_panels_are_refused_by_name(names, text):
     assert set(tplot_tools.data_quants) == before
 
 
+def test_spectrograms_of_other_bins_are_refused_where_columns_would_be_compared():
+    energies = np.geomspace(10, 30000, 32)
+    for number, table in enumerate((energies, 1.05 * energies[::-1], 1e-3 * energies, energies**0.5)):
+        flux = 10 ** (5 + red_noise(40 + number, 32))
+        store(f"mms{number}_s", flux, table=table, units="eV/(cm^2 s sr eV)", system="")
+    assert len(sim.search(["mms0_s", "mms1_s"], ("mms0_s", LIKE), k=1).searched) == 2  # MMS1 to 4 differ by less
+    for other, found in (
+        ("mms2_s", "'0.0118 to 27.2', that of mms0_s is '11.8 to 2.72e.04'"),
+        ("mms3_s", "'3.4 to 164'"),
+    ):
+        with pytest.raises(SimilarityError, match=f"{other}: its range of bins is.*{found}"):
+            sim.search(["mms0_s", other], ("mms0_s", LIKE))
+
+
+def test_a_table_without_values_is_refused_by_the_name_of_its_variable():
+    store("spectra", np.abs(red_noise(45, 16)), table=np.full(16, np.nan), system="")
+    with pytest.raises(SimilarityError, match="spectra: v table: found fewer than two values"):
+        sim.search("spectra", LIKE)
+
+
+def test_stamps_that_are_all_there_twice_change_no_score():
+    values = with_event(with_event(red_noise(46, 3), QUERY, event()), 5000, event())
+    store("mms1_b", values)
+    store("twice_b", np.repeat(values, 2, axis=0), times=np.repeat(TIMES, 2))
+    once, twice = sim.search("mms1_b", LIKE, k=1), sim.search("twice_b", LIKE, k=1)
+    assert twice.peak[0] == once.peak[0] and twice.score[0] == pytest.approx(once.score[0], abs=1e-3)
+
+
 def test_bad_arguments_are_refused():
     store("mms1_b", red_noise(20, 3))
     with pytest.raises(ArgumentError, match="found 2 for 1 variables"):
@@ -347,6 +375,10 @@ def test_bad_arguments_are_refused():
         PanelRecipe(durations=(0.01,))
     with pytest.raises(ArgumentError, match="vectors"):
         PanelRecipe(vectors="lmn")
+    with pytest.raises(ArgumentError, match="logarithmic: found 'yes'. Give one of None, True, False"):
+        PanelRecipe(logarithmic="yes")
+    with pytest.raises(QueryError, match="longer than the cadence, 1 s"):
+        sim.search("mms1_b", [TIMES[QUERY] + ONE // 10, TIMES[QUERY] + ONE // 2])
     with pytest.raises(ArgumentError, match="searches only"):
         sim.encode("mms1_b", recipe=PanelRecipe(), errors="raise")
 

@@ -7,7 +7,7 @@ import pyspedas
 import pytest
 
 import pyspedas_similarity as sim
-from pyspedas_similarity.errors import SimilarityError
+from pyspedas_similarity.errors import ArchiveError, SimilarityError
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe
 
 ANGLE, ENERGY = np.linspace(5, 175, 18), np.geomspace(10, 40000, 32)
@@ -77,6 +77,13 @@ def test_pictures_and_classes(archive):
         assert len(names) == 3
     except SimilarityError as error:
         assert n < 3 or "s" in str(error)
+
+
+def test_a_graph_of_few_rows_is_refused(archive):
+    path, n = archive
+    if n < 20:
+        with pytest.raises(ArchiveError, match=f"holds {n - (n > 4)} rows. A graph needs 11 rows"):
+            sim.open_archive(path).prepare()
 
 
 def test_an_index_and_one_more_row(archive):

@@ -37,6 +37,14 @@ def test_cells_between_slow_samples_are_interpolated_at_their_centers():
     assert np.isnan(cells.variance).all()
 
 
+def test_stamps_that_are_there_twice_are_no_gaps():
+    times = np.arange(0, 50, 5.0)
+    once = cell_means(at(times), times[:, None], Grid(START, 1e9, 45))
+    twice = cell_means(at(np.repeat(times, 2)), np.repeat(times, 2)[:, None], Grid(START, 1e9, 45))
+    np.testing.assert_array_equal(twice.known, once.known)
+    np.testing.assert_array_equal(twice.means, once.means)
+
+
 def test_a_gap_is_not_known_and_filled_with_a_straight_line():
     times = np.concatenate([np.arange(0, 20.0), np.arange(60, 80.0)])
     cells = cell_means(at(times), times[:, None], Grid(START, 1e9, 80))

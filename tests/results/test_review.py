@@ -57,6 +57,31 @@ def test_pages_have_the_matches_best_first(found):
     assert repr(review) == "<Review: 0 yes, 0 no, 8 waiting, 0 times searched again>"
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_panels_are_reviewed_like_images(together, tmp_path):
+    times = np.datetime64("2020-01-01", "ns") + np.arange(2000) * np.timedelta64(1, "s")
+    for name, seed in (("b", 0), ("n", 1)):
+        values = np.random.default_rng(seed).standard_normal(2000)
+        for at, size in ((300, 8), (900, 7), (1500, 6)):
+            values[at : at + 64] += size * np.hanning(64)
+        tplot.write(Variable(name, times, values))
+    names = ["b", "n"] if together else ["b"]
+    found = sim.find_similar(names, [times[300], times[364]], together=together, k=4, errors="raise")
+    review = sim.review(found)
+    first, second, third = review.next(3)
+    offsets = sorted(float((one.peak - times[0]) / np.timedelta64(1, "s")) for one in (first, second))
+    assert offsets == pytest.approx([932, 1532], abs=4)
+    review.judge(first.number, "yes")
+    review.judge(third.number, "no")
+    (best, *_) = review.again()
+    assert best.peak == second.peak and best.number == second.number
+    key = f"{found[-1]}_review"
+    assert review.names[-1] == key and len(tplot.read(key).times) == len(tplot.read(found[-1]).times)
+    again = sim.resume_review(review.save(tmp_path / "b.ecsv"))
+    assert [one.peak for one in again.next(1)] == [second.peak] and [len(again.likes), len(again.unlikes)] == [2, 1]
+    assert again.again()[0].score == pytest.approx(best.score, abs=1e-6)
+
+
 def test_answers_are_likes_and_unlikes_of_the_next_search(found):
     review = sim.review(found)
     one, two, three = review.next(3)
