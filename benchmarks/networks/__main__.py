@@ -1,0 +1,75 @@
+"""Trials of networks on two cores: make a simulated library, train on it, and judge on data by other authors.
+
+    python -m benchmarks.networks train --out TRIALS [--methods vicreg simsiam] [--images 6400] [--epochs 30]
+    python -m benchmarks.networks judge --out TRIALS --data FOLDER [--draws 100 101 102]
+    python -m benchmarks.networks plot --out TRIALS
+
+The library is made once and kept in the folder. A training that was interrupted continues where it was, and a finished
+one is left as it is, so the command can be given again at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.networks.electrons import IMAGES_OF_INSTANT, PER_EVENT, load_or_make
+from benchmarks.networks.trials import EPOCHS, IMAGES, METHODS, run_trial, trial_of
+from pyspedas_similarity.encoder.backbone import BACKBONES
+from pyspedas_similarity.errors import SimilarityError
+from pyspedas_similarity.instruments.registry import ELECTRONS
+
+DONE, BAD_INPUT = 0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 2 for bad input."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except SimilarityError as error:
+        print(f"benchmarks.networks: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return DONE
+
+
+def _train(chosen: argparse.Namespace) -> None:
+    events = -(-max(chosen.images) // (PER_EVENT * len(IMAGES_OF_INSTANT)))
+    library = load_or_make(chosen.out / "electrons.npz", max(events, chosen.events))
+    for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
+        for images in chosen.images:
+            for method in chosen.methods:
+                trial = trial_of(method, seed, images, chosen.epochs, chosen.backbone)
+                folder = run_trial(trial, library, ELECTRONS, chosen.out)
+                print(folder, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="train | judge | plot")
+    _add_train(commands)
+    return parser
+
+
+def _add_train(commands: argparse._SubParsersAction) -> None:
+    text = "Make the library, if there is none, and train networks on it."
+    parser = commands.add_parser("train", help=text, description=text)
+    _add_out(parser)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME")
+    parser.add_argument("--backbone", choices=BACKBONES, default="compact")
+    parser.add_argument("--images", type=int, nargs="+", default=[IMAGES], metavar="N", help="sizes of the library")
+    parser.add_argument("--events", type=int, default=0, help="events of a new library; default: enough for --images")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.set_defaults(run=_train)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("networks"), metavar="FOLDER", help="folder of all trials")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
