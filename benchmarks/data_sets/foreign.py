@@ -26,6 +26,9 @@ FOLDER, DATA_VARIABLE = "foreign", "PYSPEDAS_SIMILARITY_DATA"
 EDR = 3
 """Number of the diffusion region in ``region``."""
 
+REGIONS = ("magnetosheath", "boundary", "magnetosphere", "edr", "beams", "flat top")
+"""Names of the numbers in ``region``."""
+
 KINDS = {"foreign": EDR}
 OTHER_KINDS = {"beams": 4, "flat tops": 5, "boundary": 1}
 """Numbers in ``region`` by the name of the task to find samples of this kind in other events."""
