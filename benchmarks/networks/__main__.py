@@ -15,9 +15,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.data_sets.foreign import DRAWS, default_folder
 from benchmarks.networks.electrons import IMAGES_OF_INSTANT, PER_EVENT, load_or_make
-from benchmarks.networks.trials import EPOCHS, IMAGES, METHODS, run_trial, trial_of
+from benchmarks.networks.figure import plot_trials
+from benchmarks.networks.judge import FIXED, foreign_sets, judge, with_default
+from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, run_trial, trial_of
+from benchmarks.retrieval.plan import Plan
 from pyspedas_similarity.encoder.backbone import BACKBONES
+from pyspedas_similarity.encoder.fitted import NAMED
+from pyspedas_similarity.encoder.fixed import DEFAULT
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.instruments.registry import ELECTRONS
 
@@ -46,10 +52,28 @@ def _train(chosen: argparse.Namespace) -> None:
                 print(folder, flush=True)
 
 
+def _judge(chosen: argparse.Namespace) -> None:
+    folders = sorted((chosen.out / (OF_EPOCHS if chosen.curve else KEPT)).glob("*"))
+    networks = [str(each) for each in folders if not chosen.trials or each.name.startswith(tuple(chosen.trials))]
+    fixed = (DEFAULT,) if chosen.curve else (DEFAULT, *chosen.fixed)
+    plan = Plan(encoders=(*fixed, *with_default([*networks, *chosen.encoders])), most=chosen.most)
+    sets = foreign_sets(chosen.foreign or default_folder(chosen.data), chosen.draws, chosen.out)
+    judge(sets, plan, chosen.out, "curve" if chosen.curve else "networks", print)
+
+
+def _plot(chosen: argparse.Namespace) -> None:
+    plot_trials(chosen.out, chosen.image)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.networks", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="train | judge | plot")
     _add_train(commands)
+    _add_judge(commands)
+    plot = commands.add_parser("plot", help="Draw the tables of judge and judge --curve.")
+    _add_out(plot)
+    plot.add_argument("--image", type=Path, default=Path("networks.png"), metavar="FILE")
+    plot.set_defaults(run=_plot)
     return parser
 
 
@@ -65,6 +89,25 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.set_defaults(run=_train)
+
+
+def _add_judge(commands: argparse._SubParsersAction) -> None:
+    text = "Compare the networks with fixed encoders on the simulator by other authors."
+    parser = commands.add_parser("judge", help=text, description=text)
+    _add_out(parser)
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of the real files, next to that of the simulator"
+    )
+    parser.add_argument("--foreign", type=Path, metavar="FOLDER", help="folder of the simulator")
+    parser.add_argument(
+        "--draws", type=int, nargs="+", default=DRAWS[:3], metavar="SEED", help="seeds of the simulator"
+    )
+    parser.add_argument("--trials", nargs="+", default=[], metavar="NAME", help="beginnings of names; default: all")
+    parser.add_argument("--fixed", nargs="*", choices=NAMED, default=FIXED, metavar="NAME", help="other named encoders")
+    parser.add_argument("--encoders", nargs="+", default=[], metavar="FOLDER", help="other saved encoders")
+    parser.add_argument("--most", type=int, default=60, metavar="N", help="largest number of queries of a task")
+    parser.add_argument("--curve", action="store_true", help="the epochs of each training instead of the best one")
+    parser.set_defaults(run=_judge)
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from pyspedas_similarity.encoder.fixed import DEFAULT
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 
-FIXED = (DEFAULT, "pixels", "hog", "pca", "random_compact")
+FIXED = ("pixels", "hog", "pca", "random_compact")
 EVENTS, SAMPLES = 16, 400
 
 _WIDTH = 118
@@ -116,16 +116,11 @@ def judge(sets: Iterator[tuple[int, DataSet]], plan: Plan, out: Path, stem: str,
         lines.append(line)
         say(line)
 
-    details: list[str] = []
     for number, data in sets:
         data = thinned(data, plan.most)
-        before = len(judged.rows)
-        judged.add(number, data, measure_all(data, plan, report))
-        for task in data.tasks:
-            table.print_task(data, task, [r for r in judged.rows[before:] if r["task"] == task.name], details.append)
+        judged.add(number, data, measure_all(data, plan, report, (RELATIVE,)))
     print_summary(judged, report)
-    for line in (table.heading(plan), *details):
-        report(line)
+    print_groups(judged, report)
     table.write(judged.rows, lines, plan, out, stem)
     return judged
 
@@ -148,6 +143,16 @@ def print_summary(judged: Judged, say: Callable[[str], None]) -> None:
         gained = "" if row["encoder"] == DEFAULT else _interval(row["lead"], "+.3f")
         say(f"  {row['encoder']:34s}{_interval(row['ap'], '.3f'):22s}{f'{low:.2f}-{high:.2f}':14s}{gained}".rstrip())
     say("")
+
+
+def print_groups(judged: Judged, say: Callable[[str], None]) -> None:
+    """Print the average precision of every group."""
+    say("Mean average precision of the queries of each event")
+    for row in judged.rows:
+        lines = textwrap.wrap(row["ap_by_group"], _WIDTH - 6)
+        say(f"  {row['dataset']}, {row['task']}: {row['encoder']}")
+        for line in lines:
+            say(f"      {line}")
 
 
 def _interval(estimate: Estimate, form: str) -> str:

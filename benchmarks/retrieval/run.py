@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -126,7 +126,9 @@ def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[
     return [row for task in data.tasks for row in rows_of(data, task, found)]
 
 
-def measure_all(data: DataSet, plan: Plan, say: Callable[[str], None]) -> dict[str, Measured]:
+def measure_all(
+    data: DataSet, plan: Plan, say: Callable[[str], None], compared: Sequence[str] = COMPARED
+) -> dict[str, Measured]:
     """Return the measures of all encoders on one data set; those that do not fit it are left out."""
     found: dict[str, Measured] = {}
     drawn: dict[str, np.ndarray] = {}
@@ -142,14 +144,14 @@ def measure_all(data: DataSet, plan: Plan, say: Callable[[str], None]) -> dict[s
             source = source_for(name, data.name, data.recipe.kind)
             recipe = recipe_of(source, data.recipe)
             if recipe is not None:
-                found[name] = measure(embed(source, draw(recipe), recipe, plan.seeds), data)
+                found[name] = measure(embed(source, draw(recipe), recipe, plan.seeds), data, compared)
         except SimilarityError as error:
             say(f"{data.name}: {name} left out, {error}")
     return found
 
 
-def measure(embedded: Embedded, data: DataSet) -> Measured:
-    """Return the measures of every task of a data set, compared in every way of `COMPARED`."""
+def measure(embedded: Embedded, data: DataSet, chosen: Sequence[str] = COMPARED) -> Measured:
+    """Return the measures of every task of a data set, compared in some ways of `COMPARED`."""
     scores: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
     for embeddings in embedded.embeddings:
         sample = sample_of(embeddings, data, embedded.blocks)
@@ -162,6 +164,8 @@ def measure(embedded: Embedded, data: DataSet) -> Measured:
                 (LEAKY, own, False),
                 (OTHER, other, True),
             ):
+                if compared not in chosen:
+                    continue
                 found = measure_queries(how, data.group, task, control)
                 scores.setdefault((task.name, compared), []).append(found)
     about = {
@@ -183,9 +187,10 @@ def sample_of(embeddings: np.ndarray, data: DataSet, blocks: Mapping[str, slice]
 
 def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterator[dict[str, Any]]:
     """Yield the rows of all encoders on one task, compared in every way of `COMPARED`."""
-    best = {compared: _best_baseline(task, found, compared) for compared in COMPARED}
+    known = {compared for each in found.values() for name, compared in each.scores if name == task.name}
+    best = {compared: _best_baseline(task, found, compared) for compared in COMPARED if compared in known}
     for name, measured in found.items():
-        for compared in COMPARED:
+        for compared in best:
             scores = measured.scores[task.name, compared]
             answerable = np.isfinite(scores[0]["ap"])
             if not answerable.any():
