@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
+from safetensors.numpy import load
 
 from benchmarks.data_sets.foreign import KINDS, OTHER_KINDS, data_set_of
 from benchmarks.networks import electrons, trials
@@ -98,6 +99,21 @@ def test_a_trial_keeps_the_best_epoch_and_the_curve_and_a_finished_one_is_left_a
     written = (folder / "card.json").stat().st_mtime_ns
     assert trials.run_trial(trial, library, ELECTRONS, tmp_path) == folder
     assert (folder / "card.json").stat().st_mtime_ns == written
+
+
+def test_only_the_last_layers_are_adapted(tmp_path, library):
+    pytest.importorskip("torch")
+    from benchmarks.networks.adapt import PLAN, adapt
+
+    folder = trials.run_trial(trials.trial_of("vicreg", 0, 48, 1, "compact"), library, ELECTRONS, tmp_path, False)
+    encoder = load_encoder(folder)
+    found = adapt(encoder, library.images, library.partners, replace(PLAN, epochs=1, batch_size=16))
+    before, after = (load(each.files["weights.safetensors"]) for each in (encoder, found))
+    learned = [key for key, value in after.items() if key.endswith("weight") and (value != before[key]).any()]
+    changed = {key.partition(".")[0] for key in learned}
+    assert changed == {"12", "13", "16"}  # the last convolution, its normalization and the linear layer
+    assert found.card.name == "vicreg-compact-48-adapted" and found.hash != encoder.hash
+    assert found.encode(library.images[:3]).shape == (3, 128)
 
 
 def test_joined_encoders_have_the_blocks_of_both():
