@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.data_sets.foreign import DRAWS, default_folder
 from benchmarks.networks.adapt import ADAPTED, adapt
 from benchmarks.networks.electrons import IMAGES_OF_INSTANT, PER_EVENT, load_or_make
-from benchmarks.networks.figure import plot_trials
+from benchmarks.networks.figure import TABLES, plot_trials
 from benchmarks.networks.judge import FIXED, foreign_sets, judge, with_default
 from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, run_trial, trial_of
 from benchmarks.retrieval.plan import Plan
@@ -80,7 +80,7 @@ def _judge(chosen: argparse.Namespace) -> None:
 
 
 def _plot(chosen: argparse.Namespace) -> None:
-    plot_trials(chosen.out, chosen.image)
+    plot_trials(chosen.out, chosen.by, chosen.image)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,8 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_adapt(commands)
     _add_judge(commands)
-    plot = commands.add_parser("plot", help="Draw the tables of judge and judge --curve.")
+    plot = commands.add_parser("plot", help="Draw the table of judge --curve, or of judge by number of images.")
     _add_out(plot)
+    plot.add_argument("--by", choices=TABLES, default="epoch")
     plot.add_argument("--image", type=Path, default=Path("networks.png"), metavar="FILE")
     plot.set_defaults(run=_plot)
     return parser

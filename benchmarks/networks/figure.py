@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.networks.trials import KEPT
 from benchmarks.retrieval.encoders import JOIN
 from pyspedas_similarity.encoder.fixed import DEFAULT
 from pyspedas_similarity.errors import ArgumentError
@@ -19,37 +18,47 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TASK = "foreign"
+TABLES = {"epoch": "curve.ecsv", "images": "networks.ecsv"}
 # Okabe & Ito (2008), in addition to markers.
 _COLORS = {"vicreg": "#0072B2", "simsiam": "#E69F00", "simclr": "#009E73", "state": "#CC79A7"}
 _MARKERS = {"vicreg": "o", "simsiam": "s", "simclr": "D", "state": "^"}
 _TRIAL = re.compile(r"(?P<method>[a-z]+)-(?P<backbone>[a-z0-9]+)-(?P<images>\d+)(?:-(?P<epoch>\d+))?")
 
 
-def plot_trials(folder: Path, path: Path | None = None, task: str = TASK) -> Figure:
-    """Plot the tables of a folder with the output of ``judge`` and ``judge --curve``.
+def plot_trials(folder: Path, axis: str = "epoch", path: Path | None = None) -> Figure:
+    """Plot a table of a folder with the output of ``judge``, a panel for each task.
+
+    Parameters
+    ----------
+    folder : Path
+    axis : {'epoch', 'images'}
+        The table of ``judge --curve``, or that of ``judge``.
+    path : Path, optional
+        Image file to write.
 
     Raises
     ------
     ArgumentError
-        A table is missing.
+        The table is missing.
     """
     from astropy.table import Table
     from matplotlib.figure import Figure
 
-    tables = []
-    for stem in ("curve", "networks"):
-        if not (folder / f"{stem}.ecsv").is_file():
-            raise ArgumentError(str(folder), f"there is no {stem}.ecsv", "Run judge and judge --curve first.")
-        table = Table.read(folder / f"{stem}.ecsv", format="ascii.ecsv")
-        tables.append(table[table["task"] == task])
-    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
-    by_epoch, by_size = figure.subplots(1, 2, sharey=True)
-    _draw(by_epoch, tables[0], "epoch")
-    _draw(by_size, tables[1], "images")
-    by_epoch.set(xlabel="epoch", ylabel="mean average precision", title=f"{TASK}: diffusion regions (simulated)")
-    by_size.set(xlabel="training images (simulated)", xscale="log", title=f"epoch of the {KEPT} precision in training")
-    by_epoch.legend(fontsize=8, loc="lower right")
+    file = folder / TABLES[axis]
+    if not file.is_file():
+        raise ArgumentError(str(folder), f"there is no {file.name}", "Run judge first, for epochs with --curve.")
+    table = Table.read(file, format="ascii.ecsv")
+    tasks = list(dict.fromkeys(table["task"]))
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+    for axes, task in zip(panels, tasks, strict=True):
+        _draw(axes, table[table["task"] == task], axis)
+        title = "diffusion regions" if task == "foreign" else task
+        axes.set(title=title, xlabel="epoch" if axis == "epoch" else "training images", ylim=(0, 1.03))
+    panels[0].set_ylabel("mean average precision")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    figure.suptitle("Simulated distributions by other authors")
     if path is not None:
         figure.savefig(path, dpi=120)
     return figure
@@ -84,9 +93,11 @@ def _draw(axes: Axes, table: Table, axis: str) -> None:
         method = name.partition(",")[0]
         label = f"{DEFAULT} and {name}" if joined else name
         style = {"color": _COLORS[method], "marker": _MARKERS[method], "linestyle": "--" if joined else "-"}
-        axes.plot(at, mean, label=label, markersize=4, alpha=1 if "6400" in name or axis == "images" else 0.5, **style)
+        axes.plot(at, mean, label=label, markersize=4, **style)
     for name, style in ((DEFAULT, "-"), ("random_compact", ":")):
         rows = table[table["encoder"] == name]
         if len(rows):
             axes.axhline(np.mean(rows["ap"]), color="black", linestyle=style, label=name)
+    if axis == "images":
+        axes.set_xscale("log")
     axes.grid(alpha=0.3)

@@ -12,7 +12,7 @@ from safetensors.numpy import load
 from benchmarks.data_sets.foreign import KINDS, OTHER_KINDS, data_set_of
 from benchmarks.networks import electrons, trials
 from benchmarks.networks.__main__ import BAD_INPUT, DONE, main
-from benchmarks.networks.figure import curves_of
+from benchmarks.networks.figure import TABLES, curves_of
 from benchmarks.networks.judge import judge, with_default
 from benchmarks.retrieval.encoders import Embedded, is_encoder, join, label_of, parts_of
 from benchmarks.retrieval.plan import Plan
@@ -174,8 +174,8 @@ def test_commands(tmp_path, capsys):
     assert main(["plot", "--out", str(tmp_path)]) == BAD_INPUT
     assert "there is no curve.ecsv" in capsys.readouterr().err
     row = {"task": "foreign", "encoder": "vicreg-compact-6400-001", "ap": 0.5}
-    for stem in ("curve", "networks"):
-        Table([row]).write(tmp_path / f"{stem}.ecsv", format="ascii.ecsv")
-    image = tmp_path / "networks.png"
-    assert main(["plot", "--out", str(tmp_path), "--image", str(image)]) == DONE
-    assert image.stat().st_size > 10_000
+    for axis, name in TABLES.items():
+        Table([row, row | {"task": "beams"}]).write(tmp_path / name, format="ascii.ecsv")
+        image = tmp_path / f"{axis}.png"
+        assert main(["plot", "--out", str(tmp_path), "--by", axis, "--image", str(image)]) == DONE
+        assert image.stat().st_size > 10_000
