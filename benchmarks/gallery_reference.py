@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from benchmarks.data_sets.edr import make_edr
 from benchmarks.retrieval.run import sample_of
 from pyspedas_similarity.encoder.fixed import default_encoder
+from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.search.reference import Reference
 
 FILE = Path(__file__).parent.parent / "docs" / "images" / "reference.png"
@@ -42,7 +43,8 @@ def main() -> None:
     query = task.queries[len(task.queries) // 2]
     others = data.group != data.group[query]
     is_edr = task.relevant(np.array([query]))[0][others]
-    view = Reference(sample_of(embeddings, data, encoder.card.blocks)).view([embeddings[[query]]])
+    blocks = block_slices(embeddings.shape[1], encoder.card.blocks)
+    view = Reference(sample_of(embeddings, data, blocks)).view([embeddings[[query]]])
     directions = view.directions(embeddings)
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)

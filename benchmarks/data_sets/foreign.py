@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from benchmarks.data_sets.edr import edr_task
-from benchmarks.data_sets.tasks import DataSet, DataUnavailable, next_rows
+from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task, next_rows
 from pyspedas_similarity.imaging.distributions import distribution_images
 from pyspedas_similarity.imaging.plasma import distributions
 from pyspedas_similarity.imaging.recipes import Recipe
@@ -25,6 +25,13 @@ MODULE_FILE = "magnetopause_passes.py"
 FOLDER, DATA_VARIABLE = "foreign", "PYSPEDAS_SIMILARITY_DATA"
 EDR = 3
 """Number of the diffusion region in ``region``."""
+
+REGIONS = ("magnetosheath", "boundary", "magnetosphere", "edr", "beams", "flat top")
+"""Names of the numbers in ``region``."""
+
+KINDS = {"foreign": EDR}
+OTHER_KINDS = {"beams": 4, "flat tops": 5, "boundary": 1}
+"""Numbers in ``region`` by the name of the task to find samples of this kind in other events."""
 
 DRAWS = tuple(range(100, 110))
 """Seeds for reported tables; 0 to 49 are for development."""
@@ -62,18 +69,48 @@ def make_foreign(
     for seed in draws:
         # Only the truth is kept: the distributions of one draw take 0.4 GB.
         passes = simulator.make(seed, events, samples)
-        event, is_edr = passes["event"], passes["region"] == EDR
+        event, region = passes["event"], passes["region"]
         del passes
-        yield DataSet(
-            f"foreign-{seed}",
-            f"electron distributions of magnetopause passes, from a simulator by other authors, draw {seed}",
-            simulated=True,
-            recipe=ELECTRONS,
-            draw=partial(_draw, simulator, (seed, events, samples)),
-            group=event,
-            tasks=(replace(edr_task(event, is_edr), name="foreign", list_groups=True),),
-            following=next_rows(event),
-        )
+        yield data_set_of(seed, event, region, partial(_draw, simulator, (seed, events, samples)))
+
+
+def data_set_of(
+    seed: int,
+    event: np.ndarray,
+    region: np.ndarray,
+    draw: Callable[[Recipe], np.ndarray],
+    kinds: Mapping[str, int] = KINDS,
+) -> DataSet:
+    """Return the data set of a draw.
+
+    Parameters
+    ----------
+    seed : int
+    event, region : numpy.ndarray of int, shape (n,)
+    draw : callable
+        Function of a recipe that returns the images.
+    kinds : mapping of str to int
+        Names of the tasks, and the number in `region` of what is looked for.
+    """
+    return DataSet(
+        f"foreign-{seed}",
+        f"electron distributions of magnetopause passes, from a simulator by other authors, draw {seed}",
+        simulated=True,
+        recipe=ELECTRONS,
+        draw=draw,
+        group=event,
+        tasks=tuple(_task(event, region == number, name) for name, number in kinds.items()),
+        following=next_rows(event),
+    )
+
+
+def _task(event: np.ndarray, is_kind: np.ndarray, name: str) -> Task:
+    """Return the task to find samples of a kind in other events; both arrays (n,)."""
+    task = replace(edr_task(event, is_kind), name=name, list_groups=True)
+    if KINDS.get(name) == EDR:
+        return task
+    title = "a sample finds those of its kind in other events; its own event left out"
+    return replace(task, title=title, labels="the simulator's truth of the kind of each sample")
 
 
 def _draw(simulator: ModuleType, drawn: tuple[int, int, int], recipe: Recipe) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data_sets import foreign
 from benchmarks.data_sets.edr import WITHOUT_REGION, images_of
 from benchmarks.data_sets.sky import simulate
 from benchmarks.data_sets.tasks import thin
@@ -123,6 +124,44 @@ def electrons(events: int = 24, duration_s: float = 12.0, most: int = 6) -> Labe
         simulated=True,
         recipe=ELECTRONS,
         draw=draw,
+        label=label[rows],
+        group=group[rows],
+        stretch=group[rows],
+    )
+
+
+def other_simulator(
+    folder: Path | None, seed: int = foreign.DRAWS[0], events: int = 16, samples: int = 400, most: int = 10
+) -> LabeledSet:
+    """Return electron distributions of magnetopause passes, from a simulator by other authors, with their region.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Folder of the simulator.
+    seed, events, samples : int
+        As in `foreign.make_foreign`, of one draw.
+    most : int
+        Largest number of distributions of a region in an event, evenly spaced.
+
+    Raises
+    ------
+    DataUnavailable
+        If the simulator is missing.
+    """
+    simulator = foreign.load_simulator(folder)
+    passes = simulator.make(seed, events, samples)
+    label, group = np.array(foreign.REGIONS)[passes["region"]], passes["event"]
+    del passes
+    rows = thin_by_label(label, group, most)
+    rows = rows[has_enough_groups(label[rows], group[rows])]
+    return LabeledSet(
+        "foreign",
+        f"electron distributions of magnetopause passes, from a simulator by other authors, draw {seed}: which region",
+        "the simulator's truth of the region",
+        simulated=True,
+        recipe=ELECTRONS,
+        draw=lambda recipe: foreign.images_of(simulator.make(seed, events, samples), recipe)[rows],
         label=label[rows],
         group=group[rows],
         stretch=group[rows],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.data_sets.labeled import LabeledSet, electrons, nights, region_windows
+from benchmarks.data_sets.foreign import default_folder
+from benchmarks.data_sets.labeled import LabeledSet, electrons, nights, other_simulator, region_windows
 from benchmarks.data_sets.tasks import DataUnavailable
 from benchmarks.labels.figure import plot_label_curves
 from benchmarks.labels.table import heading, print_set
@@ -20,16 +21,19 @@ from benchmarks.retrieval.plan import SLOW, Plan
 from benchmarks.retrieval.table import prepare_folder, write
 from pyspedas_similarity.encoder.finetune import MIN_LABELS, as_torch_encoder, backbone_of, tuned_network
 from pyspedas_similarity.encoder.fitted import NAMED
+from pyspedas_similarity.encoder.library_view import LibraryView
 from pyspedas_similarity.encoder.runtime import Encoder
+from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
 from pyspedas_similarity.errors import ArgumentError, SimilarityError
 from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
+from pyspedas_similarity.search.reference import EVENT, Reference, Sample
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 STEM = "labels"
-SETS = ("regions", "edr", "nights")
+SETS = ("regions", "foreign", "edr", "nights")
 LABELS = (1, 3, 10, 30)
 DRAWS = 5
 """Number of random splits of the groups, each with its own draw of labels."""
@@ -39,10 +43,14 @@ REFERENCE, NOTHING, TUNED = "pixels", "from nothing", "{}, tuned"
 """Lines of the table: the reference; the network trained on the labels alone; a fine-tuned encoder."""
 
 QUICK: dict[str, dict[str, Any]] = {
+    "foreign": {"seed": 0, "events": 8, "samples": 100, "most": 4},
     "edr": {"events": 8, "most": 4},
     "nights": {"nights": 5, "duration_s": 900.0, "cadence_s": 20.0, "most": 6},
 }
 QUICK_LABELS, QUICK_DRAWS = (1, 10), 2
+BINS = 10
+"""Bins of the probability for the calibration error."""
+
 _TRIES = 10_000
 
 
@@ -74,10 +82,13 @@ class Outcome:
         True for test rows with the right prediction: by labels per class, one array for each split.
     seconds : dict of int to float
         Processor time of all trainings, by labels per class.
+    calibration : dict of int to list of float
+        Calibration error in the test for each split; empty for networks, whose probabilities are not used.
     """
 
     correct: dict[int, list[np.ndarray]]
     seconds: dict[int, float]
+    calibration: dict[int, list[float]] = field(default_factory=dict)
 
 
 def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
@@ -136,6 +147,8 @@ def make_labeled_set(name: str, plan: Plan) -> LabeledSet:
         if plan.data is None:
             raise DataUnavailable("it is real data: give its folder with --data")
         return region_windows(plan.data)
+    if name == "foreign":
+        return other_simulator(plan.foreign or default_folder(plan.data), **(QUICK[name] if plan.quick else {}))
     return {"edr": electrons, "nights": nights}[name](**QUICK[name] if plan.quick else {})
 
 
@@ -155,7 +168,7 @@ def run_set(data: LabeledSet, plan: Plan, say: Callable[[str], None]) -> list[di
             encoders = list(encoders_of(name, images[recipe.hash], recipe, plan.seeds))
             title = Path(name).name
             embeddings = [each.encode(images[recipe.hash]) for each in encoders]
-            outcomes[title] = by_classifier(embeddings, data, splits)
+            outcomes[title] = by_classifier(embeddings, data, splits, encoders[0].card.blocks)
             if name not in NAMED and all(map(backbone_of, encoders)):
                 outcomes[TUNED.format(title)] = by_tuning(encoders, images[recipe.hash], data, splits)
         except SimilarityError as error:
@@ -211,17 +224,23 @@ def _in_turn(rows: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> n
     return rows[np.argsort(turn, kind="stable")]
 
 
-def by_classifier(embeddings: Sequence[np.ndarray], data: LabeledSet, splits: Sequence[Split]) -> Outcome:
+def by_classifier(
+    embeddings: Sequence[np.ndarray], data: LabeledSet, splits: Sequence[Split], blocks: Mapping[str, int] | None = None
+) -> Outcome:
     """Fit a linear classifier to the embeddings of an encoder, as `classify` does; its seeds alternate over splits."""
     correct: dict[int, list[np.ndarray]] = {count: [] for count in splits[0].labeled}
-    seconds = dict.fromkeys(correct, 0.0)
+    seconds, calibration = dict.fromkeys(correct, 0.0), {count: [] for count in correct}
     for split in splits:
         vectors = embeddings[split.seed % len(embeddings)]
+        sample = Sample(vectors, np.full_like(vectors, np.nan), block_slices(vectors.shape[1], blocks or {}))
+        view = Reference(sample, EVENT).balanced()
         for count, rows in split.labeled.items():
             began = time.process_time()
-            correct[count].append(_correct(vectors, rows, data.label, split.test))
+            right, sure = _predicted(vectors, rows, data.label, split.test, view)
+            correct[count].append(right)
+            calibration[count].append(calibration_error(sure, right))
             seconds[count] += time.process_time() - began
-    return Outcome(correct, seconds)
+    return Outcome(correct, seconds, calibration)
 
 
 def by_tuning(encoders: Sequence[Encoder], images: np.ndarray, data: LabeledSet, splits: Sequence[Split]) -> Outcome:
@@ -239,7 +258,7 @@ def by_tuning(encoders: Sequence[Encoder], images: np.ndarray, data: LabeledSet,
             embedded = as_torch_encoder(encoder, network).encode(images[needed])
             vectors = np.full((len(images), embedded.shape[1]), np.nan, np.float32)
             vectors[needed] = embedded
-            correct[count].append(_correct(vectors, rows, data.label, split.test))
+            correct[count].append(_predicted(vectors, rows, data.label, split.test)[0])
     return Outcome(correct, seconds)
 
 
@@ -257,12 +276,35 @@ def from_nothing(images: np.ndarray, data: LabeledSet, splits: Sequence[Split]) 
     return Outcome(correct, seconds)
 
 
-def _correct(vectors: np.ndarray, rows: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Return True for test rows that a classifier on the labeled rows predicts; False without an embedding."""
+def _predicted(
+    vectors: np.ndarray, rows: np.ndarray, label: np.ndarray, test: np.ndarray, view: LibraryView | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether a classifier on the labeled rows predicts each test row, and its probability.
+
+    Both are 0 without an embedding.
+    """
     rows = rows[np.isfinite(vectors[rows]).all(axis=1)]
-    classifier = fit_linear_classifier(vectors[rows], label[rows], np.arange(len(rows)))
+    classifier = fit_linear_classifier(vectors[rows], label[rows], np.arange(len(rows)), view)
     found = np.nan_to_num(classifier.probabilities(vectors[test]))
-    return (np.array(classifier.classes)[found.argmax(axis=1)] == label[test]) & (found.max(axis=1) > 0)
+    sure = found.max(axis=1)
+    return (np.array(classifier.classes)[found.argmax(axis=1)] == label[test]) & (sure > 0), sure
+
+
+def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
+    """Return the expected calibration error: the mean difference of probability and share of right predictions.
+
+    Parameters
+    ----------
+    sure : numpy.ndarray, shape (n,)
+        Probability of the predicted class.
+    right : numpy.ndarray of bool, shape (n,)
+
+    Notes
+    -----
+    In ten bins of the probability, weighted by the samples in them (Guo et al. 2017, arXiv:1706.04599).
+    """
+    cell = np.minimum((sure * BINS).astype(int), BINS - 1)
+    return float(np.abs(np.bincount(cell, sure - right, BINS)).sum() / len(sure))
 
 
 def _rows(data: LabeledSet, splits: Sequence[Split], outcomes: Mapping[str, Outcome]) -> Iterator[dict[str, Any]]:
@@ -282,7 +324,8 @@ def _rows(data: LabeledSet, splits: Sequence[Split], outcomes: Mapping[str, Outc
                     row |= _columns(column, resampled - curves[other][count])
                 else:
                     row |= dict.fromkeys((column, f"{column}_low", f"{column}_high"), np.nan)
-            yield row | {"seconds": outcomes[name].seconds[count] / len(splits)}
+            errors = outcomes[name].calibration.get(count, [np.nan])
+            yield row | {"seconds": outcomes[name].seconds[count] / len(splits), "calibration": float(np.mean(errors))}
 
 
 def _columns(name: str, resampled: np.ndarray) -> dict[str, float]:

@@ -26,7 +26,8 @@ def heading(plan: Plan) -> str:
         "classifier on pixels and to the network from nothing, at the largest number of labels, paired by labels, "
         "groups and draws. A line is a linear classifier on the embeddings of an encoder, as in classify; 'tuned': "
         "the same after fine-tuning its backbone; 'from nothing': a compact network with random weights, trained on "
-        "the labels alone. s: processor time in seconds of a training with the most labels; it depends on the "
+        "the labels alone. calibration error: mean difference of the probability of a prediction and the share of "
+        "right ones, in the test. s: processor time in seconds of a training with the most labels; it depends on the "
         "machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
@@ -55,6 +56,10 @@ def print_set(data: LabeledSet, rows: Sequence[dict[str, Any]], say: Callable[[s
         last = found[max(found)]
         differences = "".join(f"{_difference(last, key):22s}" for key in ("less_pixels", "less_nothing"))
         say(f"  {name:24s}{cells}{differences}{last['seconds']:6.1f}")
+    say("  calibration error")
+    for name in dict.fromkeys(row["line"] for row in rows if np.isfinite(row["calibration"])):
+        found = {row["labels"]: row["calibration"] for row in rows if row["line"] == name}
+        say(f"    {name:22s}" + "".join(f"{found[each]:<18.2f}" for each in labels).rstrip())
     say("")
 
 

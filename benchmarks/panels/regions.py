@@ -22,6 +22,7 @@ from benchmarks.retrieval.measures import Scores, relative
 from benchmarks.retrieval.run import sample_of
 from pyspedas_similarity.encoder.fixed import default_encoder
 from pyspedas_similarity.encoder.panel_features import block_weight
+from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.imaging.panels import Grid, cell_means
 from pyspedas_similarity.imaging.recipes import PanelRecipe
 from pyspedas_similarity.instruments.panels import Panel, panel_of
@@ -75,7 +76,8 @@ def structure(data: DataSet) -> Scores:
     """Return scores by the default encoder of images, relative to all of them."""
     encoder = default_encoder(data.recipe.kind)
     embeddings = encoder.encode(data.draw(data.recipe))
-    return relative(embeddings, Reference(sample_of(embeddings, data, encoder.card.blocks)))
+    blocks = block_slices(embeddings.shape[1], encoder.card.blocks)
+    return relative(embeddings, Reference(sample_of(embeddings, data, blocks)))
 
 
 def cells(panel: Panel, spans: list[Span]) -> np.ndarray:

@@ -11,7 +11,7 @@ from benchmarks.data_sets.foreign import DRAWS, default_folder, make_foreign
 from benchmarks.data_sets.sky import make_arcs, make_movie, make_nights, make_projected
 from benchmarks.data_sets.tasks import DataSet, DataUnavailable
 from benchmarks.data_sets.windows import make_reduced, make_regions
-from benchmarks.retrieval.encoders import is_encoder
+from benchmarks.retrieval.encoders import is_encoder, label_of
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.errors import ArgumentError
 
@@ -70,7 +70,7 @@ class Plan:
             if not is_encoder(name):
                 remedy = f"Use {', '.join(NAMED)}, or folders of saved encoders."
                 raise ArgumentError("--encoders", f"found {name!r}, which is neither a name nor a folder", remedy)
-        if len({Path(name).name for name in self.encoders}) < len(self.encoders):
+        if len(set(map(label_of, self.encoders))) < len(self.encoders):
             raise ArgumentError("--encoders", "two of them have one name", "Give folders of different names.")
         for option, folder in (("--data", self.data), ("--foreign", self.foreign)):
             if folder is not None and not folder.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task, thin
 from benchmarks.retrieval import table
-from benchmarks.retrieval.encoders import Embedded, embed, recipe_of, source_for
+from benchmarks.retrieval.encoders import Embedded, embed, label_of, parts_of, recipe_of, source_for
 from benchmarks.retrieval.measures import (
     ACROSS_GROUPS,
     MEASURES,
@@ -27,7 +27,6 @@ from benchmarks.retrieval.measures import (
 from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.fixed import DEFAULT
-from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.search.reference import (
@@ -123,6 +122,14 @@ def thinned(data: DataSet, most: int | None) -> DataSet:
 
 def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return the rows of the table for all encoders on the tasks of one data set."""
+    found = measure_all(data, plan, say)
+    return [row for task in data.tasks for row in rows_of(data, task, found)]
+
+
+def measure_all(
+    data: DataSet, plan: Plan, say: Callable[[str], None], compared: Sequence[str] = COMPARED
+) -> dict[str, Measured]:
+    """Return the measures of all encoders on one data set; those that do not fit it are left out."""
     found: dict[str, Measured] = {}
     drawn: dict[str, np.ndarray] = {}
 
@@ -137,14 +144,14 @@ def run_data_set(data: DataSet, plan: Plan, say: Callable[[str], None]) -> list[
             source = source_for(name, data.name, data.recipe.kind)
             recipe = recipe_of(source, data.recipe)
             if recipe is not None:
-                found[name] = measure(embed(source, draw(recipe), recipe, plan.seeds), data)
+                found[name] = measure(embed(source, draw(recipe), recipe, plan.seeds), data, compared)
         except SimilarityError as error:
             say(f"{data.name}: {name} left out, {error}")
-    return [row for task in data.tasks for row in rows_of(data, task, found)]
+    return found
 
 
-def measure(embedded: Embedded, data: DataSet) -> Measured:
-    """Return the measures of every task of a data set, compared in every way of `COMPARED`."""
+def measure(embedded: Embedded, data: DataSet, chosen: Sequence[str] = COMPARED) -> Measured:
+    """Return the measures of every task of a data set, compared in some ways of `COMPARED`."""
     scores: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
     for embeddings in embedded.embeddings:
         sample = sample_of(embeddings, data, embedded.blocks)
@@ -157,6 +164,8 @@ def measure(embedded: Embedded, data: DataSet) -> Measured:
                 (LEAKY, own, False),
                 (OTHER, other, True),
             ):
+                if compared not in chosen:
+                    continue
                 found = measure_queries(how, data.group, task, control)
                 scores.setdefault((task.name, compared), []).append(found)
     about = {
@@ -169,18 +178,19 @@ def measure(embedded: Embedded, data: DataSet) -> Measured:
     return Measured(scores, about)
 
 
-def sample_of(embeddings: np.ndarray, data: DataSet, blocks: Mapping[str, int]) -> Sample:
+def sample_of(embeddings: np.ndarray, data: DataSet, blocks: Mapping[str, slice]) -> Sample:
     """Return the sample of a data set that similarity is relative to, chosen as a search chooses it."""
     searched = np.arange(len(embeddings)) if data.library is None else np.flatnonzero(data.library)
     rows = searched[sampled_rows(len(searched), embeddings.shape[1])]
-    return Sample(embeddings[rows], data.next_of(embeddings)[rows], block_slices(embeddings.shape[1], blocks))
+    return Sample(embeddings[rows], data.next_of(embeddings)[rows], blocks)
 
 
 def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterator[dict[str, Any]]:
     """Yield the rows of all encoders on one task, compared in every way of `COMPARED`."""
-    best = {compared: _best_baseline(task, found, compared) for compared in COMPARED}
+    known = {compared for each in found.values() for name, compared in each.scores if name == task.name}
+    best = {compared: _best_baseline(task, found, compared) for compared in COMPARED if compared in known}
     for name, measured in found.items():
-        for compared in COMPARED:
+        for compared in best:
             scores = measured.scores[task.name, compared]
             answerable = np.isfinite(scores[0]["ap"])
             if not answerable.any():
@@ -190,7 +200,7 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
             about = {
                 "dataset": data.name,
                 "task": task.name,
-                "encoder": Path(name).name,
+                "encoder": label_of(name),
                 "simulated": data.simulated,
                 "seeds": len(scores),
                 "looking_for": task.looking_for,
@@ -198,7 +208,7 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
                 "queries": int(answerable.sum()),
                 "groups": len(np.unique(group)),
             }
-            baseline = best[compared] if name not in BASELINES else ""
+            baseline = _compared_with(name, found, best[compared])
             theirs = found[baseline].scores[task.name, compared] if baseline else []
             theirs = [_select(each, answerable) for each in theirs]
             yield (
@@ -208,6 +218,14 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
                 | _lead_columns(scores, baseline, theirs, group)
                 | {"ap_by_group": _ap_by_group(scores, group)}
             )
+
+
+def _compared_with(name: str, found: Mapping[str, Measured], best: str) -> str:
+    """Return what an encoder is compared with: the best baseline; one that is joined to the default one, with that."""
+    parts = parts_of(name)
+    if len(parts) > 1 and DEFAULT in parts and DEFAULT in found:
+        return DEFAULT
+    return "" if name in BASELINES else best
 
 
 def _best_baseline(task: Task, found: Mapping[str, Measured], compared: str) -> str:

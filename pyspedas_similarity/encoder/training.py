@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
@@ -36,6 +36,9 @@ COLLAPSED_EPOCHS = 3
 """Number of consecutive collapsed epochs that stops a training; training can recover from a single one."""
 BY_PARTNERS = "mean average precision of partners in held-out groups"
 BY_EPOCH = "last epoch that had not collapsed"
+
+AfterEpoch = Callable[[int, dict[str, np.ndarray]], None]
+"""Function that is called with the number of an epoch and the weights of the backbone."""
 
 
 @dataclass(frozen=True)
@@ -336,6 +339,7 @@ def train_network(
     positives: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
+    after_epoch: AfterEpoch | None = None,
 ) -> TrainedNetwork:
     """Train a backbone and keep its best epoch.
 
@@ -358,6 +362,9 @@ def train_network(
         precision of partners is kept; otherwise, the last epoch that has not collapsed.
     checkpoint : str or pathlib.Path, optional
         Folder for a checkpoint. Training continues from an existing one of the same plan and data.
+    after_epoch : callable, optional
+        Function of the number of an epoch, from 1, and the state dict of the backbone after it. It is not called for
+        epochs before a resumption.
 
     Raises
     ------
@@ -383,6 +390,7 @@ def train_network(
         run = _Run(plan, library, device)
         if store is not None:
             store.restore(run)
+        run.after_epoch = after_epoch
         run.until_end(store, progress)
     _log_warnings(run.history)
     _, channels, pixels, _ = library.images.shape
@@ -422,6 +430,7 @@ class _Run:
         import torch
 
         self.plan, self.library, self.device = plan, library, device
+        self.after_epoch: AfterEpoch | None = None
         backbone = build_backbone(plan.backbone, library.images.shape[1])
         # Channels last: convolutions with few channels are up to four times faster on a CPU.
         model = build_model(plan.method, backbone, BACKBONES[plan.backbone])
@@ -470,6 +479,8 @@ class _Run:
         weights = {key: value.cpu().contiguous().numpy() for key, value in backbone.state_dict().items()}
         if self.history.add(loss, evaluation, self.plan):
             self.best = weights
+        if self.after_epoch is not None:
+            self.after_epoch(len(self.history.losses), weights)
 
 
 class _CheckpointStore:

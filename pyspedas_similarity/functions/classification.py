@@ -24,6 +24,7 @@ from ..results import tplot_output
 from ..search.events import find_events
 from ..search.linear_classifier import LinearClassifier, fit_linear_classifier
 from ..search.query import Example, Query, find_queries, parse_examples
+from ..search.reference import EVENT, Reference, sample_library
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
 from .training import plan_of
@@ -92,10 +93,10 @@ def classify(
 
     Notes
     -----
-    Logistic regression on the embeddings. With two examples or more of each class its penalty and its calibration are
-    chosen on examples that are left out in turn, and the metadata give the share of correct ones; with one, the
-    probabilities are not calibrated, as the metadata state. Examples from one event show how well that event is
-    recognized, not how well others will be.
+    Logistic regression on the embeddings, in which each block of features has the same variance among the classified
+    samples. With two examples or more of each class its penalty and its calibration are chosen on examples that are
+    left out in turn, and the metadata give the share of correct ones; with one, the probabilities are not calibrated,
+    as the metadata state. Examples from one event show how well that event is recognized, not how well others will be.
     """
     classes = _classes(examples)
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or not 0 < threshold <= 1:
@@ -267,7 +268,8 @@ def _fitted(classes: Mapping[str, list[Example]], library: Library) -> LinearCla
             numbers += [len(embeddings)] * len(rows)
             labels += [name] * len(rows)
             embeddings.append(rows)
-    return fit_linear_classifier(np.concatenate(embeddings), np.array(labels), np.array(numbers))
+    view = Reference(sample_library(library), EVENT).balanced()
+    return fit_linear_classifier(np.concatenate(embeddings), np.array(labels), np.array(numbers), view)
 
 
 def _products(
@@ -277,7 +279,12 @@ def _products(
     found[~series.searched] = np.nan
     if not np.isfinite(found).any():
         raise VariableError(series.name, "none of its samples can be encoded", "Look at it with tplot.")
-    chosen = {"threshold": threshold, "classes": list(fitted.classes), "probe": fitted.about}
+    chosen = {
+        "threshold": threshold,
+        "classes": list(fitted.classes),
+        "probe": fitted.about,
+        "view": fitted.view.to_record(),
+    }
     provenance = series.provenance | chosen
     made = []
     for column, name in enumerate(fitted.classes):

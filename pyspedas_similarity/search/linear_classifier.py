@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..encoder.library_view import LibraryView
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 # Strength of the penalty for embeddings of unit length, from strong to none: chosen by leaving examples out.
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-_DEFAULT_PENALTY = 10.0
+# Without a second example of a class nothing can be left out. Chosen by the calibration in other events with one label
+# per class (docs/benchmarks/labels.rst): 10 gives a probability of 0.5 where three of four predictions are right.
+_DEFAULT_PENALTY = 300.0
 _MOST_FOLDS = 5
 # Temperatures tried when probabilities are calibrated.
 _TEMPERATURES = np.geomspace(0.25, 8, 41)
@@ -26,6 +29,8 @@ class LinearClassifier:
 
     Attributes
     ----------
+    view : LibraryView
+        Embeddings are classified by their projections in it.
     classes : tuple of str
     weights : numpy.ndarray, shape (classes, dimension)
     offset : numpy.ndarray, shape (classes,)
@@ -35,6 +40,7 @@ class LinearClassifier:
         ``calibrated`` (bool), ``penalty``, ``folds``, ``log_loss`` and ``accuracy`` of examples that were left out.
     """
 
+    view: LibraryView
     classes: tuple[str, ...]
     weights: np.ndarray
     offset: np.ndarray
@@ -43,10 +49,12 @@ class LinearClassifier:
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the probability of each class, (n, classes), summing to 1; NaN where there is no embedding."""
-        return _softmax((embeddings.astype(np.float64) @ self.weights.T + self.offset) / self.temperature)
+        return _softmax((self.view.project(embeddings) @ self.weights.T + self.offset) / self.temperature)
 
 
-def fit_linear_classifier(embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray) -> LinearClassifier:
+def fit_linear_classifier(
+    embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray, view: LibraryView | None = None
+) -> LinearClassifier:
     """Fit a linear classifier to labeled embeddings.
 
     Penalty and temperature are chosen on examples that are left out, whole examples at a time: samples of one interval
@@ -61,6 +69,10 @@ def fit_linear_classifier(embeddings: np.ndarray, labels: np.ndarray, examples: 
     examples : numpy.ndarray of int, shape (n,)
         Number of the example (interval) that a sample belongs to. All examples weigh the same within a class, and all
         classes the same.
+    view : LibraryView, optional
+        View of the library, see `reference.Reference.balanced`; by default the plain one. With the same variance of all
+        blocks of features classes lie further apart, and fewer labels are needed. Projections are not normalized:
+        around the mean of a library that mostly shows one thing, directions of that are noise.
 
     Raises
     ------
@@ -75,10 +87,12 @@ def fit_linear_classifier(embeddings: np.ndarray, labels: np.ndarray, examples: 
     classes = tuple(np.unique(labels).tolist())
     if len(classes) < 2:
         raise ArgumentError("examples", f"found the class {', '.join(classes) or 'none'}", "Give two or more classes.")
+    view = LibraryView.plain(embeddings.shape[1], "no library") if view is None else view
+    embeddings = view.project(embeddings)
     weight = _weights(labels, examples)
     folds = _folds(labels, examples)
     # The weights lie in the span of the examples, so a few examples need no more directions than they are many.
-    basis = np.linalg.qr(embeddings.T.astype(np.float64))[0] if len(embeddings) < embeddings.shape[1] else None
+    basis = np.linalg.qr(embeddings.T)[0] if len(embeddings) < embeddings.shape[1] else None
     embeddings = embeddings if basis is None else embeddings @ basis
     penalty, temperature, about = _DEFAULT_PENALTY, 1.0, {"calibrated": False, "folds": 0}
     if folds is not None:
@@ -96,7 +110,7 @@ def fit_linear_classifier(embeddings: np.ndarray, labels: np.ndarray, examples: 
     fitted = _fit(embeddings, labels, weight, penalty)
     weights, offset = _of_each_class(fitted.coef_), _of_each_class(fitted.intercept_)
     weights = weights if basis is None else weights @ basis.T
-    return LinearClassifier(classes, weights, offset, float(temperature), about | {"penalty": penalty})
+    return LinearClassifier(view, classes, weights, offset, float(temperature), about | {"penalty": penalty})
 
 
 def _weights(labels: np.ndarray, examples: np.ndarray) -> np.ndarray:

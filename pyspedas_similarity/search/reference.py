@@ -185,6 +185,16 @@ class Reference:
             self._views = {key: self._fitted(~similar)}  # the last one only: queries of a benchmark mostly share it
         return self._views[key]
 
+    def balanced(self) -> LibraryView:
+        """Return the view for a classifier: around the mean of all rows, all blocks with the same variance.
+
+        A classifier finds the directions that count from its labels. The plain view is returned as by `view`.
+        """
+        if self._unusable:
+            return LibraryView.plain(self._rows.shape[1], self._unusable)
+        mean = self._rows.mean(axis=0)
+        return LibraryView(mean, self._scales(mean), {"rule": "balance", "n_samples": len(self._rows)})
+
     def _fitted(self, counted: np.ndarray) -> LibraryView:
         """Return the view around the center of the rows that count."""
         mean = self._rows[counted].mean(axis=0)

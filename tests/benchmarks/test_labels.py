@@ -99,6 +99,14 @@ def test_a_sample_without_an_embedding_counts_as_wrong(stripes):
     assert not right[:7].any() and right[7:].all()
 
 
+def test_the_calibration_error_is_that_of_bins():
+    # Of those at 0.95 nine in ten are right, of those at 0.55 all.
+    sure = np.repeat([0.95, 0.55], [100, 50])
+    right = np.r_[np.arange(100) % 10 > 0, np.ones(50, bool)]
+    assert bench.calibration_error(sure, right) == pytest.approx((100 * 0.05 + 50 * 0.45) / 150)
+    assert bench.calibration_error(np.ones(7), np.ones(7, bool)) == 0
+
+
 def test_classes_of_one_group_are_excluded(stripes):
     group, label = np.array([0, 0, 1, 1, 2]), np.array(["a", "b", "a", "c", "c"])
     np.testing.assert_array_equal(has_enough_groups(label, group), [True, False, True, True, True])

@@ -73,6 +73,20 @@ def test_intervals_of_each_class(name, night):
         assert panel.get_lines()[0].get_color() == line.get_color()
 
 
+def test_one_example_of_each_of_two_distinct_plasmas_is_sure():
+    from pyspedas_similarity.simulate import fpi
+
+    made = fpi.load_electrons([START, START + np.timedelta64(12, "s")], seed=8)[0]
+    region = np.array(tplot.read(made).attributes["simulated"]["region"])
+    times = tplot.read(made).times
+    sheath, sphere = (np.flatnonzero(region == one) for one in ("magnetosheath", "magnetosphere"))
+    given = {"sheath": times[sheath[len(sheath) // 2]], "sphere": times[sphere[len(sphere) // 2]]}
+    found = tplot.read(sim.classify(made, examples=given)[-1])
+    assert not found.attributes["similarity"]["probe"]["calibrated"]
+    for column, rows in enumerate((sheath, sphere)):
+        assert np.median(found.values[rows, column]) > 0.95
+
+
 def test_one_example_of_each_is_not_calibrated(name, night):
     found = sim.classify(name, examples=examples(night, 1), newname="one")
     assert found[-1] == "one_probability"

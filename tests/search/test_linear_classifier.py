@@ -7,6 +7,7 @@ import pytest
 
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
+from pyspedas_similarity.search.reference import Reference, Sample
 
 AXES = np.eye(16)[:3]
 
@@ -64,6 +65,32 @@ def test_a_long_example_weighs_as_much_as_a_short_one():
     probe = fit_linear_classifier(vectors, labels, np.array([0] * 400 + [1]))
     middle = probe.probabilities(((a + b) / 2)[None])[0]
     assert abs(middle[0] - 0.5) < 0.1
+
+
+def test_one_example_of_each_of_two_distinct_plasmas_is_sure():
+    # Embeddings have much in common: cosines of 0.9 between classes, and blocks of different size.
+    rng = np.random.default_rng(5)
+    label = np.repeat(["a", "b"], 50)
+    common = np.concatenate([np.full(8, 1.0), np.zeros(8)])
+    vectors = common + np.where(label == "a", 1, -1)[:, None] * (0.3 * np.eye(16)[12] + 0.02 * np.eye(16)[3])
+    vectors = vectors + 0.002 * rng.standard_normal((100, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    view = Reference(Sample(vectors, np.full((100, 16), np.nan), {"x": slice(0, 8), "y": slice(8, 16)})).balanced()
+    probe = fit_linear_classifier(vectors[[0, 99]], label[[0, 99]], np.arange(2), view)
+    assert not probe.about["calibrated"]
+    assert probe.probabilities(vectors)[np.arange(100), (label == "b").astype(int)].min() > 0.95
+
+
+def test_the_number_of_samples_of_a_kind_in_the_library_hardly_changes_the_accuracy():
+    rng = np.random.default_rng(6)
+    vectors, labels = draw(rng, 2000, 0.3)
+    few = np.concatenate([np.flatnonzero(labels == "a"), np.flatnonzero(labels != "a")[:30]])
+    right = []
+    for library in (vectors, vectors[few]):
+        view = Reference(Sample(library, np.full_like(library, np.nan), {"all": slice(0, 16)})).balanced()
+        probe = fit_linear_classifier(vectors[:30], labels[:30], np.arange(30), view)
+        right.append((np.array(probe.classes)[probe.probabilities(vectors).argmax(axis=1)] == labels).mean())
+    assert min(right) > 0.9 and abs(right[0] - right[1]) < 0.02
 
 
 def test_no_embedding_no_probability():

@@ -1,0 +1,1 @@
+"""Networks trained on randomized simulations, judged on data by other authors."""
