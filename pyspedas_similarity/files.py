@@ -19,7 +19,7 @@ def check_place(path: Any, endings: tuple[str, ...], overwrite: bool) -> Path:
     ----------
     path : str or Path
     endings : tuple of str
-        One of which its name has.
+        One of which its name has; none for any.
     overwrite : bool
         Whether a file that is there may be replaced.
 
@@ -31,13 +31,17 @@ def check_place(path: Any, endings: tuple[str, ...], overwrite: bool) -> Path:
     if not isinstance(path, (str, Path)) or not str(path) or "\0" in str(path):
         raise ArgumentError("path", f"found {path!r:.80}", "Give the name of a file.")
     place = Path(path)
-    if place.suffix.lower() not in endings:
+    if endings and place.suffix.lower() not in endings:
         raise ArgumentError(f"path {place}", f"found the ending {place.suffix!r}", f"Give one in {endings[0]}.")
     if not place.parent.is_dir():
         raise ArgumentError(f"path {place}", f"there is no folder {place.parent}", "Make it, or give another place.")
+    try:
+        there = place.exists()
+    except OSError as error:  # a name that is too long
+        raise ArgumentError(f"path {place}", f"it cannot be read ({error.strerror})", "Give another name.") from error
     if place.is_dir():
         raise ArgumentError(f"path {place}", "it is a folder", "Give the name of a file in it.")
-    if place.exists() and not overwrite:
+    if there and not overwrite:
         raise _is_there(place)
     if not os.access(place.parent, os.W_OK):
         raise ArgumentError(f"path {place}", "its folder cannot be written", "Give another place.")

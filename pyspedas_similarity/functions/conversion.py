@@ -16,6 +16,7 @@ from ..errors import ArgumentError, TimeError, VariableError
 from ..imaging.camera_geometry import View
 from ..instruments.identification import names_bins
 from ..instruments.particle_structures import are_particle_structures, from_particle_structures
+from ..instruments.sample_images import FILL_NAMES
 from ..times import to_times
 from ..tplot import Variable
 
@@ -35,8 +36,6 @@ _NO_VALUE = re.compile(
     re.IGNORECASE,
 )
 _PLACE = ("site", "latitude", "longitude", "first_row", "first_column")
-_FILLS = ("fillval", "_fillvalue", "missing_value", "fill")
-"""Names of attributes that hold a value for what was not measured; case does not count."""
 
 # asilib's Imager has the first pixel in the southeastern corner (asilib/imager.py: with the origin below, north is at
 # the top and east at the left).
@@ -279,7 +278,7 @@ def _without_fills(values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndar
     low, high = -np.inf, np.inf
     for key, value in attributes.items():
         name = str(key).lower().replace("_", "")
-        if str(key).lower() in _FILLS and np.ndim(value) == 0:
+        if str(key).lower() in FILL_NAMES and np.ndim(value) == 0:
             values = _without_fill(values, value)
         elif name in ("validmin", "validmax", "validrange") and np.size(value) == (2 if name == "validrange" else 1):
             try:

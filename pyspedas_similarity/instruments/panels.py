@@ -29,6 +29,8 @@ _SAMPLES_JUDGED = 10**5
 # Samples from which quantiles are taken; of longer series they are evenly spread.
 _LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
 # Share of samples in which a bin has to be measured, and of the bins that a sample has to have.
+_LEAST_SPREAD, _LARGEST_SPREAD, _PRECISION = 1e-12, 1e18, 1e-7
+# Standard deviations whose squares single precision holds, and the least share of the largest value.
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,6 +276,15 @@ def _check_values(panel: Panel) -> None:
     if (measured == measured[0]).all():
         remedy = "Leave it out: there is nothing to compare in it."
         raise VariableError(panel.name, "all its samples have the same value", remedy)
+    spread, largest = float(measured.std(axis=0).max()), float(np.abs(measured).max())
+    if not _LEAST_SPREAD < spread < _LARGEST_SPREAD:
+        found = f"its standard deviation is {spread:.1e}, beyond what single precision holds squared"
+        raise VariableError(panel.name, found, "Store it in other units.")
+    if spread < _PRECISION * largest:
+        found = (
+            f"its standard deviation is {spread:.1e} around values of {largest:.1e}, less than single precision holds"
+        )
+        raise VariableError(panel.name, found, "Store it without its mean.")
 
 
 def of_embeddings(variable: Variable, times: np.ndarray, embeddings: np.ndarray) -> Panel:

@@ -23,6 +23,9 @@ from . import frames
 
 logger = logging.getLogger(__name__)
 
+FILL_NAMES = ("fillval", "_fillvalue", "missing_value", "fill")
+"""Names of attributes that hold a value for what was not measured; case does not count."""
+
 # Samples made into images at once; 256 distributions or frames are about 20 MB of images.
 BLOCK = 256
 # Phase space density in other units than the recipe's, s^3 cm^-6.
@@ -264,17 +267,19 @@ def in_order(variable: Variable) -> Variable:
 
 
 def without_fills(variable: Variable) -> Variable:
-    """A variable with NaN where it has the fill value of its metadata, if that is left in it.
+    """A variable with NaN where it has a fill value of its metadata, if that is left in it.
 
     Loaders make NaN of it, other hands may not. Unsigned counts keep theirs, which is often that of saturation.
     """
-    fill, values = variable.cdf_attributes("VATT").get("FILLVAL"), variable.values
-    if values.dtype.kind not in "fi" or np.ndim(fill) or not isinstance(fill, (int, float, np.number)):
+    stated = [one for key, one in variable.cdf_attributes("VATT").items() if str(key).lower() in FILL_NAMES]
+    fills = [one for one in stated if np.ndim(one) == 0 and isinstance(one, (int, float, np.number))]
+    values = variable.values
+    if values.dtype.kind not in "fi" or not fills:
         return variable
-    missing = values == values.dtype.type(fill) if values.dtype.kind == "f" else values == fill
-    if not missing.any():
-        return variable
-    return replace(variable, values=np.where(missing, np.float32(np.nan), values))
+    missing = np.zeros(values.shape, bool)
+    for fill in fills:
+        missing |= values == (values.dtype.type(fill) if values.dtype.kind == "f" else fill)
+    return replace(variable, values=np.where(missing, np.float32(np.nan), values)) if missing.any() else variable
 
 
 def known_tables(variable: Variable) -> Variable:

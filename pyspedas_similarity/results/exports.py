@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import tplot
 from ..errors import ArgumentError, VariableError
-from ..files import write_whole
+from ..files import check_place, write_whole
 from ..provenance import ATTRIBUTE
 from .formats import lists, tables
 from .formats.flat import flatten
@@ -80,7 +80,7 @@ def export(
     and numpy keep nanoseconds, ``pyspedas.time_double`` truncates to microseconds, IDL doubles resolve about 0.2
     microseconds. Only astropy represents a time inside a leap second; the text is correct in every format.
     """
-    path = Path(path)
+    path = check_place(path, (), overwrite=True)
     format = format_of(path, format)
     table = result_table(found)
     texts = {path: FORMATS[format](table)}

@@ -146,6 +146,7 @@ def _matches(
     if len(events) and (covered := extents(events.peak)) is not None:
         events = replace(events, start=covered[0], end=covered[1])
     _log_number(series, events, scale, threshold)
+    _log_unmeasured(series, scores)
     shortfall = "" if len(events) else _shortfall(series, candidates, threshold, settings)
     threshold = float(scale.threshold if threshold is None else threshold)
     record = series.provenance | {"name": series.name} | query_records(*asked) | about | around.record
@@ -272,6 +273,14 @@ def _log_unusable(series: Series) -> None:
         level = logging.WARNING if lost > len(series.times) / 2 else logging.INFO
         text = "%s: %d of %d frames have no score (%s); usable_only=False searches all."
         logger.log(level, text, series.name, lost, len(series.times), series.quality)
+
+
+def _log_unmeasured(series: Series, scores: np.ndarray) -> None:
+    """Report how many of the samples that were searched have no score."""
+    lost = int((series.searched & ~np.isfinite(scores)).sum())
+    if lost:
+        what = "windows" if series.overlapping else "samples"
+        logger.info("%s: %d of %d %s have no score.", series.name, lost, len(series.times), what)
 
 
 def _background_record(background: Background | None, settings: SearchSettings) -> dict[str, Any]:

@@ -347,6 +347,25 @@ def test_spectrograms_of_other_bins_are_refused_where_columns_would_be_compared(
             sim.search(["mms0_s", other], ("mms0_s", LIKE))
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset", "text"), [(1e-15, 0, "other units"), (1e20, 0, "other units"), (1, 1e9, "without its mean")]
+)
+def test_values_beyond_single_precision_are_refused(scale, offset, text):
+    store("mms1_b", scale * red_noise(47, 3) + offset)
+    with pytest.raises(SimilarityError, match=f"mms1_b: its standard deviation is.*{text}"):
+        sim.search("mms1_b", LIKE)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-11, 0), (1e15, 0), (1, 1e5)])
+def test_scores_do_not_depend_on_units_or_offset(scale, offset):
+    values = with_event(with_event(red_noise(48, 3), QUERY, event()), 5000, event())
+    store("mms1_b", values)
+    store("other_b", scale * values + offset)
+    one, other = sim.search("mms1_b", LIKE, k=3), sim.search("other_b", LIKE, k=3)
+    assert (other.peak == one.peak).all()
+    np.testing.assert_allclose(other.score, one.score, atol=3e-3)
+
+
 def test_a_table_without_values_is_refused_by_the_name_of_its_variable():
     store("spectra", np.abs(red_noise(45, 16)), table=np.full(16, np.nan), system="")
     with pytest.raises(SimilarityError, match="spectra: v table: found fewer than two values"):

@@ -21,7 +21,7 @@ from pyspedas_similarity.errors import (
     VariableError,
 )
 from pyspedas_similarity.imaging.frames import frame_images
-from pyspedas_similarity.imaging.recipes import FrameRecipe
+from pyspedas_similarity.imaging.recipes import FrameRecipe, SpectrumRecipe
 from pyspedas_similarity.provenance import ATTRIBUTE
 from pyspedas_similarity.simulate import fpi
 
@@ -225,6 +225,18 @@ def test_the_choices_made_are_told(sky, caplog):
     caplog.clear()
     sim.search(sky, like=TIMES[14], threshold=0.7)
     assert caplog.records[-1].getMessage().endswith("with a score of at least 0.700")
+
+
+def test_samples_without_score_are_counted(caplog):
+    flux = np.random.default_rng(0).lognormal(0, 1, (100, 9, 16))
+    flux[40:48] = np.nan
+    coordinates = {"v1": np.linspace(10, 170, 9), "v2": np.geomspace(20, 40000, 16)}
+    times = np.datetime64("2020-01-01", "ns") + np.arange(100) * np.timedelta64(3, "s")
+    pyspedas.store_data("flux", data={"x": times, "y": flux, **coordinates})
+    with caplog.at_level(logging.INFO):
+        sim.find_similar("flux", like=times[5], recipe=SpectrumRecipe(), errors="raise")
+    assert np.isnan(pyspedas.get_data("flux_similarity").y).sum() == 8
+    assert "flux: 8 of 100 samples have no score" in caplog.text
 
 
 def test_wildcards_leave_out_results_and_errors(caplog):

@@ -141,15 +141,24 @@ def test_fill_values_that_are_left_are_not_measured(fill):
     np.testing.assert_array_equal(*scores)
 
 
-@pytest.mark.parametrize(("fill", "kind"), [(-999.9, "f4"), (99999.9, "f8"), (0.0, "f8"), (-32768, "i2")])
-def test_fill_values_of_the_metadata_are_not_measured(fill, kind):
+@pytest.mark.parametrize(
+    ("key", "fill", "kind"),
+    [
+        ("FILLVAL", -999.9, "f4"),
+        ("FILLVAL", 99999.9, "f8"),
+        ("_FillValue", 0.0, "f8"),
+        ("missing_value", -999.9, "f8"),
+        ("fill", -32768, "i2"),
+    ],
+)
+def test_fill_values_of_the_metadata_are_not_measured(key, fill, kind):
     frames = np.random.default_rng(0).poisson(300, (20, 64, 64)).astype(kind)
     lost = frames.copy()
     lost[:, 30:32, 40] = fill
     expected = np.where(lost == np.dtype(kind).type(fill), np.nan, frames).astype(float)
     times = TIMES[:20]
     pyspedas.store_data("a", data={"x": times, "y": expected})
-    pyspedas.store_data("b", data={"x": times, "y": lost}, attr_dict={"CDF": {"VATT": {"FILLVAL": fill}}})
+    pyspedas.store_data("b", data={"x": times, "y": lost}, attr_dict={"CDF": {"VATT": {key: fill}}})
     scores = []
     for name in "ab":
         sim.find_similar(name, like=times[5], errors="raise", progress=False)

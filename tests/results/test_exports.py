@@ -340,8 +340,8 @@ BAD = {
     "ending": (lambda folder: (table(), folder / "found.xyz"), ArgumentError, r"\.ecsv.*time_list"),
     "text without format": (lambda folder: (table(), folder / "found.txt"), ArgumentError, "format"),
     "format": (lambda folder: (table(), folder / "found.csv", "excel"), ArgumentError, "found 'excel'"),
-    "no folder": (lambda folder: (table(), folder / "no" / "found.csv"), ArgumentError, "cannot be written"),
-    "a folder": (lambda folder: (table(), folder, "csv", True), ArgumentError, "cannot be written"),
+    "no folder": (lambda folder: (table(), folder / "no" / "found.csv"), ArgumentError, "there is no folder"),
+    "a folder": (lambda folder: (table(), folder, "csv", True), ArgumentError, "it is a folder"),
     "no table": (lambda folder: (7, folder / "found.csv"), ArgumentError, "int is no table"),
     "no such variable": (lambda folder: ("missing", folder / "found.csv"), VariableError, "no tplot variable"),
     "no columns": (
@@ -434,3 +434,19 @@ def test_export_from_a_shell(tmp_path, capsys):
     assert cli.main(["export", str(given), str(out), "--overwrite", "--format", "idl"]) == cli.FOUND
     assert cli.main(["export", "nowhere.ecsv", str(out)]) == cli.BAD_INPUT
     assert "there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (3, "found 3"),
+        ("nowhere/x.csv", "there is no folder nowhere"),
+        (f"{'x' * 300}.csv", "too long"),
+        ("", "found ''"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused(path, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=text):
+        sim.export(table(), path)
+    assert not list(tmp_path.iterdir())
