@@ -106,7 +106,11 @@ table = found.events[:6]
 table["score"].info.format = ".3f"
 print(table["site", "peak", "duration", "score"])
 
-matches = plt.figure(found.plot_matches(limit=6, figsize=(11, 2.6), title="Query and matches (simulated)"))
+matches = plt.figure(
+    found.plot_matches(
+        limit=6, figsize=(11, 2.6), title="Query and matches (simulated)"
+    )
+)
 matches.show()
 
 # %%

@@ -82,7 +82,9 @@ print(table["score", "peak", "crossing", "region"])
 # and along the magnetic field. The first five are the diffusion regions of the other crossings; the sixth is another
 # part of the crossing of the fifth.
 
-matches = plt.figure(found.plot_matches(limit=6, title="Query and the six nearest (simulated)"))
+matches = plt.figure(
+    found.plot_matches(limit=6, title="Query and the six nearest (simulated)")
+)
 matches.show()
 
 # %%

@@ -35,7 +35,7 @@ FIXED = {
     "spectrum": "Mean over time (windows), direction (spectra) or rings (distributions), or power by wave number "
     "(frames): cosine is Pearson's correlation of these curves. Free of orientation.",
     "structure": "Strength, orientation and shape of structure at three scales, free of place and true to orientation; "
-    "beside them place and mean curve, which count where the same event is searched. Made for comparison relative to a "
+    "in addition place and mean curve, which count where the same event is searched. Made for comparison relative to a "
     "library.",
 }
 

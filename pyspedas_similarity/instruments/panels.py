@@ -25,6 +25,8 @@ _SYSTEM_INSIDE = re.compile(r"GSE|GSM|GEI|GEO|RTN|DSL|SRF")
 _NO_SYSTEM = ("", "none", "n/a", "unknown", "scalar", "xyz")
 _LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 # Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
+_MOST_NEGATIVE = 0.05
+# Share of negative values, as from a background that was subtracted, that a logarithmic spectrogram may have.
 _SAMPLES_JUDGED = 10**5
 # Samples from which quantiles are taken; of longer series they are evenly spread.
 _LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
@@ -192,7 +194,8 @@ def _is_logarithmic(variable: Variable, values: np.ndarray, kind: str, recipe: P
     some = _some(values)
     known = some[np.isfinite(some)]
     positive = known[known > 0]
-    if not positive.size or (known < 0).any() or (kind == "lines" and len(positive) < len(known)):
+    most_negative = _MOST_NEGATIVE if kind == "spectrogram" else 0.0
+    if not positive.size or (known < 0).mean() > most_negative or (kind == "lines" and len(positive) < len(known)):
         return False
     low, high = np.quantile(positive, (0.01, 0.99))
     return bool(high > low * (_LOGARITHMIC_SPECTRA if kind == "spectrogram" else _LOGARITHMIC_LINES))
@@ -251,7 +254,9 @@ def _with_filled_bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
-    """Return logarithms; what is below the floor, zeros among it, has that of the floor, and negative values are NaN.
+    """Return logarithms; what is below the floor, zeros among it, has that of the floor.
+
+    Negative values of lines are NaN, and spectra of which more than half is negative.
 
     The floor of a spectrogram is the lowest tenth of what is positive: below it lies mostly counting noise, which the
     logarithm would raise to a large part of all variance. That of a line is half of the lowest hundredth.
@@ -262,7 +267,10 @@ def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
     if positive.size:
         floor = np.quantile(positive, 0.1) if kind == "spectrogram" else np.quantile(positive, 0.01) / 2
     with np.errstate(invalid="ignore"):
-        return np.where(values >= 0, np.log10(np.maximum(values, floor)), np.nan)
+        measured = values >= 0
+        if kind == "spectrogram":
+            measured = measured.mean(axis=1, keepdims=True) >= 0.5
+        return np.where(measured, np.log10(np.maximum(values, floor)), np.nan)
 
 
 def _check_values(panel: Panel) -> None:

@@ -222,7 +222,9 @@ def parts_in_range(variables: list[Variable], trange: Any, fewest: int = FEWEST_
             covered = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "no time"
             inside = f" in {start} to {end}; the variable covers {covered}" if trange is not None else ""
             remedy = f"Give a range with at least {fewest} sample{'s' * (fewest > 1)}."
-            raise VariableError(variable.name, f"found {len(part.times)} samples{inside}", remedy)
+            raise VariableError(
+                variable.name, f"found {len(part.times)} sample{'s' * (len(part.times) != 1)}{inside}", remedy
+            )
     return parts
 
 

@@ -177,6 +177,20 @@ def test_a_spectrogram_is_found_by_its_values_on_a_logarithmic_scale():
     assert (about["kind"], about["logarithmic"], about["units"]) == ("spectrogram", True, "eV/(cm^2 s sr eV)")
 
 
+def test_some_negative_spectra_do_not_take_the_logarithm_of_the_others_away():
+    energies, flux = spectra_with_bursts(6, 32)
+    store("spectra", flux, table=energies, units="eV/(cm^2 s sr eV)", system="")
+    undamaged = sim.search("spectra", LIKE).scores["spectra"]
+    flux[6500:6508] *= -1  # no spectrum
+    flux[::50, -1] *= -1  # less than the background that was subtracted
+    store("spectra", flux, table=energies, units="eV/(cm^2 s sr eV)", system="")
+    found = sim.search("spectra", LIKE)
+    assert found.record["panels"][0]["logarithmic"] and seconds(found.peak[0], middle(5000)) <= 4.01
+    scores = found.scores["spectra"]
+    away = np.abs((scores.time.values - TIMES[6504]) / np.timedelta64(1, "s")) > LENGTH
+    assert np.corrcoef(scores.values[away], undamaged.values[away])[0, 1] > 0.95
+
+
 def test_energy_tables_that_alternate_are_brought_to_one():
     low, high = np.geomspace(10, 10000, 16), np.geomspace(12, 12000, 16)
     table = np.where(np.arange(N)[:, None] % 2, low, high)
