@@ -99,5 +99,8 @@ def _draw(axes: Axes, table: Table, axis: str) -> None:
         if len(rows):
             axes.axhline(np.mean(rows["ap"]), color="black", linestyle=style, label=name)
     if axis == "images":
+        sizes = sorted({int(size) for at, _ in curves_of(table, axis).values() for size in at})
         axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks([], minor=True)
     axes.grid(alpha=0.3)
