@@ -27,7 +27,7 @@ from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.encoder.supervised import FROM_NOTHING, LabelPlan, make_labeled, train_on_labels
 from pyspedas_similarity.errors import ArgumentError, SimilarityError
 from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
-from pyspedas_similarity.search.reference import EVENT, Reference, Sample
+from pyspedas_similarity.search.reference import KIND, Reference, Sample
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -233,7 +233,7 @@ def by_classifier(
     for split in splits:
         vectors = embeddings[split.seed % len(embeddings)]
         sample = Sample(vectors, np.full_like(vectors, np.nan), block_slices(vectors.shape[1], blocks or {}))
-        view = Reference(sample, EVENT).balanced()
+        view = Reference(sample, KIND).balanced()
         for count, rows in split.labeled.items():
             began = time.process_time()
             right, sure = _predicted(vectors, rows, data.label, split.test, view)

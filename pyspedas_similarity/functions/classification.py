@@ -24,7 +24,7 @@ from ..results import tplot_output
 from ..search.events import find_events
 from ..search.linear_classifier import LinearClassifier, fit_linear_classifier
 from ..search.query import Example, Query, find_queries, parse_examples
-from ..search.reference import EVENT, Reference, sample_library
+from ..search.reference import KIND, Reference, sample_library
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
 from .training import plan_of
@@ -268,7 +268,7 @@ def _fitted(classes: Mapping[str, list[Example]], library: Library) -> LinearCla
             numbers += [len(embeddings)] * len(rows)
             labels += [name] * len(rows)
             embeddings.append(rows)
-    view = Reference(sample_library(library), EVENT).balanced()
+    view = Reference(sample_library(library), KIND).balanced()
     return fit_linear_classifier(np.concatenate(embeddings), np.array(labels), np.array(numbers), view)
 
 

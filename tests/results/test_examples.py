@@ -64,7 +64,7 @@ def test_study_of_electrons_gives_what_its_table_says(run):
     assert set(names["table"]["crossing"].tolist()) == set(np.flatnonzero(has_region)[1:].tolist())
     assert names["table"]["region"].all()
     assert best[1:][has_region[1:]].max() < best[~has_region].min()
-    assert min(names["recall"]) == pytest.approx(0.84, abs=0.01) and max(names["recall"]) == 1
+    assert min(names["recall"]) == pytest.approx(0.72, abs=0.01) and max(names["recall"]) == 1
     assert max(names["false_alarms"]) < 0.01
     assert names["r_squared"] == pytest.approx(0.88, abs=0.02)
     assert len(plt.get_fignums()) == 3
