@@ -138,10 +138,10 @@ def print_summary(judged: Judged, say: Callable[[str], None]) -> None:
         if row["task"] != task:
             task = row["task"]
             say(f"{task}: {row['queries']} queries of {row['groups']} groups [SIMULATED, by other authors]")
-            say(f"  {'encoder':34s}{'ap':22s}{'draws':14s}lead")
+            say(f"  {'encoder':40s}{'ap':22s}{'draws':14s}lead")
         low, high = row["draws"]
         gained = "" if row["encoder"] == DEFAULT else _interval(row["lead"], "+.3f")
-        say(f"  {row['encoder']:34s}{_interval(row['ap'], '.3f'):22s}{f'{low:.2f}-{high:.2f}':14s}{gained}".rstrip())
+        say(f"  {row['encoder']:40s}{_interval(row['ap'], '.3f'):22s}{f'{low:.2f}-{high:.2f}':14s}{gained}".rstrip())
     say("")
 
 
