@@ -24,6 +24,7 @@ ALWAYS_RAISE = {
     "fine_tune",
     "save_encoder",
     "load_encoder",
+    "import_encoder",
 }
 FUNCTIONS = [name for name in sim.__all__ if inspect.isfunction(getattr(sim, name))]
 LOGGING = [name for name in FUNCTIONS if name not in ALWAYS_RAISE]
