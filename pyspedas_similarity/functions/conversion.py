@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
 __all__ = ["to_tplot", "to_xarray"]
+
+logger = logging.getLogger(__name__)
 
 _FORMS = (
     "Give an xarray DataArray, a SpeasyVariable, (data, meta) of hapiclient, an asilib Imager, particle structures, "
@@ -411,8 +414,14 @@ def _view(data: Any, frames: np.ndarray) -> View | None:
         return None
     azimuth, elevation = (np.ma.filled(np.ma.asarray(sky[key]).astype(float), np.nan) for key in ("az", "el"))
     if not azimuth.shape == elevation.shape == frames.shape[1:3]:
+        text = "the skymap of %s is left out: it is %s, and the frames are %s"
+        logger.warning(text, meta.get("location", "the imager"), _size(azimuth.shape), _size(frames.shape[1:3]))
         return None
     return View(latitude, longitude, azimuth, elevation)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _degrees(meta: Mapping[str, Any], key: str) -> float | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..conventions import check_keywords
 from ..encoder.cards import KINDS
 from ..encoder.runtime import Encoder
 from ..encoder.weights import load_encoder, save_encoder
@@ -199,10 +200,11 @@ def plan_of(kind: type[_Plan], plan: _Plan | None, options: Mapping[str, Any]) -
     """
     if plan is not None and options:
         raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
+    check_keywords(options, [one.name for one in fields(kind)], kind.__name__)
     try:
         return kind(**options) if plan is None else plan
-    except TypeError as error:
-        raise ArgumentError("options", str(error), f"See {kind.__module__}.{kind.__name__}.") from error
+    except TypeError as error:  # a value of a type that is compared with a number
+        raise ArgumentError(", ".join(options), str(error), f"See help({kind.__name__}).") from error
 
 
 @dataclass(frozen=True, eq=False)

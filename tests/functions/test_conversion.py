@@ -286,6 +286,15 @@ def test_an_imager_keeps_orientation_and_skymap():
         sim.to_tplot(spectrograph, errors="raise")
 
 
+def test_a_skymap_of_another_size_is_left_out_with_a_warning(caplog):
+    sky = {"az": np.zeros((32, 32)), "el": np.full((32, 32), 45.0)}
+    one = SimpleNamespace(data=imager().data, meta=imager().meta, skymap=sky)
+    (name,) = sim.to_tplot(one, errors="raise")
+    assert "skymap" not in tplot.read(name).attributes["data_att"]
+    (warning,) = caplog.messages
+    assert "the skymap of" in warning and "32 x 32, and the frames are 64 x 64" in warning
+
+
 def test_times_with_a_zone_are_moved_to_utc():
     zone = dt.timezone(dt.timedelta(hours=9))
     times = [dt.datetime(2020, 1, 1, 9, tzinfo=zone), dt.datetime(2020, 1, 1, 10, tzinfo=zone)]

@@ -461,6 +461,12 @@ def test_training_on_bad_input(sky, change, error):
         sim.train(**{**TRAINING, **change})
 
 
+def test_the_nearest_option_of_a_training_is_named(sky):
+    pytest.importorskip("torch")
+    with pytest.raises(ArgumentError, match=r"^epoch: TrainingPlan has no such keyword\. The nearest is epochs\.$"):
+        sim.train(sky, epoch=3)
+
+
 def test_training_with_partners_in_time_and_a_checkpoint(sky, tmp_path):
     pytest.importorskip("torch")
     options = {"method": "vicreg", "epochs": 2, "batch_size": 16, "progress": False}
