@@ -100,6 +100,8 @@ class Index:
         True if the embeddings are kept in memory.
     damaged : int
         Number of damaged rows; they have no score.
+    references : dict of str to Reference
+        What all rows have in common, by question; kept here by searches.
 
     Raises
     ------
@@ -135,6 +137,7 @@ class Index:
         self._near: Any = _UNKNOWN
         self._graph: GraphIndex | None = None
         self._lengths: tuple[str, np.ndarray] | None = None
+        self.references: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return len(self._stored)

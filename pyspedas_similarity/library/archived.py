@@ -115,6 +115,11 @@ class ArchiveLibrary(Library):
     index: Index
     choice: Choice | None = None
 
+    @property
+    def kept_references(self) -> dict[str, Any] | None:
+        """Return the references of searches of all rows of this version, each of up to 50 MB; None for a choice."""
+        return self.index.references if self.choice is None else None
+
 
 def open_archived(
     archive: Archive | str | Path, names: Any, trange: Any, probe: Any, options: EncodingOptions

@@ -231,6 +231,11 @@ class Library:
         """Return where each block lies in an embedding."""
         return block_slices(dimension, self.blocks)
 
+    @property
+    def kept_references(self) -> dict[str, Any] | None:
+        """Return where references of this library are kept for further searches, by question; None if nowhere."""
+        return None
+
     def block_weights(self, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> Mapping[str, float]:
         """Return the weights of blocks that do not have the weight 1, for the embeddings of queries."""
         return {}

@@ -84,7 +84,7 @@ def search_library(
         view = LibraryView.plain(likes[0].shape[1], "no reference")
     else:
         weights = library.block_weights(likes, others)
-        view = Reference(sample_library(reference), settings.looking_for, weights).view(likes)
+        view = _reference_of(reference, settings.looking_for, weights).view(likes)
     likes, others = (_targets(view, group, library.by_length) if group else None for group in (likes, others))
     scores = [_scores(series, view, likes, others) for series in library.series]
     known = np.concatenate(scores)
@@ -293,6 +293,16 @@ def _background_record(background: Background | None, settings: SearchSettings) 
         "shape": background.shape,
     }
     return {"background": record} if settings.fdr is None else {"fdr": {"fdr": settings.fdr, **record}}
+
+
+def _reference_of(library: Library, looking_for: str, weights: Mapping[str, float]) -> Reference:
+    """Return what the samples of a library have in common; that of a whole archive is made once for each version."""
+    kept = library.kept_references
+    if kept is None or weights:
+        return Reference(sample_library(library), looking_for, weights)
+    if looking_for not in kept:
+        kept[looking_for] = Reference(sample_library(library), looking_for)
+    return kept[looking_for]
 
 
 def _log_number(series: Series, events: Events, scale: ScoreScale, threshold: float | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import numpy as np
 import pyspedas
@@ -75,6 +76,23 @@ def test_the_library_is_the_same_however_it_was_added(tmp_path):
 def test_the_same_search_gives_the_same_bits():
     store()
     np.testing.assert_array_equal(scores_of(data="sky"), scores_of(data="sky"))
+
+
+def test_an_archive_is_sampled_once_for_each_question_and_version(tmp_path, monkeypatch):
+    archive, sampled = filled(tmp_path / "archive", 2), []
+    module = sys.modules["pyspedas_similarity.search.search_series"]
+    sample = module.sample_library
+    monkeypatch.setattr(module, "sample_library", lambda library: sampled.append(library) or sample(library))
+    first, again, event = (scores_of(data=archive, looking_for=one) for one in ("kind", "kind", "event"))
+    np.testing.assert_array_equal(first, again)
+    assert len(sampled) == 2 and not np.allclose(first, event, equal_nan=True)
+    part = scores_of(data=archive, trange=[TIMES[0], TIMES[100]])  # other samples, another reference
+    assert len(sampled) == 3 and not np.allclose(part, first[: len(part)])
+    np.testing.assert_array_equal(scores_of(data=archive), first)
+    store("more", slice(0, 60), seed=1)
+    sim.add(archive, "more")
+    later = sim.search(archive, like=("sky", TIMES[25]), progress=False)
+    assert len(sampled) == 4 and later.record["view"]["n_samples"] == N + 60
 
 
 @pytest.mark.parametrize("looking_for", ["kind", "event"])
