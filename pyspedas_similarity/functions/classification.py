@@ -24,7 +24,7 @@ from ..results import tplot_output
 from ..search.events import find_events
 from ..search.linear_classifier import LinearClassifier, fit_linear_classifier
 from ..search.query import Example, Query, find_queries, parse_examples
-from ..search.reference import KIND, Reference, sample_library
+from ..search.reference import KIND, LIBRARY, Reference, sample_library
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
 from .training import plan_of
@@ -58,6 +58,7 @@ def classify(
     field: str | None = None,
     velocity: str | None = None,
     usable_only: bool | None = None,
+    reference: str | None = LIBRARY,
     progress: bool = True,
     load_keywords: Mapping[str, Any] | None = None,
 ) -> list[str]:
@@ -76,6 +77,9 @@ def classify(
         Probability that a sample in an interval has at least.
     gap : seconds, timedelta or Quantity
         Hits no further apart than this are one interval.
+    reference : 'library' or None
+        'library': features are compared relative to all that is classified, see Notes. None: as they are; the
+        probabilities of a sample then do not depend on the others.
     load_keywords : mapping, optional
         As in `find_similar`.
 
@@ -103,6 +107,8 @@ def classify(
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or not 0 < threshold <= 1:
         raise ArgumentError("threshold", f"found {threshold!r}", "Give a probability above 0, at most 1.")
     joined = to_timedelta64(gap, "gap")
+    if reference not in (LIBRARY, None):
+        raise ArgumentError("reference", f"found {reference!r:.80}", "Give 'library' or None.")
     request = Request(names, trange, instrument, probe, load_keywords or {})
     encoder = resolve_encoder(encoder)
     companions = {"field": field, "velocity": velocity}
@@ -113,7 +119,7 @@ def classify(
     if library is None:
         return nothing_found(f"there are no data of {instrument} in {trange}")
     titles = result_names([one.name for one in library.series], newname, suffix, endings, overwrite)
-    fitted = _fitted(classes, library)
+    fitted = _fitted(classes, library, reference)
     made = []
     for series, title in zip(library.series, titles, strict=True):
         made += _products(series, fitted, float(threshold), joined, title)
@@ -260,7 +266,7 @@ def _classes(examples: Any) -> dict[str, list[Example]]:
     return {name: parse_examples(like, "examples") for name, like in sorted(examples.items())}
 
 
-def _fitted(classes: Mapping[str, list[Example]], library: Library) -> LinearClassifier:
+def _fitted(classes: Mapping[str, list[Example]], library: Library, reference: str | None) -> LinearClassifier:
     embeddings, labels, numbers = [], [], []
     for name, examples in classes.items():
         for query in find_queries(examples, library):
@@ -269,7 +275,7 @@ def _fitted(classes: Mapping[str, list[Example]], library: Library) -> LinearCla
             numbers += [len(embeddings)] * len(rows)
             labels += [name] * len(rows)
             embeddings.append(rows)
-    view = Reference(sample_library(library), KIND).balanced()
+    view = None if reference is None else Reference(sample_library(library), KIND).balanced()
     return fit_linear_classifier(np.concatenate(embeddings), np.array(labels), np.array(numbers), view)
 
 

@@ -92,7 +92,7 @@ def search_archive(name, kind, times):
 
 def classify(name, kind, times):
     examples = {each: [[times[row]]] for each, row in EXAMPLES.items()}
-    sim.classify(name, examples, recipe=RECIPES[kind], errors="raise", progress=False)
+    sim.classify(name, examples, recipe=RECIPES[kind], reference=None, errors="raise", progress=False)
     return f"{name}_probability"
 
 

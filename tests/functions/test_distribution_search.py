@@ -372,7 +372,7 @@ def test_one_sample_cannot_be_searched_but_can_be_a_seed(event, stored):
     tables = {key: table[:1] if table.ndim == 2 else table for key, table in one.coordinates.items()}
     single = "simulated1_des_dist_brst_single"
     write(Variable(single, one.times[40:41], one.values[40:41], tables, one.attributes))
-    assert "1 samples" in refused(event, single, name=single)
+    assert "1 sample" in refused(event, single, name=single)
     names = search(event, like=(single, event.times[40]))
     assert np.isfinite(scores(names)).all()
 

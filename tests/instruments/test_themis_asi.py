@@ -296,8 +296,8 @@ def test_a_caller_who_stops_early_is_told_all_the_same(settings, caplog):
     first = write(settings["local_data_dir"])
     write(settings["local_data_dir"], hour=1)
     first.write_bytes(first.read_bytes()[:-40])
-    walk = hours(RANGE, "gako", no_update=True)
-    np.testing.assert_array_equal(next(walk).times, stamps(1))
+    walk = themis_asi.segments(RANGE, "gako", no_update=True)
+    np.testing.assert_array_equal(next(walk).distribution.times, stamps(1))
     walk.close()
     (warning,) = messages(caplog)
     assert first.name in warning
