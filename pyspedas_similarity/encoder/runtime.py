@@ -240,9 +240,11 @@ def read_network(onnx: bytes, source: str) -> ModelProto:
 
 def messages(message: Any, kind: type) -> list[Any]:
     """Return all messages of a type inside a protobuf message, such as tensors or nodes, nested graphs included."""
+    from google.protobuf.message import Message
+
     found = [message] if isinstance(message, kind) else []
     for description, value in message.ListFields():
         if description.message_type is not None:
-            for each in value if description.is_repeated else [value]:
+            for each in [value] if isinstance(value, Message) else value:
                 found += messages(each, kind)
     return found
