@@ -111,9 +111,7 @@ def _read(record: Path) -> dict[str, str]:
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArgumentError(
-            str(record), f"it cannot be read ({error})", "Delete it to record all files anew."
-        ) from error
+        raise ArgumentError(str(record), f"it cannot be read ({error})", remedy) from error
     if not isinstance(known, dict) or not all(isinstance(one, str) for one in known.values()):
         raise ArgumentError(str(record), "it is no record of files", remedy)
     return known

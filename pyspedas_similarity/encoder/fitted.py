@@ -89,6 +89,20 @@ def fit(name: str, images: Images, kind: str) -> Encoder:
     return fit_pca(images, kind) if name == "pca" else fit_random(images, kind, name)
 
 
+def mutually_distant(rows: np.ndarray, center: np.ndarray, number: int) -> np.ndarray:
+    """Return the numbers of rows (n, d) that are far from each other: int, at most `number`, each once.
+
+    The first is the one nearest to the center; each of the others is as far as possible from those before (Gonzalez
+    1985, doi 10.1016/0304-3975(85)90224-5).
+    """
+    chosen = [int(((rows - center) ** 2).sum(axis=1).argmin())]
+    nearest = ((rows - rows[chosen[0]]) ** 2).sum(axis=1)
+    while len(chosen) < number and nearest.max() > 0:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, ((rows - rows[chosen[-1]]) ** 2).sum(axis=1))
+    return np.array(chosen)
+
+
 def spread_evenly(n: int, most: int, seed: int = 0) -> np.ndarray:
     """Return `most` ascending integers below `n` by stratified random sampling, or all if there are no more.
 

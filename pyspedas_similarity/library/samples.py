@@ -124,8 +124,7 @@ class Request:
         with tplot.preserved():
             made = self.variables()
             companions = [find_companions(one, {}) for one in made]
-        rows = [np.flatnonzero((one.times >= start) & (one.times <= end)) for one in made]
-        parts = [sample_images.select(one, each) for one, each in zip(made, rows, strict=True)]
+        parts = [_inside(one, start, end) for one in made]
         return [Segment(one, each) for one, each in zip(parts, companions, strict=True) if len(one.times)]
 
     def _call(self, loader: Callable[..., Any], **keywords: Any) -> Any:
@@ -216,7 +215,7 @@ def parts_in_range(variables: list[Variable], trange: Any, fewest: int = FEWEST_
         parts = variables
     else:
         start, end = to_interval(trange)
-        parts = [sample_images.select(v, np.flatnonzero((v.times >= start) & (v.times <= end))) for v in variables]
+        parts = [_inside(one, start, end) for one in variables]
     for variable, part in zip(variables, parts, strict=True):
         if len(part.times) < fewest:
             covered = f"{variable.times[0]} to {variable.times[-1]}" if len(variable.times) else "no time"
@@ -226,6 +225,11 @@ def parts_in_range(variables: list[Variable], trange: Any, fewest: int = FEWEST_
                 variable.name, f"found {len(part.times)} sample{'s' * (len(part.times) != 1)}{inside}", remedy
             )
     return parts
+
+
+def _inside(variable: Variable, start: np.datetime64, end: np.datetime64) -> Variable:
+    """Return the samples from `start` to `end`, both included."""
+    return sample_images.select(variable, np.flatnonzero((variable.times >= start) & (variable.times <= end)))
 
 
 def progress_bar(plan: Plan, **options: object) -> tqdm:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..encoder.fitted import mutually_distant
 from ..errors import ArgumentError
 from .embedding_map import EmbeddingMap
 from .style import Style, plain
@@ -67,8 +68,7 @@ class Inset:
 def spread_places(places: np.ndarray, count: int) -> np.ndarray:
     """Return the numbers of places that are spread over a map.
 
-    The first is the one nearest to the median; each of the others is as far as possible from those before (Gonzalez
-    1985, doi 10.1016/0304-3975(85)90224-5).
+    The first is the one nearest to the median, see `mutually_distant`.
 
     Parameters
     ----------
@@ -87,12 +87,7 @@ def spread_places(places: np.ndarray, count: int) -> np.ndarray:
     inside = places[known]
     extent = np.ptp(inside, axis=0)
     inside = inside / np.where(extent > 0, extent, 1)
-    chosen = [int(np.linalg.norm(inside - np.median(inside, axis=0), axis=1).argmin())]
-    distance = np.linalg.norm(inside - inside[chosen[0]], axis=1)
-    while len(chosen) < count and distance.max() > 0:
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(inside - inside[chosen[-1]], axis=1))
-    return known[chosen]
+    return known[mutually_distant(inside, np.median(inside, axis=0), count)]
 
 
 def archive_map_figure(

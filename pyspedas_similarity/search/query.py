@@ -242,9 +242,7 @@ def _find_span(example: Example, library: Library) -> Query:
 
 def _find_window(example: Example, library: PanelLibrary) -> WindowQuery:
     if example.file is not None:
-        raise QueryError(
-            f"query {example.file}", "an image file is a query for camera frames only", "Give an interval."
-        )
+        raise QueryError(f"query {example.file}", _FOR_FRAMES, "Give an interval.")
     if example.array is not None:
         remedy = "Store it as a tplot variable and give ('name', [start, end])."
         raise QueryError("like", "an array does not identify the variables it belongs to", remedy)

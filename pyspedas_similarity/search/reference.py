@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..encoder.fitted import spread_evenly
+from ..encoder.fitted import mutually_distant, spread_evenly
 from ..encoder.library_view import LibraryView
 from ..library.series import Library, Series
 from ..times import longest_step
@@ -157,7 +157,8 @@ class Reference:
         if not scales.any():
             self._unusable = "all samples of the library are the same"
             return
-        center = self._rows[_distant(self._rows * scales, DISTANT)].mean(axis=0)
+        scaled = self._rows * scales
+        center = self._rows[mutually_distant(scaled, scaled.mean(axis=0), DISTANT)].mean(axis=0)
         self._distant = LibraryView(center, self._scales(center))
         self._directions = self._distant.directions(self._rows)
 
@@ -210,16 +211,6 @@ class Reference:
             spread = np.sqrt(((self._rows[:, part] - center[part]) ** 2).sum(axis=1).mean())
             scales[part] = self._weights.get(name, 1) / spread if spread > _TINY else 0
         return scales
-
-
-def _distant(rows: np.ndarray, number: int) -> np.ndarray:
-    """Return rows that are far from each other, each the farthest from those before; the first is the most usual."""
-    chosen = [int(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).argmin())]
-    nearest = ((rows - rows[chosen[0]]) ** 2).sum(axis=1)
-    while len(chosen) < number and nearest.max() > 0:
-        chosen.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, ((rows - rows[chosen[-1]]) ** 2).sum(axis=1))
-    return np.array(chosen)
 
 
 def _axes(rows: np.ndarray, steps: np.ndarray, question: Question) -> np.ndarray:
