@@ -33,7 +33,8 @@ from benchmarks.data_sets.sky import Frames, simulate
 from benchmarks.timing import rates, resident_kb
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
-from pyspedas_similarity.encoder.fixed import DEFAULT, default_encoder, fixed_encoder
+from pyspedas_similarity.encoder.fixed import DEFAULT, fixed_encoder
+from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
 from pyspedas_similarity.imaging.recipes import FrameRecipe
@@ -240,11 +241,12 @@ def samples(say: Output) -> None:
     say(f"{'':14s} {'image':>15s} {'embedding':>15s} {'both':>15s} {'samples/s':>10s}")
     stored, recipe = synthetic_frames(), FrameRecipe()
     measured, plane = electrons(12.0)[1], INSTRUMENTS["mms_des"].recipe
-    for kind, make in (
-        ("frame", lambda: frame_images(stored, recipe)),
-        ("distribution", lambda: distribution_images(measured, plane)),
+    for of_kind, make in (
+        (recipe, lambda: frame_images(stored, recipe)),
+        (plane, lambda: distribution_images(measured, plane)),
     ):
-        encoder, images = default_encoder(kind), make()
+        kind = of_kind.kind
+        encoder, images = default_encoder(kind, of_kind.hash), make()
         steps = make, partial(encoder.encode, images), lambda make=make, encoder=encoder: encoder.encode(make())
         found = [1e3 / np.array(rates(step, len(images), 5 * TRIES)) for step in steps]
         numbers = " ".join(f"{clock:7.2f} {processor:7.2f}" for clock, processor in found)

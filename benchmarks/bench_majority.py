@@ -19,7 +19,7 @@ from benchmarks.data_sets.foreign import default_folder, make_foreign
 from benchmarks.data_sets.sky import EPISODES, make_movie
 from benchmarks.data_sets.tasks import DataSet
 from benchmarks.data_sets.windows import REGIONS, make_regions, read_regions
-from pyspedas_similarity.encoder.fixed import default_encoder
+from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.search.reference import Reference, Sample
 
@@ -83,7 +83,7 @@ def main() -> None:
     chosen = parser.parse_args()
     lines = [f"{'share of the library that is of the kind':44s}" + "".join(f"{share:>7.0%}" for share in SHARES)]
     for name, data, of_kind in cases(chosen.data, chosen.foreign or default_folder(chosen.data)):
-        encoder = default_encoder(data.recipe.kind)
+        encoder = default_encoder(data.recipe.kind, data.recipe.hash)
         embeddings = encoder.encode(data.draw(data.recipe))
         for how, values in zip(
             ("plain", "relative"), curves(embeddings, data, encoder.card.blocks, of_kind), strict=True

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.data_sets.edr import make_edr
 from benchmarks.retrieval.run import sample_of
-from pyspedas_similarity.encoder.fixed import default_encoder
+from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.search.reference import Reference
 
@@ -37,7 +37,7 @@ def histogram(axes: Axes, scores: np.ndarray, is_edr: np.ndarray, title: str) ->
 def main() -> None:
     """Draw the figure."""
     data = make_edr(EVENTS, DURATION_S)
-    encoder = default_encoder(data.recipe.kind)
+    encoder = default_encoder(data.recipe.kind, data.recipe.hash)
     embeddings = encoder.encode(data.draw(data.recipe))
     task = data.tasks[0]
     query = task.queries[len(task.queries) // 2]

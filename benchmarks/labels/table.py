@@ -49,17 +49,17 @@ def print_set(data: LabeledSet, rows: Sequence[dict[str, Any]], say: Callable[[s
     )
     labels = sorted({row["labels"] for row in rows})
     heads = "".join(f"{each:<18d}" for each in labels)
-    say(f"  {'labels per class':24s}{heads}{'less pixels':22s}{'less nothing':22s}{'s':>6s}")
+    say(f"  {'labels per class':26s}{heads}{'less pixels':22s}{'less nothing':22s}{'s':>6s}")
     for name in dict.fromkeys(row["line"] for row in rows):
         found = {row["labels"]: row for row in rows if row["line"] == name}
         cells = "".join(f"{_cell(found[each]) if each in found else '':18s}" for each in labels)
         last = found[max(found)]
         differences = "".join(f"{_difference(last, key):22s}" for key in ("less_pixels", "less_nothing"))
-        say(f"  {name:24s}{cells}{differences}{last['seconds']:6.1f}")
+        say(f"  {name:26s}{cells}{differences}{last['seconds']:6.1f}")
     say("  calibration error")
     for name in dict.fromkeys(row["line"] for row in rows if np.isfinite(row["calibration"])):
         found = {row["labels"]: row["calibration"] for row in rows if row["line"] == name}
-        say(f"    {name:22s}" + "".join(f"{found[each]:<18.2f}" for each in labels).rstrip())
+        say(f"    {name:24s}" + "".join(f"{found[each]:<18.2f}" for each in labels).rstrip())
     say("")
 
 

@@ -4,6 +4,7 @@
     python -m benchmarks.networks adapt --out TRIALS --data FOLDER [--trials vicreg]
     python -m benchmarks.networks judge --out TRIALS --data FOLDER [--draws 100 101 102]
     python -m benchmarks.networks plot --out TRIALS
+    python -m benchmarks.networks publish --out TRIALS --trial simsiam-compact-6400/seed0
 
 The library is made once and kept in the folder. A training that was interrupted continues where it was, and a finished
 one is left as it is, so the command can be given again at any time.
@@ -22,6 +23,7 @@ from benchmarks.networks.adapt import ADAPTED, adapt
 from benchmarks.networks.electrons import IMAGES_OF_INSTANT, PER_EVENT, load_or_make
 from benchmarks.networks.figure import TABLES, plot_trials
 from benchmarks.networks.judge import FIXED, foreign_sets, judge, with_default
+from benchmarks.networks.publish import publish
 from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, run_trial, trial_of
 from benchmarks.retrieval.plan import Plan
 from pyspedas_similarity.encoder.backbone import BACKBONES
@@ -83,9 +85,13 @@ def _plot(chosen: argparse.Namespace) -> None:
     plot_trials(chosen.out, chosen.by, chosen.image)
 
 
+def _publish(chosen: argparse.Namespace) -> None:
+    print(publish(chosen.out / KEPT / chosen.trial))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.networks", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="train | adapt | judge | plot")
+    commands = parser.add_subparsers(required=True, metavar="train | adapt | judge | plot | publish")
     _add_train(commands)
     _add_adapt(commands)
     _add_judge(commands)
@@ -94,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("--by", choices=TABLES, default="epoch")
     plot.add_argument("--image", type=Path, default=Path("networks.png"), metavar="FILE")
     plot.set_defaults(run=_plot)
+    text = "Make a network part of the package."
+    published = commands.add_parser("publish", help=text, description=text)
+    _add_out(published)
+    published.add_argument("--trial", type=Path, required=True, metavar="NAME/SEED")
+    published.set_defaults(run=_publish)
     return parser
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.retrieval.encoders import JOIN
 from pyspedas_similarity.encoder.fixed import DEFAULT
+from pyspedas_similarity.encoder.joined import PREFIX
 from pyspedas_similarity.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def curves_of(table: Table, axis: str) -> dict[tuple[str, bool], tuple[np.ndarra
     """
     points: dict[tuple[str, bool], dict[int, list[float]]] = {}
     for row in table:
-        joined = row["encoder"].startswith(f"{DEFAULT}{JOIN}")
-        found = _TRIAL.fullmatch(row["encoder"].removeprefix(f"{DEFAULT}{JOIN}"))
+        joined = row["encoder"].startswith(PREFIX)
+        found = _TRIAL.fullmatch(row["encoder"].removeprefix(PREFIX))
         if found and found[axis] and found["backbone"] == "compact":
             name = found["method"] if axis == "images" else f"{found['method']}, {found['images']} images"
             points.setdefault((name, joined), {}).setdefault(int(found[axis]), []).append(float(row["ap"]))

@@ -13,11 +13,12 @@ import numpy as np
 from benchmarks.data_sets.foreign import KINDS, OTHER_KINDS, data_set_of, images_of, load_simulator
 from benchmarks.data_sets.tasks import DataSet
 from benchmarks.retrieval import table
-from benchmarks.retrieval.encoders import JOIN, label_of
+from benchmarks.retrieval.encoders import label_of
 from benchmarks.retrieval.measures import Estimate, lead, summarize
 from benchmarks.retrieval.plan import Plan
 from benchmarks.retrieval.run import RELATIVE, Measured, measure_all, rows_of, thinned
 from pyspedas_similarity.encoder.fixed import DEFAULT
+from pyspedas_similarity.encoder.joined import PREFIX
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 
@@ -103,8 +104,8 @@ class _Kept:
 
 
 def with_default(networks: Sequence[str]) -> tuple[str, ...]:
-    """Return networks, and each next to the default encoder."""
-    return (*networks, *(f"{DEFAULT}{JOIN}{each}" for each in networks))
+    """Return networks, and each next to 'structure'."""
+    return (*networks, *(f"{PREFIX}{each}" for each in networks))
 
 
 def judge(sets: Iterator[tuple[int, DataSet]], plan: Plan, out: Path, stem: str, say: Callable[[str], None]) -> Judged:
@@ -130,7 +131,7 @@ def print_summary(judged: Judged, say: Callable[[str], None]) -> None:
     text = (
         "Mean average precision over the queries of all draws, relative to the searched library. Parentheses: 95 % "
         f"intervals from a bootstrap over groups (events of a draw) and seeds. lead: difference to {DEFAULT}, paired "
-        f"by query. {DEFAULT}{JOIN}NAME: the features of NAME as one more block next to those of {DEFAULT}."
+        f"by query. {PREFIX}NAME: the features of NAME as one more block next to those of {DEFAULT}."
     )
     say(textwrap.fill(text, _WIDTH) + "\n")
     task = ""

@@ -20,7 +20,7 @@ from benchmarks.panels.methods import (
 )
 from benchmarks.retrieval.measures import Scores, relative
 from benchmarks.retrieval.run import sample_of
-from pyspedas_similarity.encoder.fixed import default_encoder
+from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.panel_features import block_weight
 from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.imaging.panels import Grid, cell_means
@@ -74,7 +74,7 @@ def ours(panel: Panel, spans: list[Span], recipe: PanelRecipe) -> Scores:
 
 def structure(data: DataSet) -> Scores:
     """Return scores by the default encoder of images, relative to all of them."""
-    encoder = default_encoder(data.recipe.kind)
+    encoder = default_encoder(data.recipe.kind, data.recipe.hash)
     embeddings = encoder.encode(data.draw(data.recipe))
     blocks = block_slices(embeddings.shape[1], encoder.card.blocks)
     return relative(embeddings, Reference(sample_of(embeddings, data, blocks)))

@@ -1,24 +1,22 @@
-"""Encoders of a benchmark run: by name, saved in folders, or several of these next to each other."""
+"""Encoders of a benchmark run: by name, or saved in folders."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.fitted import FITTED, NAMED, fit_pca, fit_random, named_encoder
+from pyspedas_similarity.encoder.joined import PREFIX
+from pyspedas_similarity.encoder.packaged import is_packaged
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.structure import block_slices
-from pyspedas_similarity.encoder.weights import CARD, load_encoder
+from pyspedas_similarity.encoder.weights import CARD, PACKAGED, is_joined, load_encoder
 from pyspedas_similarity.imaging.recipes import Recipe, recipe_from_dict
-
-JOIN = "+"
-"""Between the names of encoders whose features are put next to each other: a block of features for each."""
 
 _WARM_UP = 8
 
@@ -50,51 +48,30 @@ class Embedded:
     hash: str
 
 
-def parts_of(name: str) -> list[str]:
-    """Return the names of encoders that are joined, or the name alone."""
-    return [name] if _is_single(name) else name.split(JOIN)
-
-
 def label_of(name: str) -> str:
-    """Return the name of an encoder in tables: of folders the last part."""
-    return JOIN.join(Path(part).name for part in parts_of(name))
+    """Return the name of an encoder in tables: of a folder the last part."""
+    prefix, folder = _split(name)
+    return prefix + Path(folder).name
 
 
 def is_encoder(name: str) -> bool:
-    """Return True for the name of an encoder, for a folder that contains one, and for several that are joined."""
-    return all(map(_is_single, parts_of(name)))
-
-
-def _is_single(name: str) -> bool:
-    return name in NAMED or bool(_folders(name)) or any(Path(name).glob(f"*/*/{CARD}"))
+    """Return True for the name of an encoder and for a folder that contains one, also next to 'structure'."""
+    folder = _split(name)[1]
+    return name in NAMED or is_packaged(name) or bool(_folders(folder)) or any(Path(folder).glob(f"*/*/{CARD}"))
 
 
 def source_for(name: str, data_set: str, kind: str) -> str:
     """Return `name`, or the folder in it with the name of the data set or of the kind of its images."""
-    return JOIN.join(_own_source(part, data_set, kind) for part in parts_of(name))
-
-
-def _own_source(name: str, data_set: str, kind: str) -> str:
-    if name not in NAMED:
-        for own in (data_set, kind):
-            if (Path(name) / own).is_dir():
-                return str(Path(name) / own)
-    return name
+    prefix, folder = _split(name)
+    own = [each for each in (data_set, kind) if name not in NAMED and (Path(folder) / each).is_dir()]
+    return prefix + str(Path(folder) / own[0]) if own else name
 
 
 def recipe_of(name: str, default: Recipe) -> Recipe | None:
-    """Return the recipe of the images that an encoder takes, or None if it is for images of another kind.
-
-    Encoders that are joined take the images of one recipe: None if they do not.
-    """
-    found = [_own_recipe(part, default) for part in parts_of(name)]
-    return None if None in found or len({each.hash for each in found}) > 1 else found[0]
-
-
-def _own_recipe(name: str, default: Recipe) -> Recipe | None:
+    """Return the recipe of the images that an encoder takes, or None if it is for images of another kind."""
     if name in NAMED:
         return default
-    folders = _folders(name)
+    folders = _folders(_split(name)[1])
     if not folders:
         return None
     card = Card.from_json((folders[0] / CARD).read_text(), name)
@@ -106,7 +83,8 @@ def _own_recipe(name: str, default: Recipe) -> Recipe | None:
 def encoders_of(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> Iterator[Encoder]:
     """Yield the encoder of a name or folder, once for each seed; those of `FITTED` are fitted to the images."""
     if name not in NAMED:
-        yield from map(load_encoder, _folders(name))
+        prefix, folder = _split(name)
+        yield from (load_encoder(f"{prefix}{each}") for each in _folders(folder))
         return
     for seed in range(seeds if name in FITTED else 1):
         if name == "pca":
@@ -119,34 +97,6 @@ def encoders_of(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> It
 
 def embed(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> Embedded:
     """Embed all images with every seed of an encoder; those of `FITTED` are fitted to them, without labels."""
-    parts = parts_of(name)
-    return join([_embed(part, images, recipe, seeds) for part in parts], [label_of(part) for part in parts])
-
-
-def join(parts: list[Embedded], names: list[str]) -> Embedded:
-    """Return embeddings next to each other, for as many seeds as one has; an encoder of one block is a block."""
-    if len(parts) == 1:
-        return parts[0]
-    number = max(len(each.embeddings) for each in parts)
-    seeds = [np.hstack([each.embeddings[seed % len(each.embeddings)] for each in parts]) for seed in range(number)]
-    ends = accumulate(each.embeddings[0].shape[1] for each in parts)
-    blocks = {}
-    for each, name, end in zip(parts, names, ends, strict=True):
-        first = end - each.embeddings[0].shape[1]
-        for block, part in each.blocks.items():
-            label = name if len(each.blocks) == 1 else block
-            blocks[label] = slice(part.start + first, part.stop + first)
-    return replace(
-        parts[0],
-        embeddings=seeds,
-        blocks=blocks,
-        ms_per_image=sum(each.ms_per_image for each in parts),
-        kilobytes=sum(each.kilobytes for each in parts),
-        hash=JOIN.join(each.hash for each in parts),
-    )
-
-
-def _embed(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> Embedded:
     embeddings, hashes, blocks, seconds, size = [], [], {}, 0.0, 0
     for encoder in encoders_of(name, images, recipe, seeds):
         encoder.encode(images[:_WARM_UP])
@@ -160,9 +110,14 @@ def _embed(name: str, images: np.ndarray, recipe: Recipe, seeds: int) -> Embedde
     return Embedded(embeddings, blocks, each, size / 1e3, recipe.hash, hashes[0])
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Return 'structure+', if the name begins with it, and the rest."""
+    return (PREFIX, name.removeprefix(PREFIX)) if is_joined(name) else ("", name)
+
+
 def _folders(name: str) -> list[Path]:
     """Return the folder of a saved encoder, or the folders in it, one for each seed."""
-    folder = Path(name)
+    folder = PACKAGED / name if is_packaged(name) else Path(name)
     if (folder / CARD).is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob(f"*/{CARD}"))

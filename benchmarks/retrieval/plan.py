@@ -13,6 +13,8 @@ from benchmarks.data_sets.tasks import DataSet, DataUnavailable
 from benchmarks.data_sets.windows import make_reduced, make_regions
 from benchmarks.retrieval.encoders import is_encoder, label_of
 from pyspedas_similarity.encoder.fitted import NAMED
+from pyspedas_similarity.encoder.joined import PREFIX
+from pyspedas_similarity.encoder.packaged import packaged_networks
 from pyspedas_similarity.errors import ArgumentError
 
 DATASETS = ("foreign", "movie", "arcs", "reduced", "regions", "edr", "nights", "projected")
@@ -83,7 +85,10 @@ class Plan:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the encoders to run."""
-        return self.encoders or tuple(name for name in NAMED if not (self.quick and name in SLOW))
+        if self.encoders:
+            return self.encoders
+        packaged = (PREFIX + name for name in packaged_networks().values())
+        return (*packaged, *(name for name in NAMED if not (self.quick and name in SLOW)))
 
 
 def make_data_sets(name: str, plan: Plan) -> Iterable[DataSet]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.data_sets.tasks import DataSet, DataUnavailable, Task, thin
 from benchmarks.retrieval import table
-from benchmarks.retrieval.encoders import Embedded, embed, label_of, parts_of, recipe_of, source_for
+from benchmarks.retrieval.encoders import Embedded, embed, label_of, recipe_of, source_for
 from benchmarks.retrieval.measures import (
     ACROSS_GROUPS,
     MEASURES,
@@ -208,7 +208,7 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
                 "queries": int(answerable.sum()),
                 "groups": len(np.unique(group)),
             }
-            baseline = _compared_with(name, found, best[compared])
+            baseline = "" if name in BASELINES else best[compared]
             theirs = found[baseline].scores[task.name, compared] if baseline else []
             theirs = [_select(each, answerable) for each in theirs]
             yield (
@@ -218,14 +218,6 @@ def rows_of(data: DataSet, task: Task, found: Mapping[str, Measured]) -> Iterato
                 | _lead_columns(scores, baseline, theirs, group)
                 | {"ap_by_group": _ap_by_group(scores, group)}
             )
-
-
-def _compared_with(name: str, found: Mapping[str, Measured], best: str) -> str:
-    """Return what an encoder is compared with: the best baseline; one that is joined to the default one, with that."""
-    parts = parts_of(name)
-    if len(parts) > 1 and DEFAULT in parts and DEFAULT in found:
-        return DEFAULT
-    return "" if name in BASELINES else best
 
 
 def _best_baseline(task: Task, found: Mapping[str, Measured], compared: str) -> str:

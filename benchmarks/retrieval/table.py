@@ -84,17 +84,17 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     heads = "".join(f"{_head(key):18s}" for key in shown)
     costs = f"{'ms/image':>9s}{'dim':>6s}{'kB':>8s}{'seeds':>6s}"
     extra = "".join(f"{HEADLINE + ', ' + one.split()[0]:18s}" for one in others)
-    say(f"  {'encoder':18s}{heads}{extra}{'over best':36s}{costs}")
+    say(f"  {'encoder':26s}{heads}{extra}{'over best':36s}{costs}")
     for row in controlled:
         cells = "".join(f"{_cell(row, key):18s}" for key in shown)
         extra = "".join(f"{_cell(by_way[row['encoder'], one], HEADLINE):18s}" for one in others)
         costs = f"{row['ms_per_image']:9.2f}{row['dimension']:6d}{row['kilobytes']:8.0f}{row['seeds']:6d}"
-        say(f"  {row['encoder']:18s}{cells}{extra}{_over(row):36s}{costs}")
+        say(f"  {row['encoder']:26s}{cells}{extra}{_over(row):36s}{costs}")
     if task.list_groups:
         say("  ap of each group:")
         for row in controlled:
             indent = " " * 20
-            say(textwrap.fill(f"  {row['encoder']:18s}{row['ap_by_group']}", _WIDTH, subsequent_indent=indent))
+            say(textwrap.fill(f"  {row['encoder']:26s}{row['ap_by_group']}", _WIDTH, subsequent_indent=indent))
     say("")
 
 
@@ -111,7 +111,7 @@ def print_means(rows: Sequence[dict[str, Any]], say: Callable[[str], None]) -> N
                 keys = (task, encoder, compared)
                 found = [row[HEADLINE] for row in rows if (row["task"], row["encoder"], row["compared"]) == keys]
                 cells.append(f"{np.mean(found):.3f} ({min(found):.2f}-{max(found):.2f})")
-            say(f"  {encoder:18s}{cells[0]:22s}{cells[1]}")
+            say(f"  {encoder:26s}{cells[0]:22s}{cells[1]}")
     say("")
 
 

@@ -79,8 +79,8 @@ print(table["score", "peak", "crossing", "region"])
 
 # %%
 # :meth:`~pyspedas_similarity.SearchResult.plot_matches` draws the query and these matches, each in the planes across
-# and along the magnetic field. The first five are the diffusion regions of the other crossings; the sixth is another
-# part of the crossing of the fifth.
+# and along the magnetic field. The first five are the diffusion regions of the other crossings; the sixth, with the
+# lowest score, is of a crossing without one.
 
 matches = plt.figure(
     found.plot_matches(limit=6, title="Query and the six nearest (simulated)")
@@ -214,7 +214,7 @@ print(f"explained variance of an unseen crossing: {r_squared:.2f}")
 #      - not on this page
 #    * - A classifier from few labels
 #      - ``classify``, ``fine_tune``
-#      - three labels of a region: 0.72 to 1.00 of others found
+#      - three labels of a region: 0.40 to 1.00 of others found
 #    * - Embeddings as input of other models
 #      - ``encode``
 #      - 0.88 of the variance explained

@@ -173,12 +173,13 @@ def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.cards import KINDS
     from ..encoder.fitted import NAMED, named_encoder
+    from ..encoder.packaged import packaged_networks
     from ..functions.training import load_encoder
     from ..instruments.registry import INSTRUMENTS
 
     if chosen.encoder is not None:
         name = str(chosen.encoder)
-        encoders = [named_encoder(name, kind) for kind in KINDS] if name in NAMED else [load_encoder(chosen.encoder)]
+        encoders = [named_encoder(name, kind) for kind in KINDS] if name in NAMED else [load_encoder(name)]
         if chosen.json:
             print_json([{"hash": one.hash} | json.loads(one.card.to_json()) for one in encoders])
         else:
@@ -198,6 +199,9 @@ def info(chosen: argparse.Namespace) -> int:
     print("\nencoders without training")
     for name, description in NAMED.items():
         print(f"  {name:{width}s} {description}")
+    print("\nnetworks of the package, in the default encoder of their recipe")
+    for recipe, name in packaged_networks().items():
+        print(f"  {name:{width}s} recipe {recipe}")
     return FOUND
 
 

@@ -40,17 +40,6 @@ FIXED = {
 }
 
 
-def default_encoder(kind: str) -> Encoder:
-    """Return the default encoder: 'structure', for images of every kind.
-
-    Raises
-    ------
-    ArgumentError
-        `kind` is unknown.
-    """
-    return fixed_encoder(DEFAULT, kind)
-
-
 def fixed_encoder(name: str, kind: str) -> Encoder:
     """Return a fixed encoder.
 

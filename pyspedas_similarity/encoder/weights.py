@@ -22,7 +22,12 @@ from .cards import CARD, MAX_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
 from .fitted import NAMED, PCA_METHOD, pca_transform
 from .fixed import METHOD as FIXED_METHOD
 from .fixed import fixed_encoder
+from .joined import METHOD as JOINED_METHOD
+from .joined import PREFIX, join_structure, network_card
 from .runtime import Encoder, network_transform
+
+PACKAGED = Path(__file__).parent / "networks"
+"""Folder of the networks that come with the package, which are given by their names."""
 
 REMOVED_METHODS = ("canonical", "hybrid")
 REMOVED_NAMES = ("hybrid", "oriented", "scattering")
@@ -79,14 +84,17 @@ def load_encoder(folder: str | Path) -> Encoder:
     Parameters
     ----------
     folder : str or pathlib.Path
-        Folder written by `save_encoder`.
+        Folder written by `save_encoder`, or the name of a network of the package. With ``"structure+"`` before it, its
+        features next to those of 'structure'.
 
     Raises
     ------
     EncoderError
         A file is missing, damaged or does not match the card, or weights are not finite.
     """
-    folder = Path(folder)
+    if is_joined(folder):
+        return join_structure(load_encoder(str(folder).removeprefix(PREFIX)))
+    folder = Path(folder) if Path(folder).exists() or not (PACKAGED / folder / CARD).exists() else PACKAGED / folder
     if not folder.exists():
         remedy = f"Give the folder of a saved encoder; encoders with a name are {', '.join(NAMED)}."
         raise EncoderError(f"encoder {folder}", "it is neither a name nor a folder", remedy)
@@ -106,6 +114,11 @@ def load_encoder(folder: str | Path) -> Encoder:
     return assemble(card, files, str(folder / NETWORK))
 
 
+def is_joined(name: str | Path) -> bool:
+    """Return True for 'structure+' and a folder."""
+    return isinstance(name, str) and name.startswith(PREFIX) and not Path(name).exists()
+
+
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
     """Return the encoder of a card and its files.
 
@@ -116,6 +129,8 @@ def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> E
     """
     if card.method == FIXED_METHOD:
         return _assemble_fixed(card, source)
+    if card.method == JOINED_METHOD:
+        return _of_this_version(join_structure(assemble(network_card(card, source), files, source)), card, source)
     # Principal components are computed in NumPy, all other networks in ONNX Runtime.
     if card.method == PCA_METHOD:
         return Encoder(card, pca_transform(card, files[WEIGHTS], source), files)
@@ -141,6 +156,11 @@ def _assemble_fixed(card: Card, source: str) -> Encoder:
         encoder = fixed_encoder(card.name, card.kind)
     except ArgumentError as error:
         raise EncoderError(source, f"{error.subject}: {error.found}", error.remedy) from error
+    return _of_this_version(encoder, card, source)
+
+
+def _of_this_version(encoder: Encoder, card: Card, source: str) -> Encoder:
+    """Return an encoder with its stored card; EncoderError if its features are those of another version."""
     if encoder.hash != card.hash:
         raise EncoderError(source, "a fixed encoder of another version", "Encode the data again.")
     return replace(encoder, card=card)

@@ -151,8 +151,9 @@ def find_similar(
         Spacecraft, or station of a camera, to load.
     encoder : str, path or Encoder, optional
         Name of an encoder that needs no training (``pyspedas-similarity info`` lists them; 'pca' and 'random' are
-        fitted to the searched data), folder of a saved one, or one from `train`. Default:
-        'structure', for images of every kind.
+        fitted to the searched data), folder of a saved one, or one from `train`. ``"structure+FOLDER"`` compares the
+        features of a network next to those of 'structure'. Default: 'structure', for images of every kind; for
+        electrons of MMS with a magnetic field 'structure+mms_electrons', with a network of the package.
     k : int, optional
         Number of events for each variable, the best ones, whether or not they stand out. Default: 10, or all where a
         threshold is given.

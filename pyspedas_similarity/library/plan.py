@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..encoder.fitted import MAX_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
-from ..encoder.fixed import default_encoder
+from ..encoder.joined import PREFIX
+from ..encoder.packaged import default_encoder, is_packaged
 from ..encoder.runtime import Encoder
-from ..encoder.weights import load_encoder
+from ..encoder.weights import is_joined, load_encoder
 from ..errors import ArgumentError, EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images
@@ -78,12 +79,12 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
         remedy = "Give a WindowRecipe, or use find_similar or search."
         raise ArgumentError("recipe", "a PanelRecipe is for searches only", remedy)
     fields = _FieldCheck(variables, options, has_field)
-    encoder = trained or _named_encoder(natural, options)
-    _check_encoder(encoder, natural, variables[0].name, options.recipe)
-    recipe = recipe_from_dict(encoder.card.recipe) if encoder.card.recipe else natural
-    if isinstance(recipe, DistributionRecipe) and recipe.field_aligned:
-        recipe = fields.adapted(recipe, fixed=bool(encoder.card.recipe) or options.recipe is not None)
-    return Plan(encoder, recipe, options)
+    if trained is None:
+        recipe = fields.adapted(natural, fixed=options.recipe is not None)
+        return Plan(_named_encoder(recipe, options), recipe, options)
+    _check_encoder(trained, natural, variables[0].name, options.recipe)
+    recipe = recipe_from_dict(trained.card.recipe) if trained.card.recipe else natural
+    return Plan(trained, fields.adapted(recipe, fixed=bool(trained.card.recipe) or options.recipe is not None), options)
 
 
 def fit_plan(plan: Plan, samples: Sequence[Variable]) -> Plan:
@@ -131,9 +132,10 @@ class _FieldCheck:
             return [one for one in self.variables if "field" not in find_companions(one, self.options.companions)]
         return [] if self.has_field else list(self.variables)
 
-    def adapted(self, recipe: DistributionRecipe, fixed: bool) -> DistributionRecipe:
+    def adapted(self, recipe: Recipe, fixed: bool) -> Recipe:
         """Return the recipe, in instrument axes where there is no field; VariableError if it is fixed."""
-        lacking = self.lacking
+        needs_field = isinstance(recipe, DistributionRecipe) and recipe.field_aligned
+        lacking = self.lacking if needs_field else []
         if not lacking:
             return recipe
         name = lacking[0].name
@@ -157,11 +159,11 @@ def _check_encoder(encoder: Encoder, natural: Recipe, variable: str, given: Reci
         raise EncoderError(subject, found, f"Train one on {natural.species} distributions.")
 
 
-def _named_encoder(natural: Recipe, options: EncodingOptions) -> Encoder:
-    """Return the encoder of the given name, or the default one."""
+def _named_encoder(recipe: Recipe, options: EncodingOptions) -> Encoder:
+    """Return the encoder of the given name, or the default one of the recipe."""
     if options.encoder is not None:
-        return named_encoder(options.encoder, natural.kind)
-    return default_encoder(natural.kind)
+        return named_encoder(options.encoder, recipe.kind)
+    return default_encoder(recipe.kind, recipe.hash)
 
 
 def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
@@ -170,9 +172,10 @@ def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
         return None
     if isinstance(encoder, Encoder):
         return encoder
-    if isinstance(encoder, (str, Path)) and Path(encoder).is_dir():
+    is_name = is_joined(encoder) or is_packaged(str(encoder))
+    if isinstance(encoder, (str, Path)) and (is_name or Path(encoder).is_dir()):
         return load_encoder(encoder)
-    remedy = f"Give one of {', '.join(NAMED)}, the folder of a saved encoder, or an Encoder."
+    remedy = f"Give one of {', '.join(NAMED)}, the folder of a saved encoder, '{PREFIX}FOLDER', or an Encoder."
     raise EncoderError("encoder", f"{str(encoder)[:80]!r} is neither a name nor a folder", remedy)
 
 
@@ -190,7 +193,7 @@ def resolve_encoder(encoder: Any) -> Any:
 
 def is_available_by_name(name: Any) -> bool:
     """Return True if the name alone is enough to make or load an encoder."""
-    return name in NAMED
+    return isinstance(name, str) and (name in NAMED or is_packaged(name))
 
 
 def recipe_of_record(record: Mapping[str, Any]) -> Recipe:

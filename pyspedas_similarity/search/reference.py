@@ -51,6 +51,12 @@ COMPONENTS = 48
 """Principal directions in which embeddings are compared."""
 
 
+BLOCK_WEIGHTS = {"network": 0.7}
+"""Weights of blocks other than 1: a network next to 'structure' has half the variance of each other block. With as much
+variance it finds beams and flat tops a little better, and diffusion regions of the simulator of this package worse
+(docs/benchmarks/networks)."""
+
+
 @dataclass(frozen=True)
 class Question:
     """How a question is asked.
@@ -137,7 +143,7 @@ class Reference:
         Rows without an embedding are passed over.
     looking_for : {'kind', 'event'}
     weights : mapping of str to float, optional
-        Weights of blocks that do not have the weight 1.
+        Weights of blocks that do not have the weight 1, in addition to `BLOCK_WEIGHTS`.
     """
 
     def __init__(self, sample: Sample, looking_for: str = KIND, weights: Mapping[str, float] | None = None) -> None:
@@ -147,7 +153,7 @@ class Reference:
         self._rows = sample.embeddings[known].astype(np.float64)
         self._steps = sample.following[pairs].astype(np.float64) - sample.embeddings[pairs]
         self._blocks = {name: part for name, part in sample.blocks.items() if name not in self.question.left_out}
-        self._weights = weights or {}
+        self._weights = BLOCK_WEIGHTS | dict(weights or {})
         self._views: dict[bytes, LibraryView] = {}
         self._unusable = ""
         if len(self._rows) < FEWEST:

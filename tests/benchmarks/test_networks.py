@@ -14,7 +14,8 @@ from benchmarks.networks import electrons, trials
 from benchmarks.networks.__main__ import BAD_INPUT, DONE, main
 from benchmarks.networks.figure import TABLES, curves_of
 from benchmarks.networks.judge import judge, with_default
-from benchmarks.retrieval.encoders import Embedded, is_encoder, join, label_of, parts_of
+from benchmarks.networks.publish import publish
+from benchmarks.retrieval.encoders import is_encoder, label_of
 from benchmarks.retrieval.plan import Plan
 from pyspedas_similarity.encoder.weights import load_encoder
 from pyspedas_similarity.errors import ArgumentError
@@ -116,23 +117,9 @@ def test_only_the_last_layers_are_adapted(tmp_path, library):
     assert found.encode(library.images[:3]).shape == (3, 128)
 
 
-def test_joined_encoders_have_the_blocks_of_both():
-    rng = np.random.default_rng(0)
-    one = Embedded([rng.random((4, 5))], {"level": slice(0, 2), "shape": slice(2, 4)}, 1.0, 0.0, "r", "h1")
-    two = Embedded([rng.random((4, 3)), rng.random((4, 3))], {"all": slice(0, 3)}, 2.0, 7.0, "r", "h2")
-    found = join([one, two], ["structure", "network"])
-    assert found.blocks == {"level": slice(0, 2), "shape": slice(2, 4), "network": slice(5, 8)}
-    assert (found.ms_per_image, found.kilobytes, found.hash) == (3.0, 7.0, "h1+h2")
-    for embeddings, second in zip(found.embeddings, two.embeddings, strict=True):
-        np.testing.assert_array_equal(embeddings, np.hstack([one.embeddings[0], second]))
-
-
 def test_names_of_joined_encoders(tmp_path):
-    assert (
-        parts_of("structure+pixels") == ["structure", "pixels"]
-        and label_of(f"structure+{tmp_path}/net") == "structure+net"
-    )
-    assert is_encoder("structure+pixels") and not is_encoder("structure+nothing")
+    assert label_of(f"structure+{tmp_path}/net") == "structure+net"
+    assert is_encoder("structure+mms_electrons") and not is_encoder("structure+nothing")
     assert with_default(["a"]) == ("a", "structure+a")
 
 
@@ -141,7 +128,7 @@ def test_the_summary_has_the_leads_over_the_default_encoder(tmp_path, library):
     images = np.nan_to_num(library.images.astype(np.float32))
     images[region == 3, :, 4:9] += 0.5
     data = data_set_of(7, event, region, lambda recipe: images, KINDS)
-    plan = Plan(encoders=("structure", "pixels", "structure+pixels"), most=9)
+    plan = Plan(encoders=("structure", "pixels", "structure+mms_electrons"), most=9)
     said: list[str] = []
     judged = judge(iter([(7, data), (8, replace(data, name="foreign-8"))]), plan, tmp_path, "networks", said.append)
     rows = {row["encoder"]: row for row in judged.summary()}
@@ -179,3 +166,12 @@ def test_commands(tmp_path, capsys):
         image = tmp_path / f"{axis}.png"
         assert main(["plot", "--out", str(tmp_path), "--by", axis, "--image", str(image)]) == DONE
         assert image.stat().st_size > 10_000
+
+
+def test_a_published_network_has_license_and_known_failures(tmp_path, library):
+    pytest.importorskip("torch")
+    trial = trials.run_trial(trials.trial_of("vicreg", 0, 48, 1, "compact"), library, ELECTRONS, tmp_path, False)
+    found = load_encoder(publish(trial, tmp_path / "published"))
+    assert (found.card.name, found.card.license) == ("mms_electrons", "BSD-3-Clause") and found.card.known_failures
+    assert "0.4 million weights, trained by vicreg on 32 images" in found.card.description
+    np.testing.assert_array_equal(found.encode(library.images), load_encoder(trial).encode(library.images))

@@ -23,7 +23,8 @@ WINDOW = WindowRecipe(length_s=2, stride_s=1)
 @pytest.mark.parametrize(
     ("variable", "choices", "has_field", "name"),
     [
-        (ELECTRON, EncodingOptions(), True, "structure"),
+        (ELECTRON, EncodingOptions(), True, "structure+mms_electrons"),
+        (ELECTRON, EncodingOptions(encoder="structure"), True, "structure"),
         (ELECTRON, EncodingOptions(recipe=replace(ELECTRONS, blur=2.0)), True, "structure"),
         (ELECTRON, EncodingOptions(encoder="hog"), True, "hog"),
         (ION, EncodingOptions(), True, "structure"),
@@ -32,7 +33,7 @@ WINDOW = WindowRecipe(length_s=2, stride_s=1)
         (FRAMES, EncodingOptions(), False, "structure"),
     ],
 )
-def test_one_encoder_is_the_default_for_every_kind_of_image(variable, choices, has_field, name):
+def test_the_default_is_structure_and_a_network_where_the_package_has_one(variable, choices, has_field, name):
     assert make_plan([variable], choices, has_field).encoder.card.name == name
 
 

@@ -17,7 +17,7 @@ from pyspedas.tplot_tools import cdf_to_tplot
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
-from pyspedas_similarity.encoder.fixed import default_encoder
+from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe, WindowRecipe
 from pyspedas_similarity.instruments import elfin_epd, rbsp_hope
