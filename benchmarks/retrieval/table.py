@@ -93,7 +93,7 @@ def print_task(data: DataSet, task: Task, rows: Sequence[dict[str, Any]], say: C
     if task.list_groups:
         say("  ap of each group:")
         for row in controlled:
-            indent = " " * 20
+            indent = " " * 28
             say(textwrap.fill(f"  {row['encoder']:26s}{row['ap_by_group']}", _WIDTH, subsequent_indent=indent))
     say("")
 
