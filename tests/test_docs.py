@@ -226,7 +226,7 @@ def test_simulated_electrons_are_searched_with_their_field(caplog):
     where = {"instrument": "simulated_des", "probe": 2, "trange": ["2020-01-01/00:00:00", "2020-01-01/00:00:03"]}
     found = sim.find_similar(like="2020-01-01/00:00:01.5", errors="raise", **where)
     assert not [one for one in caplog.records if "no magnetic field" in one.getMessage()]
-    assert sim.intervals(found).meta["similarity"][0]["encoder"]["name"] == "structure"
+    assert sim.intervals(found).meta["similarity"][0]["encoder"]["name"] == "structure+mms_electrons"
 
 
 def test_every_public_name_is_in_the_reference():
