@@ -34,9 +34,8 @@ from benchmarks.timing import rates, resident_kb
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.fixed import DEFAULT, fixed_encoder
-from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.encoder.weights import WEIGHTS, load_encoder, save_encoder
+from pyspedas_similarity.encoder.weights import WEIGHTS, default_encoder, load_encoder, save_encoder
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
 BACKBONES = {"compact": "random_compact", "resnet18": "random"}

@@ -19,8 +19,8 @@ from benchmarks.data_sets.foreign import default_folder, make_foreign
 from benchmarks.data_sets.sky import EPISODES, make_movie
 from benchmarks.data_sets.tasks import DataSet
 from benchmarks.data_sets.windows import REGIONS, make_regions, read_regions
-from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.structure import block_slices
+from pyspedas_similarity.encoder.weights import default_encoder
 from pyspedas_similarity.search.reference import Reference, Sample
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.9)

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.data_sets.edr import make_edr
 from benchmarks.retrieval.run import sample_of
-from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.structure import block_slices
+from pyspedas_similarity.encoder.weights import default_encoder
 from pyspedas_similarity.search.reference import Reference
 
 FILE = Path(__file__).parent.parent / "docs" / "images" / "reference.png"

@@ -20,9 +20,9 @@ from benchmarks.panels.methods import (
 )
 from benchmarks.retrieval.measures import Scores, relative
 from benchmarks.retrieval.run import sample_of
-from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.panel_features import block_weight
 from pyspedas_similarity.encoder.structure import block_slices
+from pyspedas_similarity.encoder.weights import default_encoder
 from pyspedas_similarity.imaging.panels import Grid, cell_means
 from pyspedas_similarity.imaging.recipes import PanelRecipe
 from pyspedas_similarity.instruments.panels import Panel, panel_of

@@ -173,6 +173,7 @@ def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.cards import KINDS
     from ..encoder.fitted import NAMED, named_encoder
+    from ..encoder.joined import PREFIX
     from ..encoder.packaged import packaged_networks
     from ..functions.training import load_encoder
     from ..instruments.registry import INSTRUMENTS
@@ -201,7 +202,7 @@ def info(chosen: argparse.Namespace) -> int:
         print(f"  {name:{width}s} {description}")
     print("\nnetworks of the package, in the default encoder of their recipe")
     for recipe, name in packaged_networks().items():
-        print(f"  {name:{width}s} recipe {recipe}")
+        print(f"  {name:{width}s} recipe {recipe}; in searches {PREFIX}{name}")
     return FOUND
 
 

@@ -99,7 +99,7 @@ def add_search(parser: argparse.ArgumentParser, required: bool = True) -> None:
     about = "search several time series and spectrograms as one; the query is an interval"
     parser.add_argument("--together", action="store_true", help=about)
     parser.add_argument("--archive", metavar="FOLDER", help="search this archive instead of loading data")
-    parser.add_argument("--encoder", help="name of an encoder, or folder of a saved one")
+    parser.add_argument("--encoder", help="name of an encoder, folder of a saved one, or structure+FOLDER")
     parser.add_argument("-k", type=int, help="number of events of each variable, the best ones (default: 10)")
     about = "smallest score of an event, or 'auto' for all events that stand out of the background"
     parser.add_argument("--threshold", type=threshold_of, metavar="SCORE", help=about)

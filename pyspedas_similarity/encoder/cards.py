@@ -42,7 +42,7 @@ class Card:
     kind : {'distribution', 'frame', 'spectrum', 'window'}
         Kind of image.
     method : str
-        'fixed transform' or a training method such as 'simsiam'.
+        'fixed transform', a training method such as 'simsiam', or 'structure and network'.
     description : str
         Description in plain words.
     dimension : int

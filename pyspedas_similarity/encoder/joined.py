@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import EncoderError
-from .cards import Card
+from .cards import NOT_HASHED, Card
 from .fixed import DEFAULT, fixed_encoder
 from .runtime import Encoder, unit_length
 
@@ -19,7 +20,7 @@ BLOCK = "network"
 """Block of the network's features. Its weight in a search is one of `search.reference.BLOCK_WEIGHTS`."""
 
 NETWORK_CARD = "network"
-"""Key of the card of the network in ``training``."""
+"""Key of the card of the network in ``training``, without the texts that do not count for the hash of an encoder."""
 
 
 def join_structure(network: Encoder) -> Encoder:
@@ -42,13 +43,13 @@ def join_structure(network: Encoder) -> Encoder:
     """
     card = network.card
     if not network.files or card.method == METHOD:
-        found = f"made by {card.method!r}, not a network"
+        found = "it has features of 'structure' already" if card.method == METHOD else "it is not a network"
         raise EncoderError(f"encoder {card.name}", found, f"Give '{PREFIX}' and the folder of a trained encoder.")
     fixed = fixed_encoder(DEFAULT, card.kind)
     by_channel = -(-card.dimension // card.channels)
     padding = by_channel * card.channels - card.dimension
     constants = fixed.card.training
-    training = constants | {"blocks": [*constants["blocks"], [BLOCK, by_channel]], NETWORK_CARD: asdict(card)}
+    training = constants | {"blocks": [*constants["blocks"], [BLOCK, by_channel]], NETWORK_CARD: _hashed(card)}
     own_dimension = fixed.dimension((card.channels, card.pixels, card.pixels))
     joined = replace(
         card,
@@ -65,6 +66,10 @@ def join_structure(network: Encoder) -> Encoder:
         return np.hstack([own[:, :-1], np.pad(learned, ((0, 0), (0, padding))), own[:, -1:]])
 
     return Encoder(joined, transform, network.files)
+
+
+def _hashed(card: Card) -> dict[str, Any]:
+    return {key: value for key, value in asdict(card).items() if key not in NOT_HASHED}
 
 
 def network_card(card: Card, source: str) -> Card:

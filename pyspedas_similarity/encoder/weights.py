@@ -20,14 +20,12 @@ from ..errors import ArgumentError, EncoderError
 from ..files import replace_whole
 from .cards import CARD, MAX_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
 from .fitted import NAMED, PCA_METHOD, pca_transform
+from .fixed import DEFAULT, fixed_encoder
 from .fixed import METHOD as FIXED_METHOD
-from .fixed import fixed_encoder
 from .joined import METHOD as JOINED_METHOD
 from .joined import PREFIX, join_structure, network_card
+from .packaged import PACKAGED, is_packaged, packaged_networks
 from .runtime import Encoder, network_transform
-
-PACKAGED = Path(__file__).parent / "networks"
-"""Folder of the networks that come with the package, which are given by their names."""
 
 REMOVED_METHODS = ("canonical", "hybrid")
 REMOVED_NAMES = ("hybrid", "oriented", "scattering")
@@ -84,8 +82,8 @@ def load_encoder(folder: str | Path) -> Encoder:
     Parameters
     ----------
     folder : str or pathlib.Path
-        Folder written by `save_encoder`, or the name of a network of the package. With ``"structure+"`` before it, its
-        features next to those of 'structure'.
+        Folder written by `save_encoder`, or the name of a network of the package, which comes first: write a folder of
+        that name as ``"./name"``. With ``"structure+"`` before it, its features next to those of 'structure'.
 
     Raises
     ------
@@ -93,10 +91,15 @@ def load_encoder(folder: str | Path) -> Encoder:
         A file is missing, damaged or does not match the card, or weights are not finite.
     """
     if is_joined(folder):
-        return join_structure(load_encoder(str(folder).removeprefix(PREFIX)))
-    folder = Path(folder) if Path(folder).exists() or not (PACKAGED / folder / CARD).exists() else PACKAGED / folder
-    if not folder.exists():
-        remedy = f"Give the folder of a saved encoder; encoders with a name are {', '.join(NAMED)}."
+        network = str(folder).removeprefix(PREFIX)
+        if network in ("", *NAMED):
+            found = f"{network!r} is not the folder of a network"
+            raise EncoderError(f"encoder {folder}", found, "Give the folder of a trained encoder.")
+        return join_structure(load_encoder(network))
+    folder = PACKAGED / folder if is_packaged(folder) else Path(folder)
+    if not os.path.exists(folder):
+        names = ", ".join([*NAMED, *packaged_networks().values()])
+        remedy = f"Give the folder of a saved encoder; encoders with a name are {names}."
         raise EncoderError(f"encoder {folder}", "it is neither a name nor a folder", remedy)
     try:
         text = read_file(folder / CARD, MAX_CARD_BYTES).decode()
@@ -115,8 +118,27 @@ def load_encoder(folder: str | Path) -> Encoder:
 
 
 def is_joined(name: str | Path) -> bool:
-    """Return True for 'structure+' and a folder."""
-    return isinstance(name, str) and name.startswith(PREFIX) and not Path(name).exists()
+    """Return True for 'structure+' and the name or folder of a network."""
+    return str(name).startswith(PREFIX) and not os.path.isfile(os.path.join(name, CARD))
+
+
+def default_encoder(kind: str, recipe_hash: str = "") -> Encoder:
+    """Return the default encoder: 'structure', and next to it the network of this recipe if the package has one.
+
+    Parameters
+    ----------
+    kind : {'distribution', 'frame', 'spectrum', 'window'}
+        Kind of image.
+    recipe_hash : str
+        Hash of the recipe of the images.
+
+    Raises
+    ------
+    ArgumentError
+        `kind` is unknown.
+    """
+    network = packaged_networks().get(recipe_hash)
+    return fixed_encoder(DEFAULT, kind) if network is None else join_structure(load_encoder(network))
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
@@ -161,8 +183,9 @@ def _assemble_fixed(card: Card, source: str) -> Encoder:
 
 def _of_this_version(encoder: Encoder, card: Card, source: str) -> Encoder:
     """Return an encoder with its stored card; EncoderError if its features are those of another version."""
-    if encoder.hash != card.hash:
-        raise EncoderError(source, "a fixed encoder of another version", "Encode the data again.")
+    if replace(encoder.card, name=card.name).hash != card.hash:
+        found = "its features are those of another version of the package, or its card was changed"
+        raise EncoderError(source, found, "Encode the data again, or restore the card.")
     return replace(encoder, card=card)
 
 

@@ -189,8 +189,9 @@ def check_same_encoder(library: Library, reference: Library) -> None:
     mine, theirs = (one.series[0].provenance for one in (library, reference))
     for key in ("encoder", "recipe"):
         if mine[key]["hash"] != theirs[key]["hash"]:
-            found = f"its {key} ({theirs[key]['hash']}) is not that of the search ({mine[key]['hash']})"
-            raise ArgumentError("reference", found, "Give an archive made with the same encoder and recipe.")
+            their, own = (f"{one[key].get('name', '')} {one[key]['hash']}".strip() for one in (theirs, mine))
+            remedy = "Give an archive made with the same encoder and recipe, or search with its encoder=."
+            raise ArgumentError("reference", f"its {key} ({their}) is not that of the search ({own})", remedy)
 
 
 def identity_of(plan: Plan, dimension: int) -> Identity:

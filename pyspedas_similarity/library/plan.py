@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 
 from ..encoder.fitted import MAX_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
 from ..encoder.joined import PREFIX
-from ..encoder.packaged import default_encoder, is_packaged
+from ..encoder.packaged import is_packaged, packaged_networks
 from ..encoder.runtime import Encoder
-from ..encoder.weights import is_joined, load_encoder
+from ..encoder.weights import default_encoder, is_joined, load_encoder
 from ..errors import ArgumentError, EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images
@@ -172,10 +173,10 @@ def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
         return None
     if isinstance(encoder, Encoder):
         return encoder
-    is_name = is_joined(encoder) or is_packaged(str(encoder))
-    if isinstance(encoder, (str, Path)) and (is_name or Path(encoder).is_dir()):
+    if isinstance(encoder, (str, Path)) and (is_packaged(encoder) or is_joined(encoder) or os.path.isdir(encoder)):
         return load_encoder(encoder)
-    remedy = f"Give one of {', '.join(NAMED)}, the folder of a saved encoder, '{PREFIX}FOLDER', or an Encoder."
+    names = ", ".join([*NAMED, *packaged_networks().values()])
+    remedy = f"Give one of {names}, the folder of a saved encoder, '{PREFIX}FOLDER', or an Encoder."
     raise EncoderError("encoder", f"{str(encoder)[:80]!r} is neither a name nor a folder", remedy)
 
 
@@ -193,7 +194,7 @@ def resolve_encoder(encoder: Any) -> Any:
 
 def is_available_by_name(name: Any) -> bool:
     """Return True if the name alone is enough to make or load an encoder."""
-    return isinstance(name, str) and (name in NAMED or is_packaged(name))
+    return name in NAMED or is_packaged(name)
 
 
 def recipe_of_record(record: Mapping[str, Any]) -> Recipe:

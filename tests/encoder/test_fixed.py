@@ -9,7 +9,7 @@ from scipy import ndimage
 from pyspedas_similarity.encoder import fixed
 from pyspedas_similarity.encoder.cards import KINDS
 from pyspedas_similarity.encoder.fixed import FIXED, fixed_encoder
-from pyspedas_similarity.encoder.packaged import default_encoder
+from pyspedas_similarity.encoder.weights import default_encoder
 from pyspedas_similarity.errors import ArgumentError
 
 PIXELS = 64

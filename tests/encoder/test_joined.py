@@ -8,9 +8,9 @@ import pytest
 from pyspedas_similarity.encoder.fitted import fit_pca
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.encoder.joined import join_structure
-from pyspedas_similarity.encoder.packaged import default_encoder, is_packaged, packaged_networks
+from pyspedas_similarity.encoder.packaged import is_packaged, packaged_networks
 from pyspedas_similarity.encoder.structure import block_slices
-from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
+from pyspedas_similarity.encoder.weights import default_encoder, load_encoder, save_encoder
 from pyspedas_similarity.errors import EncoderError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
@@ -61,8 +61,29 @@ def test_samples_that_one_of_both_cannot_encode_are_missing(images, network):
 @pytest.mark.parametrize("made", ["structure", "joined"])
 def test_only_a_network_can_be_joined(network, made):
     encoder = fixed_encoder("structure", "distribution") if made == "structure" else join_structure(network)
-    with pytest.raises(EncoderError, match="not a network"):
+    with pytest.raises(EncoderError, match="not a network|features of 'structure' already"):
         join_structure(encoder)
+
+
+@pytest.mark.parametrize("name", ["structure+", "structure+pca", "structure+structure"])
+def test_the_name_of_an_encoder_without_a_network_cannot_be_joined(name):
+    with pytest.raises(EncoderError, match="is not the folder of a network"):
+        load_encoder(name)
+
+
+def test_texts_of_a_network_do_not_change_the_hash(network):
+    described = replace(network, card=replace(network.card, description="other words", license="MIT"))
+    assert described.hash == network.hash and join_structure(described).hash == join_structure(network).hash
+
+
+def test_the_default_does_not_depend_on_the_working_directory(network, tmp_path, monkeypatch):
+    expected = default_encoder("distribution", ELECTRONS.hash).hash
+    monkeypatch.chdir(tmp_path)
+    save_encoder(network, "mms_electrons")
+    assert default_encoder("distribution", ELECTRONS.hash).hash == expected
+    assert load_encoder("structure+mms_electrons").hash == expected
+    assert load_encoder("./mms_electrons").hash == network.hash
+    assert load_encoder("structure+./mms_electrons").hash == join_structure(network).hash
 
 
 @pytest.mark.parametrize("damage", ["missing", "wrong", "other"])

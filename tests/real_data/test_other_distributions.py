@@ -17,8 +17,8 @@ from pyspedas.tplot_tools import cdf_to_tplot
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
-from pyspedas_similarity.encoder.packaged import default_encoder
 from pyspedas_similarity.encoder.structure import block_slices
+from pyspedas_similarity.encoder.weights import default_encoder
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe, WindowRecipe
 from pyspedas_similarity.instruments import elfin_epd, rbsp_hope
 from pyspedas_similarity.instruments.registry import recipe_of
