@@ -101,6 +101,6 @@ def _draw(axes: Axes, table: Table, axis: str) -> None:
     if axis == "images":
         sizes = sorted({int(size) for at, _ in curves_of(table, axis).values() for size in at})
         axes.set_xscale("log")
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks(sizes, [f"{size / 1000:g}k" for size in sizes])
         axes.set_xticks([], minor=True)
     axes.grid(alpha=0.3)

@@ -204,7 +204,7 @@ print(f"{Path(page[0]).name}: {Path(page[0]).stat().st_size / 1e6:.1f} MB")
 #
 # Expect less from measured data. The simulated crescents follow a formula, their surroundings are simple, and there are
 # no secondary electrons and no penetrating particles. All eleven are found here; :doc:`/benchmarks/retrieval` has the
-# results of a harder test. The encoder needs no training, and was never tested on measured diffusion regions. So
+# results of a harder test. The encoder was never tested on measured diffusion regions. So
 # choose a new threshold, on an interval that contains no diffusion region, and check the matches by eye
 # (:doc:`/report`). Fewer than one in a hundred real magnetopause crossings meets a diffusion region; here it is six of
 # eight.

@@ -14,6 +14,7 @@ from ..errors import ArgumentError, EncoderError
 from .backbone import BACKBONES, require_training
 from .cards import WEIGHTS
 from .export import as_encoder
+from .joined import METHOD as JOINED
 from .runtime import Encoder
 from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
 
@@ -43,6 +44,9 @@ def check_tunable(encoder: Encoder) -> str:
         The encoder has no trainable backbone.
     """
     backbone = backbone_of(encoder)
+    if encoder.card.method == JOINED:
+        remedy = "Fine-tune its network, and join that again."
+        raise EncoderError(f"encoder {encoder.card.name}", "only a part of it is a network", remedy)
     if backbone is None:
         found = f"it has no weights of {' or '.join(BACKBONES)} (method: {encoder.card.method})"
         raise EncoderError(f"encoder {encoder.card.name}", found, "Give an encoder trained by this package.")

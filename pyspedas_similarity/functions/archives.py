@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,8 @@ from ..library.options import EncodingOptions
 from ..library.plan import Plan
 from ..library.samples import (
     Request,
-    parts_in_range,
     prepared_parts,
     prepared_segments,
-    prepared_variables,
     progress_bar,
 )
 from ..times import to_interval
@@ -215,15 +214,22 @@ def _spread(client: Client, filling: _Filling, request: Request) -> None:
             return
         tasks = file_tasks(pieces, to_interval(request.trange), request.load_keywords, filling.known)
     else:
-        plan, samples = prepared_variables(request.variables(), filling.options)
-        if plan is None:
+        parts = prepared_parts(request, filling.options)
+        first = next(parts, None)
+        if first is None:
             return
-        parts = parts_in_range(samples, request.trange, fewest=1)
-        for part in parts:
-            filling.check(plan, part)
-        tasks = (task for part in parts for task in array_tasks(part, plan, filling.wanted(part)))
+        plan = first[0]
+        filling.check(*first)  # before anything is sent
+        tasks = _tasks_of_parts(chain([first], parts), filling)
     with closing(Spread(client, plan).results(tasks)) as results:
         filling.join(plan, results)
+
+
+def _tasks_of_parts(parts: Iterator[tuple[Plan, Variable]], filling: _Filling) -> Iterator[ArrayTask]:
+    """Yield the tasks of the samples that are not in the archive, one prepared part after another."""
+    for plan, samples in parts:
+        filling.check(plan, samples)
+        yield from array_tasks(samples, plan, filling.wanted(samples))
 
 
 def _plan_of_first(segments: Iterator[Any], filling: _Filling) -> Plan | None:

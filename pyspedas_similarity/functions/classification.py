@@ -98,10 +98,10 @@ def classify(
     Notes
     -----
     Logistic regression on the embeddings, without the blocks of features that do not count for ``looking_for='kind'``;
-    the others have the same variance each among the classified samples. With two examples or more of each class its
-    penalty and its calibration are chosen on examples that are left out in turn, and the metadata give the share of
-    correct ones; with one, the probabilities are not calibrated, as the metadata state. Examples from one event show
-    how well that event is recognized, not how well others will be.
+    the others have the same variance each among the classified samples (a network next to 'structure' half). With two
+    examples or more of each class its penalty and its calibration are chosen on examples that are left out in turn, and
+    the metadata give the share of correct ones; with one, the probabilities are not calibrated, as the metadata state.
+    Examples from one event show how well that event is recognized, not how well others will be.
     """
     classes = _classes(examples)
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or not 0 < threshold <= 1:

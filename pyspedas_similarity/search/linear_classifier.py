@@ -70,7 +70,7 @@ def fit_linear_classifier(
         Number of the example (interval) that a sample belongs to. All examples weigh the same within a class, and all
         classes the same.
     view : LibraryView, optional
-        View of the library, see `reference.Reference.balanced`; by default the plain one. With the same variance of all
+        View of the library, see `reference.Reference.balanced`; by default the plain one. With balanced
         blocks of features classes lie further apart, and fewer labels are needed. Projections are not normalized:
         around the mean of a library that mostly shows one thing, directions of that are noise.
 

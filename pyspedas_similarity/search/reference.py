@@ -1,10 +1,10 @@
 """Similarity relative to a library: what a query has that the library as a whole has not.
 
 Embeddings of one library have much in common, and a plain cosine mostly measures that. Here the center of the library
-is subtracted first, and each block of features gets the same variance in the library (`LibraryView`). Both come from a
-sample of the library, evenly spread: for the same rows it is the same sample, however they were added, and nothing has
-to be stored with an archive. Speaker recognition compares voices in this way (Garcia-Romero and Espy-Wilson 2011,
-Interspeech).
+is subtracted first, and blocks of features are balanced by their variance in the library (`LibraryView`). Both come
+from a sample of the library, evenly spread: for the same rows it is the same sample, however they were added, and
+nothing has to be stored with an archive. Speaker recognition compares voices in this way (Garcia-Romero and
+Espy-Wilson 2011, Interspeech).
 
 A look that makes up most of a library moves the mean there, and what is looked for would be subtracted. Where more than
 a quarter of the sample looks like the query, as judged around the mean of a few mutually distant samples (which a
@@ -193,7 +193,7 @@ class Reference:
         return self._views[key]
 
     def balanced(self) -> LibraryView:
-        """Return the view for a classifier: around the mean of all rows, all blocks with the same variance.
+        """Return the view for a classifier: around the mean of all rows, with balanced blocks.
 
         A classifier finds the directions that count from its labels. The plain view is returned as by `view`.
         """

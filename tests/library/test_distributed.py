@@ -29,6 +29,7 @@ from pyspedas_similarity.errors import (
 from pyspedas_similarity.functions import archives
 from pyspedas_similarity.imaging.frame_quality import FLAGS
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
+from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.library import distributed
 from pyspedas_similarity.simulate.allsky import simulate_night
 from pyspedas_similarity.simulate.fpi import simulate_event, store
@@ -190,6 +191,14 @@ def test_a_simulated_instrument(client, tmp_path):
     data = {"instrument": "simulated_dis", "trange": ["2020-01-01 00:00:00", "2020-01-01 00:01:30"]}
     serial = sim.add(tmp_path / "serial", **data)
     assert sim.add(tmp_path / "kept", client=client, **data) == serial and serial.added == 600
+    assert_same(tmp_path / "kept", tmp_path / "serial")
+
+
+def test_simulated_electrons_have_their_field_with_workers_too(client, tmp_path):
+    data = {"instrument": "simulated_des", "probe": [1, 2], "trange": ["2020-01-01 00:00:00", "2020-01-01 00:00:04"]}
+    serial = sim.add(tmp_path / "serial", **data)
+    assert sim.add(tmp_path / "kept", client=client, **data).added == serial.added == 268
+    assert sim.open_archive(tmp_path / "kept").identity.recipe == ELECTRONS.hash
     assert_same(tmp_path / "kept", tmp_path / "serial")
 
 
