@@ -200,9 +200,10 @@ def info(chosen: argparse.Namespace) -> int:
     print("\nencoders without training")
     for name, description in NAMED.items():
         print(f"  {name:{width}s} {description}")
-    print("\nnetworks of the package, in the default encoder of their recipe")
+    print("\nnetworks of the package")
     for recipe, name in packaged_networks().items():
-        print(f"  {name:{width}s} recipe {recipe}; in searches {PREFIX}{name}")
+        used = ", ".join(key for key, one in INSTRUMENTS.items() if one.recipe.hash == recipe)
+        print(f"  {name:{width}s} recipe {recipe}; {PREFIX}{name} is the default encoder of {used}")
     return FOUND
 
 
@@ -220,7 +221,7 @@ def _card_lines(encoder: Encoder) -> list[str]:
         "recipe": card.recipe_hash,
         "trained on": "n_samples" in card.training and f"{card.training['n_samples']} images",
         "license": card.license,
-        "failures": "; ".join(card.known_failures),
+        "failures": " ".join(card.known_failures),
     }
     lines = [f"  {name:10s} {value}" for name, value in facts.items() if value]
     return [f"{card.name}, for images of the kind {card.kind}", *lines, f"  {card.description}"]
