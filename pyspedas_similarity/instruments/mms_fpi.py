@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from logging import getLogger
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +18,7 @@ from ..times import rows_in_order, to_interval
 from ..tplot import Variable
 from .isolated_reader import IsolatedCdf
 from .sample_images import select
-from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, concatenate, join
-
-logger = getLogger(__name__)
+from .segments import DataFile, FileTree, Piece, Product, Segment, after, concatenate, join, listing, loading
 
 # Maximum number of distributions per segment: 64 KiB each, and the same for their errors. cdflib needs several times
 # the memory of the data: 1.8 GB for all 4,300 samples of an electron burst file, 0.18 GB in parts of this size.
@@ -33,40 +31,6 @@ _MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
 _SLACK = np.timedelta64(1, "m")
 _OTHER = "It is another file than its name says: move it out of the archive and load again."
 _SDC = "the SDC loader may ask for a password at the terminal"
-
-
-def segments_ions(
-    trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
-) -> Iterator[Segment]:
-    """Yield DIS distributions; see `segments`."""
-    return segments("dis", trange, probe, data_rate, **keywords)
-
-
-def segments_electrons(
-    trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
-) -> Iterator[Segment]:
-    """Yield DES distributions; see `segments`."""
-    return segments("des", trange, probe, data_rate, **keywords)
-
-
-def pieces_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
-    """Yield DIS files; see `pieces`."""
-    return pieces("dis", trange, probe, **keywords)
-
-
-def pieces_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
-    """Yield DES files; see `pieces`."""
-    return pieces("des", trange, probe, **keywords)
-
-
-def load_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
-    """Load DIS distributions; see `load`."""
-    return load("dis", trange, probe, **keywords)
-
-
-def load_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
-    """Load DES distributions; see `load`."""
-    return load("des", trange, probe, **keywords)
 
 
 def segments(
@@ -197,16 +161,15 @@ def files(
     LoadError
         If there is none of one kind, or one of them cannot be downloaded.
     """
-    found, tally = [], Tally()
     start, end = to_interval(trange)
-    local, remote = roots(no_update)
-    tree = FileTree(Path(local), remote, tally)
-    try:
-        for station in _stations(sensor, probe, data_rate, no_update, None):
-            found += _Reader(tree, station, tally).files(start, end)
-    finally:
-        tree.close()
-    return found
+    stations = _stations(sensor, probe, data_rate, no_update, None)
+    with closing(FileTree(*roots(no_update))) as tree:
+        return [path for station in stations for path in _Reader(tree, station).files(start, end)]
+
+
+segments_ions, segments_electrons = (partial(segments, sensor) for sensor in ("dis", "des"))
+pieces_ions, pieces_electrons = (partial(pieces, sensor) for sensor in ("dis", "des"))
+load_ions, load_electrons = (partial(load, sensor) for sensor in ("dis", "des"))
 
 
 @dataclass(frozen=True)
@@ -274,38 +237,20 @@ def roots(no_update: bool) -> tuple[str, str | None]:
 
 
 def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
-    local, remote = roots(no_update)
-    tree = FileTree(Path(local), remote, Tally())
-    try:
+    with listing(FileTree(*roots(no_update)), f"MMS {_seconds(*span)}") as tree:
         for station in stations:
             product = station.fpi("dist")
             for file in tree.files(product, *span):
-                name, end = station.name("dist"), file.start + product.longest
-                yield Piece(name, station.probe, file.start, end, file.name, str(Path(local).absolute()), remote)
-    finally:
-        tree.close()
-        if tree.tally.lost:
-            logger.warning("Not all files of MMS %s are known: %s.", _seconds(*span), tree.tally)
+                yield tree.piece(file, station.name("dist"), station.probe, product.longest)
 
 
 def _iterate_segments(
     stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
 ) -> Iterator[Segment]:
-    tally = Tally()
-    local, remote = roots(no_update) if piece is None else (piece.local, piece.remote)
-    tree = FileTree(Path(local), remote, tally, piece and piece.name)
-    try:
+    tree = FileTree(*roots(no_update)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
+    with loading(tree, f"MMS {_seconds(*span)}"):
         for station in stations:
-            yield from _Reader(tree, station, tally).segments(*span)
-        if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # reported by the error
-            remedy = "Try again later, or with no_update=True on local files."
-            raise LoadError(f"MMS {_seconds(*span)}", f"nothing could be loaded: {lost}", remedy)
-    finally:  # also if the caller stops early
-        tree.close()
-        if tally.lost:
-            count = f"{len(tally.lost)} part{'s' if len(tally.lost) > 1 else ''}"
-            logger.warning("Could not load %s of MMS %s: %s. The rest was.", count, _seconds(*span), tally)
+            yield from _Reader(tree, station).segments(*span)
 
 
 def _seconds(start: np.datetime64, end: np.datetime64) -> str:
@@ -318,7 +263,6 @@ class _Reader:
 
     tree: FileTree
     station: _Station
-    tally: Tally
     # Most recent companion files, which the next segment may need again.
     _cache: dict[str, dict[str, Variable]] = field(default_factory=dict)
 
@@ -329,7 +273,7 @@ class _Reader:
             try:
                 opened = self._open(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
             except LoadError as error:
-                self.tally.lost[what] = f"{error.subject}: {error.found}"
+                self.tree.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
             times, rows = opened.times, self._ascending_rows(opened)
             rows = rows[after(times[rows], last)]
@@ -344,9 +288,9 @@ class _Reader:
                 try:
                     yield opened.segment(self.station, part, companions)
                 except LoadError as error:
-                    self.tally.lost[what] = f"{error.subject}: {error.found}"
+                    self.tree.tally.lost[what] = f"{error.subject}: {error.found}"
                     break
-                self.tally.loaded += 1
+                self.tree.tally.loaded += 1
 
     def files(self, start: np.datetime64, end: np.datetime64) -> list[Path]:
         """Return the paths of all files from `start` to `end`, downloaded if necessary."""
@@ -354,8 +298,8 @@ class _Reader:
         found = []
         for product, names in products + self.station.companion_products():
             listed = list(self.tree.files(product, start, end))
-            if self.tally.lost or not listed:
-                text = str(self.tally) or "there is no file of it here or at the server"
+            if self.tree.tally.lost or not listed:
+                text = str(self.tree.tally) or "there is no file of it here or at the server"
                 what = f"{product.stem} {_seconds(start, end)}"
                 raise LoadError(what, text, "Try again later, or with the local files.")
             found += [self._open(_SamplesFile, product, one, list(names.values())).path for one in listed]
@@ -374,7 +318,7 @@ class _Reader:
                     parts.append(used[file.name])
                 except LoadError as error:
                     if file.name in needed:
-                        self.tally.lost[f"{', '.join(names)} of {what}"] = f"{error.subject}: {error.found}"
+                        self.tree.tally.lost[f"{', '.join(names)} of {what}"] = f"{error.subject}: {error.found}"
             there = dict.fromkeys(key for part in parts for key in part)
             found |= {key: concatenate([part[key] for part in parts if key in part]) for key in there}
         self._cache = used
@@ -403,7 +347,7 @@ class _Reader:
         rows = rows_in_order(opened.times)
         if lost := len(opened.times) - len(rows):
             what = f"{lost} of {len(opened.times)} samples of {opened.path.name}"
-            self.tally.lost[what] = "their times are missing, go back or lie inside a leap second"
+            self.tree.tally.lost[what] = "their times are missing, go back or lie inside a leap second"
         return rows
 
     def _select_companions(self, available: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:

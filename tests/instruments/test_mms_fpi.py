@@ -83,7 +83,7 @@ def times_of(segments):
 
 
 def warnings_of(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == mms_fpi.logger.name]
+    return [record.getMessage() for record in caplog.records if record.name == pieces.logger.name]
 
 
 def files_below(root, kind="des-dist"):
