@@ -108,7 +108,7 @@ def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
     check_one_camera(variable)
     found: dict[str, Any] = {}
     frames, view = north_up(variable)
-    with _named(variable):
+    with named_errors(variable):
         if recipe.circle == "fitted":
             found["disc"] = fitted_disc(frames)
         if recipe.background_s:
@@ -120,7 +120,7 @@ def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
     """Images of some prepared frames: float32, shape (n, 1, pixels, pixels)."""
     frames, view = north_up(variable)
     level = variable.attributes["background"].at(variable.times[rows]) if recipe.background_s else None
-    with _named(variable):
+    with named_errors(variable):
         return frame_images(frames[rows], recipe, view, level, variable.attributes.get("disc"))
 
 
@@ -142,7 +142,7 @@ def assess(variable: Variable, recipe: FrameRecipe, rules: QualityRules | None =
 
 
 @contextmanager
-def _named(variable: Variable) -> Iterator[None]:
+def named_errors(variable: Variable) -> Iterator[None]:
     """Add the name of a variable to errors of the imaging."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import tplot
-from ..conventions import probe_names
+from ..conventions import check_choice, probe_names
 from ..errors import ArgumentError, LoadError
 from ..times import rows_in_order, to_interval
 from ..tplot import Variable
-from .isolated_reader import IsolatedCdf
+from .isolated_reader import IsolatedCdf, cdf_errors
 from .sample_images import select
 from .segments import DataFile, FileTree, Piece, Product, Segment, after, concatenate, join, listing, loading
 
@@ -221,8 +221,7 @@ def _stations(
 ) -> list[_Station]:
     """Check the arguments of a loader."""
     probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
-    if data_rate not in ("brst", "fast"):
-        raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
+    check_choice("data_rate", data_rate, _MARGIN)
     if spdf is False and not no_update:
         remedy = "Omit it; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
         raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
@@ -367,7 +366,7 @@ class _SamplesFile:
         import cdflib
 
         self.path = path
-        with _convert_read_errors(path):
+        with cdf_errors(path):
             self._cdf = IsolatedCdf(path)
             self.names = self._cdf.names
             there = [name for name in wanted if name in self.names]
@@ -389,7 +388,7 @@ class _SamplesFile:
         LoadError
             If they cannot be read.
         """
-        with _convert_read_errors(self.path):
+        with cdf_errors(self.path):
             about = self._cdf.varattsget(name)
             values = self._records(name, rows)
             if values.dtype.kind == "f" and "FILLVAL" in about:
@@ -451,15 +450,3 @@ def _covers(companion_times: np.ndarray, times: np.ndarray) -> bool:
     before = np.searchsorted(companion_times, times[0])
     after_last = np.searchsorted(companion_times, times[-1], side="right")
     return bool(before < after_last or (len(times) == 1 and 0 < before < len(companion_times)))
-
-
-@contextmanager
-def _convert_read_errors(path: Path) -> Iterator[None]:
-    """Convert any exception while reading a file, which may be damaged, to a LoadError."""
-    try:
-        yield
-    except LoadError:
-        raise
-    except Exception as error:
-        found = f"not readable as CDF ({type(error).__name__}: {error})"
-        raise LoadError(str(path), found, "Remove the file and load again.") from error

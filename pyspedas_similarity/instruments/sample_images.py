@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -303,23 +302,14 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     # Neighbors that enter a running mean are included, so that block edges do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
-    with _named(variable):
+    with frames.named_errors(variable):
         return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
 
 
 def slices_of(variable: Variable, recipe: DistributionRecipe) -> Slices:
     """Return the planes of a checked variable's samples in physical units; see `imaging.slices`."""
-    with _named(variable):
+    with frames.named_errors(variable):
         return density_slices(measured(variable, recipe), recipe)
-
-
-@contextmanager
-def _named(variable: Variable) -> Iterator[None]:
-    """Name the variable in errors about its arrays."""
-    try:
-        yield
-    except VariableError as error:
-        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
 
 
 def measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
@@ -348,5 +338,5 @@ def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRec
     make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
     # A look has no coordinate but its number.
     first = part.coordinates.get("v1", np.empty(0))
-    with _named(variable):
+    with frames.named_errors(variable):
         return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)
