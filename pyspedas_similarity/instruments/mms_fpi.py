@@ -18,7 +18,7 @@ from ..times import rows_in_order, to_interval
 from ..tplot import Variable
 from .isolated_reader import IsolatedCdf, cdf_errors
 from .sample_images import select
-from .segments import DataFile, FileTree, Piece, Product, Segment, after, concatenate, join, listing, loading
+from .segments import DataFile, FileTree, Piece, Product, Segment, after, concatenate, joined, listing, loading
 
 # Maximum number of distributions per segment: 64 KiB each, and the same for their errors. cdflib needs several times
 # the memory of the data: 1.8 GB for all 4,300 samples of an electron burst file, 0.18 GB in parts of this size.
@@ -130,10 +130,7 @@ def load(
     SimilarityError
         As in `segments`.
     """
-    by_name: dict[str, list[Segment]] = {}
-    for segment in segments(sensor, trange, probe, data_rate, **keywords):
-        by_name.setdefault(segment.distribution.name, []).append(segment)
-    whole = [join(parts) for parts in by_name.values()]
+    whole = joined(segments(sensor, trange, probe, data_rate, **keywords)).values()
     variables = [one.distribution for one in whole] + [v for one in whole for v in one.companions.values()]
     return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in variables]
 

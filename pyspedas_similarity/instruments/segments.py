@@ -384,17 +384,16 @@ def _check_length(url: str, headers: Mapping[str, str], received: int) -> None:
         raise _TruncatedError(url, f"the server sent an incomplete CDF file: {received} of {expected} bytes", _LATER)
 
 
-def join(segments: Iterable[Segment]) -> Segment:
-    """Concatenate segments of one spacecraft in memory.
+def joined(segments: Iterable[Segment]) -> dict[str, Segment]:
+    """Concatenate the segments of each variable in memory; return them by the names of the variables."""
+    parts: dict[str, list[Segment]] = {}
+    for segment in segments:
+        parts.setdefault(segment.distribution.name, []).append(segment)
+    return {name: join(found) for name, found in parts.items()}
 
-    Raises
-    ------
-    ValueError
-        If no segment is given.
-    """
-    parts = list(segments)
-    if not parts:
-        raise ValueError("there is no segment to join")
+
+def join(parts: Sequence[Segment]) -> Segment:
+    """Concatenate segments of one variable in memory."""
     names = dict.fromkeys(name for part in parts for name in part.companions)
     companions = {name: concatenate([p.companions[name] for p in parts if name in p.companions]) for name in names}
     return Segment(concatenate([part.distribution for part in parts]), companions)

@@ -23,7 +23,7 @@ from ..imaging.stations import STATIONS
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import FrameFile, Skymap, read_skymap
-from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, join, listing, loading
+from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, joined, listing, loading
 
 logger = getLogger(__name__)
 
@@ -203,14 +203,11 @@ def variables(request: Request, skymap: Skymap | str | Path | None = None) -> li
     if sky is not None and sky.site not in request.sites:
         found = f"it is of {sky.site}, not of {', '.join(request.sites)}"
         raise ArgumentError("skymap", found, "Give the skymap of the station that is loaded.")
-    parts: dict[str, list[Segment]] = {}
-    for segment in _iterate_segments(request):
-        parts.setdefault(segment.distribution.name, []).append(segment)
+    whole = joined(_iterate_segments(request))
     for site in request.sites:
-        _log_absent(request, site, parts.get(request.name(site), []))
-    whole = [join(found) for found in parts.values()]
-    frames = [_with_skymap(one.distribution, sky) for one in whole]
-    companions = [variable for one in whole for variable in one.companions.values()]
+        _log_absent(request, site, whole.get(request.name(site)))
+    frames = [_with_skymap(one.distribution, sky) for one in whole.values()]
+    companions = [variable for one in whole.values() for variable in one.companions.values()]
     return frames + companions
 
 
@@ -322,10 +319,10 @@ def _segment(opened: FrameFile, rows: np.ndarray, request: Request) -> Segment:
     return Segment(frames, {} if ends is None else {ends.name: ends})
 
 
-def _log_absent(request: Request, site: str, parts: Sequence[Segment]) -> None:
+def _log_absent(request: Request, site: str, found: Segment | None) -> None:
     unit = _UNITS[request.datatype]
     kind = f"datetime64[{unit}]"
-    there = {time for part in parts for time in np.unique(part.distribution.times.astype(kind))}
+    there = set() if found is None else set(np.unique(found.distribution.times.astype(kind)))
     first, last = (time.astype(kind) for time in (request.start, max(request.start, request.end - _MOMENT)))
     wanted = np.arange(first, last + np.timedelta64(1, unit))
     absent = [str(time) for time in wanted if time not in there]
