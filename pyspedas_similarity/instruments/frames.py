@@ -23,17 +23,11 @@ from ..imaging.frames import missing_share as share_of_missing
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc
 from ..tplot import Variable
-from .identification import check_camera_frames
 
 SIDES = ("first_row", "first_column")
 
 # Between two halves of a frame, in units of the direction's north or east component; about 0.8 in a whole sky.
 _LEAST_DIFFERENCE = 0.3
-
-
-def check(variable: Variable) -> None:
-    """Refuse what are no frames: VariableError for a wrong shape, spectra by direction, spectrographs and colors."""
-    check_camera_frames(variable)
 
 
 def check_one_camera(variable: Variable) -> None:

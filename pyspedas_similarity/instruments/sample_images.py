@@ -19,6 +19,7 @@ from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..times import rows_in_order
 from ..tplot import Variable
 from . import frames
+from .identification import check_camera_frames
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
         _check_tables(variable, recipe)
         return
     if not isinstance(recipe, DistributionRecipe):
-        frames.check(variable)
+        check_camera_frames(variable)
         return
     missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
     if values.ndim != 4 or missing or min(values.shape[1:]) < 2:

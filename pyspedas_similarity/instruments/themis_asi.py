@@ -236,6 +236,7 @@ def _listed(request: Request) -> Iterator[Piece]:
 
 
 def _tree(request: Request, piece: Piece | None = None) -> FileTree:
+    """Return the tree of the files of a request, or that of one piece."""
     return FileTree(*_roots(request)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
 
 
