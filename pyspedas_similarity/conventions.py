@@ -71,7 +71,7 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
     """Raise ArgumentError for a value that is not one of those known."""
     known = list(known)
     if value not in known:
-        raise ArgumentError(name, f"found {value!r}", f"Give one of {', '.join(known)}.")
+        raise ArgumentError(name, f"found {value!r:.80}", f"Give one of {', '.join(known)}.")
 
 
 def probe_names(probe: Any, prefix: str, known: Sequence[str]) -> list[str]:

@@ -259,6 +259,11 @@ def to_astropy(times: np.ndarray | np.datetime64) -> Time:
     return Time(times, format="datetime64", scale="utc", precision=9).replicate(format="isot")
 
 
+def to_text(time: np.datetime64 | str) -> str:
+    """Return a time, or its ISO text, as date, blank and time of day to the millisecond."""
+    return str(time)[:23].replace("T", " ")
+
+
 def cadence(times: np.ndarray) -> np.timedelta64:
     """Median step between successive samples of different times.
 

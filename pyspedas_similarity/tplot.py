@@ -293,10 +293,13 @@ def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], 
 
 
 def _wrapped(label: str) -> str:
-    """Wrap a label to fit next to a panel, at blanks and after underscores; formulas stay on one line."""
-    if "$" in label.replace(r"\$", ""):
-        return label
-    lines = [one for line in label.splitlines() for one in textwrap.wrap(line.replace("_", "_ "), 18)]
+    """Wrap a label to fit next to a panel; formulas stay on one line."""
+    return label if "$" in label.replace(r"\$", "") else over_lines(label, 18)
+
+
+def over_lines(text: str, width: int) -> str:
+    """Wrap text at blanks and after underscores, without empty lines."""
+    lines = [one for line in text.splitlines() for one in textwrap.wrap(line.replace("_", "_ "), width)]
     return "\n".join(one.replace("_ ", "_") for one in lines)
 
 

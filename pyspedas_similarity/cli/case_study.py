@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..times import to_text
 from .arguments import add_command, add_search, data_of, like_of, rules_of
 from .output import FOUND, NOTHING_FOUND, print_table
 
@@ -167,8 +168,7 @@ def _draw(made: Review, page: list[Judged], path: Path) -> None:
     cards = []
     for one in page:
         shown, missing = pictures.get(one.number, ((), ""))
-        when = str(one.peak)[:23].replace("T", " ")
-        cards.append(Card(f"[{one.number}]", when, one.number, f"{one.score:.3f}", shown, missing))
+        cards.append(Card(f"[{one.number}]", to_text(one.peak), one.number, f"{one.score:.3f}", shown, missing))
     try:
         plot_contact_sheet([*queries, *cards], path)
     except (OSError, ValueError) as error:

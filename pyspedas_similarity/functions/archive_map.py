@@ -14,7 +14,7 @@ from ..library.archived import open_archived
 from ..library.options import EncodingOptions
 from ..plotting.archive_map import archive_map_figure, spread_places
 from ..plotting.embedding_map import embedding_map
-from ..plotting.style import Style, save
+from ..plotting.style import Style, saved
 from ..results.archive_map import drawn_rows, inset_pictures, map_colors, marked_rows
 from ..results.joins import read_events
 from ..results.reading import read_result
@@ -92,19 +92,16 @@ def plot_archive_map(
     if library is None:
         raise ArchiveError(str(archive), "it holds nothing of this", "Give other names, probe or trange.")
     result = None if found is None else read_result(found)
-    marks = marked_rows(library, result, None if events is None else read_events(events))
+    marks, missing = marked_rows(library, result, None if events is None else read_events(events))
     drawn = drawn_rows(library, marks.rows, limit)
     colors = map_colors(library, drawn, color, result)
     places = embedding_map(library.index.embeddings(drawn.rows), method, seed, library.archive.graph)
     title = f"{len(drawn.rows)} samples of an archive"
     if drawn.available > len(drawn.rows):
         title = f"{len(drawn.rows)} of {drawn.available} samples of an archive, evenly in time"
-    for one in marks.missing:
+    for one in missing:
         logger.warning("%s: %s.", library.archive.path, one)
     pictures = inset_pictures(library, drawn, spread_places(places.places, insets))
     if insets and not pictures:
         logger.warning("%s holds no thumbnails of these samples, so there are no insets.", library.archive.path)
-    figure = archive_map_figure(places, colors, marks.among(drawn.rows), looks, title, pictures)
-    if path is not None:
-        save(figure, path, looks)
-    return figure
+    return saved(archive_map_figure(places, colors, marks.among(drawn.rows), looks, title, pictures), path, looks)

@@ -16,6 +16,7 @@ from ..imaging import keogram as slices
 from ..imaging.frame_quality import QualityRules
 from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, images, oath, themis_asi
+from ..instruments.identification import check_camera_frames
 from ..provenance import versions
 from ..results import tplot_output
 from ..times import to_astropy
@@ -274,7 +275,7 @@ def frame_quality(
         provenance = {"source": variable.name, "rules": asdict(rules), "versions": versions()}
         made.append(tplot_output.flag_series(variable, flag, gate, provenance))
         made.append(tplot_output.activity_series(variable, activity, gate, provenance))
-    return [tplot.write(product.variable, product.options) for product in made]
+    return tplot_output.write_all(made)
 
 
 @pyspedas_convention()
@@ -352,12 +353,12 @@ def _slices(
             remedy = "Load it with skymap=, or leave height_km out."
             raise VariableError(variable.name, "it has no skymap, which a height needs", remedy)
         made.append(tplot_output.keogram_series(variable, name, cut(north_up, view, height_km, width), title))
-    return [tplot.write(product.variable, product.options) for product in made]
+    return tplot_output.write_all(made)
 
 
 def _frames(names: Any) -> list[Variable]:
     variables = [tplot.read(name) for name in tplot.expand(names)]
     for variable in variables:
-        frames.check(variable)
+        check_camera_frames(variable)
         frames.check_one_camera(variable)
     return variables

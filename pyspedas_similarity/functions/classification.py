@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import tplot
 from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..errors import ArgumentError, VariableError
@@ -123,7 +122,7 @@ def classify(
     made = []
     for series, title in zip(library.series, titles, strict=True):
         made += _products(series, fitted, float(threshold), joined, title)
-    return [tplot.write(product.variable, product.options) for product in made]
+    return tplot_output.write_all(made)
 
 
 def fine_tune(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import tplot
 from ..conventions import check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.runtime import Encoder
 from ..imaging.recipes import Recipe
@@ -73,4 +72,4 @@ load_keywords
         made.append(tplot_output.embedding_series(series, title, embedded.embeddings, provenance))
         for name, (quantity, values) in zip(scalar_titles, embedded.scalars.items(), strict=True):
             made.append(tplot_output.scalar_series(series, name, quantity, values, provenance))
-    return [tplot.write(product.variable, product.options) for product in made]
+    return tplot_output.write_all(made)

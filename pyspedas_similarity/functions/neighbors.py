@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import tplot
 from ..archive.archive import Archive
-from ..archive.index import Choice
 from ..archive.neighbors import NeighborGraph, nearest_others
 from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..errors import ArgumentError
@@ -50,7 +48,8 @@ _LEAST_COMPARED = 0.1
 
 def _no_pairs() -> QTable:
     """Return a table of duplicates without rows."""
-    return _table_of_pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), None)
+    rows = np.zeros(0, np.int64)
+    return _table_of_pairs(np.zeros(0, "datetime64[ns]"), np.zeros(0, str), rows, rows, np.zeros(0))
 
 
 @pyspedas_convention()
@@ -103,35 +102,32 @@ def find_nearest(
     check_count("k", k)
     wanted = check_exclude(exclude)
     examples, unlikes = parse_query(like, unlike)
-    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
-    if kept is None:
+    library = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
+    if library is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
-    titles = result_names([one.name for one in kept.series], newname, suffix, ("_similar",), overwrite)
-    queries, others = find_queries(examples, kept), find_queries(unlikes, kept)
-    question = _Question(
-        kept,
-        kept.choice,
+    titles = result_names([one.name for one in library.series], newname, suffix, ("_similar",), overwrite)
+    queries, others = find_queries(examples, library), find_queries(unlikes, library)
+    search = _NearestSearch(
+        library,
         query_directions([query.embeddings() for query in queries]).astype(np.float32),
         query_directions([query.embeddings() for query in others]).astype(np.float32) if others else None,
     )
-    gap = _length_of_event(question, queries) if wanted is None else wanted
-    found, way = _nearest_intervals(question, queries, gap, k)
+    gap = _length_of_event(search, queries) if wanted is None else wanted
+    found, way = _nearest_intervals(search, queries, gap, k)
     if not any(len(one) for one in found):
         return nothing_found("everything that is searched lies within the exclusion around the queries")
-    about = {
+    about = query_records(queries, others) | {
         "exclude_s": float(gap / np.timedelta64(1, "s")),
         "k": k,
         "searched_by": way,
-        "recall": kept.index.recall(way),
+        "recall": library.index.recall(way),
     }
     logger.info("%d intervals, searched by %s.", sum(len(one) for one in found), way)
-    stored = []
-    for series, events, (title,) in zip(kept.series, found, titles, strict=True):
-        if len(events):
-            provenance = series.provenance | query_records(queries, others) | about
-            made = tplot_output.event_bars(series, title, events, provenance)
-            stored.append(tplot.write(made.variable, made.options))
-    return stored
+    return tplot_output.write_all(
+        tplot_output.event_bars(series, title, events, series.provenance | about)
+        for series, events, (title,) in zip(library.series, found, titles, strict=True)
+        if len(events)
+    )
 
 
 @pyspedas_convention()
@@ -169,14 +165,14 @@ def novelty(
         With ``errors='raise'``, for bad input, or where it would take hours; the message states what to do.
     """
     apart = to_timedelta64(exclude, "exclude")
-    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
-    if kept is None:
+    library = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
+    if library is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
-    titles = result_names([one.name for one in kept.series], newname, suffix, ("_novelty",), overwrite)
-    chosen = _Chosen.of(kept)
-    values = np.where(_comparable(chosen, apart), 1 - _nearest_apart(chosen, apart).astype(np.float64), np.nan)
-    about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(chosen)}
-    return chosen.store(titles, values, tplot_output.novelty_series, about)
+    titles = result_names([one.name for one in library.series], newname, suffix, ("_novelty",), overwrite)
+    compared = _Compared.of(library)
+    values = np.where(_comparable(compared, apart), 1 - _nearest_apart(compared, apart).astype(np.float64), np.nan)
+    about = {"exclude_s": float(apart / np.timedelta64(1, "s")), "compared": len(compared)}
+    return compared.store(titles, values, tplot_output.novelty_series, about)
 
 
 @pyspedas_convention()
@@ -227,16 +223,16 @@ def clusters(
     """
     check_count("fewest", fewest)
     check_threshold(threshold)
-    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
-    if kept is None:
+    library = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=usable_only))
+    if library is None:
         return nothing_found(f"the archive {archive} holds nothing of this")
-    titles = result_names([one.name for one in kept.series], newname, suffix, ("_cluster",), overwrite)
-    chosen = _Chosen.of(kept)
-    graph = chosen.graph(max(fewest - 1, _NEIGHBORS))
+    titles = result_names([one.name for one in library.series], newname, suffix, ("_cluster",), overwrite)
+    compared = _Compared.of(library)
+    graph = compared.graph(max(fewest - 1, _NEIGHBORS))
     groups = _groups(graph, threshold, fewest)
     method = "HDBSCAN" if threshold is None else "DBSCAN"
-    about = {"method": method, "threshold": threshold, "fewest": fewest, "compared": len(chosen)}
-    return chosen.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)
+    about = {"method": method, "threshold": threshold, "fewest": fewest, "compared": len(compared)}
+    return compared.store(titles, np.where(groups < 0, np.nan, groups), tplot_output.cluster_series, about)
 
 
 @pyspedas_convention(_no_pairs, errors="raise")
@@ -272,27 +268,27 @@ def duplicates(
         For bad input.
     """
     apart = to_timedelta64(exclude, "exclude")
-    kept = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=False))
-    first = second = np.zeros(0, np.int64)
-    score, chosen = np.zeros(0), None
-    if kept is not None:
-        chosen = _Chosen.of(kept)
-        graph = chosen.graph(_NEIGHBORS)
-        one, place = np.nonzero(graph.scores >= threshold)
-        other = graph.neighbors[one, place]
-        counted = (one < other) | ~(graph.neighbors[other] == one[:, None]).any(axis=1)
-        counted &= ~chosen.same_event(one, other, apart)
-        first, second, score = one[counted], other[counted], graph.scores[one, place][counted].astype(float)
-    return _table_of_pairs(first, second, score, chosen)
+    library = open_archived(archive, names, trange, probe, EncodingOptions(usable_only=False))
+    if library is None:
+        return _no_pairs()
+    compared = _Compared.of(library)
+    graph = compared.graph(_NEIGHBORS)
+    one, place = np.nonzero(graph.scores >= threshold)
+    other = graph.neighbors[one, place]
+    counted = (one < other) | ~(graph.neighbors[other] == one[:, None]).any(axis=1)
+    counted &= ~compared.same_event(one, other, apart)
+    scores = graph.scores[one, place][counted].astype(float)
+    return _table_of_pairs(compared.times, compared.names, one[counted], other[counted], scores)
 
 
-def _table_of_pairs(first: np.ndarray, second: np.ndarray, score: np.ndarray, chosen: _Chosen | None) -> QTable:
+def _table_of_pairs(
+    times: np.ndarray, sources: np.ndarray, first: np.ndarray, second: np.ndarray, score: np.ndarray
+) -> QTable:
+    """Return the table of pairs of rows of samples with these times and sources, best first."""
     from astropy.table import QTable
 
     order = np.argsort(-score, kind="stable")
     table = QTable()
-    times = np.zeros(0, "datetime64[ns]") if chosen is None else chosen.times
-    sources = np.zeros(0, str) if chosen is None else chosen.names
     for number, rows in (("1", first[order]), ("2", second[order])):
         table[f"time_{number}"] = to_astropy(times[rows])
         table[f"source_{number}"] = sources[rows]
@@ -301,17 +297,16 @@ def _table_of_pairs(first: np.ndarray, second: np.ndarray, score: np.ndarray, ch
 
 
 @dataclass(frozen=True, eq=False)
-class _Question:
-    """Directions of a query, and the rows that are searched."""
+class _NearestSearch:
+    """Directions of the queries and of what is not looked for, and the library that is searched."""
 
-    kept: ArchiveLibrary
-    choice: Choice | None
+    library: ArchiveLibrary
     centers: np.ndarray
     unlike: np.ndarray | None
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
         """Exact scores of some rows, NaN where damaged."""
-        found = self.kept.index.embeddings(rows)
+        found = self.library.index.embeddings(rows)
         scores = np.clip((found @ self.centers.T).max(axis=1), -1, 1)
         return scores if self.unlike is None else lower_unlike(scores, (found @ self.unlike.T).max(axis=1))
 
@@ -323,7 +318,7 @@ class _Question:
         """
         rows, bound, whole = [], -np.inf, True
         for center in self.centers:
-            near, scores = self.kept.index.nearest(center, m, self.choice)
+            near, scores = self.library.index.nearest(center, m, self.library.choice)
             rows.append(near)
             if len(near) >= m:
                 bound, whole = max(bound, float(scores[-1])), False
@@ -337,23 +332,23 @@ class _Question:
 
 
 def _nearest_intervals(
-    question: _Question, queries: Sequence[Query], gap: np.timedelta64, k: int
+    search: _NearestSearch, queries: Sequence[Query], gap: np.timedelta64, k: int
 ) -> tuple[list[Events], str]:
     """The k best intervals, as lists for each series, and how they were searched."""
     m = _FIRST * k
     while True:
-        way = question.kept.index.way(question.choice, m)
-        rows, scores, whole = question.best(m)
-        free = _outside_queries(question.kept, queries, rows, gap)
+        way = search.library.index.way(search.library.choice, m)
+        rows, scores, whole = search.best(m)
+        free = _outside_queries(search.library, queries, rows, gap)
         rows, scores = rows[free], scores[free]
-        found = _joined(question.kept, rows, scores, gap)
+        found = _joined(search.library, rows, scores, gap)
         if whole or sum(len(one) for one in found) >= k:
             break
         m *= _MORE
     lowest, highest = 1, len(rows)
     while lowest < highest:  # as few samples as make k intervals, so that these do not grow into each other
         middle = (lowest + highest) // 2
-        fewer = _joined(question.kept, rows[:middle], scores[:middle], gap)
+        fewer = _joined(search.library, rows[:middle], scores[:middle], gap)
         if sum(len(one) for one in fewer) >= k:
             highest, found = middle, fewer
         else:
@@ -361,10 +356,10 @@ def _nearest_intervals(
     return _best_of_all(found, k), way
 
 
-def _joined(kept: ArchiveLibrary, rows: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> list[Events]:
+def _joined(library: ArchiveLibrary, rows: np.ndarray, scores: np.ndarray, gap: np.timedelta64) -> list[Events]:
     """Rows as intervals of each series."""
     found = []
-    for series in kept.series:
+    for series in library.series:
         inside = np.flatnonzero(series.holds(rows))
         inside = inside[np.argsort(rows[inside])]
         at = rows[inside] - series.indexed.first
@@ -381,46 +376,46 @@ def _best_of_all(found: list[Events], k: int) -> list[Events]:
 
 
 def _outside_queries(
-    kept: ArchiveLibrary, queries: Sequence[Query], rows: np.ndarray, gap: np.timedelta64
+    library: ArchiveLibrary, queries: Sequence[Query], rows: np.ndarray, gap: np.timedelta64
 ) -> np.ndarray:
     """Return which rows are further than the gap from every query of their own series: bool."""
     free = np.ones(len(rows), bool)
-    for series in kept.series:
+    for series in library.series:
         inside = series.holds(rows)
         spans = [query.span for query in queries if query.variable == series.name]
         free[inside] = outside(series.times[rows[inside] - series.indexed.first], spans, gap)
     return free
 
 
-def _length_of_event(question: _Question, queries: Sequence[Query]) -> np.timedelta64:
+def _length_of_event(search: _NearestSearch, queries: Sequence[Query]) -> np.timedelta64:
     """Twice the longest time in which scores around a query lose their autocorrelation."""
-    kept, longest = question.kept, np.timedelta64(0, "ns")
-    for series in kept.series:
+    library, longest = search.library, np.timedelta64(0, "ns")
+    for series in library.series:
         for query in queries:
             if query.variable != series.name:
                 continue
             middle = int(np.searchsorted(series.times, query.span.start))
             first, last = max(middle - _AROUND, 0), min(middle + _AROUND, len(series.times))
-            scores = question.scores(series.indexed.first + np.arange(first, last)).astype(np.float64)
+            scores = search.scores(series.indexed.first + np.arange(first, last)).astype(np.float64)
             longest = max(longest, 2 * decorrelation_lag(scores) * cadence(series.times))
     return longest
 
 
 @dataclass(frozen=True, eq=False)
-class _Chosen:
+class _Compared:
     """The samples that are compared with each other, in order of series and time."""
 
-    kept: ArchiveLibrary
+    library: ArchiveLibrary
     rows: np.ndarray
     series: np.ndarray
     times: np.ndarray
 
     @classmethod
-    def of(cls, kept: ArchiveLibrary) -> _Chosen:
-        rows = [one.indexed.first + np.flatnonzero(one.searched) for one in kept.series]
-        times = [one.times[one.searched] for one in kept.series]
+    def of(cls, library: ArchiveLibrary) -> _Compared:
+        rows = [one.indexed.first + np.flatnonzero(one.searched) for one in library.series]
+        times = [one.times[one.searched] for one in library.series]
         number = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
-        return cls(kept, np.concatenate(rows), number, np.concatenate(times))
+        return cls(library, np.concatenate(rows), number, np.concatenate(times))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -428,22 +423,21 @@ class _Chosen:
     @property
     def names(self) -> np.ndarray:
         """Name of the series of each sample."""
-        return np.array([one.name for one in self.kept.series])[self.series]
+        return np.array([one.name for one in self.library.series])[self.series]
 
     def store(self, titles: Sequence[tuple[str]], values: np.ndarray, make: _Maker, about: dict[str, Any]) -> list[str]:
-        """A value for each of them as a variable of each series, NaN for samples that are not compared."""
-        stored = []
-        for number, (series, (title,)) in enumerate(zip(self.kept.series, titles, strict=True)):
+        """Store a value of each as a variable of each series, NaN for samples that are not compared."""
+        made = []
+        for number, (series, (title,)) in enumerate(zip(self.library.series, titles, strict=True)):
             found = np.full(len(series.times), np.nan)
             found[series.searched] = values[self.series == number]
-            made = make(series, title, found, series.provenance | about)
-            stored.append(tplot.write(made.variable, made.options))
-        return stored
+            made.append(make(series, title, found, series.provenance | about))
+        return tplot_output.write_all(made)
 
     def embeddings(self) -> np.ndarray:
         """Return all embeddings, float32 (n, dimension); ArgumentError if they exceed the memory."""
-        index = self.kept.index
-        size = 4 * len(self) * self.kept.archive.identity.dimension
+        index = self.library.index
+        size = 4 * len(self) * self.library.archive.identity.dimension
         if not index.in_memory and size > index.memory:
             found = f"{len(self)} samples take {size / 1e9:.3g} GB"
             raise ArgumentError(
@@ -453,48 +447,48 @@ class _Chosen:
 
     def graph(self, k: int) -> NeighborGraph:
         """Return the graph of neighbors among the samples."""
-        return self.kept.archive.graph(self.embeddings(), k)
+        return self.library.archive.graph(self.embeddings(), k)
 
     def same_event(self, one: np.ndarray, other: np.ndarray, apart: np.timedelta64) -> np.ndarray:
         """Return which pairs are of one series and no further apart than `apart`: bool."""
         return (self.series[one] == self.series[other]) & (np.abs(self.times[one] - self.times[other]) <= apart)
 
 
-def _nearest_apart(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
+def _nearest_apart(compared: _Compared, apart: np.timedelta64) -> np.ndarray:
     """Cosine of each sample to the nearest that is not of the same event, float32 (n,), NaN where there is none."""
-    graph = chosen.graph(_NEIGHBORS)
-    one = np.arange(len(chosen))[:, None]
-    counts = (graph.neighbors >= 0) & ~chosen.same_event(one, graph.neighbors, apart)
+    graph = compared.graph(_NEIGHBORS)
+    one = np.arange(len(compared))[:, None]
+    counts = (graph.neighbors >= 0) & ~compared.same_event(one, graph.neighbors, apart)
     best = np.where(counts, graph.scores, -np.inf).max(axis=1)
     open_rows = np.flatnonzero(~counts.any(axis=1) & (graph.neighbors >= 0).any(axis=1))
     if not len(open_rows):
         return np.where(np.isfinite(best), best, np.nan).astype(np.float32)
-    if len(open_rows) * float(len(chosen)) > _MOST_PRODUCTS:
-        found = f"of {len(open_rows)} of {len(chosen)} samples all neighbors are of the same event"
+    if len(open_rows) * float(len(compared)) > _MOST_PRODUCTS:
+        found = f"of {len(open_rows)} of {len(compared)} samples all neighbors are of the same event"
         raise ArgumentError("exclude", found, "Give a shorter one, or choose fewer samples by trange, names or probe.")
-    _, scores = nearest_others(chosen.embeddings(), open_rows, _barred(chosen, open_rows, apart))
+    _, scores = nearest_others(compared.embeddings(), open_rows, _same_event_rows(compared, open_rows, apart))
     best[open_rows] = scores
     return np.where(np.isfinite(best), best, np.nan).astype(np.float32)
 
 
-def _comparable(chosen: _Chosen, apart: np.timedelta64) -> np.ndarray:
+def _comparable(compared: _Compared, apart: np.timedelta64) -> np.ndarray:
     """Return which samples have enough others to be compared with: bool; a warning where some have not."""
-    first, end = _barred(chosen, np.arange(len(chosen)), apart).T
-    enough = len(chosen) - (end - first) >= max(1, _LEAST_COMPARED * len(chosen))
+    first, end = _same_event_rows(compared, np.arange(len(compared)), apart).T
+    enough = len(compared) - (end - first) >= max(1, _LEAST_COMPARED * len(compared))
     if not enough.all():
         text = "novelty: %d of %d samples are compared with too few others outside exclude=%g s and are NaN."
-        logger.warning(text, int((~enough).sum()), len(chosen), apart / np.timedelta64(1, "s"))
+        logger.warning(text, int((~enough).sum()), len(compared), apart / np.timedelta64(1, "s"))
     return enough
 
 
-def _barred(chosen: _Chosen, rows: np.ndarray, apart: np.timedelta64) -> np.ndarray:
+def _same_event_rows(compared: _Compared, rows: np.ndarray, apart: np.timedelta64) -> np.ndarray:
     """First and last, not included, of the samples that are of the same event as each."""
     found = np.empty((len(rows), 2), np.int64)
-    for number in np.unique(chosen.series[rows]):
-        inside = chosen.series[rows] == number
-        first = int(np.searchsorted(chosen.series, number))
-        times = chosen.times[chosen.series == number]
-        here = chosen.times[rows[inside]]
+    for number in np.unique(compared.series[rows]):
+        inside = compared.series[rows] == number
+        first = int(np.searchsorted(compared.series, number))
+        times = compared.times[compared.series == number]
+        here = compared.times[rows[inside]]
         found[inside, 0] = first + np.searchsorted(times, here - apart)
         found[inside, 1] = first + np.searchsorted(times, here + apart, side="right")
     return found

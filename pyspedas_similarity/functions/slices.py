@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import tplot
-from ..conventions import pyspedas_convention, result_names
+from ..conventions import check_choice, pyspedas_convention, result_names
 from ..errors import ArgumentError, TimeError, VariableError
 from ..imaging import slices
 from ..imaging.recipes import DistributionRecipe
@@ -211,8 +211,7 @@ def velocity_slices(
     >>> found = sim.velocity_slices('mms1_des_dist_brst', '2015-10-16/13:07:02.2')  # doctest: +SKIP
     >>> found['perp1-perp2'].isel(time=0).plot()  # doctest: +SKIP
     """
-    if output not in ("xarray", "tplot", "arrays"):
-        raise ArgumentError("output", f"found {output!r:.80}", "Give 'xarray', 'tplot' or 'arrays'.")
+    check_choice("output", output, ("xarray", "tplot", "arrays"))
     expanded = tplot.expand(names)
     if len(expanded) > 1 and output != "tplot":
         remedy = "Give one, or output='tplot'."

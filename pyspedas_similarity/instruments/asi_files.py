@@ -9,8 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 from ..errors import LoadError
 from ..imaging.camera_geometry import View
 from ..tplot import Variable
-from .isolated_reader import IsolatedCdf, read_sav
+from .isolated_reader import IsolatedCdf, cdf_errors, read_sav
 
 # An hour of full frames every 3 s has 157 MB, a day of thumbnails 59 MB, a minute of a raw stream 2.6 MB, up to 10 MB
 # for the largest camera of that archive. Reading a stream takes three times its size in memory.
@@ -111,7 +110,7 @@ class FrameFile:
         self.path = Path(path)
         if not self.path.is_file():
             raise LoadError(str(path), "there is no such file", "Check the path.")
-        with _convert_read_errors(self.path, "CDF"):
+        with cdf_errors(self.path):
             self._cdf = IsolatedCdf(path)
             self._there = self._cdf.names
             self.name = self._choose_camera(name)
@@ -129,7 +128,7 @@ class FrameFile:
         LoadError
             If they cannot be read.
         """
-        with _convert_read_errors(self.path, "CDF"):
+        with cdf_errors(self.path):
             values = self._read(rows)
             about = {"VATT": self._cdf.varattsget(self.name), "GATT": self._cdf.globalattsget()}
         values.flags.writeable = False
@@ -145,7 +144,7 @@ class FrameFile:
         name = f"{self.name}_tend"
         if name not in self._there or self._records(name) != len(self.times) or len(rows) == 0:
             return None
-        with _convert_read_errors(self.path, "CDF"):
+        with cdf_errors(self.path):
             seconds = np.atleast_1d(self._cdf.varget(name)).astype(np.float64)
         attributes = {"data_att": {"units": "s", "coord_sys": "", "site": self.name[-4:]}}
         return Variable(name, self.times[rows], seconds[rows], attributes=attributes)
@@ -317,17 +316,6 @@ class _StreamFile:
     def camera(self) -> str:
         """Site and imager of the camera."""
         return _camera_of(self.comments)
-
-
-@contextmanager
-def _convert_read_errors(path: Path, form: str) -> Iterator[None]:
-    """Convert any exception while reading a file, which may be damaged, to a LoadError."""
-    try:
-        yield
-    except LoadError:
-        raise
-    except Exception as error:
-        raise LoadError(str(path), f"not readable as {form} ({type(error).__name__}: {error})", _AGAIN) from error
 
 
 def _read_stream_file(path: Path) -> _StreamFile:

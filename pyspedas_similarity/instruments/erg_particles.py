@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,9 +114,6 @@ def load(
     with tplot.preserved():
         found = by_day(lambda part: _load(source, to_interval(part), species, keywords), texts)
     return [] if found is None else [tplot.write(replace(found, name=f"erg_{instrument}_{species}_dist{suffix}"))]
-
-
-load_lepe, load_lepi, load_mepe, load_mepi, load_hep = (partial(load, one) for one in SOURCES)
 
 
 def load_xep(trange: Any, probe: str = "erg", suffix: str = "", **keywords: Any) -> list[str]:

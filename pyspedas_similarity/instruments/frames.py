@@ -23,17 +23,11 @@ from ..imaging.frames import missing_share as share_of_missing
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc
 from ..tplot import Variable
-from .identification import check_camera_frames
 
 SIDES = ("first_row", "first_column")
 
 # Between two halves of a frame, in units of the direction's north or east component; about 0.8 in a whole sky.
 _LEAST_DIFFERENCE = 0.3
-
-
-def check(variable: Variable) -> None:
-    """Refuse what are no frames: VariableError for a wrong shape, spectra by direction, spectrographs and colors."""
-    check_camera_frames(variable)
 
 
 def check_one_camera(variable: Variable) -> None:
@@ -108,7 +102,7 @@ def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
     check_one_camera(variable)
     found: dict[str, Any] = {}
     frames, view = north_up(variable)
-    with _named(variable):
+    with named_errors(variable):
         if recipe.circle == "fitted":
             found["disc"] = fitted_disc(frames)
         if recipe.background_s:
@@ -120,7 +114,7 @@ def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
     """Images of some prepared frames: float32, shape (n, 1, pixels, pixels)."""
     frames, view = north_up(variable)
     level = variable.attributes["background"].at(variable.times[rows]) if recipe.background_s else None
-    with _named(variable):
+    with named_errors(variable):
         return frame_images(frames[rows], recipe, view, level, variable.attributes.get("disc"))
 
 
@@ -142,7 +136,7 @@ def assess(variable: Variable, recipe: FrameRecipe, rules: QualityRules | None =
 
 
 @contextmanager
-def _named(variable: Variable) -> Iterator[None]:
+def named_errors(variable: Variable) -> Iterator[None]:
     """Add the name of a variable to errors of the imaging."""
     try:
         yield

@@ -92,7 +92,7 @@ def unidentified(variable: Variable, instruments: Mapping[str, str]) -> Variable
         try:
             check_camera_frames(variable)
         except VariableError as error:
-            return VariableError(variable.name, error.found, error.remedy + _proposal(instruments, "spectrum"))
+            return VariableError(variable.name, error.found, error.remedy + _spectra_proposal(instruments))
         if min(shape[1:]) < _SMALLEST_FRAME:
             remedy = f"Frames have at least {_SMALLEST_FRAME} rows and columns; for spectra give a SpectrumRecipe."
             return VariableError(variable.name, f"found the shape {shape}, of which no image is made", remedy)
@@ -100,7 +100,7 @@ def unidentified(variable: Variable, instruments: Mapping[str, str]) -> Variable
         remedy = (
             f"Give recipe=FrameRecipe() for frames (time, row, column), or {spectrum_recipe(variable)} for spectra."
         )
-        return VariableError(variable.name, found, remedy + _proposal(instruments, "spectrum"))
+        return VariableError(variable.name, found, remedy + _spectra_proposal(instruments))
     if variable.values.ndim == 4 and _channel_axis(variable) is None:
         known = [name for name, kind in instruments.items() if kind == "distribution"]
         other = "instrument='mms_dis' for ions or 'mms_des' for electrons"
@@ -221,6 +221,7 @@ def _channels(variable: Variable) -> tuple[str, str]:
     return f"found the shape {shape}, frames in {shape[axis]} colors", remedy.replace("values[...]", "values")
 
 
-def _proposal(instruments: Mapping[str, str], kind: str) -> str:
-    names = [name for name, one in instruments.items() if one == kind]
+def _spectra_proposal(instruments: Mapping[str, str]) -> str:
+    """Return the sentence that names instruments whose images are of spectra; empty if there are none."""
+    names = [name for name, kind in instruments.items() if kind == "spectrum"]
     return f" Or give {' or '.join(f'instrument={name!r}' for name in names)}." if names else ""

@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +35,7 @@ _LEAST_SECONDS, _BYTES_A_SECOND = 0.5, 2e7
 # Limit of the wall-clock time, which includes waiting for disks and other processes.
 _PATIENCE_S = 30
 _MOST_HEAD = 2**26
+_AGAIN = "Remove the file and load again."
 _DTYPE = re.compile(r"[<>|]([biufc](?:1|2|4|8|16)|[US]\d{1,7})")
 
 
@@ -81,6 +84,18 @@ class IsolatedCdf:
         return _request(self.path, "cdf", question, self._summary.expanded_bytes)
 
 
+@contextmanager
+def cdf_errors(path: Path) -> Iterator[None]:
+    """Convert any exception while reading a CDF file, which may be damaged, to a LoadError."""
+    try:
+        yield
+    except LoadError:
+        raise
+    except Exception as error:
+        found = f"not readable as CDF ({type(error).__name__}: {error})"
+        raise LoadError(str(path), found, _AGAIN) from error
+
+
 def read_sav(path: Path, variable: str, keys: list[str], most_bytes: int) -> dict[str, Any]:
     """Read fields of a structure in an IDL save file of at most `most_bytes` bytes.
 
@@ -102,7 +117,7 @@ def _request(path: Path, reader: str, arguments: list[Any], size: int) -> Any:
         found = _process().ask(question, _PATIENCE_S + 10 * limits["seconds"])
     if "error" in found:
         form = {"cdf": "CDF", "sav": "IDL save file"}[reader]
-        raise LoadError(str(path), f"not readable as {form} ({found['error']})", "Remove the file and load again.")
+        raise LoadError(str(path), f"not readable as {form} ({found['error']})", _AGAIN)
     return found["value"]
 
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from logging import getLogger
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .. import tplot
-from ..conventions import probe_names
+from ..conventions import check_choice, probe_names
 from ..errors import ArgumentError, LoadError
 from ..times import rows_in_order, to_interval
 from ..tplot import Variable
-from .isolated_reader import IsolatedCdf
+from .isolated_reader import IsolatedCdf, cdf_errors
 from .sample_images import select
-from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, concatenate, join
-
-logger = getLogger(__name__)
+from .segments import DataFile, FileTree, Piece, Product, Segment, after, concatenate, joined, listing, loading
 
 # Maximum number of distributions per segment: 64 KiB each, and the same for their errors. cdflib needs several times
 # the memory of the data: 1.8 GB for all 4,300 samples of an electron burst file, 0.18 GB in parts of this size.
@@ -33,40 +31,6 @@ _MARGIN = {"brst": np.timedelta64(1, "s"), "fast": np.timedelta64(10, "s")}
 _SLACK = np.timedelta64(1, "m")
 _OTHER = "It is another file than its name says: move it out of the archive and load again."
 _SDC = "the SDC loader may ask for a password at the terminal"
-
-
-def segments_ions(
-    trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
-) -> Iterator[Segment]:
-    """Yield DIS distributions; see `segments`."""
-    return segments("dis", trange, probe, data_rate, **keywords)
-
-
-def segments_electrons(
-    trange: Any, probe: str | int | Sequence[str | int] = "1", data_rate: str = "brst", **keywords: Any
-) -> Iterator[Segment]:
-    """Yield DES distributions; see `segments`."""
-    return segments("des", trange, probe, data_rate, **keywords)
-
-
-def pieces_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
-    """Yield DIS files; see `pieces`."""
-    return pieces("dis", trange, probe, **keywords)
-
-
-def pieces_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> Iterator[Piece]:
-    """Yield DES files; see `pieces`."""
-    return pieces("des", trange, probe, **keywords)
-
-
-def load_ions(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
-    """Load DIS distributions; see `load`."""
-    return load("dis", trange, probe, **keywords)
-
-
-def load_electrons(trange: Any, probe: str | int | Sequence[str | int] = "1", **keywords: Any) -> list[str]:
-    """Load DES distributions; see `load`."""
-    return load("des", trange, probe, **keywords)
 
 
 def segments(
@@ -166,10 +130,7 @@ def load(
     SimilarityError
         As in `segments`.
     """
-    by_name: dict[str, list[Segment]] = {}
-    for segment in segments(sensor, trange, probe, data_rate, **keywords):
-        by_name.setdefault(segment.distribution.name, []).append(segment)
-    whole = [join(parts) for parts in by_name.values()]
+    whole = joined(segments(sensor, trange, probe, data_rate, **keywords)).values()
     variables = [one.distribution for one in whole] + [v for one in whole for v in one.companions.values()]
     return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in variables]
 
@@ -197,16 +158,15 @@ def files(
     LoadError
         If there is none of one kind, or one of them cannot be downloaded.
     """
-    found, tally = [], Tally()
     start, end = to_interval(trange)
-    local, remote = roots(no_update)
-    tree = FileTree(Path(local), remote, tally)
-    try:
-        for station in _stations(sensor, probe, data_rate, no_update, None):
-            found += _Reader(tree, station, tally).files(start, end)
-    finally:
-        tree.close()
-    return found
+    stations = _stations(sensor, probe, data_rate, no_update, None)
+    with closing(FileTree(*roots(no_update))) as tree:
+        return [path for station in stations for path in _Reader(tree, station).files(start, end)]
+
+
+segments_ions, segments_electrons = (partial(segments, sensor) for sensor in ("dis", "des"))
+pieces_ions, pieces_electrons = (partial(pieces, sensor) for sensor in ("dis", "des"))
+load_ions, load_electrons = (partial(load, sensor) for sensor in ("dis", "des"))
 
 
 @dataclass(frozen=True)
@@ -258,8 +218,7 @@ def _stations(
 ) -> list[_Station]:
     """Check the arguments of a loader."""
     probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
-    if data_rate not in ("brst", "fast"):
-        raise ArgumentError("data_rate", f"found {data_rate!r}", "Give 'brst' or 'fast'.")
+    check_choice("data_rate", data_rate, _MARGIN)
     if spdf is False and not no_update:
         remedy = "Omit it; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
         raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
@@ -274,38 +233,20 @@ def roots(no_update: bool) -> tuple[str, str | None]:
 
 
 def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
-    local, remote = roots(no_update)
-    tree = FileTree(Path(local), remote, Tally())
-    try:
+    with listing(FileTree(*roots(no_update)), f"MMS {_seconds(*span)}") as tree:
         for station in stations:
             product = station.fpi("dist")
             for file in tree.files(product, *span):
-                name, end = station.name("dist"), file.start + product.longest
-                yield Piece(name, station.probe, file.start, end, file.name, str(Path(local).absolute()), remote)
-    finally:
-        tree.close()
-        if tree.tally.lost:
-            logger.warning("Not all files of MMS %s are known: %s.", _seconds(*span), tree.tally)
+                yield tree.piece(file, station.name("dist"), station.probe, product.longest)
 
 
 def _iterate_segments(
     stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
 ) -> Iterator[Segment]:
-    tally = Tally()
-    local, remote = roots(no_update) if piece is None else (piece.local, piece.remote)
-    tree = FileTree(Path(local), remote, tally, piece and piece.name)
-    try:
+    tree = FileTree(*roots(no_update)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
+    with loading(tree, f"MMS {_seconds(*span)}"):
         for station in stations:
-            yield from _Reader(tree, station, tally).segments(*span)
-        if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # reported by the error
-            remedy = "Try again later, or with no_update=True on local files."
-            raise LoadError(f"MMS {_seconds(*span)}", f"nothing could be loaded: {lost}", remedy)
-    finally:  # also if the caller stops early
-        tree.close()
-        if tally.lost:
-            count = f"{len(tally.lost)} part{'s' if len(tally.lost) > 1 else ''}"
-            logger.warning("Could not load %s of MMS %s: %s. The rest was.", count, _seconds(*span), tally)
+            yield from _Reader(tree, station).segments(*span)
 
 
 def _seconds(start: np.datetime64, end: np.datetime64) -> str:
@@ -318,7 +259,6 @@ class _Reader:
 
     tree: FileTree
     station: _Station
-    tally: Tally
     # Most recent companion files, which the next segment may need again.
     _cache: dict[str, dict[str, Variable]] = field(default_factory=dict)
 
@@ -329,7 +269,7 @@ class _Reader:
             try:
                 opened = self._open(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
             except LoadError as error:
-                self.tally.lost[what] = f"{error.subject}: {error.found}"
+                self.tree.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
             times, rows = opened.times, self._ascending_rows(opened)
             rows = rows[after(times[rows], last)]
@@ -344,9 +284,9 @@ class _Reader:
                 try:
                     yield opened.segment(self.station, part, companions)
                 except LoadError as error:
-                    self.tally.lost[what] = f"{error.subject}: {error.found}"
+                    self.tree.tally.lost[what] = f"{error.subject}: {error.found}"
                     break
-                self.tally.loaded += 1
+                self.tree.tally.loaded += 1
 
     def files(self, start: np.datetime64, end: np.datetime64) -> list[Path]:
         """Return the paths of all files from `start` to `end`, downloaded if necessary."""
@@ -354,8 +294,8 @@ class _Reader:
         found = []
         for product, names in products + self.station.companion_products():
             listed = list(self.tree.files(product, start, end))
-            if self.tally.lost or not listed:
-                text = str(self.tally) or "there is no file of it here or at the server"
+            if self.tree.tally.lost or not listed:
+                text = str(self.tree.tally) or "there is no file of it here or at the server"
                 what = f"{product.stem} {_seconds(start, end)}"
                 raise LoadError(what, text, "Try again later, or with the local files.")
             found += [self._open(_SamplesFile, product, one, list(names.values())).path for one in listed]
@@ -374,7 +314,7 @@ class _Reader:
                     parts.append(used[file.name])
                 except LoadError as error:
                     if file.name in needed:
-                        self.tally.lost[f"{', '.join(names)} of {what}"] = f"{error.subject}: {error.found}"
+                        self.tree.tally.lost[f"{', '.join(names)} of {what}"] = f"{error.subject}: {error.found}"
             there = dict.fromkeys(key for part in parts for key in part)
             found |= {key: concatenate([part[key] for part in parts if key in part]) for key in there}
         self._cache = used
@@ -403,7 +343,7 @@ class _Reader:
         rows = rows_in_order(opened.times)
         if lost := len(opened.times) - len(rows):
             what = f"{lost} of {len(opened.times)} samples of {opened.path.name}"
-            self.tally.lost[what] = "their times are missing, go back or lie inside a leap second"
+            self.tree.tally.lost[what] = "their times are missing, go back or lie inside a leap second"
         return rows
 
     def _select_companions(self, available: dict[str, Variable], times: np.ndarray) -> dict[str, Variable]:
@@ -423,7 +363,7 @@ class _SamplesFile:
         import cdflib
 
         self.path = path
-        with _convert_read_errors(path):
+        with cdf_errors(path):
             self._cdf = IsolatedCdf(path)
             self.names = self._cdf.names
             there = [name for name in wanted if name in self.names]
@@ -445,7 +385,7 @@ class _SamplesFile:
         LoadError
             If they cannot be read.
         """
-        with _convert_read_errors(self.path):
+        with cdf_errors(self.path):
             about = self._cdf.varattsget(name)
             values = self._records(name, rows)
             if values.dtype.kind == "f" and "FILLVAL" in about:
@@ -507,15 +447,3 @@ def _covers(companion_times: np.ndarray, times: np.ndarray) -> bool:
     before = np.searchsorted(companion_times, times[0])
     after_last = np.searchsorted(companion_times, times[-1], side="right")
     return bool(before < after_last or (len(times) == 1 and 0 < before < len(companion_times)))
-
-
-@contextmanager
-def _convert_read_errors(path: Path) -> Iterator[None]:
-    """Convert any exception while reading a file, which may be damaged, to a LoadError."""
-    try:
-        yield
-    except LoadError:
-        raise
-    except Exception as error:
-        found = f"not readable as CDF ({type(error).__name__}: {error})"
-        raise LoadError(str(path), found, "Remove the file and load again.") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..tplot import Variable
 from .asi_files import to_times
 from .mms_fpi import roots
 from .particle_structures import from_particle_structures, structures_of
-from .segments import FileTree, Product, Tally
+from .segments import FileTree, Product
 
 SPECIES = ("hplus", "heplus", "oplus")
 # The longest files there are.
@@ -98,14 +98,10 @@ def _load(
 
 def _fetch(probe: str, start: np.datetime64, end: np.datetime64, data_rate: str, no_update: bool) -> None:
     """Make sure that the files are here, whole."""
-    local, remote = roots(no_update)
-    tally = Tally()
     folder, stem = f"mms{probe}/hpca/{data_rate}/l2/ion", f"mms{probe}_hpca_{data_rate}_l2_ion"
-    tree = FileTree(Path(local), remote, tally)
-    try:
+    with closing(FileTree(*roots(no_update))) as tree:
         for file in tree.files(Product(folder, stem, _LONGEST[data_rate], data_rate == "brst"), start, end):
             tree.fetch(file)
-    finally:
-        tree.close()
-    if tally.lost:
-        raise LoadError(f"MMS{probe} HPCA", f"could not list the files: {tally}", "Try again, or with no_update=True.")
+    if tree.tally.lost:
+        found = f"could not list the files: {tree.tally}"
+        raise LoadError(f"MMS{probe} HPCA", found, "Try again, or with no_update=True.")

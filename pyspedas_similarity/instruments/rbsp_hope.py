@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..conventions import probe_names
@@ -10,17 +11,7 @@ from ..times import to_interval
 from .checked_loading import load_checked
 
 
-def load_electrons(trange: Any, probe: str | Sequence[str] = "a", **keywords: Any) -> list[str]:
-    """Load ``rbsp<probe>_hope_FEDU``; see `load`."""
-    return load("FEDU", trange, probe, **keywords)
-
-
-def load_protons(trange: Any, probe: str | Sequence[str] = "a", **keywords: Any) -> list[str]:
-    """Load ``rbsp<probe>_hope_FPDU``; see `load`."""
-    return load("FPDU", trange, probe, **keywords)
-
-
-def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", **keywords: Any) -> list[str]:
+def load(flux: str, trange: Any, probe: str | Sequence[str] = "a", suffix: str = "", **keywords: Any) -> list[str]:
     """Load level 3 pitch angle data with ``pyspedas.projects.rbsp.hope``.
 
     Parameters
@@ -56,3 +47,6 @@ def load(flux: str, trange: Any, probe: str | Sequence[str], suffix: str = "", *
         wanted = f"{prefix}{flux}{suffix}"
         names += load_checked(rbsp.hope, wanted, trange, probe=one, prefix=prefix, suffix=suffix, **options)
     return names
+
+
+load_electrons, load_protons = (partial(load, flux) for flux in ("FEDU", "FPDU"))

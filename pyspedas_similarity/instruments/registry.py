@@ -134,6 +134,22 @@ _SIMULATED, _SIMULATED_PROBE = r"(?:simulated_asf_)?(?P<site>[a-z]{4,9})", r"(?P
 _ERG, _CLUSTER = r"(?P<probe>erg)_", r"(?P<probe>cluster\d)_"
 _RBSP, _ELFIN_PROBE = r"(?P<probe>rbsp[ab])_", r"(?P<probe>el[ab])_"
 
+
+def _hpca(title: str, species: str, recipe: str) -> Instrument:
+    load = partial(mms_hpca.load, species=species)
+    return Instrument(f"MMS HPCA {title}", load, _THERMAL[recipe], f"mms?_hpca_{species}_dist_*", _MMS, part=_HOURS)
+
+
+def _erg(title: str, sensor: str, species: str, recipe: Recipe) -> Instrument:
+    load = partial(erg_particles.load, sensor, species=species)
+    return Instrument(f"ERG {title}", load, recipe, f"erg_{sensor}_{species}_dist*", _ERG)
+
+
+def _cluster(title: str, sensor: str, species: str, recipe: str) -> Instrument:
+    load, names = partial(cluster_cis.load, species=species), f"cluster?_{sensor}_{species}_dist*"
+    return Instrument(f"Cluster CIS {title}", load, _THERMAL[recipe], names, _CLUSTER, part=_HOURS)
+
+
 INSTRUMENTS = {
     "mms_dis": Instrument(
         "MMS FPI ions",
@@ -190,103 +206,22 @@ INSTRUMENTS = {
     "elfin_epd": Instrument(
         "ELFIN energetic electrons", elfin_epd.load, _ELFIN, "el[ab]_pef_[hf]s_Epat_nflux*", _ELFIN_PROBE
     ),
-    "mms_hpca_hplus": Instrument(
-        "MMS HPCA protons",
-        partial(mms_hpca.load, species="hplus"),
-        _THERMAL["ion"],
-        "mms?_hpca_hplus_dist_*",
-        _MMS,
-        part=_HOURS,
-    ),
-    "mms_hpca_heplus": Instrument(
-        "MMS HPCA He+",
-        partial(mms_hpca.load, species="heplus"),
-        _THERMAL["helium"],
-        "mms?_hpca_heplus_dist_*",
-        _MMS,
-        part=_HOURS,
-    ),
-    "mms_hpca_oplus": Instrument(
-        "MMS HPCA O+",
-        partial(mms_hpca.load, species="oplus"),
-        _THERMAL["oxygen"],
-        "mms?_hpca_oplus_dist_*",
-        _MMS,
-        part=_HOURS,
-    ),
-    "erg_lepe": Instrument("ERG LEP-e electrons", erg_particles.load_lepe, _LEPE, "erg_lepe_e_dist*", _ERG),
-    "erg_lepi_hplus": Instrument(
-        "ERG LEP-i protons",
-        partial(erg_particles.load_lepi, species="hplus"),
-        _THERMAL["ion"],
-        "erg_lepi_hplus_dist*",
-        _ERG,
-    ),
-    "erg_lepi_heplus": Instrument(
-        "ERG LEP-i He+",
-        partial(erg_particles.load_lepi, species="heplus"),
-        _THERMAL["helium"],
-        "erg_lepi_heplus_dist*",
-        _ERG,
-    ),
-    "erg_lepi_oplus": Instrument(
-        "ERG LEP-i O+",
-        partial(erg_particles.load_lepi, species="oplus"),
-        _THERMAL["oxygen"],
-        "erg_lepi_oplus_dist*",
-        _ERG,
-    ),
-    "erg_mepe": Instrument(
-        "ERG MEP-e electrons", erg_particles.load_mepe, _THERMAL["electron"], "erg_mepe_e_dist*", _ERG
-    ),
-    "erg_mepi_hplus": Instrument(
-        "ERG MEP-i protons",
-        partial(erg_particles.load_mepi, species="hplus"),
-        _THERMAL["ion"],
-        "erg_mepi_hplus_dist*",
-        _ERG,
-    ),
-    "erg_mepi_oplus": Instrument(
-        "ERG MEP-i O+",
-        partial(erg_particles.load_mepi, species="oplus"),
-        _THERMAL["oxygen"],
-        "erg_mepi_oplus_dist*",
-        _ERG,
-    ),
-    "erg_hep": Instrument("ERG HEP-L electrons", erg_particles.load_hep, _THERMAL["electron"], "erg_hep_e_dist*", _ERG),
+    "mms_hpca_hplus": _hpca("protons", "hplus", "ion"),
+    "mms_hpca_heplus": _hpca("He+", "heplus", "helium"),
+    "mms_hpca_oplus": _hpca("O+", "oplus", "oxygen"),
+    "erg_lepe": _erg("LEP-e electrons", "lepe", "e", _LEPE),
+    "erg_lepi_hplus": _erg("LEP-i protons", "lepi", "hplus", _THERMAL["ion"]),
+    "erg_lepi_heplus": _erg("LEP-i He+", "lepi", "heplus", _THERMAL["helium"]),
+    "erg_lepi_oplus": _erg("LEP-i O+", "lepi", "oplus", _THERMAL["oxygen"]),
+    "erg_mepe": _erg("MEP-e electrons", "mepe", "e", _THERMAL["electron"]),
+    "erg_mepi_hplus": _erg("MEP-i protons", "mepi", "hplus", _THERMAL["ion"]),
+    "erg_mepi_oplus": _erg("MEP-i O+", "mepi", "oplus", _THERMAL["oxygen"]),
+    "erg_hep": _erg("HEP-L electrons", "hep", "e", _THERMAL["electron"]),
     "erg_xep": Instrument("ERG XEP electrons", erg_particles.load_xep, _XEP, "erg_xep_l2_FEDU_SSD*", _ERG),
-    "cluster_hia": Instrument(
-        "Cluster CIS HIA ions",
-        partial(cluster_cis.load, species="ions"),
-        _THERMAL["ion"],
-        "cluster?_hia_ions_dist*",
-        _CLUSTER,
-        part=_HOURS,
-    ),
-    "cluster_codif_h1": Instrument(
-        "Cluster CIS CODIF protons",
-        partial(cluster_cis.load, species="h1"),
-        _THERMAL["ion"],
-        "cluster?_codif_h1_dist*",
-        _CLUSTER,
-        part=_HOURS,
-    ),
-    "cluster_codif_he1": Instrument(
-        "Cluster CIS CODIF He+",
-        partial(cluster_cis.load, species="he1"),
-        _THERMAL["helium"],
-        "cluster?_codif_he1_dist*",
-        _CLUSTER,
-        part=_HOURS,
-    ),
-    "cluster_codif_o1": Instrument(
-        "Cluster CIS CODIF O+",
-        partial(cluster_cis.load, species="o1"),
-        _THERMAL["oxygen"],
-        "cluster?_codif_o1_dist*",
-        _CLUSTER,
-        part=_HOURS,
-    ),
+    "cluster_hia": _cluster("HIA ions", "hia", "ions", "ion"),
+    "cluster_codif_h1": _cluster("CODIF protons", "codif", "h1", "ion"),
+    "cluster_codif_he1": _cluster("CODIF He+", "codif", "he1", "helium"),
+    "cluster_codif_o1": _cluster("CODIF O+", "codif", "o1", "oxygen"),
     "simulated_dis": Instrument("simulated MMS FPI ions", fpi.load, _IONS, "simulated?_dis_dist_*", _SIMULATED_PROBE),
     "simulated_des": Instrument(
         "simulated MMS FPI electrons",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..times import rows_in_order
 from ..tplot import Variable
 from . import frames
+from .identification import check_camera_frames
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
         _check_tables(variable, recipe)
         return
     if not isinstance(recipe, DistributionRecipe):
-        frames.check(variable)
+        check_camera_frames(variable)
         return
     missing = [key for key in ("v1", "v2", "v3") if key not in variable.coordinates]
     if values.ndim != 4 or missing or min(values.shape[1:]) < 2:
@@ -303,23 +303,14 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     # Neighbors that enter a running mean are included, so that block edges do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
-    with _named(variable):
+    with frames.named_errors(variable):
         return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
 
 
 def slices_of(variable: Variable, recipe: DistributionRecipe) -> Slices:
     """Return the planes of a checked variable's samples in physical units; see `imaging.slices`."""
-    with _named(variable):
+    with frames.named_errors(variable):
         return density_slices(measured(variable, recipe), recipe)
-
-
-@contextmanager
-def _named(variable: Variable) -> Iterator[None]:
-    """Name the variable in errors about its arrays."""
-    try:
-        yield
-    except VariableError as error:
-        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error
 
 
 def measured(part: Variable, recipe: DistributionRecipe) -> Distributions:
@@ -348,5 +339,5 @@ def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRec
     make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
     # A look has no coordinate but its number.
     first = part.coordinates.get("v1", np.empty(0))
-    with _named(variable):
+    with frames.named_errors(variable):
         return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)

@@ -15,7 +15,9 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +30,8 @@ from .cdf_checks import check_cdf
 
 if TYPE_CHECKING:
     import requests
+
+logger = getLogger(__name__)
 
 # Maximum number of consecutive failures, each of which takes up to a minute, before a server is no longer requested.
 _MOST_FAILURES = 5
@@ -141,20 +145,23 @@ class FileTree:
 
     Parameters
     ----------
-    local : Path
+    local : str or Path
     remote : str or None
         Address of the root at the server; None to use local files only.
-    tally : Tally
-        Records listings that could not be loaded.
     only : str, optional
         Name of a file; other files of its product are ignored.
+
+    Attributes
+    ----------
+    tally : Tally
+        Listings that could not be loaded, and what the caller counts.
     """
 
-    def __init__(self, local: Path, remote: str | None, tally: Tally, only: str | None = None) -> None:
+    def __init__(self, local: str | Path, remote: str | None, only: str | None = None) -> None:
         self.only = only
-        self.local = local
+        self.local = Path(local)
         self.remote = remote.rstrip("/") if remote else None
-        self.tally = tally
+        self.tally = Tally()
         self._lists: dict[tuple[str, str], list[DataFile]] = {}
         self._failures = 0
         self._session = _session() if remote else None
@@ -223,6 +230,11 @@ class FileTree:
             downloaded.replace(file.path)
         return file.path
 
+    def piece(self, file: DataFile, source: str, probe: str, longest: np.timedelta64) -> Piece:
+        """Return a file as a piece, for separate reading."""
+        local = str(self.local.absolute())
+        return Piece(source, probe, file.start, file.start + longest, file.name, local, self.remote)
+
     def close(self) -> None:
         """Close the connections to the server."""
         if self._session is not None:
@@ -237,15 +249,15 @@ class FileTree:
         return self._lists[key]
 
     def _newest_versions(self, product: Product, month: str) -> list[DataFile]:
-        pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d{{6}})?)_v(\d+)\.(\d+)\.(\d+)\.cdf")
+        pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d\d|\d{{6}})?)_v(\d+(?:\.\d+)*)\.cdf")
         folder = self.local / product.folder / month
         here = {path.name: path for wild in ("*.cdf", "[0-3][0-9]/*.cdf") for path in folder.glob(wild)}
         there = set(self._names_at_server(product, month, pattern))
         newest: dict[str, tuple[tuple[int, ...], str]] = {}
         for name in {*here, *there}:
             if (match := pattern.fullmatch(name)) and start_of(match[1]) is not None:
-                stamp, *version = match.groups()
-                newest[stamp] = max(newest.get(stamp, ((), "")), (tuple(map(int, version)), name))
+                stamp, version = match.groups()
+                newest[stamp] = max(newest.get(stamp, ((), "")), (tuple(map(int, version.split("."))), name))
         files = []
         for stamp, (_, name) in sorted(newest.items()):
             path = here.get(name, folder / (stamp[6:8] if product.daily else "") / name)
@@ -316,6 +328,40 @@ class FileTree:
         return LoadError(url, f"the server does not answer: {type(error).__name__}", _LATER)
 
 
+@contextmanager
+def loading(tree: FileTree, subject: str) -> Iterator[FileTree]:
+    """Close a file tree at the end, or if the caller stops early, and log what could not be loaded.
+
+    Raises
+    ------
+    LoadError
+        If something was lost and nothing was loaded.
+    """
+    tally = tree.tally
+    try:
+        yield tree
+        if tally.lost and not tally.loaded:
+            lost, tally.lost = str(tally), {}  # reported by the error
+            remedy = "Try again later, or with no_update=True on local files."
+            raise LoadError(subject, f"nothing could be loaded: {lost}", remedy)
+    finally:
+        tree.close()
+        if tally.lost:
+            parts = f"{len(tally.lost)} part{'s' if len(tally.lost) > 1 else ''}"
+            logger.warning("Could not load %s of %s: %s. The rest was.", parts, subject, tally)
+
+
+@contextmanager
+def listing(tree: FileTree, subject: str) -> Iterator[FileTree]:
+    """Close a file tree at the end, or if the caller stops early, and log listings that could not be loaded."""
+    try:
+        yield tree
+    finally:
+        tree.close()
+        if tree.tally.lost:
+            logger.warning("Not all files of %s are known: %s.", subject, tree.tally)
+
+
 class _AbsentError(LoadError):
     """The server has no file at an address."""
 
@@ -338,17 +384,16 @@ def _check_length(url: str, headers: Mapping[str, str], received: int) -> None:
         raise _TruncatedError(url, f"the server sent an incomplete CDF file: {received} of {expected} bytes", _LATER)
 
 
-def join(segments: Iterable[Segment]) -> Segment:
-    """Concatenate segments of one spacecraft in memory.
+def joined(segments: Iterable[Segment]) -> dict[str, Segment]:
+    """Concatenate the segments of each variable in memory; return them by the names of the variables."""
+    parts: dict[str, list[Segment]] = {}
+    for segment in segments:
+        parts.setdefault(segment.distribution.name, []).append(segment)
+    return {name: join(found) for name, found in parts.items()}
 
-    Raises
-    ------
-    ValueError
-        If no segment is given.
-    """
-    parts = list(segments)
-    if not parts:
-        raise ValueError("there is no segment to join")
+
+def join(parts: Sequence[Segment]) -> Segment:
+    """Concatenate segments of one variable in memory."""
     names = dict.fromkeys(name for part in parts for name in part.companions)
     companions = {name: concatenate([p.companions[name] for p in parts if name in p.companions]) for name in names}
     return Segment(concatenate([part.distribution for part in parts]), companions)

@@ -9,9 +9,7 @@ The layout is the same locally and at the server; it is that of ``thm_load_asi``
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
 from pathlib import Path
@@ -25,7 +23,7 @@ from ..imaging.stations import STATIONS
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import FrameFile, Skymap, read_skymap
-from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, join, start_of
+from .segments import DataFile, FileTree, Piece, Product, Segment, Tally, after, joined, listing, loading
 
 logger = getLogger(__name__)
 
@@ -132,7 +130,7 @@ def segments(
     One warning at the end lists the data that could not be loaded; hours without a file, such as daytime, are not
     included.
     """
-    station = _merge_site_names(probe, site) if piece is None else piece.probe
+    station = site or probe if piece is None else piece.probe
     return _iterate_segments(Request.read(trange, station, datatype, no_update=no_update), piece)
 
 
@@ -148,7 +146,7 @@ def pieces(
     `segments` with each of them as ``piece`` yields the same as without, except that a change of the frame size is not
     reported and frames contained in two files are yielded twice.
     """
-    return _listed(Request.read(trange, _merge_site_names(probe, site), datatype, no_update=no_update))
+    return _listed(Request.read(trange, site or probe, datatype, no_update=no_update))
 
 
 def load(
@@ -160,7 +158,7 @@ def load(
     datatype: str = "asf",
 ) -> list[str]:
     """Load frames into tplot variables, see `variables`; `probe` and `site` are synonyms."""
-    request = Request.read(trange, _merge_site_names(probe, site), datatype, no_update=no_update)
+    request = Request.read(trange, site or probe, datatype, no_update=no_update)
     found = variables(request)
     return [tplot.write(replace(variable, name=variable.name + suffix)) for variable in found]
 
@@ -173,7 +171,7 @@ def files(request: Request) -> list[str]:
     LoadError
         If there are data but no file could be downloaded.
     """
-    with _tree(request) as tree:
+    with loading(_tree(request), str(request)) as tree:
         found = [str(path) for site in request.sites for _, path in _fetch_files(tree, request, site)]
         tree.tally.loaded = len(found)
     return found
@@ -205,19 +203,12 @@ def variables(request: Request, skymap: Skymap | str | Path | None = None) -> li
     if sky is not None and sky.site not in request.sites:
         found = f"it is of {sky.site}, not of {', '.join(request.sites)}"
         raise ArgumentError("skymap", found, "Give the skymap of the station that is loaded.")
-    parts: dict[str, list[Segment]] = {}
-    for segment in _iterate_segments(request):
-        parts.setdefault(segment.distribution.name, []).append(segment)
+    whole = joined(_iterate_segments(request))
     for site in request.sites:
-        _log_absent(request, site, parts.get(request.name(site), []))
-    whole = [join(found) for found in parts.values()]
-    frames = [_with_skymap(one.distribution, sky) for one in whole]
-    companions = [variable for one in whole for variable in one.companions.values()]
+        _log_absent(request, site, whole.get(request.name(site)))
+    frames = [_with_skymap(one.distribution, sky) for one in whole.values()]
+    companions = [variable for one in whole.values() for variable in one.companions.values()]
     return frames + companions
-
-
-def _merge_site_names(probe: str | Sequence[str], site: str | Sequence[str]) -> str | Sequence[str]:
-    return site or probe
 
 
 def _sites(site: Any) -> tuple[str, ...]:
@@ -230,24 +221,6 @@ def _sites(site: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-class _FrameTree(FileTree):
-    """Files of all-sky frames, with an hour or a day and a version number in their names."""
-
-    def _newest_versions(self, product: Product, month: str) -> list[DataFile]:
-        pattern = re.compile(rf"{re.escape(product.stem)}_(\d{{8}}(?:\d\d)?)_v(\d\d)\.cdf")
-        folder = self.local / product.folder / month
-        there = set(self._names_at_server(product, month, pattern))
-        newest = {}
-        for name in sorted({path.name for path in folder.glob("*.cdf")} | there):  # v02 comes after v01
-            if (match := pattern.fullmatch(name)) and start_of(match[1]) is not None:
-                newest[match[1]] = name
-        remote = f"{self.remote}/{product.folder}/{month}/"
-        return [
-            DataFile(start_of(stamp), name, folder / name, remote + name if name in there else None)
-            for stamp, name in sorted(newest.items())
-        ]
-
-
 def _roots(request: Request) -> tuple[str, str | None]:
     """Return the local root of the files, and the remote one if downloads are allowed."""
     from pyspedas.projects.themis.config import CONFIG
@@ -256,38 +229,18 @@ def _roots(request: Request) -> tuple[str, str | None]:
 
 
 def _listed(request: Request) -> Iterator[Piece]:
-    local, remote = _roots(request)
-    tree = _FrameTree(Path(local), remote, Tally())
-    try:
+    with listing(FileTree(*_roots(request)), str(request)) as tree:
         for site in request.sites:
             for file in _files_of_site(tree, request, site):
-                name, end = request.name(site), file.start + request.length
-                yield Piece(name, site, file.start, end, file.name, str(Path(local).absolute()), remote)
-    finally:
-        tree.close()
-        if tree.tally.lost:
-            logger.warning("Not all files of %s are known: %s.", request, tree.tally)
+                yield tree.piece(file, request.name(site), site, request.length)
 
 
-@contextmanager
-def _tree(request: Request, piece: Piece | None = None) -> Iterator[_FrameTree]:
-    """Open the files of a request; at the end, or if the caller stops early, log data that could not be loaded."""
-    tally = Tally()
-    local, remote = _roots(request) if piece is None else (piece.local, piece.remote)
-    tree = _FrameTree(Path(local), remote, tally, piece and piece.name)
-    try:
-        yield tree
-        if tally.lost and not tally.loaded:
-            lost, tally.lost = str(tally), {}  # reported by the error
-            remedy = "Try again later, or with no_update=True on local files."
-            raise LoadError(str(request), f"nothing could be loaded: {lost}", remedy)
-    finally:
-        tree.close()
-        if tally.lost:
-            logger.warning("Could not load all of %s: %s. The rest was.", request, tally)
+def _tree(request: Request, piece: Piece | None = None) -> FileTree:
+    """Return the tree of the files of a request, or that of one piece."""
+    return FileTree(*_roots(request)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
 
 
-def _files_of_site(tree: _FrameTree, request: Request, site: str) -> Iterator[DataFile]:
+def _files_of_site(tree: FileTree, request: Request, site: str) -> Iterator[DataFile]:
     """Yield the existing files of a site."""
     stem = f"thg_l1_{request.datatype}_{site}"
     # One nanosecond less, so that a range that ends at the start of a file does not include this file.
@@ -295,7 +248,7 @@ def _files_of_site(tree: _FrameTree, request: Request, site: str) -> Iterator[Da
     return tree.files(product, request.start, max(request.start, request.end - _MOMENT))
 
 
-def _fetch_files(tree: _FrameTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
+def _fetch_files(tree: FileTree, request: Request, site: str) -> Iterator[tuple[DataFile, Path]]:
     """Download the files of a site if necessary; yield them with their paths."""
     for file in _files_of_site(tree, request, site):
         try:
@@ -308,16 +261,8 @@ def _fetch_files(tree: _FrameTree, request: Request, site: str) -> Iterator[tupl
         yield file, path
 
 
-def _frames(request: Request) -> Iterator[Variable]:
-    for segment in _iterate_segments(request):
-        frames = segment.distribution
-        del segment
-        yield frames
-        del frames
-
-
 def _iterate_segments(request: Request, piece: Piece | None = None) -> Iterator[Segment]:
-    with _tree(request, piece) as tree:
+    with loading(_tree(request, piece), str(request)) as tree:
         for site in request.sites:
             last, shape = None, None
             for file, path in _fetch_files(tree, request, site):
@@ -375,10 +320,10 @@ def _segment(opened: FrameFile, rows: np.ndarray, request: Request) -> Segment:
     return Segment(frames, {} if ends is None else {ends.name: ends})
 
 
-def _log_absent(request: Request, site: str, parts: Sequence[Segment]) -> None:
+def _log_absent(request: Request, site: str, found: Segment | None) -> None:
     unit = _UNITS[request.datatype]
     kind = f"datetime64[{unit}]"
-    there = {time for part in parts for time in np.unique(part.distribution.times.astype(kind))}
+    there = set() if found is None else set(np.unique(found.distribution.times.astype(kind)))
     first, last = (time.astype(kind) for time in (request.start, max(request.start, request.end - _MOMENT)))
     wanted = np.arange(first, last + np.timedelta64(1, unit))
     absent = [str(time) for time in wanted if time not in there]

@@ -24,14 +24,27 @@ _OTHERS = "0.6"
 _INSET_WIDTH = 62.0
 
 
+def _no_rows() -> np.ndarray:
+    return np.array([], np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class MapMarks:
-    """Rows that are marked; `faint` are events that do not stand out of the background."""
+    """Rows that are marked, int; `faint` are events of a search that do not stand out of the background."""
 
-    query: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
-    match: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
-    event: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
-    faint: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
+    query: np.ndarray = field(default_factory=_no_rows)
+    match: np.ndarray = field(default_factory=_no_rows)
+    event: np.ndarray = field(default_factory=_no_rows)
+    faint: np.ndarray = field(default_factory=_no_rows)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All marked rows, each once."""
+        return np.unique(np.concatenate([self.query, self.match, self.event, self.faint]))
+
+    def among(self, rows: np.ndarray) -> MapMarks:
+        """Return the marks as places in an ascending list of rows that holds them."""
+        return MapMarks(*(np.searchsorted(rows, one) for one in (self.query, self.match, self.event, self.faint)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..conventions import check_choice
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def embedding_map(
     -----
     UMAP: McInnes et al. 2018, arXiv:1802.03426, on cosine distances, with its graph of neighbors by pynndescent.
     """
-    if method not in METHODS:
-        raise ArgumentError("method", f"{method!r}", f"Use one of {', '.join(METHODS)}.")
+    check_choice("method", method, METHODS)
     if np.ndim(embeddings) != 2:
         raise ArgumentError("embeddings", f"found the shape {np.shape(embeddings)}", "Give (n, dimension).")
     known = np.isfinite(embeddings).all(axis=1)

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..errors import ArgumentError, VariableError
 from ..times import cadence
-from ..tplot import Variable
+from ..tplot import Variable, over_lines
 from .labels import bins_label, units_text
-from .style import Style, plain
+from .style import Style, color_limits, plain
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -31,7 +31,6 @@ FEWEST = 4
 # After Okabe & Ito (2008), distinguishable by all kinds of color vision; the dashes differ as well.
 _COLORS = ("#0072B2", "#009E73", "#D55E00", "#000000", "#CC79A7", "#E69F00")
 _DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
-_NS = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +159,7 @@ def superpose(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # a bin without any sample is NaN
             quartiles[:, :, component] = np.nanpercentile(each, (25, 50, 75), axis=0)
-    seconds = (first + np.arange(n_bins)) * (step.astype("timedelta64[ns]").astype(np.int64) / _NS)
+    seconds = (first + np.arange(n_bins)) * (step / np.timedelta64(1, "s"))
     lower, median, upper = quartiles
     axis = _axis(variable)
     names = ("",)
@@ -214,10 +213,10 @@ def epochs_figure(epochs: Sequence[Epoch], n_times: int, shared: int = 0, style:
 
 def _heading(epochs: Sequence[Epoch], n_times: int, shared: int) -> str:
     there = max(int(one.n_events.max()) for one in epochs)
-    told = f"{there} of {n_times} events" if there < n_times else f"{n_times} event{'s' * (n_times != 1)}"
-    told = f"Superposed epochs of {told}: median"
-    told += " and quartiles" if there >= FEWEST else f" (quartiles need {FEWEST} events)"
-    return told + (f"; {shared} window{'s' * (shared != 1)} overlapping another" if shared else "")
+    events = f"{there} of {n_times} events" if there < n_times else f"{n_times} event{'s' * (n_times != 1)}"
+    drawn = "median and quartiles" if there >= FEWEST else f"median (quartiles need {FEWEST} events)"
+    overlaps = f"; {shared} window{'s' * (shared != 1)} overlapping another" if shared else ""
+    return f"Superposed epochs of {events}: {drawn}{overlaps}"
 
 
 def _ends(seconds: np.ndarray) -> tuple[float, float]:
@@ -239,7 +238,7 @@ def _lines(panel: Axes, epoch: Epoch, style: Style) -> None:
         place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "frameon": False, "borderpad": 0}
         panel.legend(fontsize="xx-small", ncols=6, **place)
     unit = f"\n({units_text(epoch.unit, 24)})" if epoch.unit else ""
-    panel.set_ylabel(f"{_wrapped(epoch.name)}{unit}", fontsize="small")
+    panel.set_ylabel(f"{over_lines(plain(epoch.name, 64), 20)}{unit}", fontsize="small")
     panel.margins(x=0)
 
 
@@ -250,15 +249,14 @@ def _spectrogram(panel: Axes, epoch: Epoch, style: Style) -> None:
     positive = known[known > 0]
     logarithmic = len(positive) > 0.5 * len(known) > 0 and positive.max() > 20 * np.percentile(positive, 2)
     shown = np.where(epoch.median > 0, epoch.median, np.nan) if logarithmic else epoch.median
-    ends = np.percentile(positive if logarithmic else known, (2, 99.8)) if len(known) else (0.0, 1.0)
-    high = ends[1] if ends[1] > ends[0] else ends[0] + 1
+    low, high = color_limits(positive if logarithmic else known, 2, 99.8)
     panel.set_facecolor("0.85")
     order = np.argsort(epoch.axis, kind="stable")
     mesh = panel.pcolormesh(
         epoch.seconds,
         epoch.axis[order],
         shown[:, order].T,
-        norm=(LogNorm if logarithmic else Normalize)(ends[0], high),
+        norm=(LogNorm if logarithmic else Normalize)(low, high),
         cmap=style.cmap or "viridis",
         shading="nearest",
         rasterized=True,
@@ -268,15 +266,7 @@ def _spectrogram(panel: Axes, epoch: Epoch, style: Style) -> None:
     bar.ax.tick_params(labelsize="x-small", which="both")
     if (epoch.axis > 0).all() and epoch.axis.max() > 20 * epoch.axis.min():
         panel.set_yscale("log")
-    panel.set_ylabel(f"{_wrapped(epoch.name)}\n{epoch.axis_label}".strip(), fontsize="small")
-
-
-def _wrapped(name: str) -> str:
-    """A long name on lines, broken after underscores."""
-    import textwrap
-
-    lines = textwrap.wrap(plain(name, 64).replace("_", "_ "), 20)
-    return "\n".join(line.replace("_ ", "_") for line in lines)
+    panel.set_ylabel(f"{over_lines(plain(epoch.name, 64), 20)}\n{epoch.axis_label}".strip(), fontsize="small")
 
 
 def _columns(variable: Variable) -> np.ndarray:

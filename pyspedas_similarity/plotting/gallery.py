@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .original import AGYROTROPY, ENCODED, PITCH_ANGLE, Original
-from .style import Style, plain
+from .style import Style, color_limits, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,8 +121,7 @@ def _scales(shown: Sequence[Shown]) -> dict[str, Normalize]:
             most = np.percentile(np.abs(known), 99.8) if len(known) else 1.0
             scales[unit] = Normalize(-most, most)
         else:
-            low, high = np.percentile(known, (1, 99.8)) if len(known) else (0.0, 1.0)
-            high = high if high > low else low + 1
+            low, high = color_limits(known, 1, 99.8)
             # Square root of camera frames, so that a faint arc shows next to a bright one; the color bar has it too.
             is_photograph = pictures[0].gray and unit != ENCODED
             scales[unit] = PowerNorm(_GAMMA, low, high) if is_photograph else Normalize(low, high)
@@ -218,8 +217,8 @@ def _bars(
         if unit in (ENCODED, AGYROTROPY) or not own:
             continue
         one = fullest[own[0]]
-        beside = [panel for line in range(0, len(panels), rows) for row in own for panel in panels[line + row]]
+        measured = [panel for line in range(0, len(panels), rows) for row in own for panel in panels[line + row]]
         colors = colors_of(one, style)
-        bar = figure.colorbar(ScalarMappable(scale, colors), ax=beside, pad=0.01, aspect=25, fraction=0.05)
+        bar = figure.colorbar(ScalarMappable(scale, colors), ax=measured, pad=0.01, aspect=25, fraction=0.05)
         bar.set_label(unit, fontsize="x-small")
         bar.ax.tick_params(labelsize="xx-small", which="both")

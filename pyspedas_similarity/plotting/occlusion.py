@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ArgumentError
 from .gallery import colors_of
 from .original import AGYROTROPY, Original
-from .style import Style
+from .style import Style, color_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,6 +119,8 @@ def occlusion_figure(
     headings : (str, str)
         Above both, as they are to be drawn.
     """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     style = style or Style()
@@ -128,8 +130,7 @@ def occlusion_figure(
     largest = max(float(np.nanmax(np.abs(found.change))), 1e-9)
     for row in range(rows):
         pair = [match[row].values, *([query[row].values] if len(query) else [])]
-        known = np.concatenate([one[np.isfinite(one)] for one in pair])
-        ends = (float(np.percentile(known, 1)), float(np.percentile(known, 99.5)))
+        ends = color_limits(np.concatenate(pair, axis=None), 1, 99.5)
         if len(query):
             _image(panels[row, 0], query[row], ends, style)
         else:
@@ -137,29 +138,22 @@ def occlusion_figure(
         _image(panels[row, 1], match[row], ends, style)
         _overlay(panels[row, 2], match[row], found.change[row], largest, style)
         panels[row, 0].set_ylabel(match[row].label, fontsize="small")
-    for panel, text, color in zip(panels[0], (*headings, "score lost when hidden"), _colors(style), strict=True):
+    colors = (style.query, style.match, "black")
+    for panel, text, color in zip(panels[0], (*headings, "score lost when hidden"), colors, strict=True):
         panel.set_title(text, fontsize="small", color=color)
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(-largest, largest), style.diverging), ax=panels[:, 2], pad=0.02, aspect=30, shrink=0.8
-    )
+    scale = ScalarMappable(Normalize(-largest, largest), style.diverging)
+    bar = figure.colorbar(scale, ax=panels[:, 2], pad=0.02, aspect=30, shrink=0.8)
     bar.set_label(f"fall of the score ({found.score:.3f} with all)", fontsize="small")
     bar.ax.tick_params(labelsize="x-small")
     hidden = {"mean": "the mean around them", "median": "the median of all images"}[found.fill]
-    told = f"squares of {found.patch} x {found.patch} pixels replaced by {hidden}"
-    figure.supxlabel(told, fontsize="x-small", color="0.3")
+    method = f"squares of {found.patch} x {found.patch} pixels replaced by {hidden}"
+    figure.supxlabel(method, fontsize="x-small", color="0.3")
     figure.suptitle(style.heading("What drove the score"), fontsize="medium")
     return figure
 
 
-def _colors(style: Style) -> tuple[str, str, str]:
-    return style.query, style.match, "black"
-
-
 def _image(panel: Axes, one: Original, ends: tuple[float, float], style: Style) -> None:
-    low, high = ends if ends[1] > ends[0] else (ends[0], ends[0] + 1)
+    low, high = ends
     if one.unit == AGYROTROPY:
         high = max(abs(low), abs(high))
         low = -high

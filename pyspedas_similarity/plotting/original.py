@@ -216,12 +216,12 @@ def _is_wide(bins: np.ndarray) -> bool:
 def as_measured_or_encoded(
     sample: Variable, recipe: Recipe, speed: float | None = None
 ) -> tuple[tuple[Original, ...], str]:
-    """Pictures as measured; where that fails those of the encoder's image; and what failed, in words."""
+    """Return pictures as measured, or where that fails of the encoder's image; and the reason why it failed."""
     try:
         return measured(sample, recipe, speed), ""
     except SimilarityError as error:
-        told = str(error)
+        reason = str(error)
     try:
-        return encoded(sample, recipe), told
+        return encoded(sample, recipe), reason
     except SimilarityError:
-        return (), told
+        return (), reason

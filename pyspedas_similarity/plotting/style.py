@@ -10,6 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ArgumentError
 from ..files import check_place, write_whole
 
@@ -88,14 +90,25 @@ def plain(text: object, longest: int = _LONGEST) -> str:
     return shown.replace("$", r"\$")
 
 
-def save(figure: Figure, path: str | Path, style: Style) -> None:
-    """Write a figure, replacing an existing file; its ending gives the format. Nothing is left if it cannot be drawn.
+def color_limits(values: np.ndarray, lowest: float, highest: float) -> tuple[float, float]:
+    """Return percentiles of the finite values as the ends of a color scale; 0 and 1 where there are none."""
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, (lowest, highest)) if known.size else (0.0, 1.0)
+    return float(low), float(high if high > low else low + 1)
+
+
+def saved(figure: Figure, path: str | Path | None, style: Style) -> Figure:
+    """Return a figure, written to a file if a path is given; its ending gives the format.
+
+    An existing file is replaced. Nothing is left if the figure cannot be drawn.
 
     Raises
     ------
     ArgumentError
         If it cannot be written, or matplotlib does not support the format.
     """
+    if path is None:
+        return figure
     place = Path(path).expanduser()
     known = figure.canvas.get_supported_filetypes()
     form = place.suffix[1:].lower()
@@ -108,3 +121,4 @@ def save(figure: Figure, path: str | Path, style: Style) -> None:
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(drawn, format=form, dpi=style.dpi)
     write_whole(place, drawn.getvalue(), overwrite=True)
+    return figure

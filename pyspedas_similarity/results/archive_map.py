@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..conventions import check_choice
 from ..errors import ArgumentError
 from ..library.archived import ArchivedSeries, ArchiveLibrary
 from ..plotting.archive_map import Colors, Inset, MapMarks
@@ -21,35 +22,6 @@ if TYPE_CHECKING:
     from .searched_series import SearchedSeries
 
 COLORS = ("time", "source", "site", "score")
-
-
-@dataclass(frozen=True, eq=False)
-class MarkedRows:
-    """Rows of an archive's index that are marked.
-
-    Attributes
-    ----------
-    query, match, event : numpy.ndarray of int
-    faint : numpy.ndarray of int
-        Events of the search that do not stand out of the background.
-    missing : tuple of str
-        Marks that are not in the archive, in words.
-    """
-
-    query: np.ndarray
-    match: np.ndarray
-    event: np.ndarray
-    faint: np.ndarray
-    missing: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> np.ndarray:
-        """All marked rows, each once."""
-        return np.unique(np.concatenate([self.query, self.match, self.event, self.faint]))
-
-    def among(self, rows: np.ndarray) -> MapMarks:
-        """Return the marks as places in an ascending list of rows that holds them."""
-        return MapMarks(*(np.searchsorted(rows, one) for one in (self.query, self.match, self.event, self.faint)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +45,32 @@ class DrawnRows:
     available: int
 
 
-def marked_rows(library: ArchiveLibrary, result: SearchResult | None, events: QTable | None) -> MarkedRows:
-    """Find queries, events of a search, and known events among the samples of an archive."""
+def marked_rows(
+    library: ArchiveLibrary, result: SearchResult | None, events: QTable | None
+) -> tuple[MapMarks, list[str]]:
+    """Find queries, events of a search, and known events among the samples of an archive.
+
+    Returns
+    -------
+    marks : MapMarks
+        Rows of the archive's index.
+    missing : list of str
+        Marks that are not in the archive, in words.
+    """
     query = match = event = faint = np.array([], np.int64)
-    missing: tuple[str, ...] = ()
+    missing = []
     if result is not None:
         match, faint = (_rows_of_events(library, result, wanted) for wanted in (~result.faint, result.faint))
         query, lacking = _rows_of_queries(library, result)
-        missing = ("a query is not in the archive",) if lacking else ()
+        if lacking:
+            missing.append("a query is not in the archive")
         lost = len(result) - len(match) - len(faint)
-        missing += (f"{lost} matches are not in the archive",) if lost else ()
+        if lost:
+            missing.append(f"{lost} matches are not in the archive")
     if events is not None and len(events):
         pairs = list(zip(to_times(events["start"]), to_times(events["end"]), strict=True))
         event = np.array([row for one in pairs for row in _middle_rows(library.series, *one)], np.int64)
-    return MarkedRows(query, match, event, faint, missing)
+    return MapMarks(query, match, event, faint), missing
 
 
 def drawn_rows(library: ArchiveLibrary, wanted: np.ndarray, limit: int) -> DrawnRows:
@@ -119,8 +103,7 @@ def map_colors(library: ArchiveLibrary, drawn: DrawnRows, color: str, result: Se
     ArgumentError
         If `color` is none of `COLORS`, or there are no scores.
     """
-    if color not in COLORS:
-        raise ArgumentError("color", f"found {color!r:.60}", f"Give one of {', '.join(COLORS)}.")
+    check_choice("color", color, COLORS)
     if color == "time":
         return Colors(drawn.times, "time (UTC)")
     if color == "score":

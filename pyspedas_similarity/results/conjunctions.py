@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -176,8 +176,8 @@ def _unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
 def _interpolate_great_circle(one: np.ndarray, other: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Interpolate unit vectors along great circles by fractions `part`; equal vectors are returned unchanged."""
     angle = np.arccos(np.clip((one * other).sum(axis=-1, keepdims=True), -1, 1))
-    sine = np.where(angle > 1e-9, np.sin(angle), 1.0)
     near = angle <= 1e-9
+    sine = np.where(near, 1.0, np.sin(angle))
     return np.where(near, one, (np.sin((1 - part) * angle) * one + np.sin(part * angle) * other) / sine)
 
 
@@ -204,14 +204,11 @@ def _conjunction_table(
 
     made = QTable(meta={key: dict(table.meta) for key, table in tables.items()})
     made["start"], made["end"] = to_astropy(common.start), to_astropy(common.end)
-    for key, name in _columns_of(tables):
-        made[f"{key}_{name}"] = tables[key][name][rows[key]]
+    for key, table in tables.items():
+        for name in ("start", "end", *CARRIED):
+            if name in table.colnames:
+                made[f"{key}_{name}"] = table[name][rows[key]]
     if view is not None:
         made["elevation"] = np.array([one.elevation for one in view], float)
         made["azimuth"] = np.array([one.azimuth for one in view], float)
     return made
-
-
-def _columns_of(tables: Mapping[str, QTable]) -> Iterator[tuple[str, str]]:
-    for key, table in tables.items():
-        yield from ((key, name) for name in ("start", "end", *CARRIED) if name in table.colnames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from .. import tplot
 from ..conventions import check_choice
 from ..errors import ArgumentError, EncoderError, QueryError, SimilarityError, VariableError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
-from ..instruments import frames
+from ..instruments.identification import check_camera_frames
 from ..instruments.registry import recipe_of
 from ..instruments.sample_images import select
 from ..library.plan import recipe_of_record
@@ -27,10 +27,10 @@ from ..plotting.overview import overview
 from ..plotting.panels import panels_figure
 from ..plotting.report_page.wording import tidy
 from ..plotting.series import Strip, date_axis, mark, strips_figure
-from ..plotting.style import Style, plain, save
+from ..plotting.style import Style, plain, saved
 from ..search.scoring import similarity
 from ..search.settings import check_count
-from ..times import Span, bounds, nearest_rows, to_interval, to_timedelta64
+from ..times import Span, bounds, nearest_rows, to_interval, to_text, to_timedelta64
 from ..tplot import Panel, Variable
 from . import tplot_output
 from .panel_figures import column_of, is_of_panels, labels_of, panel_names, panels_of
@@ -72,7 +72,7 @@ def matches_figure(
     check_count("limit", limit)
     _require_events(result, "draw")
     if any(is_of_panels(one) for one in result.searched):
-        return _saved(_panel_matches(result, limit, options, style), path, style)
+        return saved(_panel_matches(result, limit, options, style), path, style)
     drawn = range(min(limit, len(result)))
     peak, source, score = result.peak, result.source, result.score
     owners = [result.series_of(row) for row in drawn]
@@ -90,7 +90,7 @@ def matches_figure(
         columns.append((_Sample.of(made, found), Shown(heading, (), faint=bool(result.faint[row]))))
     title = "Query and matches" if several else f"Query and matches in {source[0]}"
     note = gallery_note(len(drawn), len(result), bool(result.faint[: len(drawn)].any()))
-    return _saved(gallery_figure(_shown(columns, show_encoded), style, title, note), path, style)
+    return saved(gallery_figure(_shown(columns, show_encoded), style, title, note), path, style)
 
 
 def _panel_matches(result: SearchResult, limit: int, options: ReloadOptions, style: Style) -> Figure:
@@ -133,7 +133,7 @@ def score_figure(
     if not scored and not above:
         remedy = "Give what find_similar returned, or names of variables to draw."
         raise ArgumentError("found", "it has no scores", remedy)
-    ends = _ends([*(one.times for one in scored)] or [one.times for one in above], trange)
+    ends = _ends([one.times for one in scored or above], trange)
     for one in above:
         if not ((one.times >= ends[0]) & (one.times <= ends[1])).any():
             raise VariableError(one.name, f"no sample from {ends[0]} to {ends[1]}", "Load that time, or give trange.")
@@ -151,7 +151,7 @@ def score_figure(
     kinds = (not all(result.faint), any(result.faint), bool(spans), bool(own), bool(scored))
     _draw_legend(figure, kinds, style)
     figure.suptitle(style.heading(_title(result)), fontsize="medium")
-    return _saved(figure, path, style)
+    return saved(figure, path, style)
 
 
 def epochs_of_events(
@@ -183,7 +183,7 @@ def epochs_of_events(
         for one in variables
     )
     shared = overlapping(times, before, after)
-    figure = _saved(epochs_figure(epochs, len(times), shared, style), path, style)
+    figure = saved(epochs_figure(epochs, len(times), shared, style), path, style)
     return SuperposedEpochs(epochs, np.sort(times), shared, figure)
 
 
@@ -201,14 +201,14 @@ def keogram_score_figure(
     strips = []
     for one in scored[:CAMERAS_DRAWN]:
         variable = variable_of(result, one.name, options.loaded_name(one.source), options)
-        frames.check(variable)
+        check_camera_frames(variable)
         part = _part(variable, one.times[0], one.times[-1])
         made = overview(part, None, *cut)
         strips.append(Strip(variable.name, part.times, made, one.times, one.scores, _marks(result, one)))
     title = _title(result)
     if len(scored) > CAMERAS_DRAWN:
         title += f"; {CAMERAS_DRAWN} of {len(scored)} cameras"
-    return _saved(strips_figure(strips, style, title), path, style)
+    return saved(strips_figure(strips, style, title), path, style)
 
 
 def occlusion_of_event(
@@ -241,10 +241,10 @@ def occlusion_of_event(
         raise VariableError(series.source, text, "Load what was searched, with its field and velocity.")
     query_images, query_times = likes[0]
     query_image, query_time = query_images[len(query_images) // 2], query_times[len(query_times) // 2]
-    headings = (plain(f"query, {_text(query_time)}"), plain(f"match {row + 1}, {_text(time)}"))
+    headings = (plain(f"query, {to_text(query_time)}"), plain(f"match {row + 1}, {to_text(time)}"))
     pictures = (encoded_image(query_image, made.recipe), encoded_image(image, made.recipe))
     figure = occlusion_figure(occluded, *pictures, style, headings)
-    return replace(occluded, figure=_saved(figure, path, style))
+    return replace(occluded, figure=saved(figure, path, style))
 
 
 def _check_occlusion(result: SearchResult, fill: str) -> None:
@@ -289,13 +289,14 @@ def _score_function(
     return lambda images: similarity(encode(images), like_embeddings, unlike_embeddings)
 
 
+@dataclass(frozen=True, eq=False)
 class _Sample:
     """One sample for a gallery: prepared, or a thumbnail, or the reason why there is none."""
 
-    def __init__(
-        self, variable: Variable | None, recipe: Recipe | None, missing: str = "", thumbnail: bytes | None = None
-    ) -> None:
-        self.variable, self.recipe, self.missing, self.thumbnail = variable, recipe, missing, thumbnail
+    variable: Variable | None = None
+    recipe: Recipe | None = None
+    missing: str = ""
+    thumbnail: bytes | None = None
 
     @classmethod
     def of(cls, made: Reloaded, time: np.datetime64) -> _Sample:
@@ -313,7 +314,7 @@ def _query_column(
         made = reload_file(query, recipe_of_record(result.record))
         return _Sample.of(made, np.datetime64(0, "ns")), Shown(("query", plain(query.label, 24)), (), True)
     if query.span is None:
-        return _Sample(None, None, "the query was given as an array"), Shown(("query", "array"), (), True)
+        return _Sample(missing="the query was given as an array"), Shown(("query", "array"), (), True)
     name = [query.variable] if several else []
     series = query_series(result, query.variable)
     if series is None:
@@ -333,7 +334,7 @@ def _other_sample(result: SearchResult, query: QueryRecord, options: ReloadOptio
         row = _middle_row(samples.times, query.span, query.variable)
         return _Sample(select(samples, np.array([row])), plan.recipe), samples.times[row]
     except SimilarityError as error:
-        return _Sample(None, None, str(error)), query.span.start
+        return _Sample(missing=str(error)), query.span.start
 
 
 def _shown(columns: Sequence[tuple[_Sample, Shown]], show_encoded: bool) -> list[Shown]:
@@ -395,16 +396,6 @@ def _middle_row(times: np.ndarray, span: Span, name: str) -> int:
 def _require_events(result: SearchResult, purpose: str) -> None:
     if not len(result):
         raise ArgumentError("found", f"there is no event to {purpose}", "Lower the threshold of the search.")
-
-
-def _saved(figure: Figure, path: str | Path | None, style: Style) -> Figure:
-    if path is not None:
-        save(figure, path, style)
-    return figure
-
-
-def _text(time: np.datetime64) -> str:
-    return str(time)[:23].replace("T", " ")
 
 
 def _date_and_time(time: np.datetime64) -> tuple[str, str]:

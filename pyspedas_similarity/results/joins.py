@@ -149,8 +149,8 @@ def join_events(
         enrichment = bootstrap(counts, confidence, seed)
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
-    joined = _joined_table(table, listed, best, overlap, missed)
-    joined["status"] = _status(joined["status"], inside(_peaks(table), coverage))
+    status = _status(best, inside(_peaks(table), coverage), len(missed))
+    joined = _joined_table(table, listed, best, overlap, missed, status)
     counted = {"events_merged": len(listed.stretches), "events_searched": int(reachable.sum())}
     joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment) | counted
     return joined
@@ -206,24 +206,22 @@ class _Searched:
 
 def _searched(found: Any, searched: Any) -> list[_Searched]:
     """Return the searched time of each variable."""
-    if searched is None and hasattr(found, "searched"):  # a SearchResult
-        scored = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
-        if scored:
-            return scored
-    if searched is None:
-        names = loaded(found)
-        series = [name for name in names if "intervals" not in tplot.read(name).attributes.get(ATTRIBUTE, {})]
-        if series:
-            return [_searched_time_of_variable(name) for name in series]
-    if searched is None and isinstance(found, (list, tuple)) and not len(found):
+    if searched is not None:
+        names = loaded(searched)
+        if names:
+            return [_searched_time_of_variable(name) for name in names]
+        return [_Searched(merged(Intervals(*bounds(to_spans(searched))), touching=True)[0])]
+    if hasattr(found, "searched"):  # a SearchResult
+        parts = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
+    else:
+        bars = {name for name in loaded(found) if "intervals" in tplot.read(name).attributes.get(ATTRIBUTE, {})}
+        parts = [_searched_time_of_variable(name) for name in loaded(found) if name not in bars]
+    if not parts and isinstance(found, (list, tuple)) and not found:
         return [_Searched(_NOTHING)]
-    if searched is None:
+    if not parts:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
         raise ArgumentError("searched", "the searched time is unknown", remedy)
-    names = loaded(searched)
-    if names:
-        return [_searched_time_of_variable(name) for name in names]
-    return [_Searched(merged(Intervals(*bounds(to_spans(searched))), touching=True)[0])]
+    return parts
 
 
 def _searched_time_of_variable(name: str) -> _Searched:
@@ -303,11 +301,10 @@ def _peaks(table: QTable) -> np.ndarray:
     return stretches.start + (stretches.end - stretches.start) // 2
 
 
-def _status(status: Any, covered: np.ndarray) -> np.ndarray:
-    """Return the status of each row, with 'new' replaced by 'not covered' outside the time covered by the list."""
-    found = np.asarray(status).astype(f"U{len(_UNCOVERED)}")
-    found[: len(covered)][~covered & (found[: len(covered)] == "new")] = _UNCOVERED
-    return found
+def _status(best: np.ndarray, covered: np.ndarray, n_missed: int) -> np.ndarray:
+    """Return the status of each match, by its event and by whether the list covers its peak, and of missed events."""
+    of_matches = np.where(best >= 0, "known", np.where(covered, "new", _UNCOVERED))
+    return np.concatenate([of_matches, np.full(n_missed, "missed", of_matches.dtype)])
 
 
 def _bin_number(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:
@@ -321,16 +318,16 @@ def _bins_of(stretches: Intervals, stretch: np.timedelta64) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def _joined_table(table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarray, missed: np.ndarray) -> QTable:
+def _joined_table(
+    table: QTable, listed: _Events, best: np.ndarray, overlap: np.ndarray, missed: np.ndarray, status: np.ndarray
+) -> QTable:
     """Return the rows of the matches, followed by those of the missed events."""
     from astropy.table import MaskedColumn, QTable
 
     n = len(missed)
     rows = np.concatenate([best, missed]).astype(np.int64)
-    of_match = np.arange(len(rows)) < len(table)
     joined = QTable(meta=dict(table.meta))
-    status = np.where(of_match, np.where(rows >= 0, "known", "new"), "missed")
-    joined["status"] = status if len(status) else np.empty(0, "U6")
+    joined["status"] = status
     for name in ("start", "end"):
         joined[name] = to_astropy(np.concatenate([to_times(table[name]), getattr(listed.stretches, name)[missed]]))
     for name in (name for name in CARRIED if name in table.colnames):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from io import StringIO
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 META = "similarity_review"
 VERSION = 1
 _ANSWERS = ("", "yes", "no")
+NUMBERS = {"number": int, "round": int, "score": float, "n_samples": int}
+"""Types of the columns of numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,6 @@ class Judged:
         What else stands in its row of the file.
     """
 
-    COLUMNS: ClassVar[tuple[str, ...]] = (
-        "number",
-        "answer",
-        "round",
-        "source",
-        "start",
-        "end",
-        "peak",
-        "score",
-        "n_samples",
-    )
-
     number: int
     answer: str
     round: int
@@ -69,10 +58,13 @@ class Judged:
 
     def cell(self, name: str) -> Any:
         """Return the value of a column of the file."""
-        if name not in self.COLUMNS:
+        if name not in COLUMNS:
             return self.extra.get(name, "")
         value = getattr(self, name)
         return str(value) if isinstance(value, np.datetime64) else value
+
+
+COLUMNS = tuple(one.name for one in fields(Judged) if one.name != "extra")
 
 
 @dataclass(frozen=True)
@@ -84,15 +76,8 @@ class JudgedList:
     stamp: str
 
 
-def text_of(table: Table) -> str:
-    """A table as the text of an ECSV file."""
-    file = StringIO()
-    table.write(file, format="ascii.ecsv", delimiter=",")
-    return file.getvalue()
-
-
 def read_list(path: str | Path) -> JudgedList:
-    """Read what `text_of` made, perhaps changed by hand since.
+    """Read what `Review.save` wrote, perhaps changed by hand since.
 
     Raises
     ------
@@ -109,7 +94,7 @@ def read_list(path: str | Path) -> JudgedList:
     if not isinstance(about, Mapping) or about.get("version") != VERSION or not about.get("search"):
         remedy = "Give what Review.save of this release wrote, with its head."
         raise ArgumentError(f"list {place}", "it has no record of a review that is known here", remedy)
-    missing = [name for name in Judged.COLUMNS if name not in table.colnames]
+    missing = [name for name in COLUMNS if name not in table.colnames]
     if missing:
         found = f"it lacks the columns {', '.join(missing)}; it has {', '.join(table.colnames[:20])}"
         raise ArgumentError(f"list {place}", found, "Put them back; other columns may stay.")
@@ -143,14 +128,14 @@ def _row(table: Table, line: int, place: Path) -> Judged:
         found = f"start {start}, peak {peak} and end {end} are not in this order"
         raise ArgumentError(where, found, "Correct its times.")
     numbers = {}
-    for name, kind in (("number", int), ("round", int), ("score", float), ("n_samples", int)):
+    for name, kind in NUMBERS.items():
         try:
             numbers[name] = kind(cells[name])
         except ValueError as error:
             raise ArgumentError(where, f"found {name} {cells[name]!r:.80}", "Write a number.") from error
     if not cells["source"]:
         raise ArgumentError(where, "it names no source", "Write the name of the variable.")
-    extra = {name: cells[name] for name in table.colnames if name not in Judged.COLUMNS}
+    extra = {name: cells[name] for name in table.colnames if name not in COLUMNS}
     times = {"start": start, "end": end, "peak": peak}
     return Judged(answer=answer, source=cells["source"], extra=extra, **times, **numbers)
 

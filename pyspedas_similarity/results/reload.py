@@ -272,7 +272,8 @@ def _take_samples(
         if not len(rows):
             continue
         images = images_of_rows(part, plan.recipe, rows)
-        if (plan.encoder.hash, plan.recipe.hash) == _hashes(series):
+        searched = series.record["encoder"]["hash"], series.record["recipe"]["hash"]
+        if (plan.encoder.hash, plan.recipe.hash) == searched:
             times.append(part.times[rows])
             embeddings.append(in_view(series, plan.encoder.encode(images)))
         for row in np.flatnonzero(draw):
@@ -290,10 +291,6 @@ def in_view(series: SearchedSeries, embeddings: np.ndarray) -> np.ndarray:
     """Return embeddings as the search compared them."""
     view = series.view
     return embeddings if view is None else view.directions(embeddings)
-
-
-def _hashes(series: SearchedSeries) -> tuple[str, str]:
-    return series.record["encoder"]["hash"], series.record["recipe"]["hash"]
 
 
 def _is_nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:

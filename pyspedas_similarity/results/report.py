@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..conventions import check_choice
 from ..errors import ArgumentError
 from ..files import check_place, write_whole
 from ..library.plan import recipe_of_record
@@ -22,7 +23,7 @@ from ..plotting.report_page.plots import histogram, score_plot
 from ..plotting.report_page.thumbnails import pictures_of
 from ..plotting.report_page.wording import count, methods_text, tidy
 from ..provenance import versions as package_versions
-from ..times import Span, nearest_rows
+from ..times import Span, nearest_rows, to_text
 from . import tplot_output
 from .reload import SAME_TIME, Reloaded, ReloadOptions, reload_file, reload_series
 
@@ -60,8 +61,7 @@ class PageOptions:
     def __post_init__(self) -> None:
         if isinstance(self.gallery, bool) or not isinstance(self.gallery, (int, np.integer)) or self.gallery < 0:
             raise ArgumentError("gallery", f"found {self.gallery!r}", "Give the number of pictures, 0 or more.")
-        if self.map_by not in (*METHODS, "none"):
-            raise ArgumentError("map_by", f"found {self.map_by!r}", f"Give one of {', '.join(METHODS)}, none.")
+        check_choice("map_by", self.map_by, (*METHODS, "none"))
 
 
 def write_page(result: SearchResult, path: str | Path, page: PageOptions, options: ReloadOptions) -> Path:
@@ -88,7 +88,7 @@ def write_page(result: SearchResult, path: str | Path, page: PageOptions, option
 def _content(result: SearchResult, series: SearchedSeries) -> Result:
     events, calibration = result.events_of(series), result.calibration_of(series)
     found = tplot_output.event_record({}, events, calibration)["intervals"]
-    return Result(series.record, found, series.times, series.scores, name=series.name)
+    return Result(series.record, found, series.times, series.scores)
 
 
 def _reload(
@@ -177,7 +177,7 @@ def _cards(
     peak, score = (table.columns.index(name) for name in ("peak", "score"))
     for number, (row, owner) in enumerate(zip(table.rows[:gallery], table.owners, strict=False)):
         pictures, missing = sample_pictures(made_of[id(owner)], np.datetime64(row[peak], "ns"))
-        when, where = row[peak][:23].replace("T", " "), owner.source if len(contents) > 1 else ""
+        when, where = to_text(row[peak]), owner.source if len(contents) > 1 else ""
         faint = table.faint[number]
         yield Card(f"{number + 1}", when, number, f"{float(row[score]):.4f}", pictures, missing, where, faint)
 
@@ -189,7 +189,7 @@ def _query_card(query: QueryRecord, made: Reloaded | None) -> Card:
     if query.span is None:
         return Card("Query", "array", missing="it was given as an array.")
     span = query.span
-    when = str(span.start)[:23].replace("T", " ") + ("" if span.is_instant else f" to {str(span.end)[11:23]}")
+    when = to_text(span.start) + ("" if span.is_instant else f" to {str(span.end)[11:23]}")
     if made is None:
         return Card("Query", when, missing=f"it lies in another variable ({query.label}).")
     time = made.nearest(span)

@@ -16,7 +16,8 @@ from ..errors import ArgumentError, QueryError
 from ..files import check_place, write_whole
 from ..imaging.recipes import recipe_from_dict
 from ..library.plan import is_available_by_name, recipe_of_record
-from .judged_lists import META, VERSION, Judged, read_list, text_of
+from .formats.tables import ecsv
+from .judged_lists import COLUMNS, META, NUMBERS, VERSION, Judged, read_list
 from .panel_figures import is_of_panels, panel_names
 from .reading import read_result
 from .reload import Reloaded, ReloadOptions, reload_series
@@ -163,8 +164,8 @@ class Review:
 
         rows = [*self.judged, *self.waiting]
         extra = dict.fromkeys(key for one in rows for key in one.extra)
-        columns = {name: [one.cell(name) for one in rows] for name in (*Judged.COLUMNS, *extra)}
-        kinds = [_KINDS.get(name, str) for name in columns]
+        columns = {name: [one.cell(name) for one in rows] for name in (*COLUMNS, *extra)}
+        kinds = [NUMBERS.get(name, str) for name in columns]
         table = Table(list(columns.values()), names=list(columns), dtype=kinds)
         kept = _as_text(self._search)
         table.meta[META] = {
@@ -200,7 +201,7 @@ class Review:
         if own and not overwrite and place.exists() and _stamp(place.read_bytes()) != self._stamp:
             remedy = "Save under another name, or overwrite=True to lose that change."
             raise ArgumentError(f"path {place}", "it was changed since it was read", remedy)
-        content = text_of(self.table()).encode("utf-8")
+        content = ecsv(self.table(), delimiter=",").encode("utf-8")
         write_whole(place, content, overwrite or own)
         self.path, self._stamp = place, _stamp(content)
         return place
@@ -271,9 +272,6 @@ class Review:
     def _gap(self) -> np.timedelta64:
         seconds = max((record.get("exclude_s") or 0.0 for record in self._origin), default=0.0)
         return np.timedelta64(round(seconds * 1e9), "ns")
-
-
-_KINDS = {"number": int, "round": int, "score": float, "n_samples": int}
 
 
 def begin_review(found: Any, find: Find, search: Mapping[str, Any]) -> Review:

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SimilarityError
+from ..times import to_text
 
 if TYPE_CHECKING:
     from .judged_lists import Judged
@@ -26,11 +27,11 @@ class ReviewWidget:
     def __init__(self, review: Review) -> None:
         self._review = review
         self._widgets: Any = importlib.import_module("ipywidgets")  # optional, the extra 'notebook'
-        self._told = self._widgets.HTML()
+        self._message = self._widgets.HTML()
         self._cards = self._widgets.Box(layout={"flex_flow": "row wrap", "display": "flex"})
         self._path = self._widgets.Text(value=str(review.path or "judged.ecsv"), description="File")
         queries = [self._thumbnails(*pair) for pair in review.query_pictures()]
-        self.box = self._widgets.VBox([self._widgets.HBox(queries), self._cards, self._controls(), self._told])
+        self.box = self._widgets.VBox([self._widgets.HBox(queries), self._cards, self._controls(), self._message])
         self._offer(review.next())
 
     def _controls(self) -> Any:
@@ -44,10 +45,10 @@ class ReviewWidget:
     def _offer(self, page: list[Judged]) -> None:
         pictures = self._review.pictures(page)
         self._cards.children = tuple(self._card(one, *pictures.get(one.number, ((), ""))) for one in page)
-        self._tell("" if page else "There are no more matches: search again.")
+        self._show("" if page else "There are no more matches: search again.")
 
     def _card(self, one: Judged, pictures: tuple[Any, ...], missing: str) -> Any:
-        when = str(one.peak)[:23].replace("T", " ")
+        when = to_text(one.peak)
         words = self._widgets.Label(f"{one.number}: {one.score:.3f}")
         answers = self._widgets.ToggleButtons(
             options=["yes", "no"],
@@ -74,22 +75,22 @@ class ReviewWidget:
         self._attempt(lambda: self._offer(self._review.again()))
 
     def _save(self, _: Any) -> None:
-        self._attempt(lambda: self._tell(f"Saved in {self._review.save(self._path.value)}."))
+        self._attempt(lambda: self._show(f"Saved in {self._review.save(self._path.value)}."))
 
     def _attempt(self, action: Any) -> None:
         """Run the action of a button; show an error below the buttons."""
         try:
             action()
         except SimilarityError as error:
-            self._tell(str(error))
+            self._show(str(error))
             return
-        if not self._told.value:
-            self._tell(repr(self._review).strip("<>"))
+        if not self._message.value:
+            self._show(repr(self._review).strip("<>"))
 
-    def _tell(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         from markupsafe import escape
 
-        self._told.value = str(escape(text))
+        self._message.value = str(escape(text))
 
 
 def show(review: Review) -> None:

@@ -270,7 +270,7 @@ class SearchResult:
             events, calibration = self.events_of(one), self.calibration_of(one)
             if len(events):
                 made.insert(0, tplot_output.event_bars(one, bars, events, one.record, calibration))
-            names += [tplot.write(product.variable, product.options) for product in made]
+            names += tplot_output.write_all(made)
         return names
 
     def plot_matches(

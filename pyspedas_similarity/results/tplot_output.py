@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,11 +13,11 @@ from ..errors import VariableError
 from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
 from ..plotting.labels import brightness_unit, slice_label, units_text
-from ..plotting.style import MATCH_COLOR, QUERY_COLOR
+from ..plotting.style import MATCH_COLOR, QUERY_COLOR, color_limits
 from ..provenance import ATTRIBUTE, CALIBRATED, own_events
 from ..search.events import Events
 from ..times import to_astropy
-from ..tplot import Variable
+from ..tplot import Variable, over_lines, write
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -40,17 +39,21 @@ class Product:
     options: Mapping[str, object]
 
 
+def write_all(products: Iterable[Product]) -> list[str]:
+    """Store variables with their plot options; return their names."""
+    return [write(one.variable, one.options) for one in products]
+
+
 # Of the color-blind safe palette of Okabe and Ito (2008).
 _COLORS = ("#0072B2", "#D55E00", MATCH_COLOR, "#CC79A7", "#E69F00", "#000000")
 
 
+# Characters of a name that fit to the left of a panel.
+_TITLE_WIDTH = 14
+
+
 def _color_of(number: int) -> str:
     return _COLORS[number % len(_COLORS)]
-
-
-def _over_lines(name: str) -> str:
-    """Break a long name after underscores, so that it fits to the left of a panel."""
-    return "\n".join(line.replace("_ ", "_") for line in textwrap.wrap(name.replace("_", "_ "), 14))
 
 
 def _product(
@@ -73,7 +76,7 @@ def similarity_series(source: Source, name: str, scores: np.ndarray, provenance:
     """One score per sample of the source, float64, NaN where there is none."""
     low = float(np.nanmin(scores)) if np.isfinite(scores).any() else -1.0
     options = {
-        "ytitle": _over_lines(source.name),
+        "ytitle": over_lines(source.name, _TITLE_WIDTH),
         "ysubtitle": "similarity",
         "yrange": [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)],
         "color": "black",
@@ -86,7 +89,7 @@ def probability_series(
 ) -> Product:
     """The probability of each class, float64 (time, class), NaN where there is none."""
     options = {
-        "ytitle": _over_lines(source.name),
+        "ytitle": over_lines(source.name, _TITLE_WIDTH),
         "ysubtitle": "probability",
         "yrange": [-0.02, 1.02],
         "legend_names": list(classes),
@@ -147,19 +150,19 @@ def scalar_series(
     """A scalar that the images leave out, 'density' or 'temperature', float64 (time)."""
     unit = {"density": "cm^-3", "temperature": "eV"}[quantity]
     label = f"{quantity} ({units_text(unit)})"
-    options = {"ytitle": _over_lines(source.name), "ysubtitle": label, "ylog": True}
+    options = {"ytitle": over_lines(source.name, _TITLE_WIDTH), "ysubtitle": label, "ylog": True}
     return _product(source, name, values.astype(np.float64), unit, provenance, options)
 
 
 def novelty_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Return the novelty of each sample, float64 (time): from 0, equal to another sample, to 2."""
-    options = {"ytitle": _over_lines(source.name), "ysubtitle": "novelty\n1 - cosine"}
+    options = {"ytitle": over_lines(source.name, _TITLE_WIDTH), "ysubtitle": "novelty\n1 - cosine"}
     return _product(source, name, values, "1", provenance, options)
 
 
 def cluster_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Number of the group of each sample, float64 (time), NaN for none."""
-    options = {"ytitle": _over_lines(source.name), "ysubtitle": "group", "symbols": True, "marker_size": 2}
+    options = {"ytitle": over_lines(source.name, _TITLE_WIDTH), "ysubtitle": "group", "symbols": True, "marker_size": 2}
     return _product(source, name, values, "", provenance, options)
 
 
@@ -167,7 +170,7 @@ def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mappi
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
     options = {
-        "ytitle": _over_lines(source.name),
+        "ytitle": over_lines(source.name, _TITLE_WIDTH),
         "ysubtitle": "flag\n0 usable",
         "yrange": [-0.5, max(FLAGS.values()) + 0.5],
         "symbols": True,
@@ -179,7 +182,11 @@ def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mappi
 
 def activity_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The activity of each frame, float64 (time): from 1 on something happens."""
-    options = {"ytitle": _over_lines(source.name), "ysubtitle": "activity\n1 and more: active", "ylog": True}
+    options = {
+        "ytitle": over_lines(source.name, _TITLE_WIDTH),
+        "ysubtitle": "activity\n1 and more: active",
+        "ylog": True,
+    }
     return _product(source, name, gate.activity.astype(np.float64), "1", provenance, options)
 
 
@@ -193,17 +200,10 @@ def keogram_series(source: Variable, name: str, made: Keogram, title: str) -> Pr
         "ysubtitle": slice_label(made, source, title).replace(", ", "\n"),
         "yrange": [float(made.axis[0]), float(made.axis[-1])],
         "ztitle": brightness_unit(source),
-        "zrange": _robust_range(made.values),
+        "zrange": list(color_limits(made.values, 2, 99.5)),  # without the brightest stars and the darkest pixels
         "colormap": "viridis",
     }
     return Product(variable, options)
-
-
-def _robust_range(values: np.ndarray) -> list[float]:
-    """Return the color range without the brightest stars and the darkest pixels."""
-    known = values[np.isfinite(values)]
-    low, high = np.percentile(known, (2, 99.5)) if known.size else (0.0, 1.0)
-    return [float(low), float(high) if high > low else float(low) + 1.0]
 
 
 def event_record(
@@ -255,21 +255,16 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     from astropy.table import QTable
     from astropy.units import Quantity
 
-    joined = {
-        key: np.concatenate([np.zeros(0), *(np.asarray(record["intervals"][key]) for record in records)])
-        for key in ("score", "n_samples")
-    }
+    def joined(key: str, kind: type) -> np.ndarray:
+        return np.array([value for record in records for value in record["intervals"][key]], kind)
+
+    start, end, peak = (joined(f"{key}_ns", np.int64) for key in _TIMES)
     table = QTable(meta={"similarity": [table_record(without_events(record)) for record in records]})
-    stamps = {
-        key: np.concatenate([np.zeros(0, np.int64), *(record["intervals"][f"{key}_ns"] for record in records)])
-        for key in _TIMES
-    }
-    start, end, peak = (to_astropy(stamps[key].astype(np.int64).astype("datetime64[ns]")) for key in _TIMES)
-    table["score"], table["peak"] = joined["score"].astype(float), peak
-    table["duration"] = Quantity(np.round((stamps["end"] - stamps["start"]) * 1e-9, 9), "s")
-    table["start"], table["end"] = start, end
+    table["score"], table["peak"] = joined("score", float), to_astropy(peak.astype("datetime64[ns]"))
+    table["duration"] = Quantity(np.round((end - start) * 1e-9, 9), "s")
+    table["start"], table["end"] = (to_astropy(times.astype("datetime64[ns]")) for times in (start, end))
     table["score"].info.format, table["duration"].info.format = ".3f", ".3f"
-    table["n_samples"] = joined["n_samples"].astype(int)
+    table["n_samples"] = joined("n_samples", int)
     lengths = np.array([len(record["intervals"]["score"]) for record in records], int)
     table["source"] = np.repeat(np.array([record["source"] for record in records], str), lengths)
     for place in ("probe", "site"):

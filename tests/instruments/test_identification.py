@@ -8,7 +8,7 @@ import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.recipes import FrameRecipe, SpectrumRecipe, WindowRecipe
-from pyspedas_similarity.instruments import frames, identification
+from pyspedas_similarity.instruments import identification
 from pyspedas_similarity.instruments.registry import recipe_of
 from pyspedas_similarity.tplot import Variable
 
@@ -76,7 +76,7 @@ FRAMES = [
 @pytest.mark.parametrize("variable", FRAMES)
 def test_frames_are_frames(variable):
     assert recipe_of(variable) == FrameRecipe()
-    frames.check(variable)
+    identification.check_camera_frames(variable)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_what_remains_open_is_asked_for_with_the_candidates(variable):
 def test_colors_and_channels_get_advice_that_works(shape, advice, name):
     variable = of(shape, name=name, dtype="u1")
     with pytest.raises(VariableError, match=advice):
-        recipe_of(variable) if name == "z" else frames.check(variable)
+        recipe_of(variable) if name == "z" else identification.check_camera_frames(variable)
     alone = variable.values.mean(axis=shape.index(min(shape)) + 1)
     assert recipe_of(Variable("z", TIMES, alone)) == FrameRecipe()
 

@@ -1,6 +1,7 @@
 """Particle structures of pyspedas become distributions: as the direct path for FPI, and beams of known velocity."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -286,7 +287,7 @@ def test_a_simulated_beam_in_files_of_hep(archive):
     tables = get_dist(source.variables["e"])
     flux = erg_flux(tables, "electron", "e", speed)  # (energy, sector, channel, spin)
     particle_files.write_hep(archive, flux.transpose(3, 1, 0, 2).reshape(6 * 16, 16, 15) / flux.max() * 1e6)
-    (made,) = erg_particles.load_hep(TRANGE, no_update=True)
+    (made,) = erg_particles.load("hep", TRANGE, no_update=True)
     found = tplot.read(made)
     assert found.values.shape == (6, 16, 15, 16)
     check_beam(found, "electron", speed)
@@ -375,7 +376,7 @@ def test_a_registered_instrument_is_loaded_and_searched(archive):
 
 def test_times_without_data_load_nothing(archive):
     nowhere = ["2021-01-01", "2021-01-02"]
-    assert erg_particles.load_mepe(nowhere, no_update=True) == []
+    assert erg_particles.load("mepe", nowhere, no_update=True) == []
     assert erg_particles.load_xep(nowhere, no_update=True) == []
     assert cluster_cis.load(nowhere, no_update=True) == []
     assert mms_hpca.load(nowhere, no_update=True) == []
@@ -386,13 +387,13 @@ def test_probes_and_species_that_do_not_exist(name):
     with pytest.raises(ArgumentError, match="^probe: found '9'"):
         INSTRUMENTS[name].load(TRANGE, probe="9")
     with pytest.raises(ArgumentError, match="^species: found 'neutral'"):
-        (cluster_cis.load, mms_hpca.load, erg_particles.load_lepi)[len(name) % 3](TRANGE, species="neutral")
+        (cluster_cis.load, mms_hpca.load, partial(erg_particles.load, "lepi"))[len(name) % 3](TRANGE, species="neutral")
 
 
 def test_a_function_of_pyspedas_that_fails_is_named(archive):
     particle_files.write_hep(archive, np.ones((2 * 16, 16, 15)))
     with pytest.raises(LoadError, match="erg_hep_get_dist of pyspedas"):
-        erg_particles.load_hep(TRANGE, no_update=True)
+        erg_particles.load("hep", TRANGE, no_update=True)
 
 
 def test_slices_of_a_beam_in_particle_structures(archive):

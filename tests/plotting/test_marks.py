@@ -7,7 +7,7 @@ import pytest
 
 from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.plotting.marks import drawable
-from pyspedas_similarity.plotting.style import Style, plain, save
+from pyspedas_similarity.plotting.style import Style, plain, saved
 
 START = np.datetime64("2020-01-01", "ns")
 
@@ -65,10 +65,10 @@ def test_styles_are_checked_and_files_written_whole_or_refused(tmp_path):
             Style.of(bad)
     figure = Figure()
     figure.suptitle("字")  # not in the font: no warning
-    save(figure, tmp_path / "a.pdf", Style())
+    saved(figure, tmp_path / "a.pdf", Style())
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(ArgumentError, match="ending '.doc'"):
-        save(figure, tmp_path / "a.doc", Style())
+        saved(figure, tmp_path / "a.doc", Style())
     with pytest.raises(ArgumentError, match=f"there is no folder {tmp_path / 'none'}") as caught:
-        save(figure, tmp_path / "none" / "a.png", Style())
+        saved(figure, tmp_path / "none" / "a.png", Style())
     assert ".tmp" not in str(caught.value)

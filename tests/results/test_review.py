@@ -417,7 +417,7 @@ def test_buttons_judge_search_again_and_save(widget, tmp_path):
 
 def test_errors_in_a_notebook_are_text_not_markup(widget):
     _, shown = widget
-    shown._tell("<img src=x onerror=alert(1)>")
+    shown._show("<img src=x onerror=alert(1)>")
     assert shown.box.children[3].value == "&lt;img src=x onerror=alert(1)&gt;"
 
 

@@ -43,24 +43,22 @@ class Result:
         Of the scores; None where the series of scores is not loaded.
     scores : numpy.ndarray, shape (n,), or None
         NaN where a sample was not searched.
-    name : str
-        Of the variable, as queries name it: that of the source, to which an archive may add the site.
     """
 
     record: Mapping[str, Any]
     intervals: Mapping[str, Sequence[Any]]
     times: np.ndarray | None = None
     scores: np.ndarray | None = None
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", self.source)
 
     @property
     def source(self) -> str:
         """Name of the variable that was searched."""
         return str(self.record["source"])
+
+    @property
+    def name(self) -> str:
+        """Name of the variable in queries: that of the source, to which an archive may add the site."""
+        return str(self.record.get("name") or self.source)
 
     def has(self, query: Mapping[str, Any]) -> bool:
         """Return True if a query of the provenance lies in this variable."""
@@ -190,20 +188,17 @@ def table_of(results: Sequence[Result]) -> Table:
     pairs = [(row, result) for result in results for row in _rows(result)]
     pairs.sort(key=lambda pair: -float(pair[0]["score"]))
     rows = [row for row, _ in pairs]
-    kept = tuple(name for name in LABELS if name not in ("probe", "site", *CALIBRATED) or any(map(_has(name), rows)))
+    optional = {"probe", "site", *CALIBRATED}
+    kept = tuple(name for name in LABELS if name not in optional or any(row.get(name) for row in rows))
     texts = tuple(tuple(row.get(name, "") for name in kept) for row in rows)
     faint = tuple(bool(row.get("stands_out")) and float(row["stands_out"]) == 0 for row in rows)
     return Table(kept, texts, tuple(result for _, result in pairs), faint)
 
 
-def _has(name: str) -> Any:
-    return lambda row: bool(row.get(name, ""))
-
-
 def _rows(result: Result) -> list[dict[str, str]]:
     found = result.intervals
     station = result.record.get("station") or {}
-    beside = {key: found[key] for key in CALIBRATED if key in found}
+    calibration = {key: found[key] for key in CALIBRATED if key in found}
     rows = []
     for number, score in enumerate(found.get("score", ())):
         start, end, peak = (int(found[f"{key}_ns"][number]) for key in ("start", "end", "peak"))
@@ -211,7 +206,7 @@ def _rows(result: Result) -> list[dict[str, str]]:
         row |= {"score": repr(float(score)), "duration": repr((end - start) / 1e9)}
         row |= {"n_samples": str(int(found["n_samples"][number])), "source": result.source}
         row |= {key: str(value) for key, value in station.items()}
-        row |= {key: repr(float(values[number])) for key, values in beside.items()}
+        row |= {key: repr(float(values[number])) for key, values in calibration.items()}
         rows.append(row)
     return rows
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...times import to_text
 from .content import LABELS, NUMBERS, Map, Report, Table
 from .wording import citation, count
 
@@ -161,7 +162,7 @@ def _pretty(record: Mapping[str, Any]) -> str:
 def _short(name: str, value: str) -> str:
     """A value as it is read: times to the millisecond, numbers to some digits. The whole value is in its title."""
     if name in ("start", "end", "peak"):
-        return value[:23].replace("T", " ")
+        return to_text(value)
     if name == "n_samples" or name not in NUMBERS or not value:
         return value
     number = float(value)

@@ -1,4 +1,4 @@
-"""Small pictures of one sample: as it was measured, and as the encoder saw it."""
+"""Small pictures of one sample: as it was measured, and as the encoder is given it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...errors import SimilarityError
 from ...imaging.recipes import DistributionRecipe, FrameRecipe, Recipe
 from ...tplot import Variable
 from ..original import half_width, measured
+from ..style import color_limits
 from .content import Picture
 
 _LARGEST, _SIDE = 128, 64
@@ -63,9 +64,9 @@ def encoded_picture(image: np.ndarray, recipe: Recipe) -> Picture:
         names = ", ".join([*recipe.planes, *(["agyrotropy"] if recipe.agyrotropy else [])])
         # Agyrotropy has both signs: none is in the middle of the colors.
         image = np.concatenate([image[: len(recipe.planes)], image[len(recipe.planes) :] + 0.5])
-    beside = np.concatenate(list(image[:, ::-1]), axis=1)  # rows ascend upward
+    joined = np.concatenate(list(image[:, ::-1]), axis=1)  # rows ascend upward
     alt = "the image for the encoder" + (f", planes {names}" if names else "")
-    return Picture(_png(_scaled(beside, 0, 1), "viridis"), alt, f"as encoded: {names}" if names else "as encoded")
+    return Picture(_png(_scaled(joined, 0, 1), "viridis"), alt, f"as encoded: {names}" if names else "as encoded")
 
 
 def pictures_of(sample: Variable, image: np.ndarray | None, recipe: Recipe) -> tuple[tuple[Picture, ...], str]:
@@ -95,9 +96,7 @@ def _logarithm(values: np.ndarray) -> np.ndarray:
 
 def _stretched(values: np.ndarray) -> np.ndarray:
     """From 0 to 1, but for the darkest and brightest hundredth."""
-    known = values[np.isfinite(values)]
-    low, high = np.percentile(known, (1, 99.5)) if known.size else (0.0, 1.0)
-    return _scaled(values, low, high if high > low else low + 1)
+    return _scaled(values, *color_limits(values, 1, 99.5))
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -56,11 +56,12 @@ def _what(record: Mapping[str, Any], versions: Mapping[str, str]) -> str:
 def _queries(queries: Sequence[Mapping[str, Any]]) -> str:
     if not queries:
         return "a query that is not recorded"
-    told = [_query(one) for one in queries[:3]]
+    if len(queries) == 1:
+        return f"the query {_query(queries[0])}"
+    parts = [_query(one) for one in queries[:3]]
     if len(queries) > 3:
-        told.append(f"{len(queries) - 3} more")
-    start = "the query " if len(queries) == 1 else f"{len(queries)} queries: "
-    return start + ("; ".join(told[:-1]) + " and " if len(told) > 1 else "") + told[-1]
+        parts.append(f"{len(queries) - 3} more")
+    return f"{len(queries)} queries: {'; '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _query(query: Mapping[str, Any]) -> str:
@@ -68,11 +69,9 @@ def _query(query: Mapping[str, Any]) -> str:
     n = query.get("n_samples", 1)
     if "file" in query:
         return f"the image file {label}"
-    return (
-        f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "")
-        if "start" in query
-        else "an array given by the user"
-    )
+    if "start" not in query:
+        return "an array given by the user"
+    return f"{label} UTC" + (f" (mean of {n} samples)" if n != 1 else "")
 
 
 def _score(record: Mapping[str, Any]) -> str:
@@ -123,18 +122,18 @@ def _paragraphs(results: Sequence[Result]) -> Iterator[str]:
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         groups.setdefault((_archive(result.record), _rules(result.record)), []).append(result)
-    for alike in groups.values():
-        if len(alike) < _MANY:
-            yield from (_searched(result) for result in alike)
+    for group in groups.values():
+        if len(group) < _MANY:
+            yield from map(_searched, group)
         else:
-            yield _all_searched(alike)
+            yield _all_searched(group)
 
 
 def _all_searched(results: Sequence[Result]) -> str:
     record = results[0].record
-    told = "; ".join(f"{result.source}, {_samples(result)}" for result in results)
+    each = "; ".join(f"{result.source}, {_samples(result)}" for result in results)
     scores = [score for result in results for score in result.intervals.get("score", ())]
-    text = f"{len(results)} variables were searched{_archive(record)}: {told}. {_rules(record)}"
+    text = f"{len(results)} variables were searched{_archive(record)}: {each}. {_rules(record)}"
     if not scores:
         return f"{text} No interval was found."
     with_some = sum(len(result.intervals.get("score", ())) > 0 for result in results)

@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -85,6 +87,15 @@ def has_time(line: str) -> bool:
         return True
 
 
+@contextmanager
+def named_errors(subject: str) -> Iterator[None]:
+    """Put a subject, such as file and line, in front of that of a TimeError."""
+    try:
+        yield
+    except TimeError as error:
+        raise TimeError(f"{subject}: {error.subject}", error.found, error.remedy) from error
+
+
 def _first_time(line: str, subject: str) -> tuple[np.datetime64, int] | None:
     found = _read_time(line, subject)
     if found is not None:
@@ -125,10 +136,8 @@ def _to_datetime64(date: re.Match[str], clock: re.Match[str] | None, zone: str, 
         day = f"{parts['year']}-{int(month):02d}-{int(parts['day']):02d}"
     time = "" if clock is None else f"T{int(clock['hour']):02d}:{int(clock['minute']):02d}:{_second(clock)}"
     plain = "" if zone.upper() in ("UT", "GMT", "") else zone
-    try:
+    with named_errors(subject):
         return to_datetime64(day + time + plain)
-    except TimeError as error:
-        raise TimeError(f"{subject}: {error.subject}", error.found, error.remedy) from error
 
 
 def _second(clock: re.Match[str]) -> str:
@@ -144,10 +153,7 @@ def _month(name: str, subject: str) -> int:
 
 def _time_of_day(start: np.datetime64, clock: re.Match[str], subject: str) -> np.datetime64:
     """Return the first time after `start` with a given time of day."""
-    try:
-        end = to_datetime64(
-            f"{start.astype('datetime64[D]')}T{int(clock['hour']):02d}:{clock['minute']}:{_second(clock)}"
-        )
-    except TimeError as error:
-        raise TimeError(f"{subject}: {error.subject}", error.found, error.remedy) from error
+    text = f"{start.astype('datetime64[D]')}T{int(clock['hour']):02d}:{clock['minute']}:{_second(clock)}"
+    with named_errors(subject):
+        end = to_datetime64(text)
     return end if end >= start else end + np.timedelta64(1, "D")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import ArgumentError, TimeError
-from ...times import to_astropy, to_spans, to_times
-from .event_lines import has_time, times_of_line
+from ...times import bounds, to_astropy, to_spans, to_times
+from .event_lines import has_time, named_errors, times_of_line
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -59,8 +59,7 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
     if events is None:
         raise ArgumentError("events", "none are given", _FORMS)
     spans = to_spans(events) if not _is_empty(events) else []
-    starts, ends = (np.array([getattr(span, key) for span in spans], "datetime64[ns]") for key in ("start", "end"))
-    return _make_event_table(starts, ends, np.full(len(spans), "", "U1"))
+    return _make_event_table(*bounds(spans), np.full(len(spans), "", "U1"))
 
 
 def _is_file(text: str) -> bool:
@@ -222,15 +221,12 @@ def _times(column: Any, subject: str) -> np.ndarray:
             raise TimeError(subject, "a row has no time", "Omit such rows.")
         column = np.asarray(column)
         column = column if column.dtype.kind == "M" else column.tolist()
-    try:
+    with named_errors(subject):
         return to_times(column)
-    except TimeError as error:
-        raise TimeError(f"{subject}: {error.subject}", error.found, error.remedy) from error
 
 
 def _texts(column: Any) -> np.ndarray:
-    texts = np.array([str(one) for one in np.ma.filled(np.ma.asarray(column).astype(object), "")])
-    return texts if len(texts) else np.empty(0, "U1")
+    return np.array([str(one) for one in np.ma.filled(np.ma.asarray(column).astype(object), "")], str)
 
 
 def _make_event_table(starts: np.ndarray, ends: np.ndarray, labels: np.ndarray, subject: str = "events") -> QTable:

@@ -62,10 +62,6 @@ class Flat:
         """Column names."""
         return [column.name for column in self.columns]
 
-    def rows(self) -> list[tuple[Any, ...]]:
-        """Return one tuple per interval."""
-        return list(zip(*(column.values for column in self.columns), strict=True))
-
     def provenance_line(self) -> str:
         """Return the provenance as one line of ASCII JSON, which is safe in a comment."""
         return json.dumps(self.provenance, sort_keys=True, allow_nan=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SEPARATORS = re.compile(r"""[\s,;"'\x00-\x1f\x7f]+""")
 _NO_TEXT = "-"
 _HPEVENT = {"start": "TIME_BEGIN", "end": "TIME_END", "peak": "TIME_PEAK"}
-_MEANS = {
+_MEANINGS = {
     "TIME_BEGIN": "start of the interval, UTC",
     "TIME_END": "end of the interval, UTC",
     "TIME_PEAK": "time of the best sample, UTC",
@@ -70,15 +70,10 @@ def hpevent_description(table: QTable) -> str:
     types = {"time": "string", "text": "string", "number": "double", "integer": "long64"}
     lines = ["Events found by similarity to a query (pyspedas-similarity). Fields in the order of the columns:"]
     for column in flat.columns:
-        name = hpevent_name(column.name)
-        means = _MEANS.get(name, "")
-        lines.append("  ".join(part for part in (name, types[column.kind], column.unit, means) if part))
+        name = _HPEVENT.get(column.name, re.sub(r"[^A-Z0-9_]", "_", column.name.upper()))
+        meaning = _MEANINGS.get(name, "")
+        lines.append("  ".join(part for part in (name, types[column.kind], column.unit, meaning) if part))
     return _to_lines([*lines, f"Provenance: {flat.provenance_line()}"])
-
-
-def hpevent_name(name: str) -> str:
-    """Return the name of a field in a Heliophysics Event list."""
-    return _HPEVENT.get(name, re.sub(r"[^A-Z0-9_]", "_", name.upper()))
 
 
 def autoplot(table: QTable) -> str:

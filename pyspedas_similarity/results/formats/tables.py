@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .flat import Column, flatten
+from .flat import Column, flatten, plain
 
 if TYPE_CHECKING:
-    from astropy.table import QTable
+    from astropy.table import QTable, Table
 
 # Spreadsheets evaluate cells that begin with these characters as formulas (CWE-1236).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -20,10 +20,10 @@ _UCD = {"start": "time.start", "end": "time.end", "peak": "time.epoch", "source"
 _PANDAS = {"time": "string", "text": "string", "number": "number", "integer": "integer"}
 
 
-def ecsv(table: QTable) -> str:
+def ecsv(table: Table, delimiter: str = " ") -> str:
     """Return ECSV, from which astropy reads the same table with Time columns and meta."""
     text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
+    table.write(text, format="ascii.ecsv", delimiter=delimiter)
     return text.getvalue()
 
 
@@ -45,7 +45,7 @@ def json_text(table: QTable) -> str:
     """Return JSON that pandas reads with ``orient='table'``, with the provenance next to ``schema`` and ``data``."""
     flat = flatten(table)
     fields = [{"name": column.name, "type": _PANDAS[column.kind]} for column in flat.columns]
-    columns = [[_finite(value) for value in column.values] for column in flat.columns]
+    columns = [plain(column.values) for column in flat.columns]
     rows = [dict(zip(flat.names, row, strict=True)) for row in zip(*columns, strict=True)]
     made = {"schema": {"fields": fields}, "data": rows, "provenance": flat.provenance, "time_scale": "utc"}
     # Escape '<', so that the text is safe inside a script element of a web page.
@@ -85,16 +85,12 @@ def _escape_formula(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def _array(column: Column) -> np.ma.MaskedArray:
     hidden = [value is None for value in column.values]
     if column.kind in ("time", "text"):
         texts = ["" if value is None else value for value in column.values]
-        plain = column.kind == "time" or all(text.isascii() for text in texts)
+        is_ascii = column.kind == "time" or all(text.isascii() for text in texts)
         # Bytes are written as 'char', the type of a timestamp in DALI.
-        return np.array([text.encode() for text in texts] or np.empty(0, "S1")) if plain else np.array(texts)
+        return np.array([text.encode() for text in texts] or np.empty(0, "S1")) if is_ascii else np.array(texts)
     dtype = float if column.kind == "number" else np.int64
     return np.ma.array([0 if value is None else value for value in column.values], dtype=dtype, mask=hidden)
