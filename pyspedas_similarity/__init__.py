@@ -32,7 +32,7 @@ from .functions.results import (
 from .functions.review import Review, resume_review, review
 from .functions.search import find_similar, search
 from .functions.slices import VelocitySlices, velocity_slices
-from .functions.training import import_encoder, load_encoder, save_encoder, train
+from .functions.training import adapt, import_encoder, load_encoder, save_encoder, train
 from .imaging import recipes
 from .results.conjunctions import conjunctions
 from .results.exports import export, time_list, time_ranges, to_timeseries
@@ -80,6 +80,7 @@ __all__ = [  # noqa: RUF022  in the order of use
     # encoders and labels
     "encode",
     "classify",
+    "adapt",
     "train",
     "fine_tune",
     "save_encoder",

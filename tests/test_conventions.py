@@ -20,6 +20,7 @@ ALWAYS_RAISE = {
     "to_timeseries",
     "to_xarray",
     "open_archive",
+    "adapt",
     "train",
     "fine_tune",
     "save_encoder",

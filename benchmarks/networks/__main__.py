@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.data_sets.foreign import DRAWS, default_folder
-from benchmarks.networks.adapt import ADAPTED, adapt
 from benchmarks.networks.electrons import IMAGES_OF_INSTANT, PER_EVENT, load_or_make
 from benchmarks.networks.figure import TABLES, plot_trials
 from benchmarks.networks.judge import FIXED, foreign_sets, judge, with_default
 from benchmarks.networks.publish import publish
 from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, run_trial, trial_of
 from benchmarks.retrieval.plan import Plan
+from pyspedas_similarity.encoder.adaptation import adapt
 from pyspedas_similarity.encoder.backbone import BACKBONES
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.fixed import DEFAULT
@@ -34,6 +34,8 @@ from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.instruments.registry import ELECTRONS
 
 DONE, BAD_INPUT = 0, 2
+ADAPTED = "adapted"
+"""Folder of adapted encoders: in it one for each network, and in that one for each data set."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

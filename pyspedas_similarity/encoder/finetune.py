@@ -45,7 +45,7 @@ def check_tunable(encoder: Encoder) -> str:
     """
     backbone = backbone_of(encoder)
     if encoder.card.method == JOINED:
-        remedy = "Fine-tune its network, and join that again."
+        remedy = "Give its network, and join the result again."
         raise EncoderError(f"encoder {encoder.card.name}", "only a part of it is a network", remedy)
     if backbone is None:
         found = f"it has no weights of {' or '.join(BACKBONES)} (method: {encoder.card.method})"

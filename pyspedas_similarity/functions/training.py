@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,12 +19,12 @@ from ..instruments import sample_images
 from ..instruments.registry import instrument_named
 from ..library.options import EncodingOptions
 from ..library.samples import Request, prepared_parts
-from ..times import cadence, to_timedelta64
+from ..times import cadence, longest_step, to_timedelta64
 
 if TYPE_CHECKING:
     from ..encoder.training import TrainingPlan
 
-__all__ = ["import_encoder", "load_encoder", "save_encoder", "train"]
+__all__ = ["adapt", "import_encoder", "load_encoder", "save_encoder", "train"]
 
 _Plan = TypeVar("_Plan")
 
@@ -117,6 +117,67 @@ def train(
         groups=groups,
         checkpoint=checkpoint,
     )
+
+
+def adapt(
+    encoder: Encoder | str | Path,
+    names: str | int | Iterable[str | int] | None = None,
+    *,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    lag: Any = None,
+    field: str | None = None,
+    velocity: str | None = None,
+    load_keywords: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Encoder:
+    """Adapt the last layers of a trained network to the data to be searched, without labels.
+
+    Parameters
+    ----------
+    encoder : Encoder, str or Path
+        Trained by this package: from `train`, a saved one, or ``"mms_electrons"``. It stays as it is.
+    names, trange, instrument, probe, field, velocity
+        Data to be searched, as in `find_similar`; all images are in memory at once, at least 16.
+    lag : seconds, timedelta or Quantity, optional
+        A sample and the next one of the same variable are made similar if they are no further apart. Default: 1.5
+        cadences.
+    load_keywords : mapping, optional
+        Keywords of the instrument's loader.
+    **options
+        Single choices of `TrainingPlan` in place of ``method='vicreg'``, ``epochs=4``, ``learning_rate=3e-4``.
+
+    Returns
+    -------
+    Encoder
+        For ``find_similar(encoder=...)`` and `save_encoder`.
+
+    Raises
+    ------
+    SimilarityError
+        For bad input, such as an encoder that has no network of this package, or data of another kind.
+
+    Notes
+    -----
+    Thousands of samples take about half a minute. The adapted network is searched with alone; what that brings and
+    costs is measured in docs/benchmarks/networks. It is made for one library: archives and other months need the
+    network as it was.
+    """
+    from ..encoder import adaptation, finetune, training
+    from ..encoder.positives import next_in_time
+
+    trained = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
+    finetune.check_tunable(trained)
+    plan = plan_of(training.TrainingPlan, None, asdict(adaptation.PLAN) | options)
+    encoding = EncodingOptions(instrument, trained, None, {"field": field, "velocity": velocity})
+    library = _library(Request(names, trange, instrument, probe, load_keywords or {}), encoding)
+    steps = [longest_step(library.times[library.source == one]) for one in library.names]
+    longest = max(steps) if lag is None else to_timedelta64(lag, "lag")
+    partners = next_in_time(library.times, library.source, longest)
+    made = adaptation.adapt(trained, library.images, partners, plan)
+    record = made.card.training["adaptation"] | {"data": library.names}
+    return replace(made, card=replace(made.card, training=made.card.training | {"adaptation": record}))
 
 
 def import_encoder(

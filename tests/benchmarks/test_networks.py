@@ -104,7 +104,7 @@ def test_a_trial_keeps_the_best_epoch_and_the_curve_and_a_finished_one_is_left_a
 
 def test_only_the_last_layers_are_adapted(tmp_path, library):
     pytest.importorskip("torch")
-    from benchmarks.networks.adapt import PLAN, adapt
+    from pyspedas_similarity.encoder.adaptation import PLAN, adapt
 
     folder = trials.run_trial(trials.trial_of("vicreg", 0, 48, 1, "compact"), library, ELECTRONS, tmp_path, False)
     encoder = load_encoder(folder)

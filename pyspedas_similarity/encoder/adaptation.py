@@ -8,54 +8,76 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyspedas_similarity.encoder.backbone import BACKBONES, build_backbone
-from pyspedas_similarity.encoder.cards import WEIGHTS
-from pyspedas_similarity.encoder.export import as_encoder
-from pyspedas_similarity.encoder.finetune import check_tunable
-from pyspedas_similarity.encoder.methods import build_model
-from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.encoder.training import TrainingPlan, own_randomness
-from pyspedas_similarity.encoder.training_images import TrainingImages, make_training_images
-from pyspedas_similarity.encoder.views import VIEWS, make_views
+from .backbone import BACKBONES, build_backbone, require_training
+from .cards import WEIGHTS
+from .export import as_encoder
+from .finetune import check_tunable
+from .methods import build_model
+from .runtime import Encoder
+from .training import TrainingPlan, own_randomness
+from .training_images import TrainingImages, make_training_images
+from .views import VIEWS, ViewOptions, make_views
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 PLAN = TrainingPlan(method="vicreg", epochs=4, learning_rate=3e-4)
-ADAPTED = "adapted"
-"""Folder of adapted encoders: in it one for each network, and in that one for each data set."""
 
 LEARNING = 3
 """Number of the last modules with weights, which learn: of 'compact' a convolution, its normalization and a layer."""
 
 
 def adapt(encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: TrainingPlan = PLAN) -> Encoder:
-    """Return an encoder whose last layers were trained on images with partners, rows (n, k) with -1 for none.
+    """Return an encoder whose last layers were trained on images with partners.
 
-    The network is a sequence, as 'compact' is.
+    Parameters
+    ----------
+    encoder : Encoder
+        Trained encoder with weights of one of `backbone.BACKBONES`.
+    images : numpy.ndarray
+        (n, channels, pixels, pixels), made by the encoder's recipe; NaN where nothing was measured.
+    partners : numpy.ndarray
+        (n, k) row numbers of images of the same event, such as the next sample; -1 for none.
+    plan : TrainingPlan
+        Of it the method, epochs, learning rate, weight decay, batch size, views, share of partners and seed are used.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than 16 images can be encoded, or all are equal.
+    EncoderError
+        The encoder has no trainable backbone.
     """
     import torch
     from safetensors.numpy import load
 
+    require_training()
     backbone = check_tunable(encoder)
     library = make_training_images(images, partners, None, 0, plan.seed)
     with own_randomness(plan.seed, "cpu"):
         network = build_backbone(backbone, images.shape[1])
         network.load_state_dict({key: torch.from_numpy(value) for key, value in load(encoder.files[WEIGHTS]).items()})
-        with_weights = [module for module in network if any(True for _ in module.parameters())]
+        with_weights = [one for one in network.modules() if any(True for _ in one.parameters(recurse=False))]
         for module in with_weights[:-LEARNING]:
             module.requires_grad_(False)
         model = build_model(plan.method, network, BACKBONES[backbone])
         learned = [each for each in model.parameters() if each.requires_grad]
         optimizer = torch.optim.AdamW(learned, plan.rate, weight_decay=plan.weight_decay)
-        _train(model, optimizer, library, plan, encoder.card.kind)
+        _train(model, optimizer, library, plan, plan.views or VIEWS[encoder.card.kind])
     weights = {key: value.contiguous().numpy() for key, value in network.state_dict().items()}
-    return as_encoder(backbone, weights, replace(encoder.card, name=f"{encoder.card.name}-adapted"))
+    record = {"from": encoder.hash, "n_samples": len(library.training), "plan": plan.as_dict()}
+    training = encoder.card.training | {"adaptation": record}
+    card = replace(encoder.card, name=f"{encoder.card.name}-adapted", training=training, metrics={})
+    return as_encoder(backbone, weights, card)
 
 
 def _train(
-    model: nn.Module, optimizer: torch.optim.Optimizer, library: TrainingImages, plan: TrainingPlan, kind: str
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    library: TrainingImages,
+    plan: TrainingPlan,
+    options: ViewOptions,
 ) -> None:
     import torch
 
@@ -68,7 +90,7 @@ def _train(
         optimizer.param_groups[0]["lr"] = plan.rate * (1 + math.cos(math.pi * step / steps)) / 2
         rows = rng.choice(library.training, size, replace=False)
         shown = (rows, library.sample_partners(rows, plan.partner_share, rng))
-        views = [make_views(torch.from_numpy(library.batch(each)), VIEWS[kind], generator) for each in shown]
+        views = [make_views(torch.from_numpy(library.batch(each)), options, generator) for each in shown]
         loss = model(*views)
         optimizer.zero_grad()
         loss.backward()
