@@ -19,6 +19,10 @@ PREFIX = f"{DEFAULT}+"
 BLOCK = "network"
 """Block of the network's features. Its weight in a search is one of `search.reference.BLOCK_WEIGHTS`."""
 
+SCALE = 0.3
+"""Length of the network's features, where those of 'structure' have the length 1. It matters for plain cosines only:
+with the same length they would find diffusion regions worse (docs/benchmarks/networks)."""
+
 NETWORK_CARD = "network"
 """Key of the card of the network in ``training``, without the texts that do not count for the hash of an encoder."""
 
@@ -49,7 +53,8 @@ def join_structure(network: Encoder) -> Encoder:
     by_channel = -(-card.dimension // card.channels)
     padding = by_channel * card.channels - card.dimension
     constants = fixed.card.training
-    training = constants | {"blocks": [*constants["blocks"], [BLOCK, by_channel]], NETWORK_CARD: _hashed(card)}
+    blocks = [*constants["blocks"], [BLOCK, by_channel]]
+    training = constants | {"blocks": blocks, "scale": SCALE, NETWORK_CARD: _hashed(card)}
     own_dimension = fixed.dimension((card.channels, card.pixels, card.pixels))
     joined = replace(
         card,
@@ -63,7 +68,7 @@ def join_structure(network: Encoder) -> Encoder:
     def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
         own, learned = (unit_length(each.transform(filled, measured)) for each in (fixed, network))
         # The constant of 'structure' stays last, and each block has the same number of features for each channel.
-        return np.hstack([own[:, :-1], np.pad(learned, ((0, 0), (0, padding))), own[:, -1:]])
+        return np.hstack([own[:, :-1], SCALE * np.pad(learned, ((0, 0), (0, padding))), own[:, -1:]])
 
     return Encoder(joined, transform, network.files)
 

@@ -32,12 +32,13 @@ def test_the_features_of_both_are_blocks_of_their_own(images, network):
     blocks = block_slices(found.shape[1], joined.card.blocks)
     expected = block_slices(own.shape[1], fixed.card.blocks)
     assert list(blocks) == [*expected, "network"]
+    length = np.sqrt(1 + 0.3**2)
     for name, part in expected.items():
-        np.testing.assert_allclose(found[:, blocks[name]], own[:, part] / np.sqrt(2), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(found[:, blocks[name]], own[:, part] / length, rtol=1e-5, atol=1e-7)
     # 4 features of 3 channels: 2 for each channel, the last two of which are 0.
-    np.testing.assert_allclose(found[:, blocks["network"]][:, :4], learned / np.sqrt(2), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found[:, blocks["network"]][:, :4], 0.3 * learned / length, rtol=1e-5, atol=1e-7)
     assert not found[:, blocks["network"]][:, 4:].any() and found.shape[1] == own.shape[1] + 6
-    np.testing.assert_allclose(found[:, -1], own[:, -1] / np.sqrt(2), rtol=1e-5)
+    np.testing.assert_allclose(found[:, -1], own[:, -1] / length, rtol=1e-5)
 
 
 def test_a_saved_one_is_the_same_and_so_is_one_joined_by_name(images, network, tmp_path):
