@@ -49,10 +49,10 @@ def adapt(encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: Trai
     EncoderError
         The encoder has no trainable backbone.
     """
+    require_training()
     import torch
     from safetensors.numpy import load
 
-    require_training()
     backbone = check_tunable(encoder)
     library = make_training_images(images, partners, None, 0, plan.seed)
     with own_randomness(plan.seed, "cpu"):

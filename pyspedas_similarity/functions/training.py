@@ -164,9 +164,10 @@ def adapt(
     costs is measured in docs/benchmarks/networks. It is made for one library: archives and other months need the
     network as it was.
     """
-    from ..encoder import adaptation, finetune, training
+    from ..encoder import adaptation, backbone, finetune, training
     from ..encoder.positives import next_in_time
 
+    backbone.require_training()
     trained = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     finetune.check_tunable(trained)
     plan = plan_of(training.TrainingPlan, None, asdict(adaptation.PLAN) | options)

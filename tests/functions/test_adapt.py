@@ -1,5 +1,7 @@
 """Adaptation of a network to the data to be searched."""
 
+import sys
+
 import numpy as np
 import pytest
 from safetensors.numpy import load
@@ -60,6 +62,12 @@ def test_a_saved_one_and_one_next_to_structure(electrons, tmp_path):
 def test_bad_input(electrons, encoder, options, error, message):
     with pytest.raises(error, match=message):
         sim.adapt(encoder, electrons, **options)
+
+
+def test_without_torch_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EncoderError, match=r"torch: not installed.*pyspedas-similarity\[train\]"):
+        sim.adapt("mms_electrons", instrument="nowhere", trange=SPAN)
 
 
 def test_data_of_another_kind_are_refused():
