@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pyspedas_similarity.encoder.cards import WEIGHTS
 from pyspedas_similarity.encoder.packaged import PACKAGED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
@@ -31,7 +32,7 @@ def publish(trial: Path, folder: Path = PACKAGED / NAME) -> Path:
 def _with_card(encoder: Encoder) -> Encoder:
     card = encoder.card
     numbers = {
-        "weights": len(encoder.files["weights.safetensors"]) / _BYTES_OF_WEIGHT / 1e6,
+        "weights": len(encoder.files[WEIGHTS]) / _BYTES_OF_WEIGHT / 1e6,
         "method": card.method,
         "images": card.training["n_samples"],
     }

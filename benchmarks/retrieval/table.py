@@ -55,8 +55,7 @@ def heading(plan: Plan) -> str:
         "the first six samples; two@6e: among the first six groups, each with its nearest sample only. All of these "
         "compare relative to the data set, as a search does by default. ap, plain: plain cosine; ap, leaky: without "
         "the leak control; ap, other: looking for the event where the task asks for the kind, or the reverse. over "
-        "best: difference in ap to the best other encoder that needs no training, or of features next to those of "
-        "structure (structure+NAME) to structure alone, paired by query. "
+        "best: difference in ap to the best other encoder that needs no training, paired by query. "
         "kB: size of the encoder's files, 0 for a formula. Times depend on the machine."
     )
     return textwrap.fill(text, _WIDTH) + "\n"
