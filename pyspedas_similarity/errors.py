@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SimilarityError(Exception):
     """Base of every error this package raises on purpose.
@@ -68,3 +71,12 @@ class BusyArchiveError(ArchiveError):
 
 class WorkerError(SimilarityError):
     """A worker of a cluster failed, or there is none."""
+
+
+@contextmanager
+def named_errors(subject: str, kind: type[SimilarityError]) -> Iterator[None]:
+    """Put a subject, such as a variable or a line of a file, in front of that of errors of a kind."""
+    try:
+        yield
+    except kind as error:
+        raise kind(f"{subject}: {error.subject}", error.found, error.remedy) from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .backbone import BACKBONES, build_backbone, require_training
+from .backbone import BACKBONES, build_backbone, load_weights, require_training
 from .cards import WEIGHTS
 from .export import as_encoder
 from .finetune import check_tunable
@@ -28,7 +29,9 @@ LEARNING = 3
 """Number of the last modules with weights, which learn: of 'compact' a convolution, its normalization and a layer."""
 
 
-def adapt(encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: TrainingPlan = PLAN) -> Encoder:
+def adapt(
+    encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: TrainingPlan = PLAN, data: Sequence[str] = ()
+) -> Encoder:
     """Return an encoder whose last layers were trained on images with partners.
 
     Parameters
@@ -41,6 +44,8 @@ def adapt(encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: Trai
         (n, k) row numbers of images of the same event, such as the next sample; -1 for none.
     plan : TrainingPlan
         Of it the method, epochs, learning rate, weight decay, batch size, views, share of partners and seed are used.
+    data : sequence of str
+        Names of the data, for the card.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def adapt(encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: Trai
     library = make_training_images(images, partners, None, 0, plan.seed)
     with own_randomness(plan.seed, "cpu"):
         network = build_backbone(backbone, images.shape[1])
-        network.load_state_dict({key: torch.from_numpy(value) for key, value in load(encoder.files[WEIGHTS]).items()})
+        load_weights(network, load(encoder.files[WEIGHTS]))
         with_weights = [one for one in network.modules() if any(True for _ in one.parameters(recurse=False))]
         for module in with_weights[:-LEARNING]:
             module.requires_grad_(False)
@@ -66,7 +71,7 @@ def adapt(encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: Trai
         optimizer = torch.optim.AdamW(learned, plan.rate, weight_decay=plan.weight_decay)
         _train(model, optimizer, library, plan, plan.views or VIEWS[encoder.card.kind])
     weights = {key: value.contiguous().numpy() for key, value in network.state_dict().items()}
-    record = {"from": encoder.hash, "n_samples": len(library.training), "plan": plan.as_dict()}
+    record = {"data": list(data), "from": encoder.hash, "n_samples": len(library.training), "plan": plan.as_dict()}
     training = encoder.card.training | {"adaptation": record}
     card = replace(encoder.card, name=f"{encoder.card.name}-adapted", training=training, metrics={})
     return as_encoder(backbone, weights, card)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 
@@ -53,6 +56,22 @@ def build_backbone(name: str, channels: int) -> nn.Module:
     if channels < 1:
         raise ArgumentError("channels", f"{channels}", "Give 1 or more.")
     return _compact(channels) if name == "compact" else _resnet18(channels)
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Copy weights, a state dict of arrays, into a network.
+
+    Raises
+    ------
+    EncoderError
+        They are those of another network.
+    """
+    import torch
+
+    try:
+        network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
+    except RuntimeError as error:
+        raise EncoderError("weights", f"they do not fit the network ({error})", "Restore the encoder.") from error
 
 
 def _compact(channels: int) -> nn.Module:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import EncoderError
+from ..errors import EncoderError, named_errors
 
 FORMAT_VERSION = 1
 CARD = "card.json"
@@ -111,8 +111,11 @@ class Card:
     @property
     def hash(self) -> str:
         """Hash of the encoder, 16 hexadecimal digits; the fields in `NOT_HASHED` are excluded."""
-        hashed = {key: value for key, value in asdict(self).items() if key not in NOT_HASHED}
-        return hashlib.sha256(_canonical(hashed).encode("ascii")).hexdigest()[:16]
+        return hashlib.sha256(_canonical(self.hashed_fields()).encode("ascii")).hexdigest()[:16]
+
+    def hashed_fields(self) -> dict[str, Any]:
+        """Return the fields that the hash is made of: all but those in `NOT_HASHED`."""
+        return {key: value for key, value in asdict(self).items() if key not in NOT_HASHED}
 
     @property
     def blocks(self) -> dict[str, int]:
@@ -158,10 +161,8 @@ class Card:
             unknown = sorted(set(found) - set(expected))
             if unknown:
                 raise EncoderError(f"{source}: {unknown[0]}", "an unknown field", "Remove it or restore the file.")
-        try:
+        with named_errors(source, EncoderError):
             return cls(**{name: found[name] for name in expected if name in found})
-        except EncoderError as error:
-            raise EncoderError(f"{source}: {error.subject}", error.found, error.remedy) from error
 
 
 def read_file(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:

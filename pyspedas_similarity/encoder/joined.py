@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import EncoderError
-from .cards import NOT_HASHED, Card
+from .cards import Card
 from .fixed import DEFAULT, fixed_encoder
 from .runtime import Encoder, unit_length
 
@@ -54,7 +53,7 @@ def join_structure(network: Encoder) -> Encoder:
     padding = by_channel * card.channels - card.dimension
     constants = fixed.card.training
     blocks = [*constants["blocks"], [BLOCK, by_channel]]
-    training = constants | {"blocks": blocks, "scale": SCALE, NETWORK_CARD: _hashed(card)}
+    training = constants | {"blocks": blocks, "scale": SCALE, NETWORK_CARD: card.hashed_fields()}
     own_dimension = fixed.dimension((card.channels, card.pixels, card.pixels))
     joined = replace(
         card,
@@ -71,10 +70,6 @@ def join_structure(network: Encoder) -> Encoder:
         return np.hstack([own[:, :-1], SCALE * np.pad(learned, ((0, 0), (0, padding))), own[:, -1:]])
 
     return Encoder(joined, transform, network.files)
-
-
-def _hashed(card: Card) -> dict[str, Any]:
-    return {key: value for key, value in asdict(card).items() if key not in NOT_HASHED}
 
 
 def network_card(card: Card, source: str) -> Card:

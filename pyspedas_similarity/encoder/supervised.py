@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone, require_training
+from ..errors import ArgumentError
+from .backbone import BACKBONES, build_backbone, load_weights, require_training
 from .runtime import fill, is_usable, unit_length
 from .training import own_randomness, training_device
 from .views import ViewOptions, make_views
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 SCALE = 10.0
 """Factor between cosines and logits; without it the softmax could not reach high probabilities."""
@@ -292,7 +291,7 @@ class _Run:
         network = build_backbone(backbone, labeled.images.shape[1])
         self.head = nn.Linear(BACKBONES[backbone], len(labeled.classes)).to(device)
         if weights is not None:
-            _load(network, weights)
+            load_weights(network, weights)
         self.network = network.to(device=device, memory_format=torch.channels_last)
         if weights is not None:
             self._imprint()
@@ -393,12 +392,3 @@ class _Run:
 
         images = torch.from_numpy(self.labeled.images[rows]).to(self.device)
         return images.contiguous(memory_format=torch.channels_last)
-
-
-def _load(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
-    import torch
-
-    try:
-        network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
-    except RuntimeError as error:
-        raise EncoderError("weights", f"they do not fit the network ({error})", "Restore the encoder.") from error

@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -98,8 +99,7 @@ def load_encoder(folder: str | Path) -> Encoder:
         return join_structure(load_encoder(network))
     folder = PACKAGED / folder if is_packaged(folder) else Path(folder)
     if not os.path.exists(folder):
-        names = ", ".join([*NAMED, *packaged_networks().values()])
-        remedy = f"Give the folder of a saved encoder; encoders with a name are {names}."
+        remedy = f"Give the folder of a saved encoder; encoders with a name are {known_names()}."
         raise EncoderError(f"encoder {folder}", "it is neither a name nor a folder", remedy)
     try:
         text = read_file(folder / CARD, MAX_CARD_BYTES).decode()
@@ -117,11 +117,17 @@ def load_encoder(folder: str | Path) -> Encoder:
     return assemble(card, files, str(folder / NETWORK))
 
 
+def known_names() -> str:
+    """Return the names of all encoders that have one, for messages."""
+    return ", ".join([*NAMED, *packaged_networks().values()])
+
+
 def is_joined(name: str | Path) -> bool:
     """Return True for 'structure+' and the name or folder of a network."""
     return str(name).startswith(PREFIX) and not os.path.isfile(os.path.join(name, CARD))
 
 
+@cache  # a network is read and checked once, and not for every search
 def default_encoder(kind: str, recipe_hash: str = "") -> Encoder:
     """Return the default encoder: 'structure', and next to it the network of this recipe if the package has one.
 

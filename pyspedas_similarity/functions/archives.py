@@ -221,6 +221,7 @@ def _spread(client: Client, filling: _Filling, request: Request) -> None:
         plan = first[0]
         filling.check(*first)  # before anything is sent
         tasks = _tasks_of_parts(chain([first], parts), filling)
+        del first  # no part is in memory while a later one is loaded
     with closing(Spread(client, plan).results(tasks)) as results:
         filling.join(plan, results)
 
@@ -230,6 +231,7 @@ def _tasks_of_parts(parts: Iterator[tuple[Plan, Variable]], filling: _Filling) -
     for plan, samples in parts:
         filling.check(plan, samples)
         yield from array_tasks(samples, plan, filling.wanted(samples))
+        del samples
 
 
 def _plan_of_first(segments: Iterator[Any], filling: _Filling) -> Plan | None:

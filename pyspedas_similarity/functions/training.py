@@ -176,9 +176,7 @@ def adapt(
     steps = [longest_step(library.times[library.source == one]) for one in library.names]
     longest = max(steps) if lag is None else to_timedelta64(lag, "lag")
     partners = next_in_time(library.times, library.source, longest)
-    made = adaptation.adapt(trained, library.images, partners, plan)
-    record = made.card.training["adaptation"] | {"data": library.names}
-    return replace(made, card=replace(made.card, training=made.card.training | {"adaptation": record}))
+    return adaptation.adapt(trained, library.images, partners, plan, library.names)
 
 
 def import_encoder(

@@ -7,14 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..errors import VariableError
+from ..errors import VariableError, named_errors
 from ..imaging.background import running_background
 from ..imaging.camera_geometry import View
 from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, QualityRules, assess_frames
@@ -102,7 +100,7 @@ def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
     check_one_camera(variable)
     found: dict[str, Any] = {}
     frames, view = north_up(variable)
-    with named_errors(variable):
+    with named_errors(variable.name, VariableError):
         if recipe.circle == "fitted":
             found["disc"] = fitted_disc(frames)
         if recipe.background_s:
@@ -114,7 +112,7 @@ def images(variable: Variable, rows: slice, recipe: FrameRecipe) -> np.ndarray:
     """Images of some prepared frames: float32, shape (n, 1, pixels, pixels)."""
     frames, view = north_up(variable)
     level = variable.attributes["background"].at(variable.times[rows]) if recipe.background_s else None
-    with named_errors(variable):
+    with named_errors(variable.name, VariableError):
         return frame_images(frames[rows], recipe, view, level, variable.attributes.get("disc"))
 
 
@@ -133,12 +131,3 @@ def assess(variable: Variable, recipe: FrameRecipe, rules: QualityRules | None =
     """Flag and activity of every frame; the recipe's overlays are no sky."""
     frames, _ = north_up(variable)
     return assess_frames(frames, rules or QualityRules(), overlays=recipe.overlays)
-
-
-@contextmanager
-def named_errors(variable: Variable) -> Iterator[None]:
-    """Add the name of a variable to errors of the imaging."""
-    try:
-        yield
-    except VariableError as error:
-        raise VariableError(f"{variable.name}: {error.subject}", error.found, error.remedy) from error

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import VariableError
+from ..errors import VariableError, named_errors
 from ..imaging.distributions import distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
@@ -303,13 +303,13 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
     # Neighbors that enter a running mean are included, so that block edges do not show.
     first = max(rows.start - recipe.average, 0)
     part = select(variable, slice(first, rows.stop + recipe.average))
-    with frames.named_errors(variable):
+    with named_errors(variable.name, VariableError):
         return distribution_images(measured(part, recipe), recipe)[rows.start - first :][: rows.stop - rows.start]
 
 
 def slices_of(variable: Variable, recipe: DistributionRecipe) -> Slices:
     """Return the planes of a checked variable's samples in physical units; see `imaging.slices`."""
-    with frames.named_errors(variable):
+    with named_errors(variable.name, VariableError):
         return density_slices(measured(variable, recipe), recipe)
 
 
@@ -339,5 +339,5 @@ def _spectra(variable: Variable, rows: slice, recipe: SpectrumRecipe | WindowRec
     make = spectrum_images if isinstance(recipe, SpectrumRecipe) else window_images
     # A look has no coordinate but its number.
     first = part.coordinates.get("v1", np.empty(0))
-    with frames.named_errors(variable):
+    with named_errors(variable.name, VariableError):
         return make(part.values, first, part.coordinates.get("v2", np.empty(0)), recipe)

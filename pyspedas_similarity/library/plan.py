@@ -13,9 +13,9 @@ import numpy as np
 
 from ..encoder.fitted import MAX_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
 from ..encoder.joined import PREFIX
-from ..encoder.packaged import is_packaged, packaged_networks
+from ..encoder.packaged import is_packaged
 from ..encoder.runtime import Encoder
-from ..encoder.weights import default_encoder, is_joined, load_encoder
+from ..encoder.weights import default_encoder, is_joined, known_names, load_encoder
 from ..errors import ArgumentError, EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images
@@ -175,8 +175,7 @@ def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
         return encoder
     if isinstance(encoder, (str, Path)) and (is_packaged(encoder) or is_joined(encoder) or os.path.isdir(encoder)):
         return load_encoder(encoder)
-    names = ", ".join([*NAMED, *packaged_networks().values()])
-    remedy = f"Give one of {names}, the folder of a saved encoder, '{PREFIX}FOLDER', or an Encoder."
+    remedy = f"Give one of {known_names()}, the folder of a saved encoder, '{PREFIX}FOLDER', or an Encoder."
     raise EncoderError("encoder", f"{str(encoder)[:80]!r} is neither a name nor a folder", remedy)
 
 

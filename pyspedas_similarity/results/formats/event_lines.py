@@ -10,12 +10,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
-from ...errors import TimeError
+from ...errors import TimeError, named_errors
 from ...times import to_datetime64
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -87,15 +85,6 @@ def has_time(line: str) -> bool:
         return True
 
 
-@contextmanager
-def named_errors(subject: str) -> Iterator[None]:
-    """Put a subject, such as file and line, in front of that of a TimeError."""
-    try:
-        yield
-    except TimeError as error:
-        raise TimeError(f"{subject}: {error.subject}", error.found, error.remedy) from error
-
-
 def _first_time(line: str, subject: str) -> tuple[np.datetime64, int] | None:
     found = _read_time(line, subject)
     if found is not None:
@@ -136,7 +125,7 @@ def _to_datetime64(date: re.Match[str], clock: re.Match[str] | None, zone: str, 
         day = f"{parts['year']}-{int(month):02d}-{int(parts['day']):02d}"
     time = "" if clock is None else f"T{int(clock['hour']):02d}:{int(clock['minute']):02d}:{_second(clock)}"
     plain = "" if zone.upper() in ("UT", "GMT", "") else zone
-    with named_errors(subject):
+    with named_errors(subject, TimeError):
         return to_datetime64(day + time + plain)
 
 
@@ -154,6 +143,6 @@ def _month(name: str, subject: str) -> int:
 def _time_of_day(start: np.datetime64, clock: re.Match[str], subject: str) -> np.datetime64:
     """Return the first time after `start` with a given time of day."""
     text = f"{start.astype('datetime64[D]')}T{int(clock['hour']):02d}:{clock['minute']}:{_second(clock)}"
-    with named_errors(subject):
+    with named_errors(subject, TimeError):
         end = to_datetime64(text)
     return end if end >= start else end + np.timedelta64(1, "D")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ArgumentError, TimeError
+from ...errors import ArgumentError, TimeError, named_errors
 from ...times import bounds, to_astropy, to_spans, to_times
-from .event_lines import has_time, named_errors, times_of_line
+from .event_lines import has_time, times_of_line
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -221,7 +221,7 @@ def _times(column: Any, subject: str) -> np.ndarray:
             raise TimeError(subject, "a row has no time", "Omit such rows.")
         column = np.asarray(column)
         column = column if column.dtype.kind == "M" else column.tolist()
-    with named_errors(subject):
+    with named_errors(subject, TimeError):
         return to_times(column)
 
 
