@@ -131,13 +131,7 @@ def _observed(event: Event, times: np.ndarray, instrument: Instrument, rng: np.r
 
 
 def load_or_make(path: Path, events: int) -> RandomLibrary:
-    """Return the library in a file, which is made if it does not exist.
-
-    Raises
-    ------
-    ArgumentError
-        The library in the file has fewer events.
-    """
+    """Return the library in a file, which is made if it does not exist; raise ArgumentError if it has fewer events."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = make_electrons(events)

@@ -34,18 +34,7 @@ NONE, INSTANT, STATE = "none", "instant", "state"
 
 @dataclass(frozen=True)
 class Trial:
-    """A training.
-
-    Attributes
-    ----------
-    label : str
-        One of `METHODS`.
-    plan : TrainingPlan
-    partners : str
-        `NONE`, `INSTANT` or `STATE`.
-    images : int
-        Number of images.
-    """
+    """A training by one of `METHODS`, with partners `NONE`, `INSTANT` or `STATE`."""
 
     label: str
     plan: TrainingPlan

@@ -35,13 +35,7 @@ class Crossing:
 
 
 def read_crossings(data: Path) -> list[Crossing]:
-    """Store the reduced distributions of all events in tplot, a variable for each spacecraft.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file is missing.
-    """
+    """Store the reduced distributions of all events in tplot, a variable for each spacecraft."""
     file = read_npz(data_file(data, REDUCED_FILE))
     found = []
     for numbers in EVENTS:
