@@ -43,25 +43,12 @@ class ElectronPlan:
     al. 2016 (doi 10.1126/science.aaf2939), with crescents in MMS2 at 13:07:02.160 to .280. The others are of the same
     dayside season; that of 2015-12-08 is the one of Burch and Phan 2016 (doi 10.1002/2016GL069787).
 
-    Attributes
-    ----------
-    encounters : tuple of str
-    query : str
-        Time in one of them.
-    probe : str
-        The spacecraft of the query. The others of a tetrahedron cross within less than a second of it.
-    around_s : float
-        Time before and after each encounter that is searched: 4 x 60 s of burst data are 8,000 distributions, more
-        than the 5,000 of the paper.
-    tolerance_s : float
-        Distance in time of a match from an encounter. The list has whole seconds, for one of four spacecraft.
-    nearest, fewest : int
-        Of so many nearest events, so many have to be other encounters: two of six, as in the paper (Smith et al. 2024,
-        doi 10.1029/2023JA032096). Events at random times would pass with a probability of 0.03 (`chance`).
-    most : float
-        Largest share of the windows elsewhere, as long as those around the encounters, that have a sample as similar
-        as the best one of an encounter. With random scores two of three encounters would reach it with a probability
-        of 0.03.
+    Times around each encounter that are searched, 4 x 60 s of burst data, are 8,000 distributions, more than the 5,000
+    of the paper. Of the `nearest` events, the `fewest` have to be other encounters: two of six, as in the paper (Smith
+    et al. 2024, doi 10.1029/2023JA032096). Events at random times would pass with a probability of 0.03 (`chance`).
+    `most` is the largest share of the windows elsewhere, as long as those around the encounters, that have a sample as
+    similar as the best one of an encounter. With random scores two of three encounters would reach it with a
+    probability of 0.03.
     """
 
     encounters: tuple[str, ...] = (
@@ -71,9 +58,9 @@ class ElectronPlan:
         "2015-12-14/01:17:40",
     )
     query: str = "2015-10-16/13:07:02.2"
-    probe: str = "2"
+    probe: str = "2"  # the others of a tetrahedron cross within less than a second of it
     around_s: float = 30.0
-    tolerance_s: float = 2.0
+    tolerance_s: float = 2.0  # the list has whole seconds, for one of four spacecraft
     nearest: int = 6
     fewest: int = 2
     most: float = 0.1
@@ -116,19 +103,11 @@ class AuroraPlan:
     The hour is one of the storm of 17 and 18 March 2015, of the pilot set of THEMISim 0.2, which has the SHA-256 of
     both files.
 
-    Attributes
-    ----------
-    trange : tuple of str
-    sites : tuple of str
-        The station of the query, and its neighbor.
-    near_s : float
-        What is nearer in time than this shows the same structure: three minutes, a usual duration of auroral forms.
-    apart_s : float
-        Frames nearer than this are left out at the query's station: those next to each other differ by noise only.
-    most : float
-        Largest share of the other windows of the hour, of the same length, that are on average as similar to the query
-        as the one around it. By chance, the window at one station would be among the most similar tenth in one of ten
-        cases.
+    The query is at the first of the `sites`. What is nearer in time than `near_s` shows the same structure: three
+    minutes, a usual duration of auroral forms. Frames nearer than `apart_s` are left out at the query's station: those
+    next to each other differ by noise only. `most` is the largest share of the other windows of the hour, of the same
+    length, that are on average as similar to the query as the one around it. By chance, the window at one station would
+    be among the most similar tenth in one of ten cases.
     """
 
     trange: tuple[str, str] = ("2015-03-18/07:00", "2015-03-18/08:00")
@@ -160,25 +139,11 @@ def run(
     no_update: bool = False,
     say: Callable[[str], None] = print,
 ) -> bool:
-    """Download the pinned files, compare them with the record, run the studies and write a report.
+    """Download the pinned files, compare them with the record, run the studies and write a report to the folder `out`.
 
-    Parameters
-    ----------
-    out : Path
-        Folder for ``check.md``, figures and pages; made if it is not there.
-    folder : Path, optional
-        Where the data are, or go; default the folders of pyspedas.
-    electrons, aurora : ElectronPlan, AuroraPlan, optional
-        The studies to run; both as pinned if none is given.
-    no_update : bool
-        Use local files only.
-    say : callable
-        Takes the lines to print.
-
-    Returns
-    -------
-    bool
-        True if every question has the answer that is expected.
+    Both studies are run as pinned if none is given. The data are, or go, in `folder`, by default the folders of
+    pyspedas. `say` takes the lines to print. Return True if every question has the answer that is expected; raise
+    LoadError if a file cannot be had, and ArgumentError if `out` or the record of the files cannot be written.
     """
     if electrons is None and aurora is None:
         electrons, aurora = ElectronPlan(), AuroraPlan()

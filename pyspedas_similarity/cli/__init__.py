@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, SimilarityError
+from ..provenance import version_of
 from . import archive, case_study
 from .arguments import (
     BAD_INPUT,
@@ -224,7 +224,7 @@ def info(chosen: argparse.Namespace) -> int:
             print("\n".join(line for one in encoders for line in _card_lines(one)))
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
-        print(f"{package:20s} {_version(package)}")
+        print(f"{package:20s} {version_of(package)}")
     width = max(map(len, [*INSTRUMENTS, *NAMED]))
     print("\ninstruments")
     for name, one in INSTRUMENTS.items():
@@ -271,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
+    parser.add_argument("--version", action="version", version=version_of("pyspedas-similarity"))
     commands = parser.add_subparsers(
         required=True,
         metavar="demo | check-real | find | report | review | export | join | train | encoder | archive | info | "
@@ -395,10 +395,3 @@ def _all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentP
 def _add_completion(commands: Any) -> None:
     parser = add_command(commands, "completion", completion, "Print a completion script for a shell.")
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -28,6 +28,7 @@ LENGTH_S = {
 }
 CONDITION_S = {"clear": (300, 900), "cloud": (180, 450), "moon": (200, 500), "twilight": (150, 300)}
 RAMP_S = 8.0
+Place = tuple[float, float]  # latitude and longitude
 # Seed of stars and cameras, the same for all nights; otherwise they would identify the night.
 _STARS = 20150326
 # Minimum elevation at which a position is visible from a station.
@@ -87,10 +88,9 @@ class SharedSky:
     """
 
     times_s: np.ndarray
-    times: np.ndarray
     duration_s: float
     seed: int
-    reference: tuple[float, float]
+    reference: Place
     aurora: list[Aurora]
     center_km: np.ndarray
     share: np.ndarray
@@ -101,12 +101,7 @@ class SharedSky:
 
     @classmethod
     def draw(
-        cls,
-        times: np.ndarray,
-        duration_s: float,
-        seed: int,
-        places: Mapping[str, tuple[float, float]],
-        options: NightOptions,
+        cls, times: np.ndarray, duration_s: float, seed: int, places: Mapping[str, Place], options: NightOptions
     ) -> SharedSky:
         """Draw the timeline, shapes with their positions, stars and Moon."""
         course, draws, sky, positions = random_streams(seed, 4)
@@ -119,7 +114,6 @@ class SharedSky:
         weights = positions.dirichlet(np.full(len(stations), 4.0), len(episodes))
         return cls(
             times_s=times_s,
-            times=times,
             duration_s=duration_s,
             seed=seed,
             reference=reference,
@@ -140,12 +134,12 @@ class SharedSky:
             total += np.float32(self.share[k, i]) * self.aurora[k].emission(x, y, float(self.since_s[k, i]))
         return total
 
-    def truth(self, places: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def truth(self, places: list[Place]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return latitude and longitude of the strongest structure (n,), and its visible share of light (places, n)."""
         along = np.arange(-_GRID_REACH_KM, _GRID_REACH_KM + 1, _GRID_KM, np.float32)
         x, y = (values.ravel() for values in np.meshgrid(along, along))
-        found = np.full((2, self.times.size), np.nan)
-        visible = np.zeros((len(places), self.times.size))
+        found = np.full((2, self.times_s.size), np.nan)
+        visible = np.zeros((len(places), self.times_s.size))
         for k in np.unique(self.share.argmax(axis=0)):
             ground = from_offsets(x + self.center_km[k, 0], y + self.center_km[k, 1], self.reference)
             seen = np.array([direction_of(*ground, LAYER_KM, place)[1] >= VISIBLE_DEG for place in places])
@@ -174,9 +168,7 @@ class Weather:
     layers: list[Cloud | Twilight | None]
 
     @classmethod
-    def draw(
-        cls, sky: SharedSky, place: tuple[float, float], options: NightOptions, rngs: list[np.random.Generator]
-    ) -> Weather:
+    def draw(cls, sky: SharedSky, place: Place, options: NightOptions, rngs: list[np.random.Generator]) -> Weather:
         """Draw timeline, layers and camera faults, each from one of three generators."""
         course, draws, faults = rngs
         episodes = draw_episodes(shuffled_rounds(options.conditions, course), CONDITION_S, sky.duration_s, course)
@@ -220,7 +212,7 @@ class Station:
     """
 
     site: str
-    place: tuple[float, float]
+    place: Place
     camera: Camera
     weather: Weather
     pixels: np.ndarray
@@ -232,7 +224,7 @@ class Station:
     weights: np.ndarray
 
     @classmethod
-    def draw(cls, site: str, place: tuple[float, float], size: int, sky: SharedSky, options: NightOptions) -> Station:
+    def draw(cls, site: str, place: Place, size: int, sky: SharedSky, options: NightOptions) -> Station:
         """Draw the weather from seed and name of the site, and the camera from the name only."""
         own, *weather = _site_streams(sky.seed, site, 4)
         (built,) = _site_streams(_STARS, site, 1)
@@ -295,7 +287,7 @@ def _since(episodes: tuple[Episode, ...], times_s: np.ndarray) -> np.ndarray:
     return times_s - np.array([[episode.start_s] for episode in episodes])
 
 
-def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
+def _middle(places: list[Place]) -> Place:
     """Return the middle of places on the sphere."""
     x, y, z = direction_vector(*np.array(places)[:, ::-1].T).mean(axis=1, dtype=float)
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(x, y)))
