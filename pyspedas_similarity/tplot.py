@@ -100,8 +100,7 @@ def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], 
 
 
 def _is_result(name: str) -> bool:
-    owner = next(module for module in _stores().values() if name in module.data_quants)
-    return ATTRIBUTE in getattr(owner.data_quants[name], "attrs", {})
+    return ATTRIBUTE in getattr(_entry(name)[1], "attrs", {})
 
 
 def loaded_names() -> list[str]:
@@ -114,10 +113,8 @@ def read(name: str) -> Variable:
 
     Raise VariableError if it is not loaded, does not vary with time, or is a pseudovariable.
     """
-    for store, module in _stores().items():
-        if name in module.data_quants:
-            return _from_dataarray(name, module.data_quants[name], store)
-    raise _unknown(name, loaded_names())
+    store, entry = _entry(name)
+    return _from_dataarray(name, entry, store)
 
 
 def write(variable: Variable, options: Mapping[str, object] | None = None) -> str:
@@ -154,10 +151,7 @@ def _set_options(name: str, options: dict[str, object], module: ModuleType) -> N
 
 def options_of(name: str) -> dict[str, Any]:
     """Some options of a loaded variable, such as ``spec``, ``colormap`` and ``legend_names``; a copy."""
-    for module in _stores().values():
-        if name in module.data_quants:
-            return _flat(module.data_quants[name].attrs.get("plot_options", {}))
-    raise _unknown(name, loaded_names())
+    return _flat(_entry(name)[1].attrs.get("plot_options", {}))
 
 
 def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,8 +243,7 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
     if panel.instead is not None:
         write(replace(panel.instead, name=name, store="pyspedas"))
     else:
-        owner = next(store for store in _stores().values() if panel.name in store.data_quants)
-        entry = owner.data_quants[panel.name]
+        entry = _entry(panel.name)[1]
         lent = entry.copy(deep=False)
         lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
         module.data_quants[name] = lent
@@ -319,6 +312,14 @@ def _store(name: str) -> ModuleType:
     if name not in stores:
         raise VariableError(f"store {name!r}", "it is not loaded", f"Import {name} first.")
     return stores[name]
+
+
+def _entry(name: str) -> tuple[str, Any]:
+    """Return the store that has a variable, and its entry there; raise VariableError if it is not loaded."""
+    for store, module in _stores().items():
+        if name in module.data_quants:
+            return store, module.data_quants[name]
+    raise _unknown(name, loaded_names())
 
 
 def _expand_one(wanted: str | int, loaded: list[str]) -> list[str]:

@@ -188,12 +188,8 @@ def _store_single(night: SimulatedNight, suffix: str) -> list[str]:
     attributes = {"data_att": about, "simulated": {"seed": night.seed, "kind": night.kind.tolist()}}
     line = keogram(night.frames, night.view)
     rows = Variable(f"simulated_keogram{suffix}", night.times, line.values, {"v": line.axis}, attributes)
-    spectrogram = {
-        "ytitle": "simulated ASF keogram",
-        "ysubtitle": "[deg north of zenith]",
-        "ztitle": "[counts]",
-        "spec": True,
-    }
+    spectrogram = {"ytitle": "simulated ASF keogram", "ysubtitle": "[deg north of zenith]"}
+    spectrogram |= {"ztitle": "[counts]", "spec": True}
     return [_write_frames(f"simulated_asf{suffix}", night, attributes), write(rows, spectrogram)]
 
 
