@@ -141,18 +141,20 @@ def kill(n: int, seed: int, folder: Path, archive: Path | str | None = None, lon
     found["wrong rows"] = len(dict(there.items() ^ truth.items()))
     found["acknowledged batches"], found["rows"] = acknowledged, len(there)
     found["sound"] = int(store.verify().sound)
-    bad = (
-        "acknowledged rows lost",
-        "partial batches",
-        "damaged",
-        "wrong rows",
-        "rows added by a blind retry of everything",
-    )
-    return _judged(found, bad, found["sound"] == 1)
+    bad = ("acknowledged rows lost", "partial batches", "damaged", "wrong rows")
+    bad += ("rows added by a blind retry of everything",)
+    return judged(found, bad, found["sound"] == 1)
 
 
 def compaction(n: int, seed: int, folder: Path) -> dict:
     """Kill maintenance at any moment."""
+    found = _killed("compact", n, seed, folder, 0.5, _after_compaction)
+    bad = [key for key in found if "differ" in key or key.startswith(("not ", "leases", "more"))]
+    return judged(found, bad, True)
+
+
+def _killed(command: str, n: int, seed: int, folder: Path, longest: float, after: Callable) -> Counter:
+    """Kill a worker at any moment, each in a copy of one archive, and count what is found afterward."""
     rng, found = random.Random(seed), Counter()
     template = folder / "template"
     store = LanceStore.create(template, IDENTITY)
@@ -163,17 +165,25 @@ def compaction(n: int, seed: int, folder: Path) -> dict:
     answer = search(store, like)
     with Nursery(folder) as nursery:
         for turn in range(n):
+            if command == "index" and turn == n // 2:
+                store.build_index()
             archive = folder / f"turn{turn}"
             shutil.copytree(template, archive)
-            with nursery.worker("compact", archive, 0) as worker:
+            with nursery.worker(command, archive, 0) as worker:
                 worker.stdout.readline()
-                time.sleep(rng.uniform(0, 0.5))
+                time.sleep(rng.uniform(0, longest))
                 worker.kill()
             found["kills"] += 1
-            found.update(_after_compaction(LanceStore(archive), truth, like, answer))
+            found.update(after(LanceStore(archive), truth, like, answer))
             shutil.rmtree(archive)
-    bad = [key for key in found if "differ" in key or key.startswith(("not ", "leases", "more"))]
-    return _judged(found, bad, True)
+    return found
+
+
+def _differences(store: LanceStore, truth: dict, like: np.ndarray, answer: tuple) -> dict[str, int]:
+    """Count rows and answers that are not as before."""
+    there, damaged = contents(store)
+    same = all(np.array_equal(*pair) for pair in zip(search(store, like), answer, strict=True))
+    return {"rows that differ": len(dict(there.items() ^ truth.items())) + damaged, "answers that differ": not same}
 
 
 def _after_compaction(store: LanceStore, truth: dict, like: np.ndarray, answer: tuple) -> Counter:
@@ -181,11 +191,7 @@ def _after_compaction(store: LanceStore, truth: dict, like: np.ndarray, answer: 
     done = sum(one.what == "compact" for one in store.versions())
     states = ("before the first was done", "between the first and the second", "after the second")
     found[f"kills {states[done]}"] += 1
-    there, damaged = contents(store)
-    found["rows that differ"] += len(dict(there.items() ^ truth.items())) + damaged
-    found["answers that differ"] += not all(
-        np.array_equal(*pair) for pair in zip(search(store, like), answer, strict=True)
-    )
+    found.update(_differences(store, truth, like, answer))
     began = time.monotonic()
     store.compact()
     found["leases not freed"] += time.monotonic() - began > 30
@@ -197,40 +203,16 @@ def _after_compaction(store: LanceStore, truth: dict, like: np.ndarray, answer: 
 
 def index(n: int, seed: int, folder: Path) -> dict:
     """Kill the building of an index at any moment, the first or one that takes the place of another."""
-    rng, found = random.Random(seed), Counter()
-    template = folder / "template"
-    store = LanceStore.create(template, IDENTITY)
-    for number in range(24):
-        store.append(batch(number))
-    truth, _ = contents(store)
-    like = batch(3).embeddings[7]
-    answer = search(store, like)
-    with Nursery(folder) as nursery:
-        for turn in range(n):
-            if turn == n // 2:
-                store.build_index()
-            archive = folder / f"turn{turn}"
-            shutil.copytree(template, archive)
-            with nursery.worker("index", archive, 0) as worker:
-                worker.stdout.readline()
-                time.sleep(rng.uniform(0, 0.25))
-                worker.kill()
-            found["kills"] += 1
-            found.update(_after_index(LanceStore(archive), truth, like, answer))
-            shutil.rmtree(archive)
+    found = _killed("index", n, seed, folder, 0.25, _after_index)
     bad = [key for key in found if "differ" in key or key.startswith(("not ", "proposals"))]
-    return _judged(found, bad, True)
+    return judged(found, bad, True)
 
 
 def _after_index(store: LanceStore, truth: dict, like: np.ndarray, answer: tuple) -> Counter:
     found: Counter = Counter()
     near = store.near(store.heads())
     found[f"kills that left {'no index' if near is None else 'a measured index'}"] += 1
-    there, damaged = contents(store)
-    found["rows that differ"] += len(dict(there.items() ^ truth.items())) + damaged
-    found["answers that differ"] += not all(
-        np.array_equal(*pair) for pair in zip(search(store, like), answer, strict=True)
-    )
+    found.update(_differences(store, truth, like, answer))
     if near is not None:
         found["proposals without the nearest"] += not _proposes_the_first(store, near, like, answer)
     found["not sound"] += not store.verify().sound
@@ -354,7 +336,7 @@ def power(n: int, seed: int, folder: Path) -> dict:
             found["not sound afterward"] += not survivor.verify().sound
     found["fsync calls"] = disk.calls
     bad = [key for key in found if key.startswith(("wrong", "not "))]
-    return _judged(found, bad, True)
+    return judged(found, bad, True)
 
 
 def bitflips(n: int, seed: int, folder: Path) -> dict:
@@ -377,7 +359,7 @@ def bitflips(n: int, seed: int, folder: Path) -> dict:
         if len(lines) < min(50, n - first):
             found["processes that died"] += 1
     bad = [key for key in found if key.startswith(("silently", "other error", "processes", "repair"))]
-    return _judged(found, bad, found["flips"] == n)
+    return judged(found, bad, found["flips"] == n)
 
 
 def writers(
@@ -416,7 +398,7 @@ def writers(
         "reads that went back",
         "wrong reads",
     )
-    return _judged(found, bad, found["compactions"] > 0 and found["reads"] > 0)
+    return judged(found, bad, found["compactions"] > 0 and found["reads"] > 0)
 
 
 def full(n: int, seed: int, folder: Path) -> dict:
@@ -426,7 +408,7 @@ def full(n: int, seed: int, folder: Path) -> dict:
         found.update(json.loads(worker.communicate()[0] or '{"processes that died": 1}'))
     found.update(_full_tmpfs(max(n // 5, 1), seed, folder))
     bad = [key for key in found if key.startswith(("wrong", "other error", "processes", "not "))]
-    return _judged(found, bad, found["typed errors"] > 0)
+    return judged(found, bad, found["typed errors"] > 0)
 
 
 def mixing(n: int, seed: int, folder: Path) -> dict:
@@ -447,7 +429,7 @@ def mixing(n: int, seed: int, folder: Path) -> dict:
             found["reasons not told"] += sum(name not in str(error) for name in names)
             found["way out not told"] += "archive" not in error.remedy
     found["files changed"] = sum(path.read_bytes() != text for path, text in before.items())
-    return _judged(found, ("accepted", "reasons not told", "way out not told", "files changed"), found["refused"] == n)
+    return judged(found, ("accepted", "reasons not told", "way out not told", "files changed"), found["refused"] == n)
 
 
 HOSTILE = [
@@ -494,7 +476,7 @@ def hostile(n: int, seed: int, folder: Path) -> dict:
     found["strange files inside"] = len(strange)
     found["things unpickled"] = len(alarm)
     bad = ("names that changed", "files outside", "strange files inside", "things unpickled")
-    return _judged(found, bad, found["kept"] * BATCH == found["rows imported"])
+    return judged(found, bad, found["kept"] * BATCH == found["rows imported"])
 
 
 def offline(n: int, seed: int, folder: Path) -> dict:
@@ -502,7 +484,7 @@ def offline(n: int, seed: int, folder: Path) -> dict:
     with _worker("offline", folder / "archive", 0) as worker:
         out = worker.communicate()[0]
     found = Counter(json.loads(out or '{"processes that died": 1}'))
-    return _judged(found, ("sockets", "names looked up", "processes that died"), found["rows"] == BATCH)
+    return judged(found, ("sockets", "names looked up", "processes that died"), found["rows"] == BATCH)
 
 
 def spread(n: int, seed: int, folder: Path) -> dict:
@@ -528,7 +510,7 @@ def spread(n: int, seed: int, folder: Path) -> dict:
                 _fill(folder / f"turn{turn}", data, client)
         found.update(_after_kill(folder / f"turn{turn}", truth))
     bad = [key for key in found if key.startswith(("not ", "rows ", "left"))]
-    return _judged(found, bad, found["kills while it had a task"] > 0)
+    return judged(found, bad, found["kills while it had a task"] > 0)
 
 
 def _simulated_files(root: Path) -> dict:
@@ -624,7 +606,7 @@ def objects(
     from tests import object_server as server_of
 
     found, address = {}, f"s3://archives/{folder.name}"
-    with server_of.serving() as server, _environment(server.environment):
+    with server_of.serving() as server, environment(server.environment):
         parts = {
             "kill": lambda: kill(n, seed, folder, f"{address}/kill", 0.4),
             "compaction": lambda: _killed_maintenance(
@@ -671,7 +653,7 @@ def _killed_maintenance(n: int, seed: int, folder: Path, archive: str) -> dict:
             found["more than one file then"] += len(store.snapshot().files()) > 1
             found["not sound"] += not store.verify().sound
     bad = [key for key in found if key.startswith(("rows that", "leases not", "more", "not "))]
-    return _judged(found, bad, True)
+    return judged(found, bad, True)
 
 
 def _broken_connections(server: object, n: int, seed: int, archive: str) -> dict:
@@ -701,11 +683,11 @@ def _broken_connections(server: object, n: int, seed: int, archive: str) -> dict
         found["wrong rows"] += contents(LanceStore(archive)) != (truth, 0)
     found["not sound"] = int(not store.verify().sound)
     bad = [key for key in found if key.startswith(("other error", "wrong", "not "))]
-    return _judged(found, bad, found["acknowledged"] == n)
+    return judged(found, bad, found["acknowledged"] == n)
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     """Set variables for a while, for the workers as well."""
     before = dict(os.environ)
     os.environ.update(values)
@@ -716,7 +698,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
+def judged(found: Counter, bad: object, otherwise: bool) -> dict:
     return dict(found) | {"as it should be": bool(otherwise and not any(found[key] for key in bad))}
 
 
@@ -1049,23 +1031,28 @@ TESTS = {
 }
 
 
-def main() -> int:
-    if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
-        globals()["_work" + sys.argv[1]](_where(sys.argv[2]), *map(int, sys.argv[3:]))
-        return 0
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("test", choices=TESTS)
+def command(about: str, tests: dict[str, tuple[Callable, int]]) -> int:
+    """Run the test that the command line names, print what it found, and return the exit status."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("test", choices=tests)
     parser.add_argument("-n", type=int)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    test, number = TESTS[chosen.test]
-    with tempfile.TemporaryDirectory(prefix="archive-faults-") as folder:
+    test, number = tests[chosen.test]
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         began = time.monotonic()
         found = test(chosen.n or number, chosen.seed, Path(folder).resolve())
     print(f"{chosen.test} (n={chosen.n or number}, seed={chosen.seed}), {time.monotonic() - began:.0f} s")
     for key, value in found.items():
         print(f"  {key}: {value}")
     return 0 if found["as it should be"] else 1
+
+
+def main() -> int:
+    if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
+        globals()["_work" + sys.argv[1]](_where(sys.argv[2]), *map(int, sys.argv[3:]))
+        return 0
+    return command(__doc__, TESTS)
 
 
 if __name__ == "__main__":

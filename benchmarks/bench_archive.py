@@ -28,7 +28,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.timing import fastest, resident_kb
+from benchmarks.timing import fastest, in_one_thread, resident_kb
 from pyspedas_similarity.archive.archive import Archive
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import make_rows
@@ -215,28 +215,23 @@ def faiss_pq(truth: np.ndarray, _: str) -> Callable:
     return ask
 
 
-def lancedb_flat(truth: np.ndarray, folder: str) -> Callable:
+def lancedb_flat(truth: np.ndarray, folder: str, config: object = None) -> Callable:
     import lancedb
     import pyarrow as pa
 
     lists = pa.FixedSizeListArray.from_arrays(pa.array(truth.ravel()), truth.shape[1])
     table = lancedb.connect(folder).create_table("t", pa.table({"vector": lists, "row": np.arange(len(truth))}))
+    if config is not None:
+        table.create_index("vector", config=config)
     return lambda query: (
         table.search(query).metric("cosine").select(["row", "_distance"]).limit(K).to_arrow()["row"].to_numpy()
     )
 
 
 def lancedb_index(truth: np.ndarray, folder: str) -> Callable:
-    import lancedb
-    import pyarrow as pa
     from lancedb.index import IvfPq
 
-    lists = pa.FixedSizeListArray.from_arrays(pa.array(truth.ravel()), truth.shape[1])
-    table = lancedb.connect(folder).create_table("t", pa.table({"vector": lists, "row": np.arange(len(truth))}))
-    table.create_index("vector", config=IvfPq(distance_type="cosine"))
-    return lambda query: (
-        table.search(query).metric("cosine").select(["row", "_distance"]).limit(K).to_arrow()["row"].to_numpy()
-    )
+    return lancedb_flat(truth, folder, IvfPq(distance_type="cosine"))
 
 
 def beyond_memory(folder: Path) -> None:
@@ -294,8 +289,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        if os.environ.get(name) != "1":  # must be set before numpy is imported
-            os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-            os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_archive", *sys.argv[1:]])
+    in_one_thread("benchmarks.bench_archive", ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"))
     main()

@@ -58,16 +58,12 @@ def images_of(events: SimulatedEvents, recipe: DistributionRecipe) -> np.ndarray
 
 
 def measure(embeddings: np.ndarray, events: SimulatedEvents) -> dict[str, float]:
-    """Measure how queries in the diffusion region of one event find those of the others.
+    """Measure how queries in the diffusion region of one event find those of the others; each with 95 % bounds.
 
-    Returns
-    -------
-    dict
-        ``best rank``: rank of the best sample of each other diffusion region, median over queries and other events.
-        ``false before``: mean number of samples before it that are in no diffusion region. ``of six``: share of
-        samples in a diffusion region among the six nearest. ``two of six``: share of queries with samples of at least
-        two other diffusion regions among the six nearest. Each with 95 % bounds by bootstrap over the events of the
-        queries.
+    ``best rank``: rank of the best sample of each other diffusion region, median over queries and other events. ``false
+    before``: mean number of samples before it that are in no diffusion region. ``of six``: share of samples in a
+    diffusion region among the six nearest. ``two of six``: share of queries with samples of at least two other
+    diffusion regions among the six nearest. The bootstrap is over the events of the queries.
     """
     per_event = [_one_event(embeddings, events, event) for event in np.unique(events.event)]
     rng = np.random.default_rng(0)

@@ -30,7 +30,7 @@ import numpy as np
 
 from benchmarks.data_sets.edr import make_edr
 from benchmarks.data_sets.sky import Frames, simulate
-from benchmarks.timing import rates, resident_kb
+from benchmarks.timing import Output, rates, resident_kb
 from pyspedas_similarity.encoder import runtime
 from pyspedas_similarity.encoder.fitted import fit_random
 from pyspedas_similarity.encoder.fixed import DEFAULT, fixed_encoder
@@ -46,21 +46,6 @@ PUBLISHED_BATCH, PUBLISHED_PIXELS = 64, 256
 TRIES = 3
 WITHOUT_TRAINING = (DEFAULT, "hog", "pixels")
 TORCH = ("torch", "torchvision", "lightly")
-
-
-class Output:
-    """Function that prints a line, and writes it to a file if there is one."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        if path is not None:
-            path.write_text("")
-
-    def __call__(self, line: str) -> None:
-        print(line, flush=True)
-        if self.path is not None:
-            with self.path.open("a") as file:
-                file.write(line + "\n")
 
 
 def published() -> tuple[float, float]:

@@ -19,6 +19,7 @@ from benchmarks.data_sets.foreign import default_folder, make_foreign
 from benchmarks.data_sets.sky import EPISODES, make_movie
 from benchmarks.data_sets.tasks import DataSet
 from benchmarks.data_sets.windows import REGIONS, make_regions, read_regions
+from benchmarks.timing import Output
 from pyspedas_similarity.encoder.structure import block_slices
 from pyspedas_similarity.encoder.weights import default_encoder
 from pyspedas_similarity.search.reference import Reference, Sample
@@ -81,17 +82,15 @@ def main() -> None:
     parser.add_argument("--foreign", type=Path)
     parser.add_argument("--output", type=Path)
     chosen = parser.parse_args()
-    lines = [f"{'share of the library that is of the kind':44s}" + "".join(f"{share:>7.0%}" for share in SHARES)]
+    say = Output(chosen.output)
+    say(f"{'share of the library that is of the kind':44s}" + "".join(f"{share:>7.0%}" for share in SHARES))
     for name, data, of_kind in cases(chosen.data, chosen.foreign or default_folder(chosen.data)):
         encoder = default_encoder(data.recipe.kind, data.recipe.hash)
         embeddings = encoder.encode(data.draw(data.recipe))
         for how, values in zip(
             ("plain", "relative"), curves(embeddings, data, encoder.card.blocks, of_kind), strict=True
         ):
-            lines.append(f"{name:34s}{how:10s}" + "".join(f"{value:7.2f}" for value in values))
-            print(lines[-1], flush=True)
-    if chosen.output is not None:
-        chosen.output.write_text("\n".join(lines) + "\n")
+            say(f"{name:34s}{how:10s}" + "".join(f"{value:7.2f}" for value in values))
 
 
 if __name__ == "__main__":

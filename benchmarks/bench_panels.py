@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 import time
 import warnings
 from collections import defaultdict
@@ -24,10 +23,12 @@ import numpy as np
 
 from benchmarks.data_sets.tasks import DataUnavailable
 from benchmarks.data_sets.windows import REGIONS
-from benchmarks.panels import regions, siblings, simulated, speed
+from benchmarks.panels import regions, speed
+from benchmarks.panels.cases import QUERIES, read_crossings, sibling_cases, simulated_cases
 from benchmarks.panels.measures import Events, average_precision, hits, without
 from benchmarks.panels.methods import OTHERS, OURS, Case, Method
 from benchmarks.retrieval.measures import measure_queries
+from benchmarks.timing import in_one_thread
 
 SEEDS = (50, 51, 52)
 """Of the simulated days; features and weights were chosen on seeds below 50."""
@@ -102,12 +103,12 @@ def print_simulated(methods: dict[str, Method], seeds: Sequence[int]) -> None:
     precision: dict[str, dict[tuple[str, int], list[float]]] = {name: defaultdict(list) for name in methods}
     costs: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for seed in seeds:
-        for kind, case, events in simulated.cases(seed):
+        for kind, case, events in simulated_cases(seed):
             for name, method in methods.items():
                 found = []
                 costs[name].append(speed.cost(lambda f=method, c=case, e=events, r=found: r.append(judged(f, c, e))))
                 precision[name][kind, seed].append(average_precision(found[0], len(events.middle)))
-    count = simulated.QUERIES * len(seeds)
+    count = QUERIES * len(seeds)
     print(f"\nSimulated panels: field, density, velocity, ion spectrogram, wave power; days of seeds {list(seeds)}")
     print(f"average precision, mean of {count} queries of each kind")
     print(f"{'':28s}{''.join(f'{heading:>15s}' for heading in SHORT.values())}    mean  of a day   seconds      MB")
@@ -125,10 +126,10 @@ def print_simulated(methods: dict[str, Method], seeds: Sequence[int]) -> None:
 def print_siblings(methods: dict[str, Method], data: Path) -> None:
     """Print average precision by event, and the first rank, of the same time on other spacecraft."""
     methods = {name: methods[name] for name in SPECTRA if name in methods}
-    crossings = siblings.read_crossings(data)
+    crossings = read_crossings(data)
     print("\nSibling spacecraft: reduced electron distributions, MMS1-4, ten tail events, queries of 2 s [real data]")
     for logarithmic in (True, False):
-        cases = list(siblings.cases(crossings, logarithmic))
+        cases = list(sibling_cases(crossings, logarithmic))
         groups = list(dict.fromkeys(event for event, _, _ in cases))
         scale = "logarithms" if logarithmic else "values as they are"
         print(f"{scale}: average precision by event, {len(cases)} queries; share with a right answer first; worst rank")
@@ -191,8 +192,5 @@ def print_speed(methods: dict[str, Method], title: str, case: Case, repeats: int
 
 
 if __name__ == "__main__":
-    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    if any(os.environ.get(name) != value for name, value in one.items()):  # must be set before numpy is imported
-        os.environ |= one
-        os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_panels", *sys.argv[1:]])
+    in_one_thread("benchmarks.bench_panels", ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"))
     main()

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import bench_archive
+from benchmarks.timing import in_one_thread
 from pyspedas_similarity.archive.archive import Archive
 from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.rows import make_rows
@@ -180,8 +181,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        if os.environ.get(name) != "1":  # must be set before numpy is imported
-            os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-            os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_scale", *sys.argv[1:]])
+    in_one_thread("benchmarks.bench_scale", ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
     main()

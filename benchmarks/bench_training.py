@@ -16,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench_inference import Output
 from benchmarks.networks.trials import METHODS
 from benchmarks.paper_recipe import PaperPlan, trained
-from benchmarks.timing import rates
+from benchmarks.timing import Output, rates
 from pyspedas_similarity.encoder.training import TrainingPlan, train_network
 
 BATCH, REPEATS = 64, 1

@@ -63,20 +63,9 @@ def table_and_map(data: LabeledSet, name: str, method: str, path: Path | None) -
 def plot_embedding_map(
     found: EmbeddingMap, kind: np.ndarray, path: str | Path | None = None, title: str = ""
 ) -> Figure:
-    """Draw a map with a color and a marker for each kind.
+    """Draw a map with a color and a marker for each kind (n,), and write it to `path`, if given.
 
-    Parameters
-    ----------
-    found : EmbeddingMap
-    kind : numpy.ndarray of str, shape (n,)
-    path : str or pathlib.Path, optional
-        Image file to write; its suffix sets the format.
-    title : str
-
-    Raises
-    ------
-    ArgumentError
-        If there is not one kind for each place.
+    Raise ArgumentError if there is not one kind for each place.
     """
     from matplotlib.figure import Figure
 

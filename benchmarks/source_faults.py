@@ -13,7 +13,6 @@ tests/sources/test_faults.py runs a short form of each.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import dataclasses
@@ -30,7 +29,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -54,6 +52,7 @@ MAX_SECONDS, MAX_MEMORY_MB, MAX_BOMB_MB, MAX_RATIO = 2.0, 1000, 256, 1.5
 
 
 from benchmarks import archive_faults
+from benchmarks.archive_faults import command, environment, judged
 from tests import archive_server, fpi_files, hostile_weights
 from tests import hostile_files as hostile
 
@@ -99,7 +98,7 @@ def mutations(n: int, seed: int, folder: Path) -> dict:
     found["files"], found["readers that were ended"] = n, readers.ended
     memory = {"MB at most, here": _peak(), "MB at most, a reader that lived": readers.peak}
     told = dict(sorted(found.items())) | {"slowest, s": round(slowest, 2)} | memory
-    return _judged(Counter(told), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MAX_MEMORY_MB)
+    return judged(Counter(told), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MAX_MEMORY_MB)
 
 
 def _outcome(read: Callable[[], Any], good: str, told: list) -> str:
@@ -180,7 +179,7 @@ def bombs(n: int, seed: int, folder: Path) -> dict:
                 found[f"{kind}, {name}: {one}"] += 1
                 found["not as they should be"] += 1
     bad = ("not as they should be", "good files that were not read")
-    return _judged(found | Counter(most), bad, found["bombs"] == found["refused"])
+    return judged(found | Counter(most), bad, found["bombs"] == found["refused"])
 
 
 def _read_alone(content: bytes, kind: str, folder: Path) -> dict:
@@ -255,7 +254,7 @@ def downloads(n: int, seed: int, folder: Path) -> dict:
                 found[f"{name}: {', '.join(wrong)}"] += 1
                 found["not as they should be"] += 1
     found["connections to other machines"] = sum(address[0] not in ("127.0.0.1", "::1") for address in connections)
-    return _judged(found, ("not as they should be", "connections to other machines"), found["cases"] > 0)
+    return judged(found, ("not as they should be", "connections to other machines"), found["cases"] > 0)
 
 
 def _downloaded(prepare: Callable, folder: Path) -> dict:
@@ -455,7 +454,7 @@ def weights(n: int, seed: int, folder: Path) -> dict:
     if out.returncode:
         found[out.stderr[-300:]] = 1
     bad = ("things that were run", "files that appeared elsewhere", "not refused", "died")
-    return _judged(found, bad, found["hostile files"] >= 20 and found["MB at most"] < MAX_MEMORY_MB)
+    return judged(found, bad, found["hostile files"] >= 20 and found["MB at most"] < MAX_MEMORY_MB)
 
 
 def _work_weights(place: str) -> None:
@@ -557,7 +556,7 @@ def unpickle(n: int, seed: int, folder: Path) -> dict:
     isolated_reader._stop()  # so that one is started that listens
     found: Counter = Counter()
     alarm = _Alarm()
-    with _environment(PYTHONPATH=paths), _settings(folder / "local"):
+    with environment({"PYTHONPATH": paths}), _settings(folder / "local"):
         loads = _all_that_loads(folder)
         for load in loads.values():
             load()  # imports are done
@@ -579,18 +578,7 @@ def unpickle(n: int, seed: int, folder: Path) -> dict:
     found.update(dict.fromkeys(wrong, 1))
     found["alarms"] += 0
     bad = ("alarms", "alarms in readers", "lines that unpickle or run what they read")
-    return _judged(found, bad, found["readers that were listened to"] > 0 and files > 50)
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    return judged(found, bad, found["readers that were listened to"] > 0 and files > 50)
 
 
 def _all_that_loads(folder: Path) -> dict[str, Callable[[], Any]]:
@@ -709,7 +697,7 @@ def speed(n: int, seed: int, folder: Path) -> dict:
         isolated_reader.IsolatedCdf(hour).varinq("thg_asf_gako")
         starts.append(time.perf_counter() - began)
     found["starting a reader, s"] = round(float(np.median(starts)), 3)
-    return _judged(Counter(found), (), max(found[key] for key in found if key.endswith("/ here")) < MAX_RATIO)
+    return judged(Counter(found), (), max(found[key] for key in found if key.endswith("/ here")) < MAX_RATIO)
 
 
 def _read_in_parts(file: Any, names: list[str]) -> None:
@@ -810,10 +798,6 @@ def _peak(process: int | str = "self") -> int:
         return own if process == "self" else 0
 
 
-def _judged(found: Counter, bad: object, otherwise: bool) -> dict:
-    return dict(found) | {"as it should be": bool(otherwise and not any(found[key] for key in bad))}
-
-
 TESTS = {
     "mutations": (mutations, 10_000),
     "bombs": (bombs, 1),
@@ -828,19 +812,7 @@ def main() -> int:
     if len(sys.argv) > 1 and sys.argv[1].startswith("_"):
         globals()["_work" + sys.argv[1]](*sys.argv[2:])
         return 0
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("test", choices=TESTS)
-    parser.add_argument("-n", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
-    test, number = TESTS[chosen.test]
-    with tempfile.TemporaryDirectory(prefix="source-faults-") as folder:
-        began = time.monotonic()
-        found = test(chosen.n or number, chosen.seed, Path(folder).resolve())
-    print(f"{chosen.test} (n={chosen.n or number}, seed={chosen.seed}), {time.monotonic() - began:.0f} s")
-    for key, value in found.items():
-        print(f"  {key}: {value}")
-    return 0 if found["as it should be"] else 1
+    return command(__doc__, TESTS)
 
 
 if __name__ == "__main__":

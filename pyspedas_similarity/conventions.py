@@ -22,14 +22,8 @@ def pyspedas_convention(empty: Callable[..., Any] = list, errors: str = "log") -
     """Give a public function the keyword `errors`, and refuse keywords that it does not have.
 
     With ``errors='log'`` a SimilarityError is logged once and what `empty` makes is returned; with ``errors='raise'``
-    it is raised. Arrays without dimensions, as numpy and xarray make of scalars, are taken for what is in them.
-
-    Parameters
-    ----------
-    empty : callable
-        Makes the empty value of the kind that the function returns, of those arguments of the call that it names.
-    errors : {'log', 'raise'}
-        Default of the keyword.
+    it is raised. Arrays without dimensions, as numpy and xarray make of scalars, are taken for what is in them. `empty`
+    makes the empty value of the kind that the function returns, of those arguments of the call that it names.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -75,20 +69,10 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
 
 
 def probe_names(probe: Any, prefix: str, known: Sequence[str]) -> list[str]:
-    """Return the short names of spacecraft, such as '1' of 1, '1', 'mms1' or 'MMS 1'.
+    """Return the short names of spacecraft, such as '1' of 1, '1', 'mms1' or 'MMS 1', or of several.
 
-    Parameters
-    ----------
-    probe : str, int, or several
-    prefix : str
-        What may come before the short name, a regular expression.
-    known : sequence of str
-        Short names, small letters.
-
-    Raises
-    ------
-    ArgumentError
-        If there is none, or one is not known.
+    `prefix` is a regular expression of what may come before them. Raise ArgumentError if there is none, or one is not
+    among the `known`, in small letters.
     """
     probe = scalar(probe)
     given = [probe] if isinstance(probe, str) or not isinstance(probe, Iterable) else list(probe)
@@ -104,7 +88,7 @@ def nothing_found(reason: str) -> list[str]:
     return []
 
 
-def check_newname(newname: Any) -> list[str]:
+def _checked_newname(newname: Any) -> list[str]:
     """Return `newname` as a list, or raise ArgumentError if it is not names that all differ."""
     names = [newname] if isinstance(newname, str) else newname
     if not isinstance(names, Sequence) or not all(isinstance(one, str) and one for one in names):
@@ -119,14 +103,11 @@ def result_names(
 ) -> list[tuple[str, ...]]:
     """Return the names of the results of each series, one for each ending.
 
-    Raises
-    ------
-    SimilarityError
-        If `newname` does not give one name for each series, or a name exists and `overwrite` is False.
+    Raise SimilarityError if `newname` does not give one name for each, or a name exists and `overwrite` is False.
     """
     if suffix is not None and not isinstance(suffix, str):
         raise ArgumentError("suffix", f"found {suffix!r:.80}", "Give text, or None.")
-    bases = list(series) if newname is None else check_newname(newname)
+    bases = list(series) if newname is None else _checked_newname(newname)
     if len(bases) != len(series):
         found = f"found {len(bases)} names for {len(series)} variables"
         raise ArgumentError("newname", found, "Give one name for each, all different.")
@@ -139,15 +120,9 @@ def result_names(
 
 
 def check_result_names(names: Any, newname: Any, suffix: str | None, endings: tuple[str, ...], overwrite: bool) -> None:
-    """Check the names of results before anything is loaded; `names` are loaded variables, or None.
-
-    Raises
-    ------
-    SimilarityError
-        As `result_names`; without `names`, if `newname` is not names that all differ.
-    """
+    """Check the names of results as `result_names` before anything is loaded; `names` are loaded variables, or None."""
     if newname is not None:
-        check_newname(newname)
+        _checked_newname(newname)
     if names is not None:
         result_names(tplot.expand(names), newname, suffix, endings, overwrite)
 

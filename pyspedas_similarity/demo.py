@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,50 +27,19 @@ _SIMULATED_NIGHT = ("2020-01-02/06:00:00", "2020-01-02/06:30:00")
 
 @dataclass(frozen=True)
 class Case:
-    """One search of the demonstration.
-
-    Attributes
-    ----------
-    slug : str
-        Begins the names of its files.
-    title : str
-    name : str
-        The tplot variable to search.
-    like : time or interval
-    rules : dict
-        Arguments of `search` in addition to the query.
-    """
+    """One search of the demonstration: `slug` begins the names of its files, `name` is the tplot variable to search."""
 
     slug: str
     title: str
     name: str
-    like: Any
-    rules: dict[str, Any] = field(default_factory=dict)
+    like: str
 
 
 def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[str], None] = print) -> list[str]:
-    """Search, print tables and write pictures.
+    """Search simulated data, or real files in the folder `data`; print tables and write pictures.
 
-    Parameters
-    ----------
-    folder : Path
-        Where tables and pictures go; made if it is not there.
-    data : Path, optional
-        Folder of the real files; without it everything is simulated.
-    seed : int
-        Of the simulation.
-    say : callable
-        Takes the lines to print.
-
-    Returns
-    -------
-    list of str
-        The slugs of the searches that found something.
-
-    Raises
-    ------
-    ArgumentError
-        If `folder` cannot be written or `data` lacks the files.
+    `say` takes the lines to print. Return the slugs of the searches that found something; raise ArgumentError if
+    `folder` cannot be written or `data` lacks the files.
     """
     _make_folder(folder)
     with _stage("import pyspedas", say):
@@ -86,7 +54,7 @@ def run(folder: Path, data: Path | None = None, seed: int = 0, say: Callable[[st
 def _search(case: Case, folder: Path, say: Callable[[str], None]) -> bool:
     say(f"\n{case.title}\n  query: {case.like} in {case.name}")
     with _stage("search", say):
-        found = search(case.name, case.like, **case.rules)
+        found = search(case.name, case.like)
     if not len(found):
         say(f"  nothing found: {'; '.join(found.shortfalls)}")
         return False
@@ -126,16 +94,16 @@ def _real_cases(data: Path) -> list[Case]:
         if not (data / file).is_file():
             raise ArgumentError(f"--data {data}", f"there is no file {file}", "Give the folder with the real files.")
     check_cdf(data / _SHOCK_FILE, contents=True)
-    cdf_to_tplot([str(data / _SHOCK_FILE)], varnames=["mms1_dis_dist_brst"])
-    movie = read_npz(data / _MOVIE_FILE)
-    tplot.write(Variable("thg_asf_fsmi", movie["times"], movie["frames"]))
-    shock, movie_name = "mms1_dis_dist_brst", "thg_asf_fsmi"
+    shock = "mms1_dis_dist_brst"
+    cdf_to_tplot([str(data / _SHOCK_FILE)], varnames=[shock])
+    read = read_npz(data / _MOVIE_FILE)
+    movie = tplot.write(Variable("thg_asf_fsmi", read["times"], read["frames"]))
     return [
         Case("shock_upstream", "MMS1 2020-11-19: upstream beam", shock, "2020-11-19/23:35:00"),
         Case("shock_ramp", "MMS1 2020-11-19: ramp", shock, "2020-11-19/23:36:12"),
         Case("shock_downstream", "MMS1 2020-11-19: downstream", shock, "2020-11-19/23:36:22"),
-        Case("fsmi_arc", "Fort Smith 2015-03-26: growth-phase arc", movie_name, "2015-03-26/06:08:00"),
-        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie_name, "2015-03-26/06:24:00"),
+        Case("fsmi_arc", "Fort Smith 2015-03-26: growth-phase arc", movie, "2015-03-26/06:08:00"),
+        Case("fsmi_streamer", "Fort Smith 2015-03-26: streamer", movie, "2015-03-26/06:24:00"),
     ]
 
 
@@ -160,9 +128,8 @@ def _make_folder(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise ArgumentError(
-            f"folder {folder}", f"it cannot be written ({error})", "Give another with --out."
-        ) from error
+        found = f"it cannot be written ({error})"
+        raise ArgumentError(f"folder {folder}", found, "Give another with --out.") from error
 
 
 @contextmanager

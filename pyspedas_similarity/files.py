@@ -13,21 +13,7 @@ from .errors import ArgumentError
 
 
 def check_place(path: Any, endings: tuple[str, ...], overwrite: bool) -> Path:
-    """The path of a file that is to be written, before the work for it is done.
-
-    Parameters
-    ----------
-    path : str or Path
-    endings : tuple of str
-        One of which its name has; none for any.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    ArgumentError
-        If it cannot be written there.
-    """
+    """Return the path of a file that is to be written with one of the endings, if any; raise ArgumentError if not."""
     if not isinstance(path, (str, Path)) or not str(path) or "\0" in str(path):
         raise ArgumentError("path", f"found {path!r:.80}", "Give the name of a file.")
     place = Path(path)
@@ -58,13 +44,7 @@ def replace_whole(path: Path, content: bytes) -> None:
 
 
 def write_whole(path: Path, content: bytes, overwrite: bool) -> None:
-    """Write a file that a caller named, as `replace_whole`.
-
-    Raises
-    ------
-    ArgumentError
-        If it cannot be written, or one came there meanwhile and `overwrite` is False.
-    """
+    """Write a file that a caller named, as `replace_whole`; raise ArgumentError if one came there meanwhile."""
     try:
         with _written(path, content) as temporary:
             if overwrite:
@@ -103,6 +83,5 @@ def _take_name(temporary: Path, path: Path) -> None:
 
 
 def _is_there(path: Path) -> ArgumentError:
-    return ArgumentError(
-        f"path {path}", "it is there already", "Give another name, or overwrite=True (in a shell: --overwrite)."
-    )
+    remedy = "Give another name, or overwrite=True (in a shell: --overwrite)."
+    return ArgumentError(f"path {path}", "it is there already", remedy)

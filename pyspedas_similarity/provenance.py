@@ -23,12 +23,14 @@ def own_events(record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return tuple(spans.reshape(-1, 2).T)
 
 
+def version_of(package: str) -> str:
+    """Return the version of a package, or 'not installed', as of one that is run from a source tree."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the packages that made a result."""
-    found = {}
-    for package in ("pyspedas-similarity", "pyspedas", "numpy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # run from a source tree
-            found[package] = "not installed"
-    return found
+    return {package: version_of(package) for package in ("pyspedas-similarity", "pyspedas", "numpy")}

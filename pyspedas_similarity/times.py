@@ -76,24 +76,12 @@ def bounds(spans: Iterable[Span]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_datetime64(value: Any) -> np.datetime64:
-    """Read one time, in any accepted form, as UTC.
+    """Read one time as UTC, in nanoseconds.
 
-    Parameters
-    ----------
-    value : str, float, int, datetime, numpy.datetime64, pandas.Timestamp or astropy.time.Time
-        A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, by month and day or by day of the year, with or
-        without offset (without: UTC); a number is unix seconds; a datetime without time zone is UTC; a Time may have
-        any format and any scale but ``local``. An array of numpy or xarray without dimensions is what is in it.
-
-    Returns
-    -------
-    numpy.datetime64
-        In nanoseconds, UTC.
-
-    Raises
-    ------
-    TimeError
-        If it cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
+    A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, by month and day or by day of the year, with or without
+    offset (without: UTC); a number is unix seconds; a datetime without time zone is UTC; a Time may have any format and
+    any scale but ``local``. An array of numpy or xarray without dimensions is what is in it. Raise TimeError if it
+    cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
     """
     value = scalar(value)
     if isinstance(value, bytes):
@@ -114,28 +102,16 @@ def to_datetime64(value: Any) -> np.datetime64:
 
 
 def to_times(values: Any) -> np.ndarray:
-    """Read many times as UTC.
+    """Read many times as UTC: an array of datetime64, a Time, or what `to_datetime64` reads; datetime64[ns] (n,).
 
-    Parameters
-    ----------
-    values : numpy.ndarray of datetime64, astropy.time.Time, or iterable of what `to_datetime64` reads; shape (n,)
-
-    Returns
-    -------
-    numpy.ndarray of datetime64[ns], shape (n,)
-
-    Raises
-    ------
-    TimeError
-        As `to_datetime64`, for the first of them that cannot be read.
+    Raise TimeError for the first of them that cannot be read.
     """
     if _is_astropy_time(values) and values.ndim == 1:
         return _from_astropy_array(values)
-    array = values if isinstance(values, np.ndarray) else None
-    if array is not None and array.dtype.kind == "M" and array.ndim == 1:
-        for extreme in (np.min(array), np.max(array)) if array.size else ():  # NaT where one of them is
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M" and values.ndim == 1:
+        for extreme in (np.min(values), np.max(values)) if values.size else ():  # NaT where one of them is
             _from_numpy(extreme)
-        return array.astype("datetime64[ns]")
+        return values.astype("datetime64[ns]")
     if _is_xarray(values):
         return to_times(np.asarray(values.values))
     values = list(values)
@@ -148,17 +124,9 @@ def to_times(values: Any) -> np.ndarray:
 
 
 def to_interval(value: Any) -> tuple[np.datetime64, np.datetime64]:
-    """Read a time range: a pair of times in any form, a `Span` or a sunpy TimeRange.
+    """Read a time range: a pair of times in any form, a `Span` or a sunpy TimeRange; return its start and end.
 
-    Returns
-    -------
-    start, end : numpy.datetime64
-        In nanoseconds, UTC, with ``start <= end``.
-
-    Raises
-    ------
-    TimeError
-        If it is not one range, or ends before it starts.
+    Raise TimeError if it is not one range, or ends before it starts.
     """
     spans = to_spans(value)
     if len(spans) != 1 or (spans[0].is_instant and _is_single_time(value)):
@@ -167,10 +135,7 @@ def to_interval(value: Any) -> tuple[np.datetime64, np.datetime64]:
 
 
 def parts_of(interval: tuple[np.datetime64, np.datetime64], length: np.timedelta64) -> list[Span]:
-    """Return the parts of an interval that lie between multiples of a length, counted from midnight.
-
-    Each but the last ends a nanosecond before the next one begins, so that no sample is in two of them.
-    """
+    """Return the parts of an interval between multiples of a length from midnight; no sample is in two of them."""
     start, end = interval
     day, length = start.astype("datetime64[D]").astype(start.dtype), length.astype("timedelta64[ns]")
     edges = np.arange(day + length * ((start - day) // length + 1), end, length)
@@ -208,18 +173,7 @@ def to_spans(value: Any) -> list[Span]:
 
 
 def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
-    """Read a duration: seconds, timedelta, numpy timedelta64 or astropy Quantity; not negative.
-
-    Returns
-    -------
-    numpy.timedelta64
-        In nanoseconds.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not a duration, or negative.
-    """
+    """Read a duration: seconds, timedelta, numpy timedelta64 or astropy Quantity; raise ArgumentError if negative."""
     remedy = "Give seconds, a timedelta, a numpy timedelta64 or an astropy Quantity, not negative."
     value = scalar(value)
     try:
@@ -239,17 +193,7 @@ def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
 
 
 def to_astropy(times: np.ndarray | np.datetime64) -> Time:
-    """Turn datetime64 times into an astropy Time (UTC, shown as ISO with nanoseconds).
-
-    Parameters
-    ----------
-    times : numpy.ndarray of datetime64, shape (n,), or one datetime64
-
-    Returns
-    -------
-    astropy.time.Time
-        Of the same shape; an empty Time where `times` is empty.
-    """
+    """Turn datetime64 times, or one, into an astropy Time of the same shape (UTC, shown as ISO with nanoseconds)."""
     from astropy.time import Time
 
     times = np.asarray(times, dtype="datetime64[ns]")
@@ -265,34 +209,16 @@ def to_text(time: np.datetime64 | str) -> str:
 
 
 def cadence(times: np.ndarray) -> np.timedelta64:
-    """Median step between successive samples of different times.
-
-    Parameters
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
-
-    Returns
-    -------
-    numpy.timedelta64
-        In nanoseconds; zero where there are fewer than two times.
-    """
+    """Return the median step between successive samples of different times, ascending; 0 ns below two times."""
     steps = np.diff(times).astype("int64")
     steps = steps[steps > 0]  # where every stamp is there twice, as of files that overlap, the median of all would be 0
     return np.timedelta64(int(np.median(steps)) if len(steps) else 0, "ns")
 
 
 def nearest_rows(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the row of the sample nearest to each of some times, -1 where none is within one cadence.
+    """Return the row of the sample nearest to each of `wanted` (m,), -1 where none is within one cadence.
 
-    Parameters
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
-    wanted : numpy.ndarray of datetime64[ns], shape (m,)
-
-    Returns
-    -------
-    numpy.ndarray of int, shape (m,)
-        The earlier one of two samples at the same distance.
+    `times` (n,) ascend; the earlier one of two samples at the same distance counts.
     """
     if not len(times):
         return np.full(len(wanted), -1)
@@ -307,16 +233,8 @@ def rows_in_order(times: np.ndarray) -> np.ndarray:
     """Return the rows of samples without those whose time is missing (NaT) or goes back.
 
     As few as possible are left out: where times go back, those before the step may be too late, or those after it too
-    early. What stays is the longest ascending subsequence (Fredman 1975, doi 10.1016/0012-365X(75)90103-X).
-
-    Parameters
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-
-    Returns
-    -------
-    numpy.ndarray of int
-        Times of these rows ascend; equal ones are kept.
+    early. What stays is the longest ascending subsequence (Fredman 1975, doi 10.1016/0012-365X(75)90103-X), with equal
+    times.
     """
     rows = np.flatnonzero(~np.isnat(times))
     nanoseconds = times[rows].astype("datetime64[ns]").astype(np.int64)
@@ -453,9 +371,8 @@ def _from_astropy(value: Time) -> np.datetime64:
     try:
         utc = value.utc
     except ScaleValueError as error:
-        raise TimeError(
-            str(value), f"scale {value.scale!r} has no UTC", "Give the Time a scale such as utc."
-        ) from error
+        found = f"scale {value.scale!r} has no UTC"
+        raise TimeError(str(value), found, "Give the Time a scale such as utc.") from error
     if np.any(utc.mask):
         raise TimeError(str(value), "this Time is masked", TIME_FORMS)
     _check_year(int(utc.ymdhms["year"]), value)
@@ -470,11 +387,10 @@ def _from_astropy_array(values: Time) -> np.ndarray:
 
     try:
         utc = values.utc
-        if np.any(utc.mask) or not values.size:
-            return np.array([_from_astropy(one) for one in values], "datetime64[ns]")
-        years = utc.ymdhms["year"]
-        if _FIRST_YEAR <= years.min() and years.max() <= _LAST_YEAR:
-            return utc.to_value("datetime64").astype("datetime64[ns]")
+        if values.size and not np.any(utc.mask):
+            years = utc.ymdhms["year"]
+            if _FIRST_YEAR <= years.min() and years.max() <= _LAST_YEAR:
+                return utc.to_value("datetime64").astype("datetime64[ns]")
     except (ScaleValueError, ValueError):  # named below
         pass
     return np.array([_from_astropy(one) for one in values], "datetime64[ns]")
@@ -487,8 +403,5 @@ def _check_year(year: int, value: Any) -> None:
 
 
 def _leap_second(value: Any) -> TimeError:
-    return TimeError(
-        str(value)[:80],
-        "inside a leap second, which the clock of tplot variables cannot name",
-        "Give 23:59:59.999999999 or 00:00:00 of the next day.",
-    )
+    found = "inside a leap second, which the clock of tplot variables cannot name"
+    return TimeError(str(value)[:80], found, "Give 23:59:59.999999999 or 00:00:00 of the next day.")

@@ -36,19 +36,9 @@ _MARGIN = np.timedelta64(2, "us")
 class Variable:
     """A tplot variable as arrays, apart from any store.
 
-    Attributes
-    ----------
-    name : str
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-    values : numpy.ndarray, shape (n, ...)
-        Read-only where it came from a store.
-    coordinates : mapping of str to numpy.ndarray
-        Under tplot's names ``v`` or ``v1``, ``v2``, ``v3``, each of shape (k,) or (n, k).
-    attributes : mapping
-        Metadata without plot options.
-    store : {'pyspedas', 'pytplot'}
-    options : mapping
-        Some plot options, see `options_of`. They are not written.
+    ``values`` are read-only where they came from a store. ``coordinates`` are under tplot's names ``v`` or ``v1``,
+    ``v2``, ``v3``, each of shape (k,) or (n, k). ``attributes`` are metadata without plot options; ``options``, see
+    `options_of`, are not written.
     """
 
     name: str
@@ -73,22 +63,10 @@ class Variable:
 
 
 def expand(names: str | int | Iterable[str | int]) -> list[str]:
-    """Return the names of the loaded variables that names, globs or indices denote.
+    """Return the names of the loaded variables that names, globs or indices denote, in their order, each once.
 
-    Parameters
-    ----------
-    names : str, int, or an iterable of them
-        As pyspedas allows: exact names, ``*`` and ``?`` patterns, several separated by blanks, or indices.
-
-    Returns
-    -------
-    list of str
-        Without duplicates, in the given order.
-
-    Raises
-    ------
-    VariableError
-        If one of them denotes no variable; near names are given.
+    As in pyspedas, they are exact names, ``*`` and ``?`` patterns, several separated by blanks, or indices. Raise
+    VariableError if one of them denotes no variable; near names are given.
     """
     if names is None:
         raise VariableError("names", "no name is given", "Give the name of a loaded tplot variable.")
@@ -109,11 +87,6 @@ def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], 
     """Return names as `expand` does, and apart from them what a pattern matched that is no measurement.
 
     These are results of this package, and errors (``disterr``) of a distribution that is among the names.
-
-    Raises
-    ------
-    VariableError
-        As `expand`.
     """
     found = expand(names)
     given = {names} if isinstance(names, (str, int, np.integer)) else set(names)
@@ -127,8 +100,7 @@ def expand_measured(names: str | int | Iterable[str | int]) -> tuple[list[str], 
 
 
 def _is_result(name: str) -> bool:
-    owner = next(module for module in _stores().values() if name in module.data_quants)
-    return ATTRIBUTE in getattr(owner.data_quants[name], "attrs", {})
+    return ATTRIBUTE in getattr(_entry(name)[1], "attrs", {})
 
 
 def loaded_names() -> list[str]:
@@ -139,35 +111,16 @@ def loaded_names() -> list[str]:
 def read(name: str) -> Variable:
     """Take a variable out of its store, without copying its values.
 
-    Raises
-    ------
-    VariableError
-        If it is not loaded, does not vary with time, or is a pseudovariable.
+    Raise VariableError if it is not loaded, does not vary with time, or is a pseudovariable.
     """
-    for store, module in _stores().items():
-        if name in module.data_quants:
-            return _from_dataarray(name, module.data_quants[name], store)
-    raise _unknown(name, loaded_names())
+    store, entry = _entry(name)
+    return _from_dataarray(name, entry, store)
 
 
 def write(variable: Variable, options: Mapping[str, object] | None = None) -> str:
-    """Put a variable into its store, over one of the same name.
+    """Put a variable into its store, over one of the same name, which is returned.
 
-    Parameters
-    ----------
-    variable : Variable
-    options : mapping, optional
-        Plot options under the names that ``pyspedas.options`` takes.
-
-    Returns
-    -------
-    str
-        The name.
-
-    Raises
-    ------
-    VariableError
-        If the store refuses it.
+    `options` are under the names that ``pyspedas.options`` takes. Raise VariableError if the store refuses it.
     """
     module = _store(variable.store)
     stored = _stand_in(variable) if _is_long_movie(variable) else variable.values
@@ -198,10 +151,7 @@ def _set_options(name: str, options: dict[str, object], module: ModuleType) -> N
 
 def options_of(name: str) -> dict[str, Any]:
     """Some options of a loaded variable, such as ``spec``, ``colormap`` and ``legend_names``; a copy."""
-    for module in _stores().values():
-        if name in module.data_quants:
-            return _flat(module.data_quants[name].attrs.get("plot_options", {}))
-    raise _unknown(name, loaded_names())
+    return _flat(_entry(name)[1].attrs.get("plot_options", {}))
 
 
 def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,16 +185,10 @@ def preserved() -> Iterator[list[str]]:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """A variable as `panels` draws it.
+    """A variable as `panels` draws it: the loaded one of a name, or other values `instead`.
 
-    Attributes
-    ----------
-    name : str
-        Of a loaded variable.
-    instead : Variable, optional
-        What is drawn in place of its values.
-    options : mapping
-        Under the names that ``pyspedas.options`` takes, over those stored with it; None takes one of the y axis away.
+    ``options`` are under the names that ``pyspedas.options`` takes, over those stored with it; None takes one of the y
+    axis away.
     """
 
     name: str
@@ -255,17 +199,8 @@ class Panel:
 def panels(drawn: Sequence[Panel], trange: tuple[np.datetime64, np.datetime64], figsize: tuple[float, float]) -> Figure:
     """Draw variables below each other as ``pyspedas.tplot`` does, with the options stored with them.
 
-    Parameters
-    ----------
-    drawn : sequence of Panel
-    trange : (datetime64[ns], datetime64[ns])
-    figsize : (float, float)
-        Inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not registered with pyplot, and not displayed. The panels are the first of its axes. The stores are as before.
+    The figure is not registered with pyplot, and not displayed; the panels are the first of its axes. `figsize` is in
+    inches. The stores are as before.
     """
     from matplotlib.figure import Figure
 
@@ -308,8 +243,7 @@ def _lend(panel: Panel, name: str, module: ModuleType) -> str:
     if panel.instead is not None:
         write(replace(panel.instead, name=name, store="pyspedas"))
     else:
-        owner = next(store for store in _stores().values() if panel.name in store.data_quants)
-        entry = owner.data_quants[panel.name]
+        entry = _entry(panel.name)[1]
         lent = entry.copy(deep=False)
         lent.name, lent.attrs = name, copy.deepcopy(entry.attrs)
         module.data_quants[name] = lent
@@ -380,12 +314,19 @@ def _store(name: str) -> ModuleType:
     return stores[name]
 
 
+def _entry(name: str) -> tuple[str, Any]:
+    """Return the store that has a variable, and its entry there; raise VariableError if it is not loaded."""
+    for store, module in _stores().items():
+        if name in module.data_quants:
+            return store, module.data_quants[name]
+    raise _unknown(name, loaded_names())
+
+
 def _expand_one(wanted: str | int, loaded: list[str]) -> list[str]:
     if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool):
         if not 0 <= wanted < len(loaded):
-            raise VariableError(
-                f"variable {wanted}", f"{len(loaded)} variables are loaded", "See pyspedas.tplot_names()."
-            )
+            found = f"{len(loaded)} variables are loaded"
+            raise VariableError(f"variable {wanted}", found, "See pyspedas.tplot_names().")
         return [loaded[wanted]]
     if not isinstance(wanted, str):
         raise VariableError(repr(wanted)[:80], "this is not a name", "Give the name of a loaded tplot variable.")

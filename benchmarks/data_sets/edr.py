@@ -23,15 +23,7 @@ _MAX_QUERIES = 600
 
 
 def make_edr(events: int = 15, duration_s: float = 12.0, first_seed: int = FIRST_SEED) -> DataSet:
-    """Return crossings of reconnection sites by one spacecraft.
-
-    Parameters
-    ----------
-    events : int
-        Number of events; 15 events of 12 s are 6,000 distributions.
-    duration_s : float
-    first_seed : int
-    """
+    """Return crossings of reconnection sites by one spacecraft; 15 of 12 s are 6,000 distributions."""
     seeds = range(first_seed, first_seed + events)
 
     def crossing(seed: int) -> SimulatedPass:

@@ -48,21 +48,9 @@ def default_folder(data: Path | None) -> Path | None:
 def make_foreign(
     folder: Path | None, draws: Sequence[int] = DRAWS, events: int = 16, samples: int = 400
 ) -> Iterator[DataSet]:
-    """Yield magnetopause passes, half of them with a diffusion region: a data set for each draw.
+    """Yield magnetopause passes, half of them with a diffusion region: a data set for each seed of the simulator.
 
-    Parameters
-    ----------
-    folder : Path or None
-        Folder of `MODULE_FILE`.
-    draws : sequence of int
-        Seeds of the simulator.
-    events, samples : int
-        Number of events of a draw, and of samples of an event.
-
-    Raises
-    ------
-    DataUnavailable
-        If the folder or the file is missing.
+    `samples` are those of each of the `events` of a draw. Raise DataUnavailable if `MODULE_FILE` is not in the folder.
     """
     simulator = load_simulator(folder)
 
@@ -81,16 +69,10 @@ def data_set_of(
     draw: Callable[[Recipe], np.ndarray],
     kinds: Mapping[str, int] = KINDS,
 ) -> DataSet:
-    """Return the data set of a draw.
+    """Return the data set of a draw, from events and regions (n,).
 
-    Parameters
-    ----------
-    seed : int
-    event, region : numpy.ndarray of int, shape (n,)
-    draw : callable
-        Function of a recipe that returns the images.
-    kinds : mapping of str to int
-        Names of the tasks, and the number in `region` of what is looked for.
+    `draw` returns the images of a recipe; `kinds` are the names of the tasks, and the number in `region` of what is
+    looked for.
     """
     return DataSet(
         f"foreign-{seed}",

@@ -35,23 +35,11 @@ MIN_GROUPS = 2
 
 @dataclass(frozen=True, eq=False)
 class LabeledSet:
-    """Samples with labels.
+    """Samples with labels (n,) of `truth`.
 
-    Attributes
-    ----------
-    name, title : str
-    truth : str
-        Source of the labels.
-    simulated : bool
-    recipe : Recipe
-        Recipe for encoders that do not have their own.
-    draw : callable
-        Function of a recipe that returns the images of all samples, (n, channels, pixels, pixels) float32.
-    label : numpy.ndarray of str, shape (n,)
-    group : numpy.ndarray, shape (n,)
-        Event, pass or night; some are for labels, others for the test.
-    stretch : numpy.ndarray, shape (n,)
-        Labeled samples that are held out together to decide when to stop training a network.
+    `recipe` is for encoders that do not have their own; `draw` returns the images (n, channels, pixels, pixels) of a
+    recipe, float32. Some groups (n,) - events, passes or nights - are for labels, others for the test; a stretch (n,)
+    of labeled samples is held out together to decide when to stop training a network.
     """
 
     name: str
@@ -66,13 +54,7 @@ class LabeledSet:
 
 
 def region_windows(data: Path) -> LabeledSet:
-    """Return real ion spectrograms of the regions that occur in two or more passes.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file or h5py is missing.
-    """
+    """Return real ion spectrograms of the regions that occur in two or more passes, or raise DataUnavailable."""
     windows = read_regions(data)
     label = np.array(REGIONS)[windows.label]
     rows = np.flatnonzero(has_enough_groups(label, windows.pass_number))
@@ -95,12 +77,7 @@ def region_windows(data: Path) -> LabeledSet:
 def electrons(events: int = 24, duration_s: float = 12.0, most: int = 6) -> LabeledSet:
     """Return simulated electron distributions at reconnection sites, with the region of the spacecraft.
 
-    Parameters
-    ----------
-    events : int
-    duration_s : float
-    most : int
-        Largest number of distributions of a region in an event, evenly spaced.
+    There are at most `most` distributions of a region in an event, evenly spaced.
     """
     seeds = range(FIRST_EVENT, FIRST_EVENT + events)
 
@@ -135,19 +112,8 @@ def other_simulator(
 ) -> LabeledSet:
     """Return electron distributions of magnetopause passes, from a simulator by other authors, with their region.
 
-    Parameters
-    ----------
-    folder : Path or None
-        Folder of the simulator.
-    seed, events, samples : int
-        As in `foreign.make_foreign`, of one draw.
-    most : int
-        Largest number of distributions of a region in an event, evenly spaced.
-
-    Raises
-    ------
-    DataUnavailable
-        If the simulator is missing.
+    There are at most `most` distributions of a region in an event, evenly spaced. Raise DataUnavailable if the
+    simulator is missing.
     """
     simulator = foreign.load_simulator(folder)
     passes = simulator.make(seed, events, samples)
@@ -173,14 +139,7 @@ def nights(
 ) -> LabeledSet:
     """Return simulated all-sky frames with the kind of aurora: clearly seen aurora, and empty clear skies.
 
-    Parameters
-    ----------
-    nights : int
-    duration_s, cadence_s : float
-    size : int
-        Pixels along a side of a frame.
-    most : int
-        Largest number of frames of a kind in a night, evenly spaced, of both stations together.
+    There are at most `most` frames of a kind in a night, evenly spaced, of both stations together.
     """
     sky = simulate(nights, duration_s, cadence_s, size, FIRST_NIGHT)
     clear = np.flatnonzero(sky.seen | sky.empty)

@@ -256,13 +256,7 @@ def seen_elsewhere(sky: Frames) -> np.ndarray:
 
 
 def make_movie(data: Path) -> DataSet:
-    """Return frames of the substorm over Fort Smith on 2015-03-26 that belong to one of `EPISODES`.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file is missing.
-    """
+    """Return frames of the substorm over Fort Smith on 2015-03-26 in one of `EPISODES`, or raise DataUnavailable."""
     path = data_file(data, MOVIE_FILE)
     movie = read_npz(path)
     frames, times = movie["frames"], movie["times"].astype("datetime64[ns]")
@@ -284,10 +278,7 @@ def make_movie(data: Path) -> DataSet:
 def make_arcs(data: Path) -> Iterator[DataSet]:
     """Yield the search for arcs of one camera among the frames of another one: as they are, and changed in three ways.
 
-    Raises
-    ------
-    DataUnavailable
-        If a file is missing.
+    Raise DataUnavailable if a file is missing.
     """
     searched = make_movie(data)
     file = read_npz(data_file(data, ARCS_FILE))

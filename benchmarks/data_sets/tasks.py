@@ -29,31 +29,13 @@ def data_file(data: Path, name: str) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Queries of a data set, with their candidates and right answers.
+    """Queries of a data set (rows), with their candidates and right answers.
 
-    Attributes
-    ----------
-    name : str
-        Short name, printed in the table.
-    title : str
-        Description in one line.
-    labels : str
-        Source of the labels, and why it can be trusted.
-    queries : numpy.ndarray of int, shape (m,)
-        Rows of the data set.
-    relevant : callable
-        `Rule`: right answers, candidates or not.
-    allowed : callable
-        `Rule`: candidates. The leak control: samples that would be right for a trivial reason are excluded.
-    leaky : callable
-        `Rule`: candidates without the leak control, to show its effect.
-    across_groups : bool
-        True if right answers lie in other groups than the query, so that it is worth counting whether the first six
-        contain two of them.
-    list_groups : bool
-        True if the table lists every group, in addition to the mean.
-    looking_for : {'kind', 'event'}
-        The question as `find_similar` would be asked.
+    `labels` is the source of the labels, and why it can be trusted; `relevant` the `Rule` of right answers, candidates
+    or not; `allowed` that of candidates, without samples that would be right for a trivial reason (the leak control);
+    `leaky` that of candidates without this control, to show its effect. `across_groups` is True if right answers lie in
+    other groups than the query, so that it is worth counting whether the first six contain two of them; `list_groups`
+    if the table lists every group.
     """
 
     name: str
@@ -72,21 +54,10 @@ class Task:
 class DataSet:
     """Samples, their images and tasks.
 
-    Attributes
-    ----------
-    name, title : str
-    simulated : bool
-    recipe : Recipe
-        Recipe for encoders that do not have their own.
-    draw : callable
-        Function of a recipe that returns the images of all samples, (n, channels, pixels, pixels) float32.
-    group : numpy.ndarray, shape (n,)
-        Event, night or stretch of time of each sample; the bootstrap resamples groups.
-    tasks : tuple of Task
-    following : numpy.ndarray of int, shape (n,), or None
-        Row of the next sample of the same series, -1 for none; None if there are no series.
-    library : numpy.ndarray of bool, shape (n,), or None
-        Samples that are searched and that similarity is relative to; None: all.
+    `recipe` is for encoders that do not have their own; `draw` returns the images (n, channels, pixels, pixels) of a
+    recipe, float32. `group` (n,) are events, nights or stretches of time, which the bootstrap resamples; `following`
+    (n,) the row of the next sample of the same series, -1 for none; `library` (n,) the samples that are searched and
+    that similarity is relative to, None for all.
     """
 
     name: str

@@ -91,13 +91,7 @@ class ReducedWindows:
 
 
 def make_reduced(data: Path) -> DataSet:
-    """Return windows of ten tail events on four spacecraft.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file is missing.
-    """
+    """Return windows of ten tail events on four spacecraft, or raise DataUnavailable."""
     path = data_file(data, REDUCED_FILE)
     windows = cut_windows(read_npz(path))
 
@@ -177,13 +171,7 @@ def reduced_tasks(windows: ReducedWindows) -> tuple[Task, Task]:
 
 
 def make_regions(data: Path) -> DataSet:
-    """Return windows of ion spectrograms of six regions.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file or h5py is missing.
-    """
+    """Return windows of ion spectrograms of six regions, or raise DataUnavailable."""
     windows = read_regions(data)
     return DataSet(
         "regions",
@@ -198,13 +186,7 @@ def make_regions(data: Path) -> DataSet:
 
 
 def read_regions(data: Path) -> RegionWindows:
-    """Read the windows of six regions, without single windows of a region in a pass.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file or h5py is missing.
-    """
+    """Read the windows of six regions, without single windows of a region in a pass, or raise DataUnavailable."""
     path = data_file(data, REGIONS_FILE)
     try:
         h5py = importlib.import_module("h5py")  # not a dependency of the package

@@ -21,19 +21,9 @@ Lines are shifted by `_SHIFT` octaves, so that all are visible."""
 
 
 def plot_label_curves(table: Table, path: str | Path | None = None) -> Figure:
-    """Plot accuracy against labels per class, one panel for each data set.
+    """Plot accuracy against labels per class from the table of `run`, one panel for each data set.
 
-    Parameters
-    ----------
-    table : astropy.table.Table
-        Result of `benchmarks.labels.run.run`: a row for each ``dataset``, ``line`` and number of ``labels``.
-    path : str or pathlib.Path, optional
-        Image file to write; its suffix sets the format.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Bars are 95 % intervals; a gray level marks chance.
+    Bars are 95 % intervals; a gray level marks chance. The figure is written to `path`, if given.
     """
     from matplotlib.figure import Figure
 

@@ -56,15 +56,9 @@ _TRIES = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Random split into labeled rows and test rows.
+    """Random split into rows of the test, all of the groups without labels, and labeled rows by labels per class.
 
-    Attributes
-    ----------
-    seed : int
-    test : numpy.ndarray
-        Rows of the test: all of the groups without labels.
-    labeled : dict of int to numpy.ndarray
-        Labeled rows by labels per class; smaller sets are contained in larger ones.
+    Smaller sets of labeled rows are contained in larger ones.
     """
 
     seed: int
@@ -74,16 +68,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Predictions of one line of the table.
+    """Predictions of one line of the table, by labels per class.
 
-    Attributes
-    ----------
-    correct : dict of int to list of numpy.ndarray
-        True for test rows with the right prediction: by labels per class, one array for each split.
-    seconds : dict of int to float
-        Processor time of all trainings, by labels per class.
-    calibration : dict of int to list of float
-        Calibration error in the test for each split; empty for networks, whose probabilities are not used.
+    `correct` is True for test rows with the right prediction, one array for each split; `seconds` are the processor
+    time of all trainings; `calibration` is the error in the test for each split, empty for networks, whose
+    probabilities are not used.
     """
 
     correct: dict[int, list[np.ndarray]]
@@ -92,26 +81,10 @@ class Outcome:
 
 
 def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
-    """Measure every encoder and network, print the table, write it and plot it.
+    """Measure every encoder and network; print, write and plot the table, a row for each set, encoder and labels.
 
-    Parameters
-    ----------
-    plan : Plan
-        Settings; `ENCODERS` if it has no encoders.
-    folder : Path
-        Folder for ``labels.txt``, ``labels.ecsv``, ``labels.csv`` and ``labels.png``; it is made if it does not exist.
-    say : callable
-        Function that prints a line.
-
-    Returns
-    -------
-    astropy.table.Table
-        A row for each data set, encoder and number of labels; empty if no data set was available.
-
-    Raises
-    ------
-    ArgumentError
-        If a data set in the plan has no labels, or the folder cannot be written.
+    `ENCODERS` if the plan has none. The folder is made if it does not exist. Raise ArgumentError if a data set in the
+    plan has no labels, or the folder cannot be written.
     """
     for name in plan.only:
         if name not in SETS:
@@ -291,16 +264,8 @@ def _predicted(
 
 
 def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
-    """Return the expected calibration error: the mean difference of probability and share of right predictions.
+    """Return the mean difference of the probabilities (n,) and the share of right predictions (n,).
 
-    Parameters
-    ----------
-    sure : numpy.ndarray, shape (n,)
-        Probability of the predicted class.
-    right : numpy.ndarray of bool, shape (n,)
-
-    Notes
-    -----
     In ten bins of the probability, weighted by the samples in them (Guo et al. 2017, arXiv:1706.04599).
     """
     cell = np.minimum((sure * BINS).astype(int), BINS - 1)
@@ -338,20 +303,8 @@ def accuracy_curve(
 ) -> dict[int, np.ndarray]:
     """Return the accuracy, mean over classes and splits, followed by that of every bootstrap sample.
 
-    Parameters
-    ----------
-    correct : mapping of int to list of numpy.ndarray
-        See `Outcome`.
-    data : LabeledSet
-    splits : sequence of Split
-    seed : int
-        Seed of the bootstrap, which resamples groups and splits with replacement. It is the same for all lines, so
-        that a difference between two lines is of the same groups and splits (paired).
-
-    Returns
-    -------
-    dict of int to numpy.ndarray, shape (1 + BOOTSTRAPS,)
-        NaN for a sample without a group of any of its splits.
+    The bootstrap resamples groups and splits with replacement. It is the same for all lines, so that a difference
+    between two lines is of the same groups and splits (paired). NaN for a sample without a group of any of its splits.
     """
     groups, group = np.unique(data.group, return_inverse=True)
     classes, truth = np.unique(data.label, return_inverse=True)

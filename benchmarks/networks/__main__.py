@@ -22,8 +22,7 @@ from benchmarks.data_sets.foreign import DRAWS, default_folder
 from benchmarks.networks.electrons import IMAGES_OF_INSTANT, PER_EVENT, load_or_make
 from benchmarks.networks.figure import TABLES, plot_trials
 from benchmarks.networks.judge import FIXED, foreign_sets, judge, with_default
-from benchmarks.networks.publish import publish
-from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, run_trial, trial_of
+from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, publish, run_trial, trial_of
 from benchmarks.retrieval.plan import Plan
 from pyspedas_similarity.encoder.adaptation import adapt
 from pyspedas_similarity.encoder.backbone import BACKBONES

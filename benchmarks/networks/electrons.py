@@ -12,7 +12,7 @@ from pyspedas_similarity.imaging.distributions import distribution_images
 from pyspedas_similarity.imaging.plasma import distributions
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.simulate.fpi import DES, FIELD_NOISE_NT, Instrument, look_directions, measure
-from pyspedas_similarity.simulate.magnetopause import PROBES, Event, EventParameters
+from pyspedas_similarity.simulate.magnetopause import PROBES, RANGES, Event, EventParameters
 from pyspedas_similarity.simulate.plasma import true_moments
 from pyspedas_similarity.simulate.timeline import random_streams
 
@@ -72,7 +72,7 @@ def random_parameters(rng: np.random.Generator) -> EventParameters:
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(_FACTOR)))
         if each.name in _REPLACED:
             changed[each.name] = float(rng.uniform(*_REPLACED[each.name]))
-        elif each.metadata["unit"] in _SCALED:
+        elif RANGES[each.name][2] in _SCALED:
             changed[each.name] = getattr(drawn, each.name) * factor
     return replace(drawn, **changed)
 
@@ -131,13 +131,7 @@ def _observed(event: Event, times: np.ndarray, instrument: Instrument, rng: np.r
 
 
 def load_or_make(path: Path, events: int) -> RandomLibrary:
-    """Return the library in a file, which is made if it does not exist.
-
-    Raises
-    ------
-    ArgumentError
-        The library in the file has fewer events.
-    """
+    """Return the library in a file, which is made if it does not exist; raise ArgumentError if it has fewer events."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = make_electrons(events)

@@ -28,18 +28,8 @@ _TRIAL = re.compile(r"(?P<method>[a-z]+)-(?P<backbone>[a-z0-9]+)-(?P<images>\d+)
 def plot_trials(folder: Path, axis: str = "epoch", path: Path | None = None) -> Figure:
     """Plot a table of a folder with the output of ``judge``, a panel for each task.
 
-    Parameters
-    ----------
-    folder : Path
-    axis : {'epoch', 'images'}
-        The table of ``judge --curve``, or that of ``judge``.
-    path : Path, optional
-        Image file to write.
-
-    Raises
-    ------
-    ArgumentError
-        The table is missing.
+    The axis 'epoch' is for the table of ``judge --curve``, 'images' for that of ``judge``. The figure is written to
+    `path`, if given. Raise ArgumentError if the table is missing.
     """
     from astropy.table import Table
     from matplotlib.figure import Figure
@@ -65,14 +55,7 @@ def plot_trials(folder: Path, axis: str = "epoch", path: Path | None = None) -> 
 
 
 def curves_of(table: Table, axis: str) -> dict[tuple[str, bool], tuple[np.ndarray, np.ndarray]]:
-    """Return values of `axis` and mean average precisions over draws, by method and whether next to `DEFAULT`.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-        Rows of one task.
-    axis : {'epoch', 'images'}
-    """
+    """Return values of `axis` and mean precisions over draws of a task, by method and whether next to `DEFAULT`."""
     points: dict[tuple[str, bool], dict[int, list[float]]] = {}
     for row in table:
         joined = row["encoder"].startswith(PREFIX)

@@ -10,16 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Known events that a query should find.
-
-    Attributes
-    ----------
-    series : numpy.ndarray of int, shape (m,)
-        Number of the series that an event is in.
-    middle : numpy.ndarray of datetime64[ns], shape (m,)
-    tolerance : numpy.ndarray of timedelta64[ns], shape (m,)
-        Largest distance of a peak from the middle.
-    """
+    """Known events (m,) that a query should find: series they are in, middle, largest distance of a peak from it."""
 
     series: np.ndarray
     middle: np.ndarray
@@ -35,14 +26,7 @@ class Scored:
 
 
 def peaks(scored: Scored, apart: np.timedelta64) -> np.ndarray:
-    """Return rows of peaks, best first: the best window, then the best that is further from all before, and so on.
-
-    Parameters
-    ----------
-    scored : Scored
-    apart : numpy.timedelta64
-        Windows at this distance from a peak or closer are no peak.
-    """
+    """Return rows of peaks, best first: the best window, then the best that is further than `apart` from all before."""
     first = np.searchsorted(scored.times, scored.times - apart)
     after = np.searchsorted(scored.times, scored.times + apart, side="right")
     left = np.isfinite(scored.scores)

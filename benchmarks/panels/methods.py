@@ -30,19 +30,9 @@ DURATIONS = (0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class Case:
-    """What is searched.
+    """What is searched: series, each the names of its panels, and the query in the series `own`.
 
-    Attributes
-    ----------
-    series : tuple of tuple of str
-        Each the names of its panels.
-    query : Span
-    own : int
-        Number of the series that the query is in.
-    elsewhere : bool
-        Only matches in other series count.
-    logarithmic : bool or None
-        As in `PanelRecipe`, for all methods.
+    With `elsewhere` only matches in other series count; `logarithmic` is as in `PanelRecipe`, for all methods.
     """
 
     series: tuple[tuple[str, ...], ...]
@@ -59,17 +49,10 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Gridded:
-    """Panels of one series on one clock.
+    """Panels of one series on one clock: values (n, channels), with middles of windows that begin at each cell (w,).
 
-    Attributes
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (w,)
-        Middles of the windows, one for each cell they begin at.
-    values : numpy.ndarray of float64, shape (n, channels)
-    known : numpy.ndarray of bool, shape (w,)
-        Windows in which all panels are known.
-    weights : numpy.ndarray, shape (channels,)
-        1 over the number of channels of the panel.
+    Windows are `known` (w,) in which all panels are; `weights` (channels,) are 1 over the number of channels of the
+    panel.
     """
 
     times: np.ndarray
@@ -130,13 +113,8 @@ def query_row(one: Gridded, case: Case) -> int:
 def mass(case: Case, by_panel: bool = False, durations: Sequence[float] = (1.0,)) -> list[Scored]:
     """Return the negative sum of the z-normalized distances of all channels, by MASS of stumpy.
 
-    Parameters
-    ----------
-    case : Case
-    by_panel : bool
-        Sum of the mean distances of each panel, else of all channels.
-    durations : sequence of float
-        The best of windows of several durations, in units of that of the query.
+    With `by_panel` that of the mean distances of each panel. The best of windows of several `durations` counts, in
+    units of that of the query.
     """
     stumpy = optional("stumpy")
     series = gridded(case)
@@ -246,13 +224,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def optional(name: str) -> ModuleType:
-    """Import a module that only the benchmark needs.
-
-    Raises
-    ------
-    DataUnavailable
-        If it is not installed.
-    """
+    """Import a module that only the benchmark needs, or raise DataUnavailable."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -38,11 +38,6 @@ def read_windows(data: Path) -> tuple[DataSet, Panel, list[Span]]:
     """Return the data set, and its windows one after another as a panel, with their intervals.
 
     Between two windows there is a gap of their length, so that nothing is interpolated from one to the next.
-
-    Raises
-    ------
-    DataUnavailable
-        If the file or h5py is missing.
     """
     flux = read_regions(data).flux
     number, samples = flux.shape[:2]

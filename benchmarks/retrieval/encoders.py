@@ -23,21 +23,10 @@ _WARM_UP = 8
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings of a data set by one encoder, for each of its seeds.
+    """Embeddings (n, dimension) of a data set by one encoder, for each of its seeds, with their blocks of features.
 
-    Attributes
-    ----------
-    embeddings : list of numpy.ndarray, each (n, dimension)
-    blocks : dict of str to slice
-        Blocks of features.
-    ms_per_image : float
-        Time on this machine, in one process.
-    kilobytes : float
-        Size of the encoder's files; 0 for a formula.
-    recipe : str
-        Hash of the recipe of the images.
-    hash : str
-        Hash of the encoder of the first seed.
+    The time is on this machine, in one process; the size is that of the encoder's files, 0 for a formula; `recipe` and
+    `hash` are hashes of the recipe of the images, and of the encoder of the first seed.
     """
 
     embeddings: list[np.ndarray]

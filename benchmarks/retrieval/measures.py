@@ -60,23 +60,12 @@ def relative(embeddings: np.ndarray, reference: Reference) -> Scores:
 
 
 def measure_queries(scores: Scores, group: np.ndarray, task: Task, leak_control: bool = True) -> dict[str, np.ndarray]:
-    """Return the measures of every query.
+    """Return the measures (m,) of every query, from scores `plain` or `relative`.
 
-    Parameters
-    ----------
-    scores : callable
-        `plain` or `relative`. A row of NaN is never found, and finds nothing as a query.
-    group : numpy.ndarray, shape (n,)
-    task : Task
-    leak_control : bool
-        If False, `task.leaky` gives the candidates.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray, shape (m,)
-        ``rank`` counts from 1, and is the number of candidates plus 1 if no right answer is found. ``base`` is the
-        share of right answers among the candidates, and ``candidates`` their number. All are NaN for a query without
-        a right answer.
+    A row of NaN is never found, and finds nothing as a query. Without `leak_control`, `task.leaky` gives the
+    candidates. ``rank`` counts from 1, and is the number of candidates plus 1 if no right answer is found. ``base`` is
+    the share of right answers among the candidates, and ``candidates`` their number. All are NaN for a query without a
+    right answer.
     """
     allowed = task.allowed if leak_control else task.leaky
     group = np.unique(group, return_inverse=True)[1]
@@ -108,20 +97,9 @@ def _measure_block(
 
 
 def ranking(scores: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rank candidates by their scores, best first; equal ones in the order of rows.
+    """Rank candidates by their scores (k, n), best first; equal ones in the order of rows.
 
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape (k, n)
-        Of each row for each query.
-    candidates : numpy.ndarray of bool, shape (k, n)
-
-    Returns
-    -------
-    order : numpy.ndarray of int, shape (k, n)
-        All rows, ranked.
-    found : numpy.ndarray of bool, shape (k, n)
-        True if the row at this rank is a candidate with an embedding.
+    Return all rows, ranked (k, n), and whether the row at each rank is a candidate with an embedding.
     """
     possible = candidates & np.isfinite(scores)
     order = np.argsort(-np.where(possible, scores, -np.inf), axis=1, kind="stable")
@@ -148,22 +126,10 @@ def _nearest_of_groups(order: np.ndarray, hits: np.ndarray, found: np.ndarray, g
 def lead(
     scores: list[Mapping[str, np.ndarray]], others: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: int = 0
 ) -> Estimate:
-    """Return the paired difference in mean average precision between two encoders.
+    """Return the paired difference in mean average precision between two encoders, each by its seeds.
 
-    Parameters
-    ----------
-    scores, others : list of dict
-        Results of `measure_queries` for each seed of the two encoders, for the same queries.
-    group : numpy.ndarray, shape (m,)
-        Group of each query.
-    seed : int
-        Seed of the bootstrap.
-
-    Returns
-    -------
-    Estimate
-        The interval is from a bootstrap over groups, with the same groups for both encoders: the difficulty of a
-        group affects both and cancels in the difference.
+    The interval is from a bootstrap over groups, with the same groups for both encoders: the difficulty of a group
+    affects both and cancels in the difference.
     """
     difference = np.mean([one["ap"] for one in scores], axis=0) - np.mean([one["ap"] for one in others], axis=0)
     names, which = np.unique(group, return_inverse=True)
@@ -175,20 +141,8 @@ def lead(
 def summarize(scores: list[Mapping[str, np.ndarray]], group: np.ndarray, seed: int = 0) -> dict[str, Estimate]:
     """Return means over queries (the median of ranks) and seeds, with a bootstrap over groups and seeds.
 
-    Parameters
-    ----------
-    scores : list of dict
-        Results of `measure_queries` for each seed of an encoder, without queries that have NaN.
-    group : numpy.ndarray, shape (m,)
-        Group of each query. All queries of a group are resampled together (cluster bootstrap, percentile interval),
-        since neighbors in time are not independent.
-    seed : int
-        Seed of the bootstrap.
-
-    Returns
-    -------
-    dict of str to Estimate
-        Estimates of `MEASURES`, ``base`` and ``candidates``.
+    The queries, without those that have NaN, of a group are resampled together (cluster bootstrap, percentile
+    interval), since neighbors in time are not independent.
     """
     names, which = np.unique(group, return_inverse=True)
     rng = np.random.default_rng(seed)

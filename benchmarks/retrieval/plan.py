@@ -33,26 +33,11 @@ QUICK = {
 class Plan:
     """Settings of a benchmark run.
 
-    Attributes
-    ----------
-    quick : bool
-        Small simulated sets and fast encoders.
-    data : Path or None
-        Folder of the real files.
-    only : tuple of str
-        Names of `DATASETS`; empty for all.
-    encoders : tuple of str
-        Names of `NAMED` and folders; empty for all names. A folder is a
-        saved encoder, or contains saved encoders of several seeds, or contains such folders with the names of data
-        sets or kinds of image that each is for.
-    seeds : int
-        Number of seeds of encoders that are fitted or random.
-    foreign : Path or None
-        Folder of the simulator by other authors; by default the folder ``foreign`` next to `data`, if it exists.
-    draws : tuple of int
-        Seeds of that simulator.
-    most : int or None
-        Largest number of queries of a task, evenly spaced; None: all.
+    `encoders` are names of `NAMED`, empty for all, and folders: a folder is a saved encoder, or contains saved encoders
+    of several seeds, or contains such folders with the names of data sets or kinds of image that each is for. `seeds`
+    is the number for encoders that are fitted or random. `foreign` is the folder of the simulator by other authors, by
+    default the folder ``foreign`` next to `data`, if it exists, and `draws` are its seeds. `most` is the largest number
+    of queries of a task, evenly spaced; None for all.
     """
 
     quick: bool = False

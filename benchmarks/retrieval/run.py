@@ -54,40 +54,16 @@ without the leak control; and relative, with the question that the task does not
 
 @dataclass(frozen=True)
 class Measured:
-    """Measures of an encoder on a data set.
-
-    Attributes
-    ----------
-    scores : dict of (str, str) to list of dict
-        Result of `measures.measure_queries` for each seed, by task and one of `COMPARED`.
-    about : dict
-        Columns of the table that are the same for all tasks.
-    """
+    """Measures of an encoder on a data set: for each seed, by task and one of `COMPARED`; and columns for all tasks."""
 
     scores: dict[tuple[str, str], list[dict[str, np.ndarray]]]
     about: dict[str, Any]
 
 
 def run(plan: Plan, folder: Path, say: Callable[[str], None] = print) -> Table:
-    """Run every encoder on every task, print the table and write it.
+    """Run every encoder on every task; print and write the table, a row for each task, encoder and one of `COMPARED`.
 
-    Parameters
-    ----------
-    plan : Plan
-    folder : Path
-        Folder for ``bench.ecsv``, ``bench.csv`` and ``bench.txt``; it is made if it does not exist.
-    say : callable
-        Function that prints a line.
-
-    Returns
-    -------
-    astropy.table.Table
-        A row for each task, encoder and one of `COMPARED`; empty if no data set was available.
-
-    Raises
-    ------
-    ArgumentError
-        If the folder cannot be written.
+    The folder is made if it does not exist; raise ArgumentError if it cannot be written.
     """
     table.prepare_folder(folder)
     rows: list[dict[str, Any]] = []

@@ -28,13 +28,7 @@ _COUNTS = {"rank", "gain@10"}
 
 
 def prepare_folder(folder: Path, stem: str = STEM) -> None:
-    """Make the folder and check that it can be written, before hours of work depend on it.
-
-    Raises
-    ------
-    ArgumentError
-        If it cannot be written.
-    """
+    """Make the folder and check that it can be written, before hours of work depend on it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{stem}.txt").touch()

@@ -8,17 +8,31 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import metadata
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, SimilarityError
-from . import archive, case_study, networks
-from .arguments import add_command, add_data, add_search, data_of, like_of, rules_of
-from .output import BAD_INPUT, FOUND, INTERRUPTED, NOTHING_FOUND, print_json, print_table
+from ..provenance import version_of
+from . import archive, case_study
+from .arguments import (
+    BAD_INPUT,
+    FOUND,
+    INTERRUPTED,
+    NOTHING_FOUND,
+    add_command,
+    add_data,
+    add_search,
+    data_of,
+    like_of,
+    print_json,
+    print_table,
+    rules_of,
+)
 
 if TYPE_CHECKING:
     from ..encoder.runtime import Encoder
+    from ..imaging.recipes import Recipe
 
 _EXAMPLES = """examples:
   pyspedas-similarity demo
@@ -52,18 +66,7 @@ Exit status: 0 found, 1 nothing found, the archive is damaged or the check faile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Instead of those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0 found, 1 nothing found, 2 bad input, 130 interrupted.
-    """
+    """Run one command, with some arguments instead of those of the process; return the exit status."""
     chosen = _parser().parse_args(arguments)
     # pyspedas logs every file that it opens; a user of the shell wants the result.
     logging.disable(logging.NOTSET if chosen.verbose else logging.WARNING if chosen.quiet else logging.INFO)
@@ -90,20 +93,16 @@ def demo(chosen: argparse.Namespace) -> int:
     """Run the demonstration."""
     from .. import demo as demonstration
 
-    found = demonstration.run(chosen.out, chosen.data, chosen.seed)
-    return FOUND if found else NOTHING_FOUND
+    return FOUND if demonstration.run(chosen.out, chosen.data, chosen.seed) else NOTHING_FOUND
 
 
 def check_real(chosen: argparse.Namespace) -> int:
     """Run the check on measured data."""
-    from ..check_real import plans
-    from ..check_real.run import run
+    from .. import check_real as check
 
-    asked = {name: getattr(chosen, name) or not (chosen.electrons or chosen.aurora) for name in ("electrons", "aurora")}
-    electrons = plans.ElectronPlan() if asked["electrons"] else None
-    aurora = plans.AuroraPlan() if asked["aurora"] else None
-    passed = run(chosen.out, chosen.folder, electrons, aurora, chosen.no_update)
-    return FOUND if passed else NOTHING_FOUND
+    electrons = check.ElectronPlan() if chosen.electrons else None
+    aurora = check.AuroraPlan() if chosen.aurora else None
+    return FOUND if check.run(chosen.out, chosen.folder, electrons, aurora, chosen.no_update) else NOTHING_FOUND
 
 
 def find(chosen: argparse.Namespace) -> int:
@@ -169,6 +168,44 @@ def train(chosen: argparse.Namespace) -> int:
     return FOUND
 
 
+def import_network(chosen: argparse.Namespace) -> int:
+    """Import a network and save it."""
+    from ..functions.training import import_encoder, save_encoder
+
+    names = ("pixels", "channels", "mean", "std", "layout", "output", "name", "license")
+    encoder = import_encoder(chosen.file, _recipe_of(chosen), **{name: getattr(chosen, name) for name in names})
+    folder = save_encoder(encoder, chosen.out, overwrite=chosen.overwrite)
+    print(f"Saved {encoder.card.name} ({encoder.hash}), {encoder.card.dimension} features, in {folder}")
+    return FOUND
+
+
+def _recipe_of(chosen: argparse.Namespace) -> Recipe:
+    """Return the recipe of an instrument with the fields that were given."""
+    from ..instruments.registry import instrument_named
+
+    recipe = instrument_named(chosen.instrument).recipe
+    known = [one.name for one in fields(recipe)]
+    changes = {}
+    for text in chosen.recipe:
+        name, _, value = text.partition("=")
+        if name not in known or not value:
+            raise ArgumentError("--recipe", f"found {text!r}", f"Give FIELD=VALUE with one of {', '.join(known)}.")
+        changes[name] = _value_of(value)
+    try:
+        return replace(recipe, **changes)
+    except TypeError as error:
+        raise ArgumentError("--recipe", f"{error}", "Give numbers, words, or lists such as [1,99].") from error
+
+
+def _value_of(text: str) -> Any:
+    """Return the value of a text in JSON, lists as tuples; other text is a word."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
+
+
 def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.cards import KINDS
@@ -187,7 +224,7 @@ def info(chosen: argparse.Namespace) -> int:
             print("\n".join(line for one in encoders for line in _card_lines(one)))
         return FOUND
     for package in ("pyspedas-similarity", "pyspedas", "astropy", "numpy", "onnxruntime", "torch", "lightly"):
-        print(f"{package:20s} {_version(package)}")
+        print(f"{package:20s} {version_of(package)}")
     width = max(map(len, [*INSTRUMENTS, *NAMED]))
     print("\ninstruments")
     for name, one in INSTRUMENTS.items():
@@ -234,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=_version("pyspedas-similarity"))
+    parser.add_argument("--version", action="version", version=version_of("pyspedas-similarity"))
     commands = parser.add_subparsers(
         required=True,
         metavar="demo | check-real | find | report | review | export | join | train | encoder | archive | info | "
@@ -245,7 +282,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_find(commands)
     case_study.add_commands(commands)
     _add_train(commands)
-    networks.add_commands(commands)
+    _add_encoder(commands)
     archive.add_commands(commands)
     _add_info(commands)
     _add_completion(commands)
@@ -253,13 +290,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(commands: Any) -> None:
-    parser = add_command(
-        commands, "demo", demo, "Run the demonstration on simulated data, or on real files in a folder."
-    )
+    text = "Run the demonstration on simulated data, or on real files in a folder."
+    parser = add_command(commands, "demo", demo, text)
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder with real files (default: simulated data)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("pyspedas-similarity-demo"), metavar="FOLDER", help="folder for the results"
-    )
+    out = Path("pyspedas-similarity-demo")
+    parser.add_argument("--out", type=Path, default=out, metavar="FOLDER", help="folder for the results")
     parser.add_argument("--seed", type=int, default=0, help="seed of the simulation")
 
 
@@ -280,14 +315,10 @@ def _add_check_real(commands: Any) -> None:
 def _add_find(commands: Any) -> None:
     parser = add_command(commands, "find", find, "Find the intervals that are similar to a query and print them.")
     add_search(parser)
-    parser.add_argument(
-        "--nearest",
-        action="store_true",
-        help="find only the k nearest samples of an archive, by plain cosines (--reference none); fast for large ones",
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"
-    )
+    about = "find only the k nearest samples of an archive, by plain cosines (--reference none); fast for large ones"
+    parser.add_argument("--nearest", action="store_true", help=about)
+    about = "write the table to this file (.ecsv, .csv, .xml or .json)"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=about)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, with its provenance")
     parser.add_argument("--wide", action="store_true", help="print all columns of the table")
@@ -305,10 +336,32 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the training (default: 0)")
 
 
+def _add_encoder(commands: Any) -> None:
+    text = "Make an encoder from a network of others."
+    under = commands.add_parser("encoder", help=text, description=text).add_subparsers(required=True, metavar="import")
+    parser = add_command(under, "import", import_network, "Make an encoder from an ONNX file and save it.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the network (.onnx)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the encoder")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing encoder")
+    about = "instrument whose recipe makes the images; the command info lists them"
+    parser.add_argument("--instrument", required=True, metavar="NAME", help=about)
+    about = "fields of the recipe to change, such as pixels=224 stretch=[1,99]"
+    parser.add_argument("--recipe", nargs="+", default=[], metavar="FIELD=VALUE", help=about)
+    about = "{} of the network's input (default: as stated in the file, else of the recipe)"
+    parser.add_argument("--pixels", type=int, default=0, metavar="N", help=about.format("side"))
+    parser.add_argument("--channels", type=int, default=0, metavar="N", help=about.format("channels"))
+    about = "{}, one number or one for each channel (default: {})"
+    parser.add_argument("--mean", nargs="+", type=float, default=0.0, help=about.format("subtracted from images", 0))
+    parser.add_argument("--std", nargs="+", type=float, default=1.0, help=about.format("divided by", 1))
+    parser.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="order of axes (default: NCHW)")
+    parser.add_argument("--output", default="", metavar="TENSOR", help="tensor to use (default: the only output)")
+    parser.add_argument("--name", default="", help="name of the encoder (default: that of the file)")
+    parser.add_argument("--license", default="", help="license of the weights, for the card")
+
+
 def _add_info(commands: Any) -> None:
-    parser = add_command(
-        commands, "info", info, "Print versions, instruments and encoders, or the description of one encoder."
-    )
+    text = "Print versions, instruments and encoders, or the description of one encoder."
+    parser = add_command(commands, "info", info, text)
     parser.add_argument("encoder", nargs="?", type=Path, help="name of an encoder, or folder of a saved one")
     parser.add_argument("--json", action="store_true", help="print the whole cards of the encoder as JSON")
 
@@ -342,10 +395,3 @@ def _all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentP
 def _add_completion(commands: Any) -> None:
     parser = add_command(commands, "completion", completion, "Print a completion script for a shell.")
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"

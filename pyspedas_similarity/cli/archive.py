@@ -8,11 +8,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
-from .arguments import add_command, add_data, data_of, positive
-from .output import FOUND, NOTHING_FOUND, print_json
+from .arguments import FOUND, NOTHING_FOUND, add_command, add_data, data_of, positive, print_json
+
+if TYPE_CHECKING:
+    from ..archive.archive import Archive
+
+
+def _opened(chosen: argparse.Namespace, version: int | None = None) -> Archive:
+    from ..functions.archives import open_archive
+
+    return open_archive(chosen.archive, version)
 
 
 def add(chosen: argparse.Namespace) -> int:
@@ -20,9 +28,8 @@ def add(chosen: argparse.Namespace) -> int:
     from ..functions.archives import add as fill
 
     with _workers(chosen) as client:
-        added = fill(
-            chosen.archive, encoder=chosen.encoder, client=client, thumbnails=chosen.thumbnails, **data_of(chosen)
-        )
+        options = {"encoder": chosen.encoder, "client": client, "thumbnails": chosen.thumbnails}
+        added = fill(chosen.archive, **options, **data_of(chosen))
     print(f"version {added.version}: {added.added} added, {added.skipped} there already, {added.left_out} left out")
     return FOUND
 
@@ -54,9 +61,7 @@ def _workers(chosen: argparse.Namespace) -> Iterator[Any]:
 
 def info(chosen: argparse.Namespace) -> int:
     """Print what an archive holds."""
-    from ..functions.archives import open_archive
-
-    archive = open_archive(chosen.archive, chosen.version)
+    archive = _opened(chosen, chosen.version)
     identity, held = archive.identity, archive.index().series
     if chosen.json:
         sources = [
@@ -80,9 +85,7 @@ def info(chosen: argparse.Namespace) -> int:
 
 def verify(chosen: argparse.Namespace) -> int:
     """Read everything and report what is damaged."""
-    from ..functions.archives import open_archive
-
-    report = open_archive(chosen.archive).verify()
+    report = _opened(chosen).verify()
     if chosen.json:
         print_json(asdict(report) | {"sound": report.sound})
         return FOUND if report.sound else NOTHING_FOUND
@@ -91,9 +94,7 @@ def verify(chosen: argparse.Namespace) -> int:
 
 def repair(chosen: argparse.Namespace) -> int:
     """Leave out damaged rows, and report what is left."""
-    from ..functions.archives import open_archive
-
-    archive = open_archive(chosen.archive)
+    archive = _opened(chosen)
     print("before:")
     _tell(archive.repair())
     print("after:")
@@ -109,9 +110,7 @@ def _tell(report: Any) -> int:
 
 def compact(chosen: argparse.Namespace) -> int:
     """Join small files, and give up old versions on request."""
-    from ..functions.archives import open_archive
-
-    version = open_archive(chosen.archive).compact(chosen.keep)
+    version = _opened(chosen).compact(chosen.keep)
     print(f"version {version}")
     return FOUND
 
@@ -119,18 +118,15 @@ def compact(chosen: argparse.Namespace) -> int:
 def index(chosen: argparse.Namespace) -> int:
     """Build an index on the disk for quick searches of the nearest."""
     from ..archive.neighbors import MIN_RECALL
-    from ..functions.archives import open_archive
 
-    recall = open_archive(chosen.archive).build_index()
+    recall = _opened(chosen).build_index()
     print(f"recall {recall:.3f}" + ("" if recall >= MIN_RECALL else f", below {MIN_RECALL}: it is not used"))
     return FOUND
 
 
 def restore(chosen: argparse.Namespace) -> int:
     """Go back to a version."""
-    from ..functions.archives import open_archive
-
-    archive = open_archive(chosen.archive)
+    archive = _opened(chosen)
     archive.restore(chosen.version)
     print(repr(archive))
     return FOUND
@@ -139,18 +135,16 @@ def restore(chosen: argparse.Namespace) -> int:
 def export_file(chosen: argparse.Namespace) -> int:
     """Write an archive to one file."""
     from ..archive.parquet import export_archive
-    from ..functions.archives import open_archive
 
-    print(f"{export_archive(open_archive(chosen.archive, chosen.version), chosen.file)} samples in {chosen.file}")
+    print(f"{export_archive(_opened(chosen, chosen.version), chosen.file)} samples in {chosen.file}")
     return FOUND
 
 
 def import_file(chosen: argparse.Namespace) -> int:
     """Add the contents of such a Parquet file."""
     from ..archive.parquet import import_archive
-    from ..functions.archives import open_archive
 
-    added = import_archive(open_archive(chosen.archive), chosen.file)
+    added = import_archive(_opened(chosen), chosen.file)
     print(f"version {added.version}: {added.added} added, {added.skipped} there already")
     return FOUND
 
@@ -174,18 +168,15 @@ def add_commands(commands: Any) -> None:
         ("import", import_file, "Add the contents of such a Parquet file."),
     ):
         one = add_command(under, name, command, about)
-        one.add_argument(
-            "archive", metavar="FOLDER", help="folder of the archive, or an address such as s3://bucket/prefix"
-        )
+        where = "folder of the archive, or an address such as s3://bucket/prefix"
+        one.add_argument("archive", metavar="FOLDER", help=where)
         if name == "add":
             add_data(one)
             one.add_argument("--encoder", help="name of an encoder, or folder of a saved one (default: the archive's)")
             one.add_argument("--thumbnails", action="store_true", help="store a small picture of each sample")
-            where = one.add_mutually_exclusive_group()
-            where.add_argument("--workers", type=positive, metavar="N", help="use N processes of this machine")
-            where.add_argument(
-                "--scheduler", metavar="ADDRESS", help="address of a Dask scheduler whose workers are used"
-            )
+            on = one.add_mutually_exclusive_group()
+            on.add_argument("--workers", type=positive, metavar="N", help="use N processes of this machine")
+            on.add_argument("--scheduler", metavar="ADDRESS", help="address of a Dask scheduler whose workers are used")
         if name in ("info", "export"):
             one.add_argument("--version", type=int, help="number of the version (default: the newest)")
         if name == "info":

@@ -1,13 +1,17 @@
-"""Arguments that commands share: verbosity, data, query."""
+"""What commands share: arguments of data and query, exit statuses, output of tables and JSON."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import ArgumentError, SimilarityError, VariableError
+
+FOUND, NOTHING_FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def add_command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
@@ -28,9 +32,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     loading.add_argument("--probe", help="spacecraft, or station of a camera")
     loading.add_argument("--data-rate", help="data rate: brst or fast")
     loading.add_argument("--path", help="folder or pattern of the instruments 'images' and 'oath'")
-    loading.add_argument(
-        "--times", help="where 'images' finds times: a format with %%, a regular expression, a CSV file"
-    )
+    about = "where 'images' finds times: a format with %%, a regular expression, a CSV file"
+    loading.add_argument("--times", help=about)
     loading.add_argument("--no-update", action="store_true", help="use local files only, download nothing")
     files = parser.add_argument_group("or files to read")
     files.add_argument("--cdf", nargs="+", type=Path, metavar="FILE", help="CDF files")
@@ -40,11 +43,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def data_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments that name the data to search or to train on."""
     if chosen.cdf is not None:
-        return {
-            "names": _read_cdf(chosen.cdf, chosen.variable),
-            "trange": chosen.trange,
-            "instrument": chosen.instrument,
-        }
+        names = _read_cdf(chosen.cdf, chosen.variable)
+        return {"names": names, "trange": chosen.trange, "instrument": chosen.instrument}
     keywords: dict[str, Any] = {} if chosen.data_rate is None else {"data_rate": chosen.data_rate}
     keywords |= {"no_update": True} if chosen.no_update else {}
     keywords |= {key: getattr(chosen, key) for key in ("path", "times") if getattr(chosen, key) is not None}
@@ -143,3 +143,22 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
+
+
+def print_table(table: Any, as_json: bool, columns: Sequence[str] = ()) -> None:
+    """A table of intervals for people, some columns of it, or all of it as JSON for programs."""
+    if as_json:
+        from ..results.formats.tables import json_text
+        from ..results.tables import result_table
+
+        print(json_text(result_table(table)), end="")
+        return
+    if "score" in table.colnames:
+        table["score"].info.format = ".3f"
+    shown = table[list(columns)] if columns else table
+    print("\n".join(shown.pformat(max_lines=-1, max_width=-1, show_unit=False)))
+
+
+def print_json(record: Any) -> None:
+    """A record as JSON; what JSON has no form of, as its text."""
+    print(json.dumps(record, indent=1, default=str))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
 from ..times import to_text
-from .arguments import add_command, add_search, data_of, like_of, rules_of
-from .output import FOUND, NOTHING_FOUND, print_table
+from .arguments import FOUND, NOTHING_FOUND, add_command, add_search, data_of, like_of, print_table, rules_of
 
 if TYPE_CHECKING:
     from ..results.judged_lists import Judged
@@ -35,21 +34,17 @@ def _add_report(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page (.html)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing page")
     parser.add_argument("--title", help="title of the page")
-    parser.add_argument(
-        "--gallery", type=int, default=60, metavar="N", help="show pictures of the best N matches (default: 60)"
-    )
-    maps = ("auto", "umap", "pca", "none")
-    parser.add_argument(
-        "--map-by", choices=maps, default="auto", help="method of the map of embeddings (default: auto)"
-    )
+    about = "show pictures of the best N matches (default: 60)"
+    parser.add_argument("--gallery", type=int, default=60, metavar="N", help=about)
+    maps, about = ("auto", "umap", "pca", "none"), "method of the map of embeddings (default: auto)"
+    parser.add_argument("--map-by", choices=maps, default="auto", help=about)
 
 
 def _add_review(commands: Any) -> None:
     parser = add_command(commands, "review", review, "Search, judge the matches one by one, and search again.")
     add_search(parser, required=False)
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="file for the answers (.ecsv), saved after each answer"
-    )
+    about = "file for the answers (.ecsv), saved after each answer"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=about)
     parser.add_argument("--resume", type=Path, metavar="FILE", help="continue a review with the answers in this file")
     parser.add_argument("--page", type=int, default=10, metavar="N", help="matches shown together (default: 10)")
     parser.add_argument("--pictures", type=Path, metavar="FILE", help="draw each page of matches in this file (.png)")
@@ -138,9 +133,9 @@ def _begun(chosen: argparse.Namespace) -> Review | None:
 def _resumed(chosen: argparse.Namespace) -> Review:
     from ..functions.review import resume_review
 
-    data = {key: value for key, value in _loaded(chosen).items() if value is not None}
-    encoder = {} if chosen.encoder is None else {"encoder": chosen.encoder}
-    made = resume_review(chosen.resume, **data, **encoder)
+    asked = data_of(chosen) | {"encoder": chosen.encoder}
+    asked = {key: value for key, value in asked.items() if value is not None and key != "names"}
+    made = resume_review(chosen.resume, **asked)
     if chosen.out is not None:
         made.save(chosen.out)
     return made
@@ -151,12 +146,6 @@ def _search(chosen: argparse.Namespace) -> SearchResult:
 
     data = data_of(chosen)
     return search(data.pop("names", None), like_of(chosen.like), **data, **rules_of(chosen))
-
-
-def _loaded(chosen: argparse.Namespace) -> dict[str, Any]:
-    data = data_of(chosen)
-    data.pop("names", None)
-    return data
 
 
 def _draw(made: Review, page: list[Judged], path: Path) -> None:
@@ -209,22 +198,17 @@ def _add_export(commands: Any) -> None:
 
 
 def _add_join(commands: Any) -> None:
-    parser = add_command(
-        commands, "join", join, "Compare intervals with a list of events: which are known, new or missed."
-    )
+    text = "Compare intervals with a list of events: which are known, new or missed."
+    parser = add_command(commands, "join", join, text)
     parser.add_argument("table", type=Path, metavar="TABLE", help="table written by find (.ecsv or .csv)")
-    parser.add_argument(
-        "events", type=Path, metavar="EVENTS", help="list of events (.ecsv, .csv, .xml, or text with one event a line)"
-    )
-    parser.add_argument(
-        "--searched", nargs=2, metavar=("START", "END"), required=True, help="the time range that find searched"
-    )
-    parser.add_argument(
-        "--tolerance", type=float, default=0.0, metavar="S", help="seconds added at both ends of events"
-    )
+    about = "list of events (.ecsv, .csv, .xml, or text with one event a line)"
+    parser.add_argument("events", type=Path, metavar="EVENTS", help=about)
+    about = "the time range that find searched"
+    parser.add_argument("--searched", nargs=2, metavar=("START", "END"), required=True, help=about)
+    about = "seconds added at both ends of events"
+    parser.add_argument("--tolerance", type=float, default=0.0, metavar="S", help=about)
     parser.add_argument("--columns", nargs="+", metavar="NAME", help="columns with the start and end of the events")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the table to this file (.ecsv, .csv, .xml or .json)"
-    )
+    about = "write the table to this file (.ecsv, .csv, .xml or .json)"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=about)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--json", action="store_true", help="print the table and the counts as JSON")

@@ -1,8 +1,7 @@
 """Simulated nights of THEMIS-like all-sky cameras at several stations under the same aurora.
 
-Aurora lies on shells about 110 km high, in km east and north of the middle of the stations; each pixel of each camera
-sees the sum of the shells where its line of sight meets them. Clouds, Moon and twilight are separate at each station.
-For the orientation of frames see `camera`.
+Aurora lies on shells about 110 km high; each pixel of each camera sees the sum of the shells where its line of sight
+meets them. Clouds, Moon and twilight are separate at each station. For the orientation of frames see `sky`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ..imaging.camera_geometry import View
 from ..imaging.keogram import keogram
 from ..imaging.stations import STATIONS
 from ..tplot import Variable, write
-from .camera import Camera
+from .sky import Camera
 from .stations import NightOptions, SharedSky, Station
 from .timeline import sample_times, start_and_duration
 
@@ -116,22 +115,22 @@ def simulate_nights(
     for i in range(times.size):
         for station, made in zip(stations, frames, strict=True):
             made[i] = made[i - 1] if station.weather.condition[i] == "duplicate" else station.frame(i, sky)
-    truth = sky.truth([station.place for station in stations])
+    latitude, longitude, shares = sky.truth([station.place for station in stations])
     return {
         station.site: SimulatedNight(
             times,
             made,
             sky.kind,
             station.weather.condition,
-            truth.latitude,
-            truth.longitude,
+            latitude,
+            longitude,
             visible,
             station.camera.view(*station.place),
             station.camera,
             station.site,
             seed,
         )
-        for station, made, visible in zip(stations, frames, truth.visible, strict=True)
+        for station, made, visible in zip(stations, frames, shares, strict=True)
     }
 
 
@@ -145,7 +144,6 @@ def simulate_night(start: np.datetime64, duration_s: float = 1800.0, seed: int =
 
 def station_places(sites: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return latitude and longitude of THEMIS stations by code; raise ArgumentError for an unknown one."""
-    # Imported here to avoid a circular import.
     names = [sites] if isinstance(sites, str) else list(sites)
     unknown = [name for name in names if name not in STATIONS]
     if unknown or not names:
@@ -180,22 +178,18 @@ def load(trange: object, probe: str | Sequence[str] = "simulated", suffix: str =
     """
     start, duration_s = start_and_duration(trange)
     if probe == "simulated":
-        return _store(simulate_night(start, duration_s, seed), suffix)
+        return _store_single(simulate_night(start, duration_s, seed), suffix)
     nights = simulate_nights(start, duration_s, seed, station_places(probe))
     return [_store_station(night, suffix) for night in nights.values()]
 
 
-def _store(night: SimulatedNight, suffix: str) -> list[str]:
+def _store_single(night: SimulatedNight, suffix: str) -> list[str]:
     about = {"units": "counts", **_TURNED}
     attributes = {"data_att": about, "simulated": {"seed": night.seed, "kind": night.kind.tolist()}}
     line = keogram(night.frames, night.view)
     rows = Variable(f"simulated_keogram{suffix}", night.times, line.values, {"v": line.axis}, attributes)
-    spectrogram = {
-        "ytitle": "simulated ASF keogram",
-        "ysubtitle": "[deg north of zenith]",
-        "ztitle": "[counts]",
-        "spec": True,
-    }
+    spectrogram = {"ytitle": "simulated ASF keogram", "ysubtitle": "[deg north of zenith]"}
+    spectrogram |= {"ztitle": "[counts]", "spec": True}
     return [_write_frames(f"simulated_asf{suffix}", night, attributes), write(rows, spectrogram)]
 
 

@@ -1,6 +1,5 @@
 """Shapes of aurora as emission in kR over x (km east), y (km north) and t (seconds since the shape began).
 
-They are independent of cameras: any mapping of pixels to x and y can image them, from one station or from two.
 The origin is near the middle of the shape. Shapes are modeled by eye on frames of the THEMIS cameras, not on physics
 of the magnetosphere.
 """
@@ -9,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
-from .ground import Texture
+from .sky import Texture
+from .timeline import Drawn, uniform
+
+_TURN = 2 * np.pi
 
 
 class Aurora(Protocol):
@@ -25,8 +27,8 @@ class Aurora(Protocol):
         ...
 
 
-def _sign(rng: np.random.Generator) -> float:
-    return float(rng.choice([-1.0, 1.0]))
+def _either_sign(low: float, high: float) -> Any:
+    return field(metadata={"draw": lambda rng: float(rng.choice([-1.0, 1.0])) * rng.uniform(low, high)})
 
 
 def _step(value: np.ndarray) -> np.ndarray:
@@ -35,13 +37,8 @@ def _step(value: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Quiet:
+class Quiet(Drawn):
     """No aurora."""
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Quiet:
-        """Return an instance; there are no random parameters."""
-        return cls()
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return zeros."""
@@ -79,13 +76,13 @@ class Arc:
             tilt=rng.uniform(-0.12, 0.12),
             fold_km=rng.uniform(2, 12),
             wavelength_km=rng.uniform(150, 500),
-            phase=rng.uniform(0, 2 * np.pi),
+            phase=rng.uniform(0, _TURN),
             speed_km_s=rng.uniform(-1.5, 1.5),
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission with Gaussian flanks across the folded line, each arc with its own width."""
-        wave = 2 * np.pi / self.wavelength_km * (x_km - self.speed_km_s * t_s) + self.phase
+        wave = _TURN / self.wavelength_km * (x_km - self.speed_km_s * t_s) + self.phase
         line = y_km - self.y_km - self.drift_km_s * t_s - self.tilt * x_km - self.fold_km * np.sin(wave)
         along = 1 + 0.25 * np.sin(0.6 * wave + 1.0)
         total = np.zeros_like(x_km)
@@ -123,10 +120,10 @@ class Patches:
             radius_km=rng.uniform(12, 40, count),
             level_kr=rng.uniform(2.0, 6.0, count),
             period_s=rng.uniform(7, 25, count),
-            phase=rng.uniform(0, 2 * np.pi, count),
+            phase=rng.uniform(0, _TURN, count),
             drift_km_s=(rng.uniform(0.2, 0.7), rng.uniform(-0.15, 0.15)),
             warp_km=rng.uniform(8, 16),
-            warp_phase=rng.uniform(0, 2 * np.pi),
+            warp_phase=rng.uniform(0, _TURN),
         )
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
@@ -135,7 +132,7 @@ class Patches:
         warp = np.float32(self.warp_km)
         x, y = x + warp * np.sin(y / 17 + self.warp_phase), y + warp * np.sin(x / 23 - self.warp_phase)
         # A pulsating patch is on or off rather than sinusoidal: tanh makes the transition short.
-        on = (0.5 + 0.5 * np.tanh(2.5 * np.sin(2 * np.pi * t_s / self.period_s + self.phase))) * self.level_kr
+        on = (0.5 + 0.5 * np.tanh(2.5 * np.sin(_TURN * t_s / self.period_s + self.phase))) * self.level_kr
         total = np.float32(0.4) * np.exp(-(x**2 + y**2) / np.float32(300.0**2))
         for k, level in enumerate(0.1 * self.level_kr + 0.9 * on):
             distance = (x - np.float32(self.x_km[k])) ** 2 + (y - np.float32(self.y_km[k])) ** 2
@@ -144,41 +141,27 @@ class Patches:
 
 
 @dataclass(frozen=True)
-class Streamer:
-    """A north-south structure whose tip moves south from a poleward band while all of it drifts east or west."""
+class Streamer(Drawn):
+    """A north-south structure whose tip moves south from a poleward band while all of it drifts east or west.
 
-    x_km: float
-    drift_km_s: float
-    north_km: float
-    tip_speed_km_s: float
-    width_km: float
-    level_kr: float
-    bend_km: float
-    wavelength_km: float
-    phase: float
-    second_km: float
-    second_level: float
+    It passes within about 45 degrees of the zenith.
+    """
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Streamer:
-        """Draw a streamer that passes within about 45 degrees of the zenith."""
-        return cls(
-            x_km=rng.uniform(-90, 90),
-            drift_km_s=rng.uniform(-0.4, 0.4),
-            north_km=rng.uniform(220, 350),
-            tip_speed_km_s=rng.uniform(4, 9),
-            width_km=rng.uniform(9, 18),
-            level_kr=rng.uniform(5, 12),
-            bend_km=rng.uniform(8, 30),
-            wavelength_km=rng.uniform(300, 600),
-            phase=rng.uniform(0, 2 * np.pi),
-            second_km=_sign(rng) * rng.uniform(40, 80),
-            second_level=rng.uniform(0.2, 0.6),
-        )
+    x_km: float = uniform(-90, 90)
+    drift_km_s: float = uniform(-0.4, 0.4)
+    north_km: float = uniform(220, 350)
+    tip_speed_km_s: float = uniform(4, 9)
+    width_km: float = uniform(9, 18)
+    level_kr: float = uniform(5, 12)
+    bend_km: float = uniform(8, 30)
+    wavelength_km: float = uniform(300, 600)
+    phase: float = uniform(0, _TURN)
+    second_km: float = _either_sign(40, 80)
+    second_level: float = uniform(0.2, 0.6)
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission with Gaussian flanks across a bent line, between the tip and the poleward end."""
-        bend = self.bend_km * np.sin(2 * np.pi * y_km / self.wavelength_km + self.phase - 0.02 * t_s)
+        bend = self.bend_km * np.sin(_TURN * y_km / self.wavelength_km + self.phase - 0.02 * t_s)
         across = (x_km - self.x_km - self.drift_km_s * t_s - bend) / self.width_km
         second = (across * self.width_km - self.second_km - 0.15 * y_km) / (0.7 * self.width_km)
         tip_km = max(self.north_km - self.tip_speed_km_s * t_s, -260.0)
@@ -188,37 +171,21 @@ class Streamer:
 
 
 @dataclass(frozen=True)
-class FoldedArc:
-    """An arc whose folds grow until they tilt over, so that a meridian crosses it several times.
+class FoldedArc(Drawn):
+    """An arc with a long and a short fold that grow until they tilt over, so that a meridian crosses it several times.
 
-    ``folds_km``, ``wavelengths_km``, ``phases`` (k,): amplitude, wavelength and phase of each fold; ``lean`` is
-    their tilt, ``grow_s`` their growth time.
+    ``lean`` is the tilt of the folds, ``grow_s`` their growth time.
     """
 
-    width_km: float
-    level_kr: float
-    folds_km: np.ndarray
-    wavelengths_km: np.ndarray
-    phases: np.ndarray
-    lean: float
-    speed_km_s: float
-    drift_km_s: float
-    grow_s: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> FoldedArc:
-        """Draw an arc with one long and one short fold."""
-        return cls(
-            width_km=rng.uniform(8, 15),
-            level_kr=rng.uniform(9, 30),
-            folds_km=np.array([rng.uniform(35, 65), rng.uniform(5, 11)]),
-            wavelengths_km=np.array([rng.uniform(220, 380), rng.uniform(70, 120)]),
-            phases=rng.uniform(0, 2 * np.pi, 2),
-            lean=_sign(rng) * rng.uniform(0.7, 1.2),
-            speed_km_s=_sign(rng) * rng.uniform(0.3, 1.5),
-            drift_km_s=rng.uniform(-0.3, 0.4),
-            grow_s=rng.uniform(30, 70),
-        )
+    width_km: float = uniform(8, 15)
+    level_kr: float = uniform(9, 30)
+    folds_km: tuple[float, float] = uniform((35, 5), (65, 11))
+    wavelengths_km: tuple[float, float] = uniform((220, 70), (380, 120))
+    phases: tuple[float, float] = uniform((0, 0), (_TURN, _TURN))
+    lean: float = _either_sign(0.7, 1.2)
+    speed_km_s: float = _either_sign(0.3, 1.5)
+    drift_km_s: float = uniform(-0.3, 0.4)
+    grow_s: float = uniform(30, 70)
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission with Gaussian flanks at the distance from the folded line (level over gradient)."""
@@ -226,48 +193,33 @@ class FoldedArc:
         grown = 0.5 + 0.5 * math.tanh(t_s / self.grow_s)
         along = x_km - self.speed_km_s * t_s + self.lean * grown * y
         line, slope = y, 0.0
-        for fold, length, phase in zip(
-            self.folds_km.tolist(), self.wavelengths_km.tolist(), self.phases.tolist(), strict=True
-        ):
-            number = 2 * np.pi / length
+        for fold, length, phase in zip(self.folds_km, self.wavelengths_km, self.phases, strict=True):
+            number = _TURN / length
             line = line - grown * fold * np.sin(number * along + phase)
             slope = slope + grown * fold * number * np.cos(number * along + phase)
         across = line / np.sqrt(slope**2 + (1 - self.lean * grown * slope) ** 2 + 0.1)
-        bright = 1 + 0.45 * np.sin(along / 47 + self.phases.item(0)) * np.sin(along / 29 - 0.1 * t_s)
+        bright = 1 + 0.45 * np.sin(along / 47 + self.phases[0]) * np.sin(along / 29 - 0.1 * t_s)
         haze = 0.1 * np.exp(-np.abs(across) / 50)
         return (self.level_kr * (np.exp(-((across / self.width_km) ** 2)) * bright + haze)).astype(x_km.dtype)
 
 
 @dataclass(frozen=True)
-class Spiral:
-    """An arc wound up around a point: every circle around it is rotated, inner ones more."""
+class Spiral(Drawn):
+    """An arc wound up counterclockwise around a point: every circle around it is rotated, inner ones more."""
 
-    radius_km: float
-    width_km: float
-    level_kr: float
-    turns: float
-    wind_s: float
-    drift_km_s: tuple[float, float]
-    tilt: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Spiral:
-        """Draw a spiral with at least three quarters of a turn, counterclockwise on a map."""
-        return cls(
-            radius_km=rng.uniform(70, 130),
-            width_km=rng.uniform(8, 14),
-            level_kr=rng.uniform(12, 40),
-            turns=rng.uniform(0.75, 1.4),
-            wind_s=rng.uniform(40, 90),
-            drift_km_s=(rng.uniform(-0.6, 0.6), rng.uniform(-0.2, 0.3)),
-            tilt=rng.uniform(-0.3, 0.3),
-        )
+    radius_km: float = uniform(70, 130)
+    width_km: float = uniform(8, 14)
+    level_kr: float = uniform(12, 40)
+    turns: float = uniform(0.75, 1.4)
+    wind_s: float = uniform(40, 90)
+    drift_km_s: tuple[float, float] = uniform((-0.6, -0.2), (0.6, 0.3))
+    tilt: float = uniform(-0.3, 0.3)
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission with Gaussian flanks at the distance from the wound line (level over gradient)."""
         x, y = x_km - self.drift_km_s[0] * t_s, y_km - self.drift_km_s[1] * t_s
         squared = (x**2 + y**2) / self.radius_km**2
-        wound = 2 * np.pi * self.turns * (0.5 + 0.5 * math.tanh(t_s / self.wind_s)) * np.exp(-squared)
+        wound = _TURN * self.turns * (0.5 + 0.5 * math.tanh(t_s / self.wind_s)) * np.exp(-squared)
         angle = self.tilt - wound
         sine, cosine = np.sin(angle), np.cos(angle)
         along, across = x * cosine - y * sine, x * sine + y * cosine
@@ -282,35 +234,21 @@ class Spiral:
 
 
 @dataclass(frozen=True, eq=False)
-class Breakup:
+class Breakup(Drawn):
     """An arc that brightens and bulges poleward: a very bright irregular front, with changing filaments behind it.
 
     The front starts at `y_km` and moves north by `reach_km`, initially at `front_km_s`; the bulge widens at
     `widen_km_s`.
     """
 
-    texture: Texture
-    y_km: float
-    level_kr: float
-    reach_km: float
-    front_km_s: float
-    width_km: float
-    widen_km_s: float
-    surge_km_s: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Breakup:
-        """Draw a breakup that begins in the south."""
-        return cls(
-            texture=Texture(rng, 2.0),
-            y_km=rng.uniform(-140, -30),
-            level_kr=rng.uniform(80, 220),
-            reach_km=rng.uniform(180, 320),
-            front_km_s=rng.uniform(1.5, 3.5),
-            width_km=rng.uniform(70, 130),
-            widen_km_s=rng.uniform(1.0, 2.5),
-            surge_km_s=rng.uniform(-1.5, -0.3),
-        )
+    texture: Texture = field(metadata={"draw": lambda rng: Texture(rng, 2.0)})
+    y_km: float = uniform(-140, -30)
+    level_kr: float = uniform(80, 220)
+    reach_km: float = uniform(180, 320)
+    front_km_s: float = uniform(1.5, 3.5)
+    width_km: float = uniform(70, 130)
+    widen_km_s: float = uniform(1.0, 2.5)
+    surge_km_s: float = uniform(-1.5, -0.3)
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission of the front, filaments behind it and a diffuse floor; all brighten in the first seconds."""
@@ -332,44 +270,31 @@ class Breakup:
 
 
 @dataclass(frozen=True)
-class Omega:
-    """Omega bands: round torches with necks along the poleward edge of a diffuse band, drifting east."""
+class Omega(Drawn):
+    """Omega bands: round torches with necks along the poleward edge of a diffuse band, drifting east.
 
-    y_km: float
-    wavelength_km: float
-    phase_km: float
-    radius: float
-    height: float
-    speed_km_s: float
-    edge_km: float
-    level_kr: float
-    depth_km: float
+    `phase`, `radius` and `height` of the torches are fractions of the distance between them, `wavelength_km`.
+    """
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Omega:
-        """Draw torches 180 to 320 km apart; their `radius` and `height` are fractions of this distance."""
-        wavelength = rng.uniform(180, 320)
-        return cls(
-            y_km=rng.uniform(-110, -20),
-            wavelength_km=wavelength,
-            phase_km=rng.uniform(0, wavelength),
-            radius=rng.uniform(0.19, 0.25),
-            height=rng.uniform(0.16, 0.28),
-            speed_km_s=rng.uniform(0.4, 1.6),
-            edge_km=rng.uniform(9, 16),
-            level_kr=rng.uniform(6, 16),
-            depth_km=rng.uniform(50, 100),
-        )
+    wavelength_km: float = uniform(180, 320)
+    y_km: float = uniform(-110, -20)
+    phase: float = uniform(0, 1)
+    radius: float = uniform(0.19, 0.25)
+    height: float = uniform(0.16, 0.28)
+    speed_km_s: float = uniform(0.4, 1.6)
+    edge_km: float = uniform(9, 16)
+    level_kr: float = uniform(6, 16)
+    depth_km: float = uniform(50, 100)
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission with a bright edge and a weaker interior, from the signed distance to band and torches."""
-        length = self.wavelength_km
-        along = (x_km - self.speed_km_s * t_s - self.phase_km) / length
+        length, phase_km = self.wavelength_km, self.phase * self.wavelength_km
+        along = (x_km - self.speed_km_s * t_s - phase_km) / length
         # Torches are slightly tilted and differ from each other.
         number = np.floor(along + 0.5)
         y = y_km - self.y_km
         x = (along - number) * length - 0.25 * y + 9 * np.sin(y / 31 + number)
-        size = 1 + 0.15 * np.sin(2.4 * number + self.phase_km)
+        size = 1 + 0.15 * np.sin(2.4 * number + phase_km)
         torch = np.hypot(x, 0.8 * y - self.height * length) - self.radius * length * size
         band = y + 10 * np.sin(5.1 * along)
         # Smooth minimum of two distances (quadratic polynomial), which joins neck and band.
@@ -381,27 +306,15 @@ class Omega:
 
 
 @dataclass(frozen=True, eq=False)
-class Glow:
+class Glow(Drawn):
     """Diffuse aurora: a wide, drifting band without edges, faintly mottled."""
 
-    texture: Texture
-    y_km: float
-    width_km: float
-    level_kr: float
-    drift_km_s: tuple[float, float]
-    mottling: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> Glow:
-        """Draw a band with a width of 140 to 400 km."""
-        return cls(
-            texture=Texture(rng, 2.2),
-            y_km=rng.uniform(-150, 150),
-            width_km=rng.uniform(70, 200),
-            level_kr=rng.uniform(2.5, 7),
-            drift_km_s=(rng.uniform(-0.4, 0.8), rng.uniform(-0.3, 0.2)),
-            mottling=rng.uniform(0.1, 0.35),
-        )
+    texture: Texture = field(metadata={"draw": lambda rng: Texture(rng, 2.2)})
+    y_km: float = uniform(-150, 150)
+    width_km: float = uniform(70, 200)
+    level_kr: float = uniform(2.5, 7)
+    drift_km_s: tuple[float, float] = uniform((-0.4, -0.3), (0.8, 0.2))
+    mottling: float = uniform(0.1, 0.35)
 
     def emission(self, x_km: np.ndarray, y_km: np.ndarray, t_s: float) -> np.ndarray:
         """Return emission with a Gaussian profile, mottled by noise of some tens of km."""

@@ -24,15 +24,7 @@ from ..errors import ArgumentError
 from ..tplot import Variable, write
 from .ion_pass import IonPass
 from .magnetopause import PROBES, Event
-from .plasma import (
-    ELECTRON_EV,
-    ENERGY_AT_1_KM_S,
-    PROTON_EV,
-    Plasma,
-    average_exposures,
-    phase_space_density,
-    true_moments,
-)
+from .plasma import ENERGY_AT_1_KM_S, Plasma, average_exposures, phase_space_density, true_moments
 from .timeline import random_streams, sample_times, seconds_since_first, start_and_duration
 
 # Samples simulated at a time, so that temporary arrays take about 3 MB each.
@@ -46,7 +38,7 @@ _FIELD_STEP = {"brst": np.timedelta64(7_812_500, "ns"), "fast": np.timedelta64(6
 _FIELD_RATE = {"brst": "brst", "fast": "srvy"}
 # One-count level times E^2 (E in eV), from the smallest positive values at high energies in a DIS file of 2020-11-19.
 _DIS_ONE_COUNT = 1.74e-18
-_MASS_RATIO = ELECTRON_EV / PROTON_EV
+_MASS_RATIO = ENERGY_AT_1_KM_S["electron"] / ENERGY_AT_1_KM_S["ion"]
 
 
 @dataclass(frozen=True)
@@ -177,33 +169,13 @@ def simulate_event(
 ) -> SimulatedPass:
     """Simulate a crossing of a reconnection site by one of four spacecraft.
 
-    The middle of the crossing is near the middle of the interval, so that a short one contains the diffusion region and
-    its surroundings, and a long one the adjacent magnetosheath and magnetosphere as well.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the event. Other probes and species of the same seed have the same plasma, with independent counting
-        noise.
-    species : {'electron', 'ion'}
-    start : numpy.datetime64
-    duration_s : float
-    probe : {'1', '2', '3', '4'}
-    instrument : Instrument, optional
-        Default: `DES` or `DIS` in burst mode. If given, its species is used.
-    edr : bool
-        Include a diffusion region. Otherwise outflow is in the middle.
-
-    Returns
-    -------
-    SimulatedPass
-
-    Raises
-    ------
-    ArgumentError
-        If an argument is invalid.
+    The middle of the crossing is near that of the interval, so that a short one contains the diffusion region and its
+    surroundings, and a long one the adjacent magnetosheath and magnetosphere as well. Without `edr` there is outflow in
+    the middle. Other probes and species of the same seed have the same plasma, with independent counting noise. The
+    default instrument is that of the species in burst mode. Raise ArgumentError if an argument is invalid.
     """
-    probe = _probe(probe)
+    if (probe := str(probe)) not in PROBES:
+        raise ArgumentError("probe", f"found {probe!r}", "Give 1, 2, 3 or 4.")
     if instrument is None:
         instrument = _instrument(species, "brst")
     streams = random_streams(seed, 1 + 2 * len(PROBES))
@@ -219,23 +191,7 @@ def simulate_pass(
 ) -> SimulatedPass:
     """Simulate ion distributions of a long pass through magnetosheath, boundary layer, jets and magnetosphere.
 
-    Parameters
-    ----------
-    start : numpy.datetime64
-    duration_s : float
-        300 s contain at least four separate jets.
-    seed : int
-        Seed. For the same seed, a shorter pass is the beginning of a longer one.
-    instrument : Instrument
-
-    Returns
-    -------
-    SimulatedPass
-
-    Raises
-    ------
-    ArgumentError
-        If `duration_s` or `seed` is invalid.
+    300 s contain at least four separate jets. For the same seed, a shorter pass is the beginning of a longer one.
     """
     course, draws, counting = random_streams(seed, 3)
     times = sample_times(start, duration_s, np.timedelta64(instrument.cadence_ms, "ms"))
@@ -295,10 +251,10 @@ def _along_and_across(field: np.ndarray, temperature: np.ndarray) -> tuple[np.nd
 def _exposed(scene: Event | IonPass, times_s: np.ndarray, instrument: Instrument) -> Plasma:
     """Return the plasma of each sample, averaged over its exposures."""
     count, cadence_s = instrument.exposures, instrument.cadence_ms / 1000
-    offsets_s = (np.arange(count) + 0.5) / count * cadence_s if count > 1 else np.zeros(1)
-    exposure_times_s = (times_s[:, None] + offsets_s).ravel()
-    plasma = scene.plasma(instrument.species, exposure_times_s)
-    return plasma if count == 1 else average_exposures(plasma, count)
+    if count == 1:
+        return scene.plasma(instrument.species, times_s)
+    offsets_s = (np.arange(count) + 0.5) / count * cadence_s
+    return average_exposures(scene.plasma(instrument.species, (times_s[:, None] + offsets_s).ravel()), count)
 
 
 def _measured_field(
@@ -319,9 +275,8 @@ def look_directions(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return look azimuth (n, 32) and polar angle (16,) in degrees, float32, and spin phase (n,) uint16 in 1/16 degree.
 
-    Sectors rotate with the spacecraft and are sorted from the Sun: the first is between 0 and 11.25 degrees and moves
-    with the spin, in steps of the Sun-pulse clock of 5760 counts per turn, 155 counts ahead of the spin phase, as in
-    the real file.
+    As in the real file, sectors are sorted from the Sun: the first is between 0 and 11.25 degrees and moves with the
+    spin, in steps of the Sun-pulse clock of 5760 counts per turn, 155 counts ahead of the spin phase.
     """
     turned = np.floor((rng.uniform(0, 360) + spin_deg_s * times_s) * 16)
     azimuth = (turned / 16 % 11.25)[:, None] + 11.25 * np.arange(32)
@@ -337,21 +292,10 @@ def measure(
     instrument: Instrument,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the plasma, photoelectrons and background.
+    """Count the plasma, photoelectrons and background at look directions (n, 32), (16,) and energies (n, 32).
 
-    Parameters
-    ----------
-    plasma : Plasma
-    azimuth, polar, energy_ev : numpy.ndarray, shapes (n, 32), (16,), (n, 32)
-        Degrees and eV.
-    instrument : Instrument
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    distribution, error : numpy.ndarray of float32, shape (n, 32, 16, 32)
-        Poisson counts N times the one-count level, and the square root of N times it, in s^3 cm^-6. The error is 0
-        for no counts, as in the real file.
+    Return Poisson counts N times the one-count level and the square root of N times it, in s^3 cm^-6, both float32
+    (n, 32, 16, 32). The error is 0 for no counts, as in the real file.
     """
     shape = (len(azimuth), azimuth.shape[1], polar.size, energy_ev.shape[1])
     distribution, error = np.empty(shape, np.float32), np.empty(shape, np.float32)
@@ -439,12 +383,6 @@ def load_electrons(trange: object, probe: str | int | Sequence[str | int] = "1",
     return load(trange, probe, **{"species": "electron", **keywords})
 
 
-def _probe(probe: str | int) -> str:
-    if str(probe) not in PROBES:
-        raise ArgumentError("probe", f"found {probe!r}", "Give 1, 2, 3 or 4.")
-    return str(probe)
-
-
 def _instrument(species: str, data_rate: str) -> Instrument:
     if (species, data_rate) not in INSTRUMENTS:
         found = f"found species {species!r}, data_rate {data_rate!r}"
@@ -453,25 +391,17 @@ def _instrument(species: str, data_rate: str) -> Instrument:
 
 
 def store(data: SimulatedPass, suffix: str = "") -> list[str]:
-    """Store a simulated pass as tplot variables with the names of real ones, but `simulated1` instead of `mms1`.
-
-    Returns
-    -------
-    list of str
-        See `load`.
-    """
+    """Store a simulated pass under the names of real variables, but `simulated1` instead of `mms1`; return them."""
     sensor, rate = f"d{data.species[0]}s", data.data_rate
     about = {"seed": data.seed, "region": data.region.tolist()}
     title = f"simulated{data.probe} {sensor.upper()}"
 
     def write_variable(name: str, values: np.ndarray, units: str, coordinates: dict, options: dict) -> str:
         attributes = {"data_att": {"units": units}, "simulated": about}
-        full = f"simulated{data.probe}_{sensor}_{name}_{rate}{suffix}"
-        if name == "errorflags":  # as the MMS loader, which appends this to the suffix
-            full += "_dist"
-        return write(
-            Variable(full, data.times, values, coordinates, attributes), {"ytitle": f"{title} {name}"} | options
-        )
+        end = "_dist" if name == "errorflags" else ""  # as the MMS loader, which appends this to the suffix
+        full = f"simulated{data.probe}_{sensor}_{name}_{rate}{suffix}{end}"
+        variable = Variable(full, data.times, values, coordinates, attributes)
+        return write(variable, {"ytitle": f"{title} {name}"} | options)
 
     look = {"v1": data.azimuth if rate == "brst" else data.azimuth[0], "v2": data.polar, "v3": data.energy_ev}
     spectrogram = {"ytitle": f"{title} energy", "ysubtitle": "[eV]", "ztitle": "[keV/(cm^2 s sr keV)]"}
@@ -492,8 +422,7 @@ def store(data: SimulatedPass, suffix: str = "") -> list[str]:
 
 def _store_field(data: SimulatedPass, suffix: str) -> str:
     name = f"simulated{data.probe}_fgm_b_dmpa_{_FIELD_RATE[data.data_rate]}_l2{suffix}"
-    variable = Variable(
-        name, data.field_times, data.field, {}, {"data_att": {"units": "nT"}, "simulated": {"seed": data.seed}}
-    )
+    about = {"data_att": {"units": "nT"}, "simulated": {"seed": data.seed}}
+    variable = Variable(name, data.field_times, data.field, {}, about)
     options = {"ytitle": f"simulated{data.probe} FGM", "legend_names": ["Bx DMPA", "By DMPA", "Bz DMPA", "B total"]}
     return write(variable, options)

@@ -1,7 +1,6 @@
 """Ions of a long pass along the magnetopause, with a jet in every boundary crossing.
 
-`magnetopause` is one crossing of a reconnection site on electron scales; this is a series of crossings over minutes,
-for ions only.
+`magnetopause` is one crossing of a reconnection site on electron scales; this is a series of crossings over minutes.
 """
 
 from __future__ import annotations
@@ -65,15 +64,11 @@ class IonPass:
                 density.append(one.density * np.where(part > 1e-7, part, 0) * (1 + 0.08 * waves[0]))
                 velocity.append(one.velocity + 12.0 * waves[1:].T)
                 frames.append(frames_along(one.axis, np.array([1.0, 0.0, 0.0])))
-        shape = (len(shapes), times_s.size, 3, 3)
-        spread = np.broadcast_to(np.array(frames)[:, None], shape)
+        spread = np.broadcast_to(np.array(frames)[:, None], (len(shapes), times_s.size, 3, 3))
         return Plasma(tuple(shapes), np.array(density), np.array(velocity), spread, "ion")
 
     def field(self, times_s: np.ndarray) -> np.ndarray:
-        """Return the magnetic field (n, 3) nT, of constant strength along the mean axis of the populations.
-
-        Where populations with different axes overlap, each is gyrotropic about its own axis.
-        """
+        """Return the magnetic field (n, 3) nT, of constant strength along the mean axis of the populations."""
         axes = np.array([np.mean([one.axis for one in populations], axis=0) for populations in self.populations])
         direction = presence(self.episodes, times_s, RAMP_S).T @ axes
         return FIELD_NT * direction / np.linalg.norm(direction, axis=1, keepdims=True)
@@ -96,18 +91,14 @@ def _direction(rng: np.random.Generator, toward: tuple[float, float, float], spr
 def _magnetosheath(rng: np.random.Generator) -> list[Drifting]:
     flow = rng.uniform(80, 200) * _direction(rng, (-0.4, 0.6, 0.6), 0.3)
     parallel = rng.uniform(130, 300)
-    return [
-        Drifting(rng.uniform(12, 35), flow, parallel, parallel * rng.uniform(1, 1.6), _direction(rng, (0, 0, 1), 0.3))
-    ]
+    density, perpendicular = rng.uniform(12, 35), parallel * rng.uniform(1, 1.6)
+    return [Drifting(density, flow, parallel, perpendicular, _direction(rng, (0, 0, 1), 0.3))]
 
 
 def _magnetosphere(rng: np.random.Generator) -> list[Drifting]:
-    flow, temperature = rng.normal(0, 15, 3), rng.uniform(2000, 4500)
-    return [
-        Drifting(
-            rng.uniform(0.3, 1.0), flow, temperature, temperature * rng.uniform(1, 1.3), _direction(rng, (0, 0, 1), 0.2)
-        )
-    ]
+    flow, parallel = rng.normal(0, 15, 3), rng.uniform(2000, 4500)
+    density, perpendicular = rng.uniform(0.3, 1.0), parallel * rng.uniform(1, 1.3)
+    return [Drifting(density, flow, parallel, perpendicular, _direction(rng, (0, 0, 1), 0.2))]
 
 
 def _boundary_layer(rng: np.random.Generator) -> list[Drifting]:

@@ -23,9 +23,8 @@ from stated ranges, so results hold for this simulation only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -41,18 +40,9 @@ from .plasma import (
     frames_along,
     thermal_speed,
 )
-from .timeline import Episode, kind_at, presence
+from .timeline import Drawn, Episode, kind_at, presence, uniform
 
-STATES = (
-    "magnetosheath",
-    "boundary_layer",
-    "separatrix",
-    "flat_top",
-    "edr",
-    "outflow",
-    "lens",
-    "magnetosphere",
-)
+STATES = ("magnetosheath", "boundary_layer", "separatrix", "flat_top", "edr", "outflow", "lens", "magnetosphere")
 PROBES = ("1", "2", "3", "4")
 # Corners of a regular tetrahedron with edges of length 1, about its center.
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(8)
@@ -60,81 +50,71 @@ _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqr
 _MIN_SHARE = 1e-4
 
 
-def _range(low: float, high: float, unit: str) -> Any:
-    return field(metadata={"low": low, "high": high, "unit": unit})
-
-
 @dataclass(frozen=True)
-class EventParameters:
+class EventParameters(Drawn):
     """Random parameters of an event, uniform within the ranges in `RANGES`.
 
     Shares are relative to the density of the state; densities of states between sheath and magnetosphere are relative
     to that of the sheath. Temperatures are those of electrons unless the name contains ``ion``.
     """
 
-    boundary_speed: float = _range(20, 80, "km/s")
-    separation: float = _range(4, 10, "km")
-    ramp: float = _range(0.015, 0.06, "s")
-    edr_offset: float = _range(-0.1, 0.1, "of the duration")
-    wave_amplitude: float = _range(0.02, 0.08, "")
-    sheath_field: float = _range(15, 40, "nT")
-    magnetosphere_field: float = _range(40, 70, "nT")
-    guide_field: float = _range(0.05, 0.35, "of the magnetosphere's")
-    normal_field: float = _range(-3, 3, "nT")
-    edr_field: float = _range(0.1, 0.4, "of the magnetosphere's")
-    sheath_density: float = _range(10, 30, "cm^-3")
-    magnetosphere_density: float = _range(0.5, 1.5, "cm^-3")
-    sheath_flow: float = _range(60, 220, "km/s")
-    sheath_flow_angle: float = _range(-90, 90, "deg from M toward L")
-    sheath_temperature: float = _range(25, 50, "eV")
-    sheath_anisotropy: float = _range(0.9, 1.25, "T_perp / T_par")
-    magnetosphere_temperature: float = _range(300, 900, "eV")
-    loss_cone_angle: float = _range(25, 45, "deg")
-    loss_cone_depth: float = _range(0.7, 0.95, "")
-    cold_share: float = _range(0.1, 0.4, "")
-    cold_temperature: float = _range(20, 60, "eV")
-    boundary_layer_share: float = _range(0.4, 0.8, "of the sheath's density")
-    boundary_layer_heating: float = _range(1.3, 2.2, "T_par / sheath")
-    separatrix_share: float = _range(0.2, 0.5, "of the sheath's density")
-    beam_share: float = _range(0.35, 0.6, "")
-    beam_balance: float = _range(0.35, 0.65, "along B, of both beams")
-    beam_speed: float = _range(4500, 8000, "km/s")
-    beam_temperature: float = _range(15, 40, "eV")
-    flat_top_share: float = _range(0.3, 0.6, "of the sheath's density")
-    flat_top_speed: float = _range(5000, 8500, "km/s")
-    flat_top_aspect: float = _range(0.55, 0.9, "perp / par")
-    edr_share: float = _range(0.3, 0.6, "of the sheath's density")
-    edr_parallel_temperature: float = _range(45, 100, "eV")
-    edr_perpendicular_temperature: float = _range(20, 36, "eV")
-    edr_drift: float = _range(100, 600, "km/s")
-    crescent_share: float = _range(0.15, 0.35, "")
-    crescent_speed: float = _range(6500, 10000, "km/s")
-    crescent_width: float = _range(600, 1300, "km/s")
-    crescent_parallel: float = _range(1500, 3000, "km/s")
-    crescent_opening: float = _range(0.8, 3.0, "")
-    crescent_turn: float = _range(-25, 25, "deg from the drift")
-    outflow_share: float = _range(0.35, 0.7, "of the sheath's density")
-    outflow_speed: float = _range(250, 500, "km/s")
-    outflow_parallel_temperature: float = _range(60, 130, "eV")
-    outflow_anisotropy: float = _range(0.6, 1.0, "T_perp / T_par")
-    lens_share: float = _range(0.1, 0.25, "of the sheath's density")
-    lens_radius: float = _range(9000, 13000, "km/s")
-    lens_offset: float = _range(0.5, 0.75, "of the radius")
-    sheath_ion_temperature: float = _range(150, 400, "eV")
-    magnetosphere_ion_temperature: float = _range(1500, 3500, "eV")
-    hot_ion_share: float = _range(0.05, 0.2, "between sheath and magnetosphere")
-    jet_ion_temperature: float = _range(250, 600, "eV")
-    jet_ion_cut: float = _range(-0.6, 0.2, "of the thermal speed")
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> EventParameters:
-        """Draw each parameter uniformly within its range."""
-        return cls(*(float(rng.uniform(each.metadata["low"], each.metadata["high"])) for each in fields(cls)))
+    boundary_speed: float = uniform(20, 80, "km/s")
+    separation: float = uniform(4, 10, "km")
+    ramp: float = uniform(0.015, 0.06, "s")
+    edr_offset: float = uniform(-0.1, 0.1, "of the duration")
+    wave_amplitude: float = uniform(0.02, 0.08, "")
+    sheath_field: float = uniform(15, 40, "nT")
+    magnetosphere_field: float = uniform(40, 70, "nT")
+    guide_field: float = uniform(0.05, 0.35, "of the magnetosphere's")
+    normal_field: float = uniform(-3, 3, "nT")
+    edr_field: float = uniform(0.1, 0.4, "of the magnetosphere's")
+    sheath_density: float = uniform(10, 30, "cm^-3")
+    magnetosphere_density: float = uniform(0.5, 1.5, "cm^-3")
+    sheath_flow: float = uniform(60, 220, "km/s")
+    sheath_flow_angle: float = uniform(-90, 90, "deg from M toward L")
+    sheath_temperature: float = uniform(25, 50, "eV")
+    sheath_anisotropy: float = uniform(0.9, 1.25, "T_perp / T_par")
+    magnetosphere_temperature: float = uniform(300, 900, "eV")
+    loss_cone_angle: float = uniform(25, 45, "deg")
+    loss_cone_depth: float = uniform(0.7, 0.95, "")
+    cold_share: float = uniform(0.1, 0.4, "")
+    cold_temperature: float = uniform(20, 60, "eV")
+    boundary_layer_share: float = uniform(0.4, 0.8, "of the sheath's density")
+    boundary_layer_heating: float = uniform(1.3, 2.2, "T_par / sheath")
+    separatrix_share: float = uniform(0.2, 0.5, "of the sheath's density")
+    beam_share: float = uniform(0.35, 0.6, "")
+    beam_balance: float = uniform(0.35, 0.65, "along B, of both beams")
+    beam_speed: float = uniform(4500, 8000, "km/s")
+    beam_temperature: float = uniform(15, 40, "eV")
+    flat_top_share: float = uniform(0.3, 0.6, "of the sheath's density")
+    flat_top_speed: float = uniform(5000, 8500, "km/s")
+    flat_top_aspect: float = uniform(0.55, 0.9, "perp / par")
+    edr_share: float = uniform(0.3, 0.6, "of the sheath's density")
+    edr_parallel_temperature: float = uniform(45, 100, "eV")
+    edr_perpendicular_temperature: float = uniform(20, 36, "eV")
+    edr_drift: float = uniform(100, 600, "km/s")
+    crescent_share: float = uniform(0.15, 0.35, "")
+    crescent_speed: float = uniform(6500, 10000, "km/s")
+    crescent_width: float = uniform(600, 1300, "km/s")
+    crescent_parallel: float = uniform(1500, 3000, "km/s")
+    crescent_opening: float = uniform(0.8, 3.0, "")
+    crescent_turn: float = uniform(-25, 25, "deg from the drift")
+    outflow_share: float = uniform(0.35, 0.7, "of the sheath's density")
+    outflow_speed: float = uniform(250, 500, "km/s")
+    outflow_parallel_temperature: float = uniform(60, 130, "eV")
+    outflow_anisotropy: float = uniform(0.6, 1.0, "T_perp / T_par")
+    lens_share: float = uniform(0.1, 0.25, "of the sheath's density")
+    lens_radius: float = uniform(9000, 13000, "km/s")
+    lens_offset: float = uniform(0.5, 0.75, "of the radius")
+    sheath_ion_temperature: float = uniform(150, 400, "eV")
+    magnetosphere_ion_temperature: float = uniform(1500, 3500, "eV")
+    hot_ion_share: float = uniform(0.05, 0.2, "between sheath and magnetosphere")
+    jet_ion_temperature: float = uniform(250, 600, "eV")
+    jet_ion_cut: float = uniform(-0.6, 0.2, "of the thermal speed")
 
 
-RANGES: Mapping[str, tuple[float, float, str]] = {
-    each.name: (each.metadata["low"], each.metadata["high"], each.metadata["unit"]) for each in fields(EventParameters)
-}
+# Lowest and highest value of each parameter, and its unit.
+RANGES = {each.name: each.metadata["range"] for each in fields(EventParameters)}
 
 # Shortest and longest stay in each state in s; the probability of each state in parentheses above.
 STAY_S = {
@@ -301,28 +281,28 @@ def _flow(event: Event, sheath: float, jet: float) -> np.ndarray:
     return np.array([along_l, sheath * p.sheath_flow * np.cos(angle), event.senses[2] * p.boundary_speed])
 
 
+def _warm(parallel_ev: float, perpendicular_ev: float, species: str = "electron") -> Maxwellian:
+    return Maxwellian(thermal_speed(parallel_ev, species), thermal_speed(perpendicular_ev, species))
+
+
 def _electrons(event: Event, state: str, sheath_side: bool) -> Iterator[Component]:
     """Yield the populations of electrons in a state."""
     p, n = event.parameters, event.density(state, sheath_side)
-
-    def warm(parallel: float, perpendicular: float) -> Maxwellian:
-        return Maxwellian(thermal_speed(parallel, "electron"), thermal_speed(perpendicular, "electron"))
-
     cool, sheath = p.sheath_temperature, _flow(event, 1.0, 0.0)
     if state == "magnetosheath":
-        yield Component(warm(cool, cool * p.sheath_anisotropy), n, sheath)
+        yield Component(_warm(cool, cool * p.sheath_anisotropy), n, sheath)
     elif state == "magnetosphere":
         spread = thermal_speed(p.magnetosphere_temperature, "electron")
         calm = _flow(event, 0.1, 0.0)
         yield Component(LossCone(spread, p.loss_cone_angle, p.loss_cone_depth), n * (1 - p.cold_share), calm)
-        yield Component(warm(p.cold_temperature, p.cold_temperature), n * p.cold_share, calm)
+        yield Component(_warm(p.cold_temperature, p.cold_temperature), n * p.cold_share, calm)
     elif state == "boundary_layer":
         hot = 0.1 if sheath_side else 0.3
-        yield Component(warm(cool * p.boundary_layer_heating, cool), n * (1 - hot), _flow(event, 0.6, 0.1))
-        yield Component(warm(*[0.5 * p.magnetosphere_temperature] * 2), n * hot, _flow(event, 0.6, 0.1))
+        yield Component(_warm(cool * p.boundary_layer_heating, cool), n * (1 - hot), _flow(event, 0.6, 0.1))
+        yield Component(_warm(*[0.5 * p.magnetosphere_temperature] * 2), n * hot, _flow(event, 0.6, 0.1))
     elif state == "separatrix":
-        slow, beam = _flow(event, 0.6, 0.2), warm(p.beam_temperature, p.beam_temperature)
-        yield Component(warm(cool, cool), n * (1 - p.beam_share), slow)
+        slow, beam = _flow(event, 0.6, 0.2), _warm(p.beam_temperature, p.beam_temperature)
+        yield Component(_warm(cool, cool), n * (1 - p.beam_share), slow)
         yield Component(beam, n * p.beam_share * p.beam_balance, slow, along=p.beam_speed)
         yield Component(beam, n * p.beam_share * (1 - p.beam_balance), slow, along=-p.beam_speed)
     elif state == "flat_top":
@@ -331,19 +311,16 @@ def _electrons(event: Event, state: str, sheath_side: bool) -> Iterator[Componen
         yield from _diffusion_region(p, n, _flow(event, 0.3, 0.2))
     elif state == "outflow":
         hot = p.outflow_parallel_temperature
-        yield Component(warm(hot, hot * p.outflow_anisotropy), n, _flow(event, 0.2, 1.0))
+        yield Component(_warm(hot, hot * p.outflow_anisotropy), n, _flow(event, 0.2, 1.0))
     else:
         trapped = Lens(p.lens_radius, p.lens_offset * p.lens_radius, 0.06 * p.lens_radius)
         yield Component(trapped, 0.8 * n, _flow(event, 0.2, 0.1))
-        yield Component(warm(cool, cool), 0.2 * n, _flow(event, 0.2, 0.1))
+        yield Component(_warm(cool, cool), 0.2 * n, _flow(event, 0.2, 0.1))
 
 
 def _diffusion_region(p: EventParameters, n: float, flow: np.ndarray) -> Iterator[Component]:
     """Yield an elongated core that drifts along perp1, and a crescent on that side."""
-    core = Maxwellian(
-        thermal_speed(p.edr_parallel_temperature, "electron"),
-        thermal_speed(p.edr_perpendicular_temperature, "electron"),
-    )
+    core = _warm(p.edr_parallel_temperature, p.edr_perpendicular_temperature)
     crescent = Crescent(p.crescent_speed, p.crescent_width, p.crescent_parallel, p.crescent_opening)
     yield Component(core, n * (1 - p.crescent_share), flow, across=p.edr_drift)
     yield Component(crescent, n * p.crescent_share, flow, turn_deg=p.crescent_turn)
@@ -363,7 +340,7 @@ def _ions(event: Event, state: str, sheath_side: bool) -> Iterator[Component]:
             away = event.senses[0] * (-1 if state == "flat_top" and sheath_side else 1)  # from the X-line, along b
             shape = CutMaxwellian(spread, p.jet_ion_cut * spread, 0.1 * spread, away)
         else:
-            shape = Maxwellian(*[thermal_speed(p.sheath_ion_temperature, "ion")] * 2)
+            shape = _warm(*[p.sheath_ion_temperature] * 2, "ion")
         yield Component(shape, n * (1 - hot), flow)
     if hot > 0:
-        yield Component(Maxwellian(*[thermal_speed(p.magnetosphere_ion_temperature, "ion")] * 2), n * hot, flow)
+        yield Component(_warm(*[p.magnetosphere_ion_temperature] * 2, "ion"), n * hot, flow)

@@ -8,7 +8,7 @@ flux transfer events and current sheets have any orientation. All of it is simul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..errors import ArgumentError
 from ..tplot import Variable
 from .timeline import random_streams, sample_times, seconds_since_first, start_and_duration
 
+# Kinds of events, with their mean duration in seconds.
 KINDS = {
     "bow_shock": 240.0,
     "flux_transfer_event": 60.0,
@@ -26,20 +27,10 @@ KINDS = {
     "pc5_wave": 900.0,
     "whistler_burst": 120.0,
 }
-"""Kinds of events, with their mean duration in seconds."""
-
-_SHORTEST, _LONGEST = 0.5, 2.0
-"""Durations of events, as shares of the mean."""
-
-FIELD_S, MOMENTS_S, WAVES_S = 1.0, 4.0, 8.0
-"""Cadences of the field, of moments and spectra, and of wave power, seconds."""
-
-ENERGIES = np.geomspace(10.0, 30000.0, 32)
-"""Energies of the ion spectra, eV."""
-
-FREQUENCIES = np.geomspace(10.0, 2000.0, 24)
-"""Frequencies of the wave power, Hz."""
-
+_SHORTEST, _LONGEST = 0.5, 2.0  # durations of events, as shares of the mean
+FIELD_S, MOMENTS_S, WAVES_S = 1.0, 4.0, 8.0  # cadences of the field, of moments and spectra, and of wave power
+ENERGIES = np.geomspace(10.0, 30000.0, 32)  # of the ion spectra, eV
+FREQUENCIES = np.geomspace(10.0, 2000.0, 24)  # of the wave power, Hz
 _TITLES = {
     "simulated1_fgm_b_gse": ("B", ""),
     "simulated1_dis_numberdensity": ("density", ""),
@@ -53,16 +44,9 @@ _PROTON_EV = 5.22e-3  # energy of a proton at 1 km/s
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPanels:
-    """Time series of one simulated spacecraft.
+    """Time series of one simulated spacecraft, by name, and its events in order of time.
 
-    Attributes
-    ----------
-    variables : mapping of str to Variable
-        ``simulated1_fgm_b_gse`` (nT), ``simulated1_dis_numberdensity`` (cm^-3), ``simulated1_dis_bulkv_gse`` (km/s),
-        ``simulated1_dis_energyspectr`` (energy flux) and ``simulated1_edp_power`` (relative units).
-    kinds : numpy.ndarray of str, shape (m,)
-    start, end : numpy.ndarray of datetime64[ns], shape (m,)
-        Of the events, in order of time.
+    ``kinds`` (m,) str; ``start``, ``end`` (m,) datetime64[ns].
     """
 
     variables: Mapping[str, Variable]
@@ -91,20 +75,9 @@ class _State:
 def simulate_panels(
     start: np.datetime64, duration_s: float = 86400.0, seed: int = 0, kinds: Sequence[str] = tuple(KINDS)
 ) -> SimulatedPanels:
-    """Simulate panels with as many events as fit, the same number of each kind.
+    """Simulate panels with as many events as fit, the same number of each of some `KINDS`.
 
-    Parameters
-    ----------
-    start : numpy.datetime64
-    duration_s : float
-    seed : int
-    kinds : sequence of str
-        Of `KINDS`.
-
-    Raises
-    ------
-    ArgumentError
-        If an argument is invalid, or the time is too short for one event of each kind.
+    Raise ArgumentError if an argument is invalid, or the time is too short for one event of each kind.
     """
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ArgumentError("kinds", f"found {unknown[0]!r}", f"Give some of {', '.join(KINDS)}.")
@@ -125,27 +98,12 @@ def store(panels: SimulatedPanels, suffix: str = "") -> list[str]:
     """Store the variables; return their names, those of field and density first."""
     names = []
     for name, one in panels.variables.items():
-        instead = Variable(name + suffix, one.times, one.values, one.coordinates, one.attributes)
-        names.append(tplot.write(instead, _options(one)))
+        names.append(tplot.write(replace(one, name=name + suffix), _options(one)))
     return names
 
 
 def load(trange: object, probe: str | int = "1", suffix: str = "", seed: int = 0) -> list[str]:
-    """Simulate panels and store them, in the manner of a pyspedas loader.
-
-    Parameters
-    ----------
-    trange : time range
-    probe : str or int
-        Only 1.
-    suffix : str
-        Appended to the names.
-    seed : int
-
-    Returns
-    -------
-    list of str
-    """
+    """Simulate panels, store them in the manner of a pyspedas loader, and return the names; the only probe is 1."""
     if str(probe) != "1":
         raise ArgumentError("probe", f"found {probe!r}", "Give 1, the only simulated spacecraft.")
     start, duration_s = start_and_duration(trange)

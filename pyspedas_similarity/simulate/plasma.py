@@ -14,38 +14,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 
 # Energy in eV of a particle at 1 km/s, m / 2e with CODATA 2018 values.
-PROTON_EV = 5.219852e-3
-ELECTRON_EV = 2.842815e-6
-ENERGY_AT_1_KM_S = {"ion": PROTON_EV, "electron": ELECTRON_EV}
+ENERGY_AT_1_KM_S = {"ion": 5.219852e-3, "electron": 2.842815e-6}
 _NODES = 80  # quadrature nodes per axis; doubling them changes no moment by more than 1e-4
 
 
-class Shape(Protocol):
-    """Velocity distribution function without normalization.
+class Shape:
+    """Velocity distribution function without normalization; ``uses_perp1`` is True if it is not gyrotropic."""
 
-    ``reach`` (along b, across b): integration limits in km/s. ``uses_perp1``: True if not gyrotropic.
-    """
+    spread: float
+    uses_perp1 = False
 
-    reach: tuple[float, float]
-    uses_perp1: bool
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Integration limits along and across b in km/s: six standard deviations, unless a shape has others."""
+        return 6 * self.spread, 6 * self.spread
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
         """Return the relative phase space density, never negative; `perp1` may be None if it is not used."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Maxwellian:
+class Maxwellian(Shape):
     """A bi-Maxwellian; the widths are standard deviations of velocity along and across b, km/s."""
 
     parallel: float
     perpendicular: float
-    uses_perp1 = False
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -62,7 +60,7 @@ class Maxwellian:
 
 
 @dataclass(frozen=True)
-class CutMaxwellian:
+class CutMaxwellian(Shape):
     """A Maxwellian without velocities below `cut` along b (or against b if `sense` is -1), as in reconnection jets.
 
     The edge is `softness` wide; all in km/s.
@@ -72,27 +70,19 @@ class CutMaxwellian:
     cut: float
     softness: float
     sense: int = 1
-    uses_perp1 = False
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """Six standard deviations."""
-        return 6 * self.spread, 6 * self.spread
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
         """Return the Maxwellian times a smooth step."""
-        return np.exp(squared * np.float32(-0.5 / self.spread**2)) * _step(
-            (self.sense * parallel - self.cut) / self.softness
-        )
+        whole = np.exp(squared * np.float32(-0.5 / self.spread**2))
+        return whole * _step((self.sense * parallel - self.cut) / self.softness)
 
 
 @dataclass(frozen=True)
-class FlatTop:
+class FlatTop(Shape):
     """Flat inside an ellipsoid with half axes `parallel` and `perpendicular` (km/s), steep outside: 1/(1 + x^10)."""
 
     parallel: float
     perpendicular: float
-    uses_perp1 = False
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -107,18 +97,12 @@ class FlatTop:
 
 
 @dataclass(frozen=True)
-class LossCone:
+class LossCone(Shape):
     """An isotropic Maxwellian reduced by the fraction `depth` within `angle_deg` of b, on both sides."""
 
     spread: float
     angle_deg: float
     depth: float
-    uses_perp1 = False
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """Six standard deviations."""
-        return 6 * self.spread, 6 * self.spread
 
     def value(self, parallel: np.ndarray, squared: np.ndarray, perp1: np.ndarray | None) -> np.ndarray:
         """Return the Maxwellian times 1 - depth exp(-(sin pitch angle / sin cone)^4)."""
@@ -128,7 +112,7 @@ class LossCone:
 
 
 @dataclass(frozen=True)
-class Lens:
+class Lens(Shape):
     """Intersection of two spheres: radius `radius`, centers at `offset` on either side along b, edges `softness`, km/s.
 
     It is thin along b (radius - offset) and wide across b (square root of radius^2 - offset^2).
@@ -137,7 +121,6 @@ class Lens:
     radius: float
     offset: float
     softness: float
-    uses_perp1 = False
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -151,7 +134,7 @@ class Lens:
 
 
 @dataclass(frozen=True)
-class Crescent:
+class Crescent(Shape):
     """An arc of speed `speed` across b, on the side of perp1; widths along b and of the arc in km/s.
 
     Its dependence on gyrophase is exp(-opening (1 - cos phase)^2): broad in front, almost 0 behind; half the density
@@ -251,9 +234,8 @@ def average_exposures(plasma: Plasma, count: int) -> Plasma:
         return np.moveaxis(parts, 2, 1).reshape(k * count, n, *values.shape[2:])
 
     shapes = tuple(shape for shape in plasma.shapes for _ in range(count))
-    return Plasma(
-        shapes, spread(plasma.density) / count, spread(plasma.velocity), spread(plasma.frames), plasma.species
-    )
+    density = spread(plasma.density) / count
+    return Plasma(shapes, density, spread(plasma.velocity), spread(plasma.frames), plasma.species)
 
 
 def true_moments(plasma: Plasma) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -265,29 +247,17 @@ def true_moments(plasma: Plasma) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     velocity = np.einsum("kn,kni->ni", plasma.density, each) / density[:, None]
     away = each - velocity
     second = np.einsum("kn,kni,knj->nij", plasma.density, away, away)
-    second += np.einsum(
-        "kn,knai,kab,knbj->nij", plasma.density, plasma.frames, covariance, plasma.frames, optimize=True
-    )
+    axes = plasma.frames
+    second += np.einsum("kn,knai,kab,knbj->nij", plasma.density, axes, covariance, axes, optimize=True)
     return density, velocity, 2 * ENERGY_AT_1_KM_S[plasma.species] * second / density[:, None, None]
 
 
 def phase_space_density(
     plasma: Plasma, rows: slice, azimuth: np.ndarray, polar: np.ndarray, energy_ev: np.ndarray
 ) -> np.ndarray:
-    """Return the phase space density at the center of every bin.
+    """Return the phase space density at the center of every bin, float32 (m, 32, 16, 32) s^3 cm^-6, of m times `rows`.
 
-    Parameters
-    ----------
-    plasma : Plasma
-    rows : slice
-        Times of the plasma, m of them.
-    azimuth, polar, energy_ev : numpy.ndarray, shapes (m, 32), (16,), (m, 32)
-        Look directions in degrees, energies in eV.
-
-    Returns
-    -------
-    numpy.ndarray of float32, shape (m, 32, 16, 32)
-        In s^3 cm^-6.
+    Look directions (m, 32), (16,) are in degrees, energies (m, 32) in eV.
     """
     phi, theta = np.radians(azimuth)[:, :, None], np.radians(polar)
     look = np.stack(np.broadcast_arrays(np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)), -1)
@@ -299,9 +269,8 @@ def phase_space_density(
         if present.size:
             here = np.arange(plasma.density.shape[1])[rows][present]
             density = plasma.density[k, here] / (shape_moments(shape).integral * 1e15)  # 1e15 (cm/km)^3
-            relative = _relative(
-                shape, plasma.velocity[k, here], plasma.frames[k, here], moving[present], speed[present]
-            )
+            drift, frame = plasma.velocity[k, here], plasma.frames[k, here]
+            relative = _relative(shape, drift, frame, moving[present], speed[present])
             total[present] += relative * density.astype(np.float32)[:, None, None, None]
     return total
 

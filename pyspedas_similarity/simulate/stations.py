@@ -11,9 +11,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..imaging.camera_geometry import direction_of, emission_position, from_offsets
 from .aurora import DRAW, Aurora
-from .camera import LAYER_KM, Camera, expose
-from .ground import to_km
-from .sky_light import Cloud, Moon, Stars, Twilight, airglow, cloud_position, direction_vector
+from .sky import CLOUD_KM, LAYER_KM, Camera, Cloud, Moon, Stars, Twilight, airglow, direction_vector, expose, to_km
 from .timeline import Episode, draw_episodes, kind_at, presence, random_streams, seconds_since_first
 
 # Shortest and longest episode in seconds. With the longest, two rounds of the first four kinds fit into 1800 s.
@@ -30,6 +28,7 @@ LENGTH_S = {
 }
 CONDITION_S = {"clear": (300, 900), "cloud": (180, 450), "moon": (200, 500), "twilight": (150, 300)}
 RAMP_S = 8.0
+Place = tuple[float, float]  # latitude and longitude
 # Seed of stars and cameras, the same for all nights; otherwise they would identify the night.
 _STARS = 20150326
 # Minimum elevation at which a position is visible from a station.
@@ -81,15 +80,6 @@ class NightOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """Latitude and longitude of the structure (n,), and the share of its light visible at stations (stations, n)."""
-
-    latitude: np.ndarray
-    longitude: np.ndarray
-    visible: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class SharedSky:
     """Shared state of all stations: times, timeline and positions of aurora, stars and Moon.
 
@@ -98,10 +88,9 @@ class SharedSky:
     """
 
     times_s: np.ndarray
-    times: np.ndarray
     duration_s: float
     seed: int
-    reference: tuple[float, float]
+    reference: Place
     aurora: list[Aurora]
     center_km: np.ndarray
     share: np.ndarray
@@ -112,12 +101,7 @@ class SharedSky:
 
     @classmethod
     def draw(
-        cls,
-        times: np.ndarray,
-        duration_s: float,
-        seed: int,
-        places: Mapping[str, tuple[float, float]],
-        options: NightOptions,
+        cls, times: np.ndarray, duration_s: float, seed: int, places: Mapping[str, Place], options: NightOptions
     ) -> SharedSky:
         """Draw the timeline, shapes with their positions, stars and Moon."""
         course, draws, sky, positions = random_streams(seed, 4)
@@ -130,7 +114,6 @@ class SharedSky:
         weights = positions.dirichlet(np.full(len(stations), 4.0), len(episodes))
         return cls(
             times_s=times_s,
-            times=times,
             duration_s=duration_s,
             seed=seed,
             reference=reference,
@@ -151,12 +134,12 @@ class SharedSky:
             total += np.float32(self.share[k, i]) * self.aurora[k].emission(x, y, float(self.since_s[k, i]))
         return total
 
-    def truth(self, places: list[tuple[float, float]]) -> Truth:
-        """Return the position of the strongest structure at each sample, and the visible share of its light."""
+    def truth(self, places: list[Place]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return latitude and longitude of the strongest structure (n,), and its visible share of light (places, n)."""
         along = np.arange(-_GRID_REACH_KM, _GRID_REACH_KM + 1, _GRID_KM, np.float32)
         x, y = (values.ravel() for values in np.meshgrid(along, along))
-        found = np.full((2, self.times.size), np.nan)
-        visible = np.zeros((len(places), self.times.size))
+        found = np.full((2, self.times_s.size), np.nan)
+        visible = np.zeros((len(places), self.times_s.size))
         for k in np.unique(self.share.argmax(axis=0)):
             ground = from_offsets(x + self.center_km[k, 0], y + self.center_km[k, 1], self.reference)
             seen = np.array([direction_of(*ground, LAYER_KM, place)[1] >= VISIBLE_DEG for place in places])
@@ -165,7 +148,7 @@ class SharedSky:
                 if light.max() > 0:
                     found[:, i] = self.center_km[k] + np.array([light**2 @ x, light**2 @ y]) / (light**2).sum()
                     visible[:, i] = seen @ light / light.sum()
-        return Truth(*from_offsets(*found, self.reference), visible)
+        return *from_offsets(*found, self.reference), visible
 
 
 _WEATHER = {"clear": lambda rng: None, "moon": lambda rng: None, "cloud": Cloud.draw, "twilight": Twilight.draw}
@@ -173,17 +156,9 @@ _WEATHER = {"clear": lambda rng: None, "moon": lambda rng: None, "cloud": Cloud.
 
 @dataclass(frozen=True, eq=False)
 class Weather:
-    """Conditions of the sky above one station over time.
+    """Conditions of the sky above one station over time, including camera faults (n,).
 
-    Attributes
-    ----------
-    condition : numpy.ndarray of str, shape (n,)
-        Conditions, including camera faults.
-    moonlight : numpy.ndarray, shape (n,)
-        Share of the Moon's light.
-    share, since_s : numpy.ndarray, shape (episodes, n)
-    layers : list
-        Cloud or twilight of each episode, or None.
+    ``moonlight`` is the share of the Moon's light (n,); ``layers`` are cloud or twilight of each episode, or None.
     """
 
     condition: np.ndarray
@@ -193,9 +168,7 @@ class Weather:
     layers: list[Cloud | Twilight | None]
 
     @classmethod
-    def draw(
-        cls, sky: SharedSky, place: tuple[float, float], options: NightOptions, rngs: list[np.random.Generator]
-    ) -> Weather:
+    def draw(cls, sky: SharedSky, place: Place, options: NightOptions, rngs: list[np.random.Generator]) -> Weather:
         """Draw timeline, layers and camera faults, each from one of three generators."""
         course, draws, faults = rngs
         episodes = draw_episodes(shuffled_rounds(options.conditions, course), CONDITION_S, sky.duration_s, course)
@@ -231,29 +204,15 @@ class Weather:
 
 @dataclass(frozen=True, eq=False)
 class Station:
-    """A camera with its place and weather; arrays of pixels contain only those that receive light.
+    """A camera with its place and weather; arrays of p pixels contain only those that receive light.
 
-    Attributes
-    ----------
-    site : str
-    place : tuple of float
-        Latitude and longitude.
-    camera : Camera
-    weather : Weather
-    pixels : numpy.ndarray, shape (p,)
-        Indices into the flat frame.
-    transmission, airglow : numpy.ndarray, shape (p,)
-    toward : numpy.ndarray, shape (3, p)
-        Unit vectors east, north, up.
-    position_km : tuple of two numpy.ndarray, shape (heights, p)
-        East and north distance from the middle of the stations.
-    cloud_km : tuple of two numpy.ndarray, shape (p,)
-        East and north distance from the station, in the cloud layer.
-    weights : numpy.ndarray, shape (heights,)
+    ``pixels`` (p,) are indices into the flat frame; ``toward`` (3, p) unit vectors east, north, up. Positions are
+    distances east and north: ``position_km`` (heights, p) from the middle of the stations, ``cloud_km`` (p,) from the
+    station, in the cloud layer. ``weights`` (heights,).
     """
 
     site: str
-    place: tuple[float, float]
+    place: Place
     camera: Camera
     weather: Weather
     pixels: np.ndarray
@@ -265,7 +224,7 @@ class Station:
     weights: np.ndarray
 
     @classmethod
-    def draw(cls, site: str, place: tuple[float, float], size: int, sky: SharedSky, options: NightOptions) -> Station:
+    def draw(cls, site: str, place: Place, size: int, sky: SharedSky, options: NightOptions) -> Station:
         """Draw the weather from seed and name of the site, and the camera from the name only."""
         own, *weather = _site_streams(sky.seed, site, 4)
         (built,) = _site_streams(_STARS, site, 1)
@@ -287,7 +246,7 @@ class Station:
             airglow=airglow(toward, own),
             toward=toward,
             position_km=tuple(np.array([shell[axis] for shell in shells], np.float32) for axis in (0, 1)),
-            cloud_km=tuple(position.ravel()[pixels] for position in cloud_position(camera)),
+            cloud_km=tuple(position.ravel()[pixels] for position in camera.ground_position(CLOUD_KM)),
             weights=np.array(options.height_weights, np.float32),
         )
 
@@ -328,7 +287,7 @@ def _since(episodes: tuple[Episode, ...], times_s: np.ndarray) -> np.ndarray:
     return times_s - np.array([[episode.start_s] for episode in episodes])
 
 
-def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
+def _middle(places: list[Place]) -> Place:
     """Return the middle of places on the sphere."""
     x, y, z = direction_vector(*np.array(places)[:, ::-1].T).mean(axis=1, dtype=float)
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(x, y)))

@@ -1,10 +1,10 @@
-"""Timeline of a simulation: sample times, and episodes with smooth transitions."""
+"""Sample times of a simulation, its random parameters, and its episodes with smooth transitions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,30 +20,35 @@ class Episode:
     start_s: float
 
 
-def random_streams(seed: int, count: int) -> list[np.random.Generator]:
-    """Return `count` independent generators from one seed.
+class Drawn:
+    """A dataclass whose fields are random: each has a function in its metadata, as of `uniform`, that draws it."""
 
-    Raises
-    ------
-    ArgumentError
-        If `seed` is not an integer of at least 0.
-    """
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """Draw each field, in their order."""
+        return cls(*(each.metadata["draw"](rng) for each in fields(cls)))
+
+
+def uniform(low: Any, high: Any, unit: str = "") -> Any:
+    """Return a field of `Drawn` that is uniform within a range: one number, or as many as the bounds have."""
+
+    def draw(rng: np.random.Generator) -> Any:
+        return tuple(rng.uniform(low, high).tolist()) if isinstance(low, tuple) else rng.uniform(low, high)
+
+    return field(metadata={"draw": draw, "range": (low, high, unit)})
+
+
+def random_streams(seed: int, count: int) -> list[np.random.Generator]:
+    """Return `count` independent generators from one seed; raise ArgumentError if it is no integer of at least 0."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ArgumentError("seed", f"found {seed!r}", "Give an integer of at least 0.")
     return [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(count)]
 
 
 def sample_times(start: np.datetime64, duration_s: float, cadence: np.timedelta64) -> np.ndarray:
-    """Return sample times from `start` to before ``start + duration_s``, exact to the nanosecond.
+    """Return sample times from `start` to before ``start + duration_s``, datetime64[ns] (n,).
 
-    Returns
-    -------
-    numpy.ndarray of datetime64[ns], shape (n,)
-
-    Raises
-    ------
-    ArgumentError
-        If `duration_s` is not positive and finite.
+    Raise ArgumentError if `duration_s` is not positive and finite.
     """
     if not (np.isfinite(duration_s) and duration_s > 0):
         raise ArgumentError("duration_s", f"found {duration_s!r}", "Give a positive number of seconds.")
@@ -53,13 +58,7 @@ def sample_times(start: np.datetime64, duration_s: float, cadence: np.timedelta6
 
 
 def start_and_duration(trange: Any) -> tuple[np.datetime64, float]:
-    """Return the start of a time range, datetime64[ns], and its duration in seconds.
-
-    Raises
-    ------
-    TimeError
-        If it is no time range, or empty.
-    """
+    """Return the start of a time range, datetime64[ns], and its duration in seconds; raise TimeError if it is empty."""
     start, end = to_interval(trange)
     if start == end:
         raise TimeError("trange", f"it is empty: it starts and ends at {start}", "Give an end after the start.")
@@ -77,21 +76,9 @@ def draw_episodes(
     duration_s: float,
     rng: np.random.Generator,
 ) -> tuple[Episode, ...]:
-    """Draw episodes until `duration_s` is covered.
+    """Draw episodes of `kinds` until `duration_s` is covered, their lengths in seconds from the ranges `length_s`.
 
-    Parameters
-    ----------
-    kinds : iterator of str
-        Infinite sequence of kinds.
-    length_s : mapping of str to (float, float)
-        Shortest and longest length of each kind, in seconds.
-    duration_s : float
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    tuple of Episode
-        Including one that starts after the end, so that a short simulation is the beginning of a long one.
+    There is one that starts after the end, so that a short simulation is the beginning of a long one.
     """
     episodes, start_s = [], 0.0
     while start_s <= duration_s + 200.0:
@@ -102,19 +89,9 @@ def draw_episodes(
 
 
 def presence(episodes: tuple[Episode, ...], times_s: np.ndarray, ramp_s: float) -> np.ndarray:
-    """Return the strength of each episode at each time.
+    """Return the share of each of k episodes at each time, float64 (k, n); the sum over episodes is 1 at every time.
 
-    Parameters
-    ----------
-    episodes : tuple of Episode, k of them
-    times_s : numpy.ndarray, shape (n,)
-    ramp_s : float
-        Scale of the hyperbolic tangent of the transition between episodes.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (k, n)
-        Shares from 0 to 1; their sum over episodes is 1 at every time.
+    `ramp_s` is the scale of the hyperbolic tangent of the transition between episodes.
     """
     starts = np.array([episode.start_s for episode in episodes])
     begun = 0.5 * (1.0 + np.tanh((times_s - starts[:, None]) / ramp_s))

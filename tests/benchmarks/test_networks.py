@@ -14,7 +14,7 @@ from benchmarks.networks import electrons, trials
 from benchmarks.networks.__main__ import BAD_INPUT, DONE, main
 from benchmarks.networks.figure import TABLES, curves_of
 from benchmarks.networks.judge import judge, with_default
-from benchmarks.networks.publish import publish
+from benchmarks.networks.trials import publish
 from benchmarks.retrieval.encoders import is_encoder, label_of
 from benchmarks.retrieval.plan import Plan
 from pyspedas_similarity.encoder.weights import load_encoder

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.data_sets.tasks import DataUnavailable
-from benchmarks.panels import methods, siblings, simulated
+from benchmarks.panels import cases, methods
 from benchmarks.panels.measures import Events, Scored, average_precision, hits, peaks, without
 from benchmarks.panels.regions import by_components, by_correlation, by_distance
 from pyspedas_similarity import tplot
@@ -73,16 +73,16 @@ def test_average_precision_by_hand() -> None:
 def test_queries_are_the_intervals_of_median_duration() -> None:
     lengths = np.array([10, 40, 20, 21, 90])
     intervals = np.stack([np.full(5, START), START + lengths * SECOND], axis=1)
-    np.testing.assert_array_equal(simulated.typical(intervals), [3, 2, 1])
+    np.testing.assert_array_equal(cases.typical(intervals), [3, 2, 1])
 
 
 def test_queries_are_wider_by_a_tenth_and_tolerances_a_quarter_of_the_longer() -> None:
     starts = START + np.array([0, 100, 300]) * SECOND
     ends = starts + np.array([10, 8, 40]) * SECOND
     panels = SimulatedPanels({}, np.array(["bow_shock"] * 3), starts, ends)
-    query = simulated.widened(panels.of_kind("bow_shock")[0])
+    query = cases.widened(panels.of_kind("bow_shock")[0])
     assert (query.end - query.start) / SECOND == 12
-    rest = simulated.others(panels, "bow_shock", 0, query)
+    rest = cases.others(panels, "bow_shock", 0, query)
     np.testing.assert_array_equal((rest.middle - START) / SECOND, [104, 320])
     np.testing.assert_array_equal(rest.tolerance / SECOND, [3, 10])
 
@@ -142,12 +142,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_right_answers_are_the_same_time_on_other_spacecraft_that_measured_it() -> None:
-    def crossing(event: str, spacecraft: int, start: int, end: int) -> siblings.Crossing:
+    def crossing(event: str, spacecraft: int, start: int, end: int) -> cases.Crossing:
         span = Span(START + start * SECOND, START + end * SECOND)
-        return siblings.Crossing(event, spacecraft, f"ev{event}_mms{spacecraft}", span)
+        return cases.Crossing(event, spacecraft, f"ev{event}_mms{spacecraft}", span)
 
     found = list(
-        siblings.cases(
+        cases.sibling_cases(
             [crossing("1", 1, 0, 3), crossing("1", 2, 0, 4), crossing("1", 3, 1, 4), crossing("2", 2, 90, 93)], True
         )
     )
@@ -169,8 +169,8 @@ def test_overlapping_events_of_a_spacecraft_are_joined(tmp_path: Path) -> None:
             file[f"{key}_orig_tt2000"] = 10**9 * (first + np.arange(15))
             file[f"{key}_v_kms"] = velocity
     (tmp_path / "mms").mkdir()
-    np.savez(tmp_path / siblings.REDUCED_FILE, **file)
-    crossings = siblings.read_crossings(tmp_path)
+    np.savez(tmp_path / cases.REDUCED_FILE, **file)
+    crossings = cases.read_crossings(tmp_path)
     # Eight groups of events on four spacecraft, less the copy.
     assert len(crossings) == 31
     (joined,) = [one for one in crossings if (one.event, one.spacecraft) == ("6-8", 1)]

@@ -11,9 +11,7 @@ from pyspedas_similarity.imaging.camera_geometry import Map, View, direction_of,
 from pyspedas_similarity.imaging.keogram import keogram
 from pyspedas_similarity.simulate import allsky, stations
 from pyspedas_similarity.simulate.aurora import DRAW, Arc, Patches, Quiet, Streamer
-from pyspedas_similarity.simulate.camera import Camera, expose
-from pyspedas_similarity.simulate.ground import to_km
-from pyspedas_similarity.simulate.sky_light import Cloud, Moon, direction_vector, horizontal
+from pyspedas_similarity.simulate.sky import Camera, Cloud, Moon, direction_vector, expose, horizontal, to_km
 from pyspedas_similarity.simulate.stations import NightOptions, SharedSky
 
 START = np.datetime64("2015-03-26T06:00:00", "ns")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.simulate.aurora import DRAW, Breakup, FoldedArc, Glow, Omega, Spiral
-from pyspedas_similarity.simulate.camera import Camera
+from pyspedas_similarity.simulate.sky import Camera
 
 
 def ground(step: float = 2.0, reach: float = 300.0) -> tuple[np.ndarray, np.ndarray]:

@@ -115,7 +115,7 @@ def test_true_moments_turn_with_the_frame():
     np.testing.assert_allclose(density, 2)
     np.testing.assert_allclose(velocity, own.mean[1] * frames[0, :, 1], atol=1e-6)
     along = np.einsum("ni,nij,nj->n", frames[0, :, 0], temperature, frames[0, :, 0])
-    np.testing.assert_allclose(along, 2 * plasma.ELECTRON_EV * 2000.0**2, rtol=1e-6)
+    np.testing.assert_allclose(along, 2 * plasma.ENERGY_AT_1_KM_S["electron"] * 2000.0**2, rtol=1e-6)
 
 
 def test_averaging_two_beams_gives_their_moments_together():
@@ -126,4 +126,4 @@ def test_averaging_two_beams_gives_their_moments_together():
     np.testing.assert_allclose(density, [2.0])
     np.testing.assert_allclose(mean, [[50.0, 0, 0]], atol=1e-9)
     # variance 50^2 + (0.75 * 50^2 + 0.25 * 150^2)
-    np.testing.assert_allclose(temperature[0, 0, 0], 2 * plasma.PROTON_EV * 10000, rtol=1e-6)
+    np.testing.assert_allclose(temperature[0, 0, 0], 2 * plasma.ENERGY_AT_1_KM_S["ion"] * 10000, rtol=1e-6)

@@ -9,11 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspedas_similarity import cli
-from pyspedas_similarity.check_real import plans, run, studies
-from pyspedas_similarity.check_real.files import CHANGED, NEW, RECORD, SAME, checked_files
-from pyspedas_similarity.check_real.plans import AuroraPlan, ElectronPlan
-from pyspedas_similarity.check_real.studies import Verdict, Window, share_as_similar
+from pyspedas_similarity import check_real, cli
+from pyspedas_similarity.check_real import (
+    CHANGED,
+    NEW,
+    RECORD,
+    SAME,
+    AuroraPlan,
+    ElectronPlan,
+    Verdict,
+    Window,
+    checked_files,
+    share_as_similar,
+)
 from pyspedas_similarity.errors import ArgumentError, LoadError
 from pyspedas_similarity.instruments import segments
 from pyspedas_similarity.simulate.allsky import simulate_nights
@@ -60,8 +68,8 @@ def settings(monkeypatch):
     for config in (MMS, THEMIS):
         monkeypatch.setitem(config, "remote_data_dir", "http://127.0.0.1:9/")
     monkeypatch.setattr(segments, "_BACKOFF_S", 0.0)
-    monkeypatch.setattr(plans, "ElectronPlan", lambda: ELECTRONS)  # what the command runs
-    monkeypatch.setattr(plans, "AuroraPlan", lambda: AURORA)
+    monkeypatch.setattr(check_real, "ElectronPlan", lambda: ELECTRONS)  # what the command runs
+    monkeypatch.setattr(check_real, "AuroraPlan", lambda: AURORA)
     return MMS, THEMIS
 
 
@@ -85,7 +93,7 @@ def serve(settings):
 def quick(monkeypatch):
     """Leave the searches out, where only files are looked at."""
     for name in ("check_electrons", "check_aurora"):
-        monkeypatch.setattr(run, name, lambda plan, out: [Verdict("anything", True, "yes")])
+        monkeypatch.setattr(check_real, name, lambda plan, out: [Verdict("anything", True, "yes")])
 
 
 def asked(server):
@@ -264,11 +272,11 @@ def test_folders_of_pyspedas_are_used_and_set_back(archive, serve, quick, settin
     serve(archive)
     for config, name in zip(settings, ("m", "t"), strict=True):
         monkeypatch.setitem(config, "local_data_dir", str(tmp_path / name))
-    assert run.run(tmp_path / "out", None, ELECTRONS, AURORA, say=lambda line: None)
+    assert check_real.run(tmp_path / "out", None, ELECTRONS, AURORA, say=lambda line: None)
     assert (tmp_path / "m" / RECORD).is_file() and (tmp_path / "t" / RECORD).is_file()
     with pytest.raises(LoadError):
         settings[0]["remote_data_dir"] = settings[1]["remote_data_dir"] = "http://127.0.0.1:9/"
-        run.run(tmp_path / "out", tmp_path / "else", ELECTRONS, say=lambda line: None)
+        check_real.run(tmp_path / "out", tmp_path / "else", ELECTRONS, say=lambda line: None)
     assert [config["local_data_dir"] for config in settings] == [str(tmp_path / "m"), str(tmp_path / "t")]
 
 
@@ -316,5 +324,5 @@ def test_studies_are_drawn_without_a_match(tmp_path, monkeypatch):
 
     written = []
     monkeypatch.setattr(SearchResult, "report", lambda self, path, **options: written.append(path))
-    studies._draw(SearchResult.empty("nothing"), tmp_path, "electrons", "title")
+    check_real._draw(SearchResult.empty("nothing"), tmp_path, "electrons", "title")
     assert written == [tmp_path / "electrons.html"] and not (tmp_path / "electrons.png").exists()
