@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import ArgumentError
 from ..files import check_place, write_whole
-from ..instruments.local_folders import local_folders
+from ..instruments.segments import local_folders
 from ..provenance import versions
 from .files import CHANGED, CheckedFile, checked_files, fetch_aurora, fetch_electrons
 from .plans import AuroraPlan, ElectronPlan

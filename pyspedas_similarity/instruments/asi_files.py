@@ -85,20 +85,9 @@ class Skymap(View):
 class FrameFile:
     """Open THEMIS CDF file of full frames or thumbnails, read in parts.
 
-    Parameters
-    ----------
-    path : Path
-    name : str, optional
-        Variable name, such as ``thg_asf_gako``; required if a file holds frames of several cameras.
-
-    Attributes
-    ----------
-    name : str
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-        Start of each exposure, see `to_times`; NaT if missing. Read from ``<name>_time``, since the epoch of these
-        files is a virtual variable and contains zeros.
-    shape : tuple of int
-        Rows and columns.
+    `name`, such as ``thg_asf_gako``, is required if a file holds frames of several cameras. `times` are starts of
+    exposures from ``<name>_time``: the epoch of these files is a virtual variable and contains zeros. `shape` is (rows,
+    columns).
 
     Raises
     ------
@@ -121,13 +110,7 @@ class FrameFile:
             self.times = to_times(np.atleast_1d(seconds))
 
     def frames(self, rows: np.ndarray) -> Variable:
-        """Read the frames with given ascending indices, as counts in the integer type of the file.
-
-        Raises
-        ------
-        LoadError
-            If they cannot be read.
-        """
+        """Read the frames with given ascending indices, as counts in the integer type of the file."""
         with cdf_errors(self.path):
             values = self._read(rows)
             about = {"VATT": self._cdf.varattsget(self.name), "GATT": self._cdf.globalattsget()}

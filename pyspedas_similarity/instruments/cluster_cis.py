@@ -43,14 +43,12 @@ def load(
     Returns
     -------
     list of str
-        Names of those that have data.
+        Names of those that have data; days that cannot be read are left out, with one warning.
 
     Raises
     ------
-    ArgumentError
-        For a probe or species that does not exist.
-    LoadError
-        If no file can be read; the days of some that cannot are left out, with one warning.
+    ArgumentError, LoadError
+        For a probe or species that does not exist; if no file can be read.
     """
     probes = probe_names(probe, "cluster|c", ("1", "2", "3", "4"))
     check_choice("species", species, VARIABLES)

@@ -14,14 +14,14 @@ from .checked_loading import load_checked
 def load(
     trange: Any, probe: str | Sequence[str] = "a", suffix: str = "", fullspin: bool = False, **keywords: Any
 ) -> list[str]:
-    """Load ``el<probe>_pef_hs_Epat_nflux`` with ``pyspedas.projects.elfin.epd``.
+    """Load ``el<probe>_pef_hs_Epat_nflux``, number flux by pitch angle (degrees) and energy (keV).
 
     Parameters
     ----------
     trange : time range in any form
     probe : 'a' or 'b', or both
     suffix : str
-        Must be empty: that loader has none.
+        Must be empty: ``pyspedas.projects.elfin.epd`` has none.
     fullspin : bool
         Full spins (``el<probe>_pef_fs_Epat_nflux``) instead of half spins.
     **keywords
@@ -30,14 +30,12 @@ def load(
     Returns
     -------
     list of str
-        Names of those that have data, number flux by pitch angle (degrees) and energy (keV).
+        Names of those that have data; days of damaged files are left out, with one warning.
 
     Raises
     ------
-    ArgumentError
-        For a probe that does not exist, or a suffix.
-    LoadError
-        If no file is a whole CDF; the days of some that are not are left out, with one warning.
+    ArgumentError, LoadError
+        For a probe that does not exist, or a suffix; if no file is a whole CDF.
     """
     probes = probe_names(probe, "elfin|el", ("a", "b"))
     if suffix:

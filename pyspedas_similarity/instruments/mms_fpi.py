@@ -42,10 +42,11 @@ def segments(
     spdf: bool | None = None,
     piece: Piece | None = None,
 ) -> Iterator[Segment]:
-    """Yield distributions with magnetic field and moments, segment by segment.
+    """Yield distributions with magnetic field and moments, at most 1,024 samples of one file at once: 64 MiB.
 
-    A segment is at most 1,024 samples of one file: 64 MiB, and the same for their errors. Delete each segment before
-    requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Times of a probe are strictly increasing, within `trange`. Field (DMPA; flagged samples are NaN) and moments
+    (velocity in DBCS) extend slightly beyond their segment. One warning at the end lists what could not be loaded.
 
     Parameters
     ----------
@@ -62,24 +63,12 @@ def segments(
     piece : Piece, optional
         Read only this file.
 
-    Yields
-    ------
-    Segment
-        Times of all segments of a probe are strictly increasing, within `trange`. Field (DMPA, vector and magnitude;
-        flagged samples are NaN) and moments (velocity in DBCS) extend slightly beyond their segment.
-
     Raises
     ------
-    ArgumentError
-        If the probe or data rate does not exist, or for ``spdf=False``.
-    TimeError
-        If `trange` is not a time range.
+    ArgumentError, TimeError
+        If an argument is not understood, or for ``spdf=False``.
     LoadError
         At the end, if there are data but nothing could be loaded.
-
-    Warns
-    -----
-    One warning at the end lists the data that could not be loaded; times without data are not included.
     """
     stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
     return _iterate_segments(stations, to_interval(trange), no_update, piece)
@@ -93,10 +82,9 @@ def pieces(
     no_update: bool = False,
     spdf: bool | None = None,
 ) -> Iterator[Piece]:
-    """Yield the files of distributions that `segments` reads, without downloading them.
+    """Yield the files that `segments` reads, without downloading them.
 
-    `segments` with each of them as ``piece`` yields the same as without, except that samples contained in two files are
-    yielded twice.
+    `segments` with each as ``piece`` yields the same as without, but samples contained in two files twice.
     """
     return _listed(_stations(sensor, probe, data_rate, no_update, spdf), to_interval(trange), no_update)
 
@@ -109,26 +97,9 @@ def load(
     suffix: str = "",
     **keywords: Any,
 ) -> list[str]:
-    """Load distributions with magnetic field and moments into tplot variables, all at once.
+    """Load distributions with field and moments into tplot variables at once; parameters are those of `segments`.
 
-    Parameters
-    ----------
-    sensor, trange, probe, data_rate
-        As in `segments`.
-    suffix : str
-        Appended to the names.
-    **keywords
-        ``no_update`` and ``spdf`` of `segments`.
-
-    Returns
-    -------
-    list of str
-        Names of the distributions, one for each probe that has data, then those of field, moments, errors and flags.
-
-    Raises
-    ------
-    SimilarityError
-        As in `segments`.
+    Returns the names of the distributions, one for each probe that has data, then those of their companions.
     """
     whole = joined(segments(sensor, trange, probe, data_rate, **keywords)).values()
     variables = [one.distribution for one in whole] + [v for one in whole for v in one.companions.values()]
@@ -142,21 +113,9 @@ def files(
     data_rate: str = "brst",
     no_update: bool = False,
 ) -> list[Path]:
-    """Download the missing files that `segments` needs and return the paths of all, without reading the samples.
+    """Download the missing files that `segments` needs; return the paths of all, without reading the samples.
 
-    Parameters are those of `segments`.
-
-    Returns
-    -------
-    list of Path
-        Distributions, moments and magnetic field of each spacecraft.
-
-    Raises
-    ------
-    ArgumentError, TimeError
-        As in `segments`.
-    LoadError
-        If there is none of one kind, or one of them cannot be downloaded.
+    LoadError if there is none of one kind, or one of them cannot be downloaded.
     """
     start, end = to_interval(trange)
     stations = _stations(sensor, probe, data_rate, no_update, None)
@@ -353,10 +312,9 @@ class _Reader:
 
 
 class _SamplesFile:
-    """Open file of variables with common times, read in parts.
+    """Open file of variables with common times, read in parts by cdflib in a separate process.
 
-    pyspedas's ``cdf_to_tplot`` reads whole files in this process. Here its reader, cdflib, reads parts in a separate
-    process; the values are the same as those of ``cdf_to_tplot``.
+    The values are the same as those of pyspedas's ``cdf_to_tplot``, which reads whole files in this process.
     """
 
     def __init__(self, path: Path, wanted: Sequence[str], within: tuple[np.datetime64, np.datetime64]) -> None:
@@ -378,13 +336,7 @@ class _SamplesFile:
             raise LoadError(str(path), found, _OTHER)
 
     def variable(self, name: str, rows: np.ndarray) -> Variable:
-        """Read samples of a variable, with fill values replaced by NaN.
-
-        Raises
-        ------
-        LoadError
-            If they cannot be read.
-        """
+        """Read samples of a variable, with fill values replaced by NaN; LoadError if they cannot be read."""
         with cdf_errors(self.path):
             about = self._cdf.varattsget(name)
             values = self._records(name, rows)
@@ -440,10 +392,7 @@ def _mask_samples(variable: Variable, bad: np.ndarray) -> Variable:
 
 
 def _covers(companion_times: np.ndarray, times: np.ndarray) -> bool:
-    """Return True if companion times lie between the first and last of `times`, or on both sides of a single one.
-
-    Companions measured only before and after a segment are included.
-    """
+    """Return True if companion times lie between the first and last of `times`, or on both sides of a single one."""
     before = np.searchsorted(companion_times, times[0])
     after_last = np.searchsorted(companion_times, times[-1], side="right")
     return bool(before < after_last or (len(times) == 1 and 0 < before < len(companion_times)))

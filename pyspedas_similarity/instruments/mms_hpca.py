@@ -53,14 +53,12 @@ def load(
     Returns
     -------
     list of str
-        Names of those that have data, as `from_particle_structures` makes them of ``mms_get_hpca_dist``.
+        Names of those that have data.
 
     Raises
     ------
-    ArgumentError
-        For a probe, species or data rate that does not exist.
-    LoadError
-        If files cannot be loaded, or are not whole.
+    ArgumentError, LoadError
+        For a probe, species or data rate that does not exist; if files cannot be loaded, or are not whole.
     """
     probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
     check_choice("species", species, SPECIES)

@@ -1,7 +1,6 @@
-"""Time series and spectrograms that people use most, loaded by time range through pyspedas.
+"""Time series and spectrograms that are used most, loaded by time range through pyspedas.
 
-Names of variables are those that the loaders make: from their code and tests in pyspedas 2.2.2, and from the files' own
-names, on which the loaders do not touch (Wind SWE, PSP SPC, RBSP MagEIS and WFR).
+Names of variables are those that the loaders of pyspedas 2.2.2 make, and those of the files where they keep them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ class Product:
 
     Attributes
     ----------
-    title : str
     loader : str
         Project and function in ``pyspedas.projects``, such as 'mms.fgm'.
     panels : tuple of str
@@ -45,8 +43,6 @@ class Product:
         Short names of spacecraft, the default first; empty: codes of stations on the ground.
     called : str
         Regular expression for what may come before the short name of a probe.
-    probe_key : str
-        The loader's keyword for the probe; empty if it has none.
     prefix : str
         In front of names that do not name the spacecraft.
     only : bool
@@ -98,23 +94,14 @@ class Product:
 def load(
     product: Product, trange: Any, probe: str | Sequence[str] | None = None, suffix: str = "", **keywords: Any
 ) -> list[str]:
-    """Load the panels of a product.
+    """Load the panels of a product; return names of those that have data, in the order of `Product.panels`.
 
     Parameters
     ----------
-    product : Product
-    trange : time range in any form
     probe : str, or several
         Spacecraft, or code of a station on the ground. Default: the first spacecraft.
-    suffix : str
-        Added to the names.
     **keywords
         Further keywords of the loader of pyspedas, such as ``data_rate`` or ``no_update``.
-
-    Returns
-    -------
-    list of str
-        Names of those that have data, in the order of `Product.panels`. Nothing else in the tplot store is changed.
 
     Raises
     ------

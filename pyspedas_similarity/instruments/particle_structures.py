@@ -45,13 +45,7 @@ def are_particle_structures(data: Any) -> bool:
 
 
 def structures_of(get_dist: Callable[..., Any], name: str, **keywords: Any) -> Any:
-    """Call a function of pyspedas that makes particle structures of a tplot variable.
-
-    Raises
-    ------
-    LoadError
-        If it makes none.
-    """
+    """Call a function of pyspedas that makes particle structures of a tplot variable; LoadError if it makes none."""
     try:
         found = get_dist(name, **keywords)
     except Exception as error:  # values that are wrong lead these functions to nearly every exception there is
@@ -111,16 +105,10 @@ def from_particle_structures(structures: Mapping[str, Any] | Sequence[Mapping[st
 
 @dataclass(frozen=True, eq=False)
 class _Geometry:
-    """Look directions of a structure.
+    """Look directions of a structure, in degrees, from its `phi` and `theta`, (energy, azimuth, anode).
 
-    Attributes
-    ----------
-    phi, theta : numpy.ndarray, shape (energy, azimuth, anode)
-        As in the structure.
-    azimuth, polar : numpy.ndarray
-        Tables of look directions, degrees.
-    bins : numpy.ndarray of int, shape (energy, azimuth, polar)
-        Number of the bin (azimuth, anode) of the structure that each direction is in; -1 where there is none.
+    `bins`, (energy, azimuth, polar), are numbers of the bin (azimuth, anode) of the structure that each direction is
+    in; -1 where there is none.
     """
 
     phi: np.ndarray
@@ -225,7 +213,7 @@ def _by_table(sample: Mapping[str, Any], geometry: _Geometry) -> tuple[np.ndarra
 
 
 def _by_energy(density: np.ndarray, energy: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort by energy, with the mean of those measured twice; NaN at further energies in place of what was not measured.
+    """Sort by energy, with the mean of those measured twice and NaN at further energies for what was not measured.
 
     A sample without two energies has NaN in its table.
     """

@@ -27,14 +27,13 @@ def load(flux: str, trange: Any, probe: str | Sequence[str] = "a", suffix: str =
     Returns
     -------
     list of str
-        Names of those that have data. The files name no probe and no instrument: both are put in front.
+        Names of those that have data, with probe and instrument in front, which the files do not name; days of damaged
+        files are left out, with one warning.
 
     Raises
     ------
-    ArgumentError
-        For a probe that does not exist.
-    LoadError
-        If no file is a whole CDF; the days of some that are not are left out, with one warning.
+    ArgumentError, LoadError
+        For a probe that does not exist; if no file is a whole CDF.
     """
     probes = probe_names(probe, "rbsp|van allen probes?", ("a", "b"))
     from pyspedas.projects import rbsp

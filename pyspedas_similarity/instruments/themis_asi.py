@@ -39,13 +39,7 @@ _MOST_NAMED = 24
 class Request:
     """Checked arguments of a loader, made by `Request.read`.
 
-    Attributes
-    ----------
-    sites : tuple of str
-    datatype : {'asf', 'ast'}
-    start, end : numpy.datetime64
-    no_update, time_clip, support : bool
-        Use only local files; return only frames from `start` to `end`; include the ends of the exposures.
+    `time_clip` returns only frames from `start` to `end`; `support` includes the ends of the exposures.
     """
 
     sites: tuple[str, ...]
@@ -58,15 +52,7 @@ class Request:
 
     @classmethod
     def read(cls, trange: Any, site: Any, datatype: str = "asf", **options: bool) -> Request:
-        """Check the arguments of a loader.
-
-        Raises
-        ------
-        ArgumentError
-            If the site or datatype does not exist; suggests similar names.
-        TimeError
-            If `trange` is not a time range.
-        """
+        """Check the arguments of a loader; ArgumentError with similar names if the site or datatype does not exist."""
         if datatype not in _UNITS:
             raise ArgumentError("datatype", f"found {datatype!r}", "Give 'asf', full frames, or 'ast', thumbnails.")
         return cls(_sites(site), datatype, *to_interval(trange), **options)
@@ -96,6 +82,9 @@ def segments(
     """Yield frames file by file: an hour of full frames, 157 MB, or a day of thumbnails, 59 MB.
 
     Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Values are counts (n, rows, columns), without companions; times of one site are strictly increasing, within
+    `trange`. One warning at the end lists what could not be loaded; hours without a file, such as daytime, are not
+    included.
 
     Parameters
     ----------
@@ -110,25 +99,12 @@ def segments(
     piece : Piece, optional
         Read only this file.
 
-    Yields
-    ------
-    Segment
-        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns), without companions; times of one
-        site are strictly increasing, within `trange`.
-
     Raises
     ------
-    ArgumentError
-        If the site or datatype does not exist.
-    TimeError
-        If `trange` is not a time range.
+    ArgumentError, TimeError
+        If an argument is not understood.
     LoadError
         At the end, if there are data but nothing could be loaded.
-
-    Warns
-    -----
-    One warning at the end lists the data that could not be loaded; hours without a file, such as daytime, are not
-    included.
     """
     station = site or probe if piece is None else piece.probe
     return _iterate_segments(Request.read(trange, station, datatype, no_update=no_update), piece)
@@ -164,13 +140,7 @@ def load(
 
 
 def files(request: Request) -> list[str]:
-    """Download the missing files of a request and return the paths of all, without reading them.
-
-    Raises
-    ------
-    LoadError
-        If there are data but no file could be downloaded.
-    """
+    """Download the missing files of a request; return the paths of all. LoadError if none could be downloaded."""
     with loading(_tree(request), str(request)) as tree:
         found = [str(path) for site in request.sites for _, path in _fetch_files(tree, request, site)]
         tree.tally.loaded = len(found)
@@ -178,26 +148,10 @@ def files(request: Request) -> list[str]:
 
 
 def variables(request: Request, skymap: Skymap | str | Path | None = None) -> list[Variable]:
-    """Read all frames of a request, one variable per site, and the ends of exposures if requested.
+    """Read all frames of a request, one variable per site, then the ends of exposures if requested.
 
-    Parameters
-    ----------
-    request : Request
-    skymap : Skymap or path, optional
-        Unmodified skymap. It is stored in the attributes of the variable of its site, rotated to match the frames: row
-        0 is in the south, column 0 in the west.
-
-    Returns
-    -------
-    list of Variable
-        Frames first. Hours and days without frames are logged as information.
-
-    Raises
-    ------
-    ArgumentError
-        If the skymap belongs to none of the sites, or its shape differs from that of the frames.
-    LoadError
-        If no frames or not the skymap could be loaded.
+    An unmodified `skymap` is stored with the frames of its site, rotated to match them. ArgumentError if it belongs to
+    none of the sites, or its shape differs; LoadError if no frames or not the skymap could be loaded.
     """
     sky = read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap
     if sky is not None and sky.site not in request.sites:

@@ -14,9 +14,8 @@ from ..imaging.recipes import Recipe
 from ..instruments.panels import LINE_KINDS, Panel, known_table
 from ..times import Span
 from .gallery import FAINT_COLOR
-from .labels import bins_label, units_text
-from .overview import on_one_table, overview
-from .style import Style, plain
+from .series import on_one_table, overview
+from .style import Style, bins_label, plain, units_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,17 +31,7 @@ _MOST_COLUMNS = 600
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one panel shows of one interval.
-
-    Attributes
-    ----------
-    seconds : numpy.ndarray, shape (n,)
-        From the middle of the interval.
-    values : numpy.ndarray, shape (n, columns)
-        As measured.
-    bins : numpy.ndarray or None, shape (columns,) or (n, columns)
-        Of a spectrogram.
-    """
+    """What one panel shows of one interval: seconds from its middle, values (n, columns), bins of a spectrogram."""
 
     seconds: np.ndarray
     values: np.ndarray
@@ -51,17 +40,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Labels and scales that all parts of one variable share.
-
-    Attributes
-    ----------
-    name, label, unit : str
-        Of the variable, of its bins (empty for lines), and of its values.
-    logarithmic : bool
-        Scale of the values; of the bins as well in a spectrogram.
-    legend : tuple of str
-        Names of lines.
-    """
+    """Labels and scales that all parts of one variable share; `label`, of the bins, is empty for lines."""
 
     name: str
     label: str
@@ -72,18 +51,9 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One interval: the query or a match.
+    """One interval, the query or a match, with one part for each row, None where nothing was measured.
 
-    Attributes
-    ----------
-    heading : tuple of str
-    half_s : float
-        Half of its duration.
-    parts : tuple of Part or None
-        One for each row; None where nothing was measured.
-    is_query : bool
-    faint : bool
-        True for a match that does not stand out of the background.
+    `faint` is True for a match that does not stand out of the background.
     """
 
     heading: tuple[str, ...]
@@ -140,18 +110,7 @@ def panels_figure(
 ) -> Figure:
     """Draw intervals side by side, one variable below the other; a variable has the same axes in all of them.
 
-    Parameters
-    ----------
-    rows : sequence of Row
-    columns : sequence of Column
-    style : Style, optional
-    title, note : str
-        Above and below.
-
-    Raises
-    ------
-    ArgumentError
-        If there is nothing to show.
+    ArgumentError if there is nothing to show.
     """
     from matplotlib.figure import Figure
 

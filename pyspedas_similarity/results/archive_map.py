@@ -11,8 +11,8 @@ import numpy as np
 from ..conventions import check_choice
 from ..errors import ArgumentError
 from ..library.archived import ArchivedSeries, ArchiveLibrary
-from ..plotting.archive_map import Colors, Inset, MapMarks
-from ..plotting.original import kept_picture
+from ..plotting.embedding_map import Colors, Inset, MapMarks
+from ..plotting.gallery import kept_picture
 from ..times import nearest_rows, to_times
 
 if TYPE_CHECKING:

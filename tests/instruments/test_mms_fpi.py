@@ -15,7 +15,7 @@ from cdflib import cdfepoch
 from pyspedas_similarity.errors import ArgumentError, LoadError, TimeError
 from pyspedas_similarity.instruments import mms_fpi
 from pyspedas_similarity.instruments import segments as pieces
-from pyspedas_similarity.instruments.cdf_checks import check_cdf
+from pyspedas_similarity.instruments.file_checks import check_cdf
 from pyspedas_similarity.instruments.segments import after, concatenate, join
 from pyspedas_similarity.tplot import Variable
 from tests import archive_server, fpi_files

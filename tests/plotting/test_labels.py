@@ -5,7 +5,7 @@ import pytest
 from matplotlib.mathtext import MathTextParser
 
 from pyspedas_similarity.imaging.keogram import Keogram
-from pyspedas_similarity.plotting.labels import bins_label, brightness_unit, slice_label, units_text
+from pyspedas_similarity.plotting.style import bins_label, brightness_unit, slice_label, units_text
 from pyspedas_similarity.tplot import Variable
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError
-from pyspedas_similarity.plotting.marks import drawable
+from pyspedas_similarity.plotting.series import drawable
 from pyspedas_similarity.plotting.style import Style, plain, saved
 
 START = np.datetime64("2020-01-01", "ns")

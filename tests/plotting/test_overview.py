@@ -8,9 +8,7 @@ import pytest
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import View
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe
-from pyspedas_similarity.plotting.marks import Marks
-from pyspedas_similarity.plotting.overview import on_one_table, overview
-from pyspedas_similarity.plotting.series import Strip, strips_figure
+from pyspedas_similarity.plotting.series import Marks, Strip, on_one_table, overview, strips_figure
 from pyspedas_similarity.tplot import Variable
 
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(30) * np.timedelta64(3, "s")

@@ -12,7 +12,7 @@ from astropy.table import Table as AstropyTable
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.plotting.report_page.content import Card, Map, Picture, Report, Result, table_of
 from pyspedas_similarity.plotting.report_page.page import render, table_csv, table_hash
-from pyspedas_similarity.plotting.report_page.thumbnails import encoded_picture
+from pyspedas_similarity.plotting.report_page.pictures import encoded_picture
 from pyspedas_similarity.plotting.report_page.wording import methods_text
 from tests import browser
 

@@ -30,19 +30,9 @@ NUMBERS = ("score", "duration", "n_samples", *CALIBRATED)
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One variable that was searched.
+    """One variable that was searched: its provenance without the intervals, these as columns, and the scores.
 
-    Attributes
-    ----------
-    record : mapping
-        Its provenance, without the intervals.
-    intervals : mapping of str to list
-        ``start_ns``, ``end_ns``, ``peak_ns``, ``score``, ``n_samples`` and calibrated columns; empty lists where
-        nothing was found.
-    times : numpy.ndarray of datetime64[ns], shape (n,), or None
-        Of the scores; None where the series of scores is not loaded.
-    scores : numpy.ndarray, shape (n,), or None
-        NaN where a sample was not searched.
+    `times` and `scores`, NaN where a sample was not searched, are None where the series of scores is not loaded.
     """
 
     record: Mapping[str, Any]
@@ -98,18 +88,7 @@ class Card:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Places of samples on a plane.
-
-    Attributes
-    ----------
-    places : numpy.ndarray, shape (n, 2)
-    kind : list of {'query', 'match', 'other'}, length n
-    text : list of str, length n
-        Text shown on hovering.
-    row : list of int, length n
-        Of the table; -1 for none.
-    method : str
-    """
+    """Places of samples (n, 2) on a plane, with kind 'query', 'match' or 'other', text on hovering, row or -1."""
 
     places: np.ndarray
     kind: Sequence[str]
@@ -120,24 +99,7 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything on a page.
-
-    Attributes
-    ----------
-    title : str
-    made : str
-        When, UTC.
-    results : tuple of Result
-    methods : tuple of str
-        Paragraphs for a methods section.
-    table : Table
-    cards : tuple of Card
-    notes : mapping of str to tuple of str
-        What is missing or was left out, under 'gallery', 'plots', 'map'.
-    plots : tuple of Picture
-    map : Map or None
-    versions : mapping of str to str
-    """
+    """Everything on a page; `notes` say what is missing or was left out, under 'gallery', 'plots', 'map'."""
 
     title: str
     made: str
@@ -155,15 +117,7 @@ class Report:
 class Table:
     """The matches, best first, as text that is the same on the page and in what is exported.
 
-    Attributes
-    ----------
-    columns : tuple of str
-        Of `LABELS`.
-    rows : tuple of tuple of str
-    owners : tuple of Result
-        Whose each row is.
-    faint : tuple of bool
-        Rows that do not stand out of the background.
+    `owners` are the results of the rows; `faint` are rows that do not stand out of the background.
     """
 
     columns: tuple[str, ...]
@@ -181,7 +135,7 @@ class Table:
 
 
 def table_of(results: Sequence[Result]) -> Table:
-    """The intervals of all results together, best first; of equal scores in the order of the results.
+    """Return the intervals of all results, best first; of equal scores in the order of the results.
 
     Columns that nothing is known for are left out.
     """

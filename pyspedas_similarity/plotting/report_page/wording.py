@@ -19,14 +19,7 @@ SOFTWARE = "pyspedas-similarity developers, pyspedas-similarity"
 
 
 def methods_text(results: Sequence[Result], versions: Mapping[str, str]) -> tuple[str, ...]:
-    """Return paragraphs on how the events were found, for a methods section.
-
-    Parameters
-    ----------
-    results : sequence of Result
-    versions : mapping of str to str
-        Of the software that searched.
-    """
+    """Return paragraphs for a methods section on how the events were found, by software of these versions."""
     if not results:
         return ("No interval was found, and no record of a search was given.",)
     record = results[0].record
