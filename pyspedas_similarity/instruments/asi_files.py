@@ -87,12 +87,8 @@ class FrameFile:
 
     `name`, such as ``thg_asf_gako``, is required if a file holds frames of several cameras. `times` are starts of
     exposures from ``<name>_time``: the epoch of these files is a virtual variable and contains zeros. `shape` is (rows,
-    columns).
-
-    Raises
-    ------
-    LoadError
-        If the file is incomplete, not a CDF, has no such frames or those of several cameras, or has invalid sizes.
+    columns). LoadError if the file is incomplete, not a CDF, has no such frames or those of several cameras, or invalid
+    sizes.
     """
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:

@@ -63,37 +63,14 @@ SOURCES = {
 
 
 def load(
-    instrument: str,
-    trange: Any,
-    probe: str = "erg",
-    suffix: str = "",
-    species: str | None = None,
-    **keywords: Any,
+    instrument: str, trange: Any, probe: str = "erg", suffix: str = "", species: str | None = None, **keywords: Any
 ) -> list[str]:
     """Load ``erg_<instrument>_<species>_dist``, one distribution for each spin.
 
-    Parameters
-    ----------
-    instrument : {'lepe', 'lepi', 'mepe', 'mepi', 'hep'}
-        Of HEP the detector of lower energies, HEP-L.
-    trange : time range in any form
-    probe : 'erg'
-    suffix : str
-        Added to the names.
-    species : {'e', 'hplus', 'heplus', 'oplus'}, optional
-        Default: electrons or protons. MEP-i has no 'heplus'.
-    **keywords
-        Further keywords of pyspedas's loader, such as ``no_update``.
-
-    Returns
-    -------
-    list of str
-        The name, or [] where there are no data; days that cannot be read are left out, with one warning.
-
-    Raises
-    ------
-    ArgumentError, LoadError
-        For a probe or species that does not exist; if no file can be read.
+    `instrument` is 'lepe', 'lepi', 'mepe', 'mepi' or 'hep', of which the detector of lower energies, HEP-L, is taken;
+    `species` is 'e', 'hplus', 'heplus' (not of MEP-i) or 'oplus', by default electrons or protons; `keywords` are
+    further ones of pyspedas's loader, such as ``no_update``. Returns the name, or [] where there are no data; days that
+    cannot be read are left out, with one warning, and LoadError is raised if all are.
     """
     probe_names(probe, "arase", ("erg",))
     source = SOURCES[instrument]

@@ -72,17 +72,11 @@ class CdfSummary:
 
 
 def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
-    """Look at every record of a CDF file.
+    """Look at every record of a CDF file; with `contents` expand every compressed block too, and compare the checksum.
 
-    Parameters ---------- path : str or Path contents : bool Also expand every compressed block, in small parts, and
-    compute the checksum where the file has one, as MMS files have: as long as reading it. Only a checksum finds changed
-    values of uncompressed variables.
-
-    Raises
-    ------
-    LoadError
-        If it is no CDF, is cut off, or a record does not fit; or if it may be good and is not read here: of a version
-        before 2.6, compressed as a whole or by something else than gzip, in several files, or too large.
+    `contents` takes as long as reading. Only the checksum, which MMS files have, finds changed values of uncompressed
+    variables. LoadError if it is no CDF, is cut off, or a record does not fit; or if it may be good and is not read
+    here: of a version before 2.6, compressed as a whole or by something else than gzip, in several files, or too large.
     """
     path = Path(path)
     try:

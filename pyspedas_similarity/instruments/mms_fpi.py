@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +46,8 @@ def segments(
 
     Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
     Times of a probe are strictly increasing, within `trange`. Field (DMPA; flagged samples are NaN) and moments
-    (velocity in DBCS) extend slightly beyond their segment. One warning at the end lists what could not be loaded.
+    (velocity in DBCS) extend slightly beyond their segment. One warning at the end lists what could not be loaded;
+    LoadError if there are data and nothing could be.
 
     Parameters
     ----------
@@ -62,13 +63,6 @@ def segments(
         False is allowed only with `no_update`.
     piece : Piece, optional
         Read only this file.
-
-    Raises
-    ------
-    ArgumentError, TimeError
-        If an argument is not understood, or for ``spdf=False``.
-    LoadError
-        At the end, if there are data but nothing could be loaded.
     """
     stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
     return _iterate_segments(stations, to_interval(trange), no_update, piece)
@@ -119,7 +113,7 @@ def files(
     """
     start, end = to_interval(trange)
     stations = _stations(sensor, probe, data_rate, no_update, None)
-    with closing(FileTree(*roots(no_update))) as tree:
+    with closing(file_tree(no_update)) as tree:
         return [path for station in stations for path in _Reader(tree, station).files(start, end)]
 
 
@@ -184,15 +178,15 @@ def _stations(
     return [_Station(one, sensor, data_rate) for one in probes]
 
 
-def roots(no_update: bool) -> tuple[str, str | None]:
-    """Return the local root of the files, and the remote one if downloads are allowed."""
+def file_tree(no_update: bool, piece: Piece | None = None) -> FileTree:
+    """Return the tree of the files of MMS, or that of one piece."""
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG  # which sets remote_data_dir
 
-    return CONFIG["local_data_dir"], None if no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
+    return FileTree.of(CONFIG, no_update, piece)
 
 
 def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
-    with listing(FileTree(*roots(no_update)), f"MMS {_seconds(*span)}") as tree:
+    with listing(file_tree(no_update), f"MMS {_seconds(*span)}") as tree:
         for station in stations:
             product = station.fpi("dist")
             for file in tree.files(product, *span):
@@ -202,8 +196,7 @@ def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64],
 def _iterate_segments(
     stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
 ) -> Iterator[Segment]:
-    tree = FileTree(*roots(no_update)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
-    with loading(tree, f"MMS {_seconds(*span)}"):
+    with loading(file_tree(no_update, piece), f"MMS {_seconds(*span)}") as tree:
         for station in stations:
             yield from _Reader(tree, station).segments(*span)
 
@@ -226,7 +219,7 @@ class _Reader:
         for file in self.tree.files(self.station.fpi("dist"), start, end):
             what = f"mms{self.station.probe} {self.station.sensor} {file.start.astype('datetime64[s]')}"
             try:
-                opened = self._open(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
+                opened = self._open(self.station.fpi("dist"), file, [self.station.name("dist")])
             except LoadError as error:
                 self.tree.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
@@ -257,7 +250,7 @@ class _Reader:
                 text = str(self.tree.tally) or "there is no file of it here or at the server"
                 what = f"{product.stem} {_seconds(start, end)}"
                 raise LoadError(what, text, "Try again later, or with the local files.")
-            found += [self._open(_SamplesFile, product, one, list(names.values())).path for one in listed]
+            found += [self._open(product, one, list(names.values())).path for one in listed]
         return found
 
     def _read_companions(self, what: str, start: np.datetime64, end: np.datetime64) -> dict[str, Variable]:
@@ -279,16 +272,17 @@ class _Reader:
         self._cache = used
         return found
 
-    def _open(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
+    def _open(self, product: Product, file: DataFile, wanted: list[str]) -> _SamplesFile:
         """Open a file, downloaded if necessary, and check that its samples match the time in its name."""
         # Burst files begin in the second in their names; other files begin with the first data.
         latest = _SLACK if product.daily else product.longest
         within = (file.start - _SLACK, file.start + latest)
-        return kind(self.tree.fetch(file, lambda path: kind(path, wanted, within)), wanted, within)
+        path = self.tree.fetch(file, lambda path: _SamplesFile(path, wanted, within))
+        return _SamplesFile(path, wanted, within)
 
     def _read(self, file: DataFile, names: Mapping[str, str], product: Product) -> dict[str, Variable]:
         """Read named variables of a file."""
-        opened = self._open(_SamplesFile, product, file, list(names.values()))
+        opened = self._open(product, file, list(names.values()))
         rows = self._ascending_rows(opened)
         found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
         flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
@@ -359,18 +353,11 @@ class _SamplesFile:
         records = np.reshape(records, (last - first + 1, *info.Dim_Sizes))
         return records if len(rows) == len(records) else records[rows - first]
 
-
-class _DistributionFile(_SamplesFile):
-    """Open file of distributions."""
-
     def segment(self, station: _Station, rows: np.ndarray, companions: Mapping[str, Variable]) -> Segment:
-        """Return samples with their companions, errors and flags."""
+        """Return distributions with their companions, errors and flags."""
         names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
         own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
         return Segment(self.variable(station.name("dist"), rows), {**companions, **own})
-
-
-_File = TypeVar("_File", bound=_SamplesFile)
 
 
 def _without_leap_seconds(times: np.ndarray, stamps: np.ndarray) -> np.ndarray:

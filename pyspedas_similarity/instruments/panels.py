@@ -23,16 +23,16 @@ _SYSTEM = re.compile(
 # Coordinate systems, as they appear in the names of variables, or in capitals inside a word, such as BGSEc.
 _SYSTEM_INSIDE = re.compile(r"GSE|GSM|GEI|GEO|RTN|DSL|SRF")
 _NO_SYSTEM = ("", "none", "n/a", "unknown", "scalar", "xyz")
-_LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 # Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
-_MOST_NEGATIVE = 0.05
+_LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 # Share of negative values, as from a background that was subtracted, that a logarithmic spectrogram may have.
-_SAMPLES_JUDGED = 10**5
+_MOST_NEGATIVE = 0.05
 # Samples from which quantiles are taken; of longer series they are evenly spread.
-_LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
+_SAMPLES_JUDGED = 10**5
 # Share of samples in which a bin has to be measured, and of the bins that a sample has to have.
-_LEAST_SPREAD, _LARGEST_SPREAD, _PRECISION = 1e-12, 1e18, 1e-7
+_LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
 # Standard deviations whose squares single precision holds, and the least share of the largest value.
+_LEAST_SPREAD, _LARGEST_SPREAD, _PRECISION = 1e-12, 1e18, 1e-7
 
 
 @dataclass(frozen=True, eq=False)

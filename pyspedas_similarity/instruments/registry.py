@@ -161,13 +161,7 @@ def _simulated_electrons(trange: Any, probe: Any = "1", **keywords: Any) -> Iter
 
 INSTRUMENTS = {
     "mms_dis": Instrument(
-        "MMS FPI ions",
-        mms_fpi.load_ions,
-        _IONS,
-        "mms?_dis_dist_*",
-        _MMS,
-        mms_fpi.segments_ions,
-        mms_fpi.pieces_ions,
+        "MMS FPI ions", mms_fpi.load_ions, _IONS, "mms?_dis_dist_*", _MMS, mms_fpi.segments_ions, mms_fpi.pieces_ions
     ),
     "mms_des": Instrument(
         "MMS FPI electrons",
@@ -189,13 +183,7 @@ INSTRUMENTS = {
         all_sky=True,
     ),
     "images": Instrument(
-        "image files and movies",
-        images.load,
-        _FRAMES,
-        "images_*",
-        r"images_",
-        images.segments,
-        images.pieces,
+        "image files and movies", images.load, _FRAMES, "images_*", r"images_", images.segments, images.pieces
     ),
     "oath": Instrument(
         "OATH pictures of THEMIS all-sky imagers",

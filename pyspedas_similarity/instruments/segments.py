@@ -124,6 +124,14 @@ class FileTree:
         self._failures = 0
         self._session = _session() if remote else None
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any], no_update: bool, piece: Piece | None = None) -> FileTree:
+        """Return the tree that the settings of a mission in pyspedas name, or that of one piece."""
+        if piece is not None:
+            return cls(piece.local, piece.remote, piece.name)
+        local_only = no_update or config["no_download"]
+        return cls(config["local_data_dir"], None if local_only else config["remote_data_dir"])
+
     def files(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
         """Yield the newest versions of the files that may hold samples from `start` to `end`, in ascending order.
 

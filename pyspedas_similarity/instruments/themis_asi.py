@@ -83,8 +83,8 @@ def segments(
 
     Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
     Values are counts (n, rows, columns), without companions; times of one site are strictly increasing, within
-    `trange`. One warning at the end lists what could not be loaded; hours without a file, such as daytime, are not
-    included.
+    `trange`. One warning at the end lists what could not be loaded, without hours that have no file, such as daytime;
+    LoadError if there are data and nothing could be.
 
     Parameters
     ----------
@@ -98,13 +98,6 @@ def segments(
         downloaded there from its ``remote_data_dir``.
     piece : Piece, optional
         Read only this file.
-
-    Raises
-    ------
-    ArgumentError, TimeError
-        If an argument is not understood.
-    LoadError
-        At the end, if there are data but nothing could be loaded.
     """
     station = site or probe if piece is None else piece.probe
     return _iterate_segments(Request.read(trange, station, datatype, no_update=no_update), piece)
@@ -175,15 +168,8 @@ def _sites(site: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _roots(request: Request) -> tuple[str, str | None]:
-    """Return the local root of the files, and the remote one if downloads are allowed."""
-    from pyspedas.projects.themis.config import CONFIG
-
-    return CONFIG["local_data_dir"], None if request.no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
-
-
 def _listed(request: Request) -> Iterator[Piece]:
-    with listing(FileTree(*_roots(request)), str(request)) as tree:
+    with listing(_tree(request), str(request)) as tree:
         for site in request.sites:
             for file in _files_of_site(tree, request, site):
                 yield tree.piece(file, request.name(site), site, request.length)
@@ -191,7 +177,9 @@ def _listed(request: Request) -> Iterator[Piece]:
 
 def _tree(request: Request, piece: Piece | None = None) -> FileTree:
     """Return the tree of the files of a request, or that of one piece."""
-    return FileTree(*_roots(request)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
+    from pyspedas.projects.themis.config import CONFIG
+
+    return FileTree.of(CONFIG, request.no_update, piece)
 
 
 def _files_of_site(tree: FileTree, request: Request, site: str) -> Iterator[DataFile]:

@@ -50,24 +50,11 @@ def embedding_map(
 ) -> EmbeddingMap:
     """Map embeddings (n, dimension) to a plane, similar ones near each other; rows with NaN have no place.
 
-    Parameters
-    ----------
-    method : {'auto', 'umap', 'pca'}
-        'umap' needs umap-learn (``pip install umap-learn``); 'auto' and 'pca' take the first two principal components.
-    seed : int
-        Of UMAP: the same seed gives the same map, on one machine.
-    graph : callable, optional
-        From embeddings without NaN and a number of neighbors to a `NeighborGraph`, such as ``Archive.graph``; UMAP then
-        takes its neighbors. By default UMAP looks for them itself.
-
-    Raises
-    ------
-    ArgumentError
-        Too few embeddings, an unknown method, or 'umap' where it is not installed.
-
-    Notes
-    -----
-    UMAP: McInnes et al. 2018, arXiv:1802.03426, on cosine distances, with its graph of neighbors by pynndescent.
+    `method` is one of `METHODS`: 'auto' and 'pca' take the first two principal components; 'umap' needs umap-learn and
+    follows McInnes et al. 2018, arXiv:1802.03426, on cosine distances. The same `seed` gives the same map by UMAP on
+    one machine. `graph`, such as ``Archive.graph``, makes a `NeighborGraph` of embeddings and a number of neighbors,
+    which UMAP then takes instead of looking for them itself. ArgumentError for too few embeddings, an unknown method,
+    or 'umap' where it is not installed.
     """
     check_choice("method", method, METHODS)
     if np.ndim(embeddings) != 2:
@@ -101,11 +88,7 @@ def _with_themselves(graph: NeighborGraph) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_umap(
-    umap: Any,
-    vectors: np.ndarray,
-    neighbors: int,
-    seed: int,
-    near: tuple[np.ndarray, np.ndarray] | None = None,
+    umap: Any, vectors: np.ndarray, neighbors: int, seed: int, near: tuple[np.ndarray, np.ndarray] | None = None
 ) -> np.ndarray:
     """Places (n, 2), from a graph of neighbors by pynndescent however few they are, or from the one given."""
     given = {} if near is None else {"precomputed_knn": near}
@@ -215,8 +198,7 @@ def archive_map_figure(
         _by_kind(panel, found.places, colors)
     _marks(panel, found.places, marks or MapMarks(), style)
     _draw_insets(panel, found.places, insets)
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
     panel.set_xlabel(f"{found.method}; axes have no unit", fontsize="small")
     panel.set_title(style.heading(title), fontsize="medium", loc="left")
     if panel.get_legend_handles_labels()[0]:

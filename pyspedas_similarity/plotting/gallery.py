@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FAINT_COLOR = "0.6"
 FAINT_NOTE = "; gray: does not stand out of the background"
 _PER_LINE, _GAMMA = 8, 0.4
+# Units of what was measured no more; agyrotropy has both signs.
 ENCODED, AGYROTROPY = "image for the encoder", "agyrotropy for the encoder"
-"""Units of what was measured no more; agyrotropy has both signs."""
 PITCH_ANGLE = "pitch angle (deg)"
 _DIRECTIONS = {"pitch_angle": PITCH_ANGLE, "look": "look"}
 _AXES = {
@@ -164,8 +164,7 @@ def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
     """Ticks where they have a unit, numbers only at the left and below."""
     panel.tick_params(labelsize="xx-small", labelleft=first, labelbottom=last, length=2, which="both")
     if not one.x_label:
-        panel.set_xticks([])
-        panel.set_yticks([])
+        panel.set(xticks=[], yticks=[])
         if first:
             panel.set_ylabel(one.label, fontsize="x-small")
         return
@@ -185,19 +184,14 @@ def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
 def _empty(panel: Axes, why: str) -> None:
     import textwrap
 
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
     panel.set_facecolor("0.95")
     text = "\n".join(plain(line) for line in textwrap.wrap(why or "", 22)[:8])
     panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=5, color="0.3")
 
 
 def _bars(
-    figure: Figure,
-    panels: np.ndarray,
-    shown: Sequence[Shown],
-    rows: int,
-    looks: tuple[dict[str, Normalize], Style],
+    figure: Figure, panels: np.ndarray, shown: Sequence[Shown], rows: int, looks: tuple[dict[str, Normalize], Style]
 ) -> None:
     """Draw a color bar for each measured unit, next to its rows."""
     from matplotlib.cm import ScalarMappable

@@ -135,8 +135,7 @@ def _image(panel: Axes, one: Original, ends: tuple[float, float], style: Style) 
     panel.set_facecolor("0.85")
     look = {"cmap": colors_of(one, style), "vmin": low, "vmax": high}
     panel.imshow(one.values, origin="lower", interpolation="nearest", **look)
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
 
 
 def _overlay(panel: Axes, one: Original, change: np.ndarray, largest: float, style: Style) -> None:
@@ -147,8 +146,7 @@ def _overlay(panel: Axes, one: Original, change: np.ndarray, largest: float, sty
     filled = np.nan_to_num(shown)
     if filled.max() > largest / 2:
         panel.contour(filled, levels=[largest / 2], colors="black", linewidths=0.8)
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
 
 
 def _side(image: np.ndarray, patch: int | None) -> int:

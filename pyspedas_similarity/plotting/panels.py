@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ArgumentError, SimilarityError
 from ..imaging.recipes import Recipe
 from ..instruments.panels import LINE_KINDS, Panel, known_table
+from ..instruments.sample_images import select
 from ..times import Span
 from .gallery import FAINT_COLOR
 from .series import on_one_table, overview
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-_LINE_COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 # The color-blind safe palette of Okabe and Ito (2008); the first three for x, y, z.
+_LINE_COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 _COMPONENTS = ("x", "y", "z")
-_MOST_COLUMNS = 600
 # Samples of a spectrogram drawn in one window; more are averaged.
+_MOST_COLUMNS = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,23 +86,19 @@ def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | No
     first, last = np.searchsorted(variable.times, [span.start, span.end + np.timedelta64(1, "ns")])
     if first == last:
         return None
-    rows = slice(max(first - 1, 0), last + 1)  # a sample more on both sides, so that lines reach the edges
-    seconds = (variable.times[rows] - span.middle) / np.timedelta64(1, "s")
-    coordinates = {
-        key: table[rows] if np.ndim(table) > 1 and len(table) == len(variable.times) else table
-        for key, table in variable.coordinates.items()
-    }
+    # A sample more on both sides, so that lines reach the edges.
+    cut = select(variable, slice(max(first - 1, 0), last + 1))
+    seconds = (cut.times - span.middle) / np.timedelta64(1, "s")
     if panel.kind == "embedding":
-        cut = replace(variable, times=variable.times[rows], values=variable.values[rows], coordinates=coordinates)
         try:
             made = overview(cut, recipe)
         except SimilarityError:
             return None
         return Part(seconds, made.values, made.bins)
-    values = variable.values[rows].reshape(len(seconds), -1)
+    values = cut.values.reshape(len(seconds), -1)
     if panel.kind in LINE_KINDS:
         return Part(seconds, values[:, : panel.values.shape[1]])
-    bins = coordinates.get("v", np.arange(values.shape[1], dtype=float))
+    bins = cut.coordinates.get("v", np.arange(values.shape[1], dtype=float))
     return Part(seconds, values, known_table(bins))
 
 

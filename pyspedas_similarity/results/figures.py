@@ -32,7 +32,7 @@ from ..plotting.gallery import (
 )
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
 from ..plotting.panels import panels_figure
-from ..plotting.report_page.wording import tidy
+from ..plotting.report_page.content import tidy
 from ..plotting.series import Marks, Strip, date_axis, mark, overview, strips_figure
 from ..plotting.style import Style, plain, saved
 from ..search.scoring import similarity

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...times import to_text
-from .content import LABELS, NUMBERS, Map, Report, Table
-from .wording import citation, count
+from .content import LABELS, NUMBERS, Map, Report, Table, citation, count
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -18,8 +18,7 @@ from ...tplot import Variable
 from ..gallery import half_width, measured
 from ..series import Marks, Strip, overview, strips_figure
 from ..style import MATCH_COLOR, QUERY_COLOR, color_limits
-from .content import Card, Picture, Result
-from .wording import count
+from .content import Card, Picture, Result, count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +28,8 @@ _BINS = 80
 _DPI = 110
 _ENDS = ("start_ns", "end_ns")
 _LARGEST, _SIDE = 128, 64
+# Of the palette: gray, for what was not measured.
 _UNKNOWN = 255
-"""Of the palette: gray, for what was not measured."""
 _COLUMNS = 6
 
 
@@ -202,8 +201,7 @@ def plot_contact_sheet(cards: Sequence[Card], path: str | Path | None = None, ti
 def _draw(panel: Axes, card: Card) -> None:
     import matplotlib.image
 
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
     # Names may hold what matplotlib takes for mathematics.
     text = f"{card.title}  {card.score}\n{card.when}".replace("$", r"\$")
     panel.set_title(text, fontsize="small")
