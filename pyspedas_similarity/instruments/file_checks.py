@@ -127,7 +127,8 @@ class _Walk:
         flags, directory = self._head()
         has_sum = flags & _MD5 == _MD5
         r_first, z_first, first_attribute, end, r_count, attributes, _, r_dimensions, z_count, *_ = directory[1:]
-        sizes = self._r_sizes(directory[0], r_dimensions)
+        place = directory[0]
+        sizes = self._integers(self._behind(place, _GDR), r_dimensions, self._end(place), "the file")
         names = [
             self._variable(at, kind, sizes)
             for first, count, kind in ((r_first, r_count, _RVDR), (z_first, z_count, _ZVDR))
@@ -209,9 +210,6 @@ class _Walk:
 
     def _end(self, at: int) -> int:
         return at + self._read(at, "w")[0]
-
-    def _r_sizes(self, at: int, count: int) -> tuple[int, ...]:
-        return self._integers(self._behind(at, _GDR), count, self._end(at), "the file")
 
     def _variable(self, at: int, kind: int, r_sizes: tuple[int, ...]) -> str:
         _, form, last, index, _, flags, _, _, _, _, elements, _, parameters, _ = self._fields(at, kind)

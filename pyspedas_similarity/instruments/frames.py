@@ -50,7 +50,9 @@ def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
     for axis, key, turned in ((1, "first_row", "south"), (2, "first_column", "east")):
         if sides.get(key) == turned:
             frames = np.flip(frames, axis)
-            view = view and _flipped(view, axis - 1)
+            if view is not None:
+                angles = (np.flip(angle, axis - 1) for angle in (view.azimuth, view.elevation))
+                view = View(view.latitude, view.longitude, *angles)
     return frames, view
 
 
@@ -70,11 +72,6 @@ def sides_of(view: View) -> dict[str, str]:
         if abs(difference) > _LEAST_DIFFERENCE:
             found[key] = sides[0] if difference > 0 else sides[1]
     return found
-
-
-def _flipped(view: View, axis: int) -> View:
-    """Return the view of an array that is reversed along an axis."""
-    return View(view.latitude, view.longitude, np.flip(view.azimuth, axis), np.flip(view.elevation, axis))
 
 
 def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from logging import getLogger
@@ -72,11 +72,9 @@ class LeftOut:
             names.append(name)
 
     def __str__(self) -> str:
-        parts = (f"{n} {reason} ({', '.join(self.named[reason])}{', ...' * (n > _NAMED)})" for reason, n in self)
+        found = self.counts.most_common()
+        parts = (f"{n} {reason} ({', '.join(self.named[reason])}{', ...' * (n > _NAMED)})" for reason, n in found)
         return "; ".join(parts)
-
-    def __iter__(self) -> Iterator[tuple[str, int]]:
-        return iter(self.counts.most_common())
 
     def report(self, expected: bool = True) -> None:
         """Log what was left out in one line; LoadError if nothing was loaded and something was expected."""
@@ -167,10 +165,8 @@ def read_variable(request: ImageRequest) -> Variable | None:
     return concatenate(parts) if parts else None
 
 
-def read_segments(
-    request: ImageRequest, turned: Callable[[np.ndarray, Path], np.ndarray] | None = None
-) -> Iterator[Segment]:
-    """Yield the frames of a request, changed by `turned(frame, file)`; log at the end what is left out.
+def read_segments(request: ImageRequest) -> Iterator[Segment]:
+    """Yield the frames of a request, in order of time; log at the end what is left out.
 
     LoadError at the end, if there are files but no frame could be read.
     """
@@ -178,9 +174,9 @@ def read_segments(
     most = max(1, min(_SEGMENT_FRAMES, _SEGMENT_BYTES // (usual.dtype.itemsize * usual.shape[0] * usual.shape[1])))
     times, values = [], None
     with closing(_frames(request, usual)) as frames:
-        for time, frame, file in frames:
+        for time, frame in frames:
             values = np.empty((most, *usual.shape), usual.dtype) if values is None else values
-            values[len(times)] = frame if turned is None else turned(frame, file)
+            values[len(times)] = frame
             times.append(time)
             if len(times) == most:
                 segment = _segment(request, times, values)
@@ -297,8 +293,8 @@ def _usual_header(request: ImageRequest) -> Header:
     return Header(shape, dtype, 0)
 
 
-def _frames(request: ImageRequest, usual: Header) -> Iterator[tuple[np.datetime64, np.ndarray, Path]]:
-    """Yield time, pixels and file of the frames in the time range, times increasing; count what is left out."""
+def _frames(request: ImageRequest, usual: Header) -> Iterator[tuple[np.datetime64, np.ndarray]]:
+    """Yield time and pixels of the frames in the time range, times increasing; count what is left out."""
     last, left_out = None, request.left_out
     for file in request.files:
         try:
@@ -313,7 +309,7 @@ def _frames(request: ImageRequest, usual: Header) -> Iterator[tuple[np.datetime6
                     else:
                         last = time
                         left_out.loaded += 1
-                        yield time, frame, file.path
+                        yield time, frame
         except LoadError as error:
             left_out.add(file.path.name, error)
 

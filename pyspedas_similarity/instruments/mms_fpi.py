@@ -140,15 +140,10 @@ class _Station:
 
     def fpi(self, kind: str) -> Product:
         """Return the product 'dist' or 'moms'."""
-        datatype = f"{self.sensor}-{kind}"
-        folder = f"mms{self.probe}/fpi/{self.data_rate}/l2/{datatype}"
-        stem = f"mms{self.probe}_fpi_{self.data_rate}_l2_{datatype}"
-        return Product(folder, stem, _LONGEST[self.data_rate], self.data_rate == "brst")
+        return level_2(self.probe, "fpi", self.data_rate, f"{self.sensor}-{kind}", _LONGEST[self.data_rate])
 
     def fgm(self) -> Product:
-        rate = self.field_rate
-        folder, stem = f"mms{self.probe}/fgm/{rate}/l2", f"mms{self.probe}_fgm_{rate}_l2"
-        return Product(folder, stem, _LONGEST[rate], rate == "brst")
+        return level_2(self.probe, "fgm", self.field_rate, "", _LONGEST[self.field_rate])
 
     def name(self, quantity: str) -> str:
         """Return the name of an FPI variable."""
@@ -176,6 +171,12 @@ def _stations(
         remedy = "Omit it; or call pyspedas.projects.mms.fpi and fgm first, then this with no_update=True."
         raise ArgumentError("spdf", f"found False, but {_SDC}", remedy)
     return [_Station(one, sensor, data_rate) for one in probes]
+
+
+def level_2(probe: str, instrument: str, rate: str, datatype: str, longest: np.timedelta64) -> Product:
+    """Return a kind of level 2 files of MMS; files of FGM have no data type."""
+    parts = [f"mms{probe}", instrument, rate, "l2", *([datatype] if datatype else [])]
+    return Product("/".join(parts), "_".join(parts), longest, daily=rate == "brst")
 
 
 def file_tree(no_update: bool, piece: Piece | None = None) -> FileTree:

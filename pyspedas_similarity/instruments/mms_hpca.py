@@ -15,9 +15,8 @@ from ..errors import LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import to_times
-from .mms_fpi import file_tree
+from .mms_fpi import file_tree, level_2
 from .particle_structures import from_particle_structures, structures_of
-from .segments import Product
 
 SPECIES = ("hplus", "heplus", "oplus")
 # The longest files there are.
@@ -78,9 +77,9 @@ def _load(
 
 def _fetch(probe: str, start: np.datetime64, end: np.datetime64, data_rate: str, no_update: bool) -> None:
     """Make sure that the files are here, whole."""
-    folder, stem = f"mms{probe}/hpca/{data_rate}/l2/ion", f"mms{probe}_hpca_{data_rate}_l2_ion"
+    kind = level_2(probe, "hpca", data_rate, "ion", _LONGEST[data_rate])
     with closing(file_tree(no_update)) as tree:
-        for file in tree.files(Product(folder, stem, _LONGEST[data_rate], data_rate == "brst"), start, end):
+        for file in tree.files(kind, start, end):
             tree.fetch(file)
     if tree.tally.lost:
         found = f"could not list the files: {tree.tally}"

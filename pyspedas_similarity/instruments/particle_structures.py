@@ -159,7 +159,8 @@ def _geometries(samples: Sequence[dict[str, Any]], name: str) -> list[_Geometry]
 
 def _even(look: np.ndarray, widths: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return even azimuths, and the number of the nearest bin there: (energy, azimuth, polar); -1 beyond its width."""
-    azimuth = _even_azimuths(_FINER * round(360 / np.median(widths)))
+    count = _FINER * round(360 / np.median(widths))
+    azimuth = (np.arange(count) + 0.5) * 360 / count
     numbers = np.arange(look[0].size).reshape(look.shape[1:])
     bins = np.full((len(look), len(azimuth), len(groups)), -1)
     for place, anodes in enumerate(groups):
@@ -174,10 +175,6 @@ def _even(look: np.ndarray, widths: np.ndarray, groups: Sequence[np.ndarray]) ->
 def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the angles between azimuths, 0 to 180 degrees."""
     return np.abs((first - second + 180) % 360 - 180)
-
-
-def _even_azimuths(count: int) -> np.ndarray:
-    return (np.arange(count) + 0.5) * 360 / count
 
 
 def _widths(sample: Mapping[str, Any]) -> np.ndarray:

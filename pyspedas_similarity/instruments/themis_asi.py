@@ -282,5 +282,5 @@ def _with_skymap(frames: Variable, skymap: Skymap | None) -> Variable:
         found = f"it has {skymap.azimuth.shape} pixels, {frames.name} {frames.values.shape[1:]}"
         raise ArgumentError("skymap", found, "Give the skymap of these frames; that of full frames fits no thumbnails.")
     # The pixel in row r and column c of these files looks where the last row but r and the last column but c of the
-    # Orientation by the skymap, shown by the stars of Gakona: tests/real_data/test_orientation.py.
+    # skymap do, as the stars of Gakona show: tests/real_data/test_orientation.py.
     return replace(frames, attributes={**frames.attributes, "skymap": skymap.turned()})

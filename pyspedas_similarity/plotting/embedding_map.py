@@ -150,14 +150,6 @@ class Colors:
     label: str
 
 
-@dataclass(frozen=True, eq=False)
-class Inset:
-    """Picture (rows, columns, 3 or 4) of the place of a number; the first row is the lowest."""
-
-    place: int
-    picture: np.ndarray
-
-
 def spread_places(places: np.ndarray, count: int) -> np.ndarray:
     """Return at most `count` numbers of places that are spread over a map, the one nearest to the median first.
 
@@ -178,9 +170,9 @@ def archive_map_figure(
     marks: MapMarks | None = None,
     style: Style | None = None,
     title: str = "",
-    insets: Sequence[Inset] = (),
+    insets: Sequence[tuple[int, np.ndarray]] = (),
 ) -> Figure:
-    """Draw a map with a color for each place, marks on top, and pictures of some places.
+    """Draw a map with a color for each place, marks on top, and pictures of some places by number, lowest row first.
 
     ArgumentError if there is not one color for each place.
     """
@@ -206,15 +198,15 @@ def archive_map_figure(
     return figure
 
 
-def _draw_insets(panel: Axes, places: np.ndarray, insets: Sequence[Inset]) -> None:
+def _draw_insets(panel: Axes, places: np.ndarray, insets: Sequence[tuple[int, np.ndarray]]) -> None:
     """Draw each picture above its place; a line leads there."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-    for one in insets:
-        picture = OffsetImage(one.picture[::-1], zoom=_INSET_WIDTH / one.picture.shape[1])
+    for number, pixels in insets:
+        picture = OffsetImage(pixels[::-1], zoom=_INSET_WIDTH / pixels.shape[1])
         looks = {"arrowprops": {"arrowstyle": "-", "lw": 0.8}, "bboxprops": {"lw": 0.6}, "pad": 0.1}
         at = {"xybox": (0, 22), "boxcoords": "offset points", "box_alignment": (0.5, 0.0)}
-        panel.add_artist(AnnotationBbox(picture, places[one.place], **at, **looks, zorder=2))
+        panel.add_artist(AnnotationBbox(picture, places[number], **at, **looks, zorder=2))
     if insets:
         panel.margins(0.12, 0.18)
 

@@ -40,6 +40,29 @@ _AXES = {
 
 
 @dataclass(frozen=True, eq=False)
+class Original:
+    """A picture of one sample: values (rows, columns), the first row at the bottom, or colors (rows, columns, 3 or 4).
+
+    `x` and `y` are middles of columns and rows, with units in their labels if they have any; `label` says what it
+    shows, such as the plane; `unit`, for a color bar, is escaped; `gray` is True for a photograph; `frame` says where a
+    cut lies.
+    """
+
+    values: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    x_label: str = ""
+    y_label: str = ""
+    label: str = ""
+    unit: str = ""
+    logarithmic: bool = False
+    y_logarithmic: bool = False
+    gray: bool = False
+    x_logarithmic: bool = False
+    frame: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Shown:
     """One sample of a gallery: lines above its pictures, pictures from top to bottom, or why there is none.
 
@@ -175,8 +198,7 @@ def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
         panel.set_yticks([0, 45, 90, 135, 180])
     elif not one.y_logarithmic:
         panel.locator_params(axis="y", nbins=4)
-    if last or one.x_label:
-        panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
+    panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
     if first:
         panel.set_ylabel(one.y_label, fontsize="xx-small", labelpad=1)
 
@@ -186,7 +208,7 @@ def _empty(panel: Axes, why: str) -> None:
 
     panel.set(xticks=[], yticks=[])
     panel.set_facecolor("0.95")
-    text = "\n".join(plain(line) for line in textwrap.wrap(why or "", 22)[:8])
+    text = "\n".join(plain(line) for line in textwrap.wrap(why, 22)[:8])
     panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=5, color="0.3")
 
 
@@ -208,29 +230,6 @@ def _bars(
         bar = figure.colorbar(ScalarMappable(scale, colors), ax=measured, pad=0.01, aspect=25, fraction=0.05)
         bar.set_label(unit, fontsize="x-small")
         bar.ax.tick_params(labelsize="xx-small", which="both")
-
-
-@dataclass(frozen=True, eq=False)
-class Original:
-    """A picture of one sample: values (rows, columns), the first row at the bottom, or colors (rows, columns, 3 or 4).
-
-    `x` and `y` are middles of columns and rows, with units in their labels if they have any; `label` says what it
-    shows, such as the plane; `unit`, for a color bar, is escaped; `gray` is True for a photograph; `frame` says where a
-    cut lies.
-    """
-
-    values: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    x_label: str = ""
-    y_label: str = ""
-    label: str = ""
-    unit: str = ""
-    logarithmic: bool = False
-    y_logarithmic: bool = False
-    gray: bool = False
-    x_logarithmic: bool = False
-    frame: str = ""
 
 
 def measured(sample: Variable, recipe: Recipe, speed: float | None = None) -> tuple[Original, ...]:

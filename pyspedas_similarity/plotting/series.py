@@ -54,6 +54,17 @@ class Marks:
         return (self.start[~faint], self.end[~faint]), (self.start[faint], self.end[faint])
 
 
+@dataclass(frozen=True)
+class Overview:
+    """A spectrogram-like picture against time: values (n, bins), their bins (bins,) or (n, bins), and labels."""
+
+    values: np.ndarray
+    bins: np.ndarray
+    label: str
+    unit: str
+    logarithmic: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Strip:
     """One variable: an overview of it at `times`, if there is one, its scores, and what was found."""
@@ -181,17 +192,6 @@ def _with_gaps(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nd
     )
 
 
-@dataclass(frozen=True)
-class Overview:
-    """A spectrogram-like picture against time: values (n, bins), their bins (bins,) or (n, bins), and labels."""
-
-    values: np.ndarray
-    bins: np.ndarray
-    label: str
-    unit: str
-    logarithmic: bool
-
-
 def overview(
     variable: Variable, recipe: Recipe | None = None, height_km: float | None = None, width: float | None = None
 ) -> Overview:
@@ -207,9 +207,8 @@ def overview(
         made = keogram(*frames.north_up(variable), height_km, width)
         return Overview(made.values, made.axis, slice_label(made, variable), brightness_unit(variable), False)
     if variable.values.ndim == 2 and "v" in variable.coordinates:
-        return Overview(
-            variable.values, variable.coordinates["v"], bins_label(variable, "v"), flux_unit(variable), True
-        )
+        labels = bins_label(variable, "v"), flux_unit(variable)
+        return Overview(variable.values, variable.coordinates["v"], *labels, True)
     remedy = "Give distributions (time, azimuth, polar, energy), spectra, or frames (time, row, column)."
     raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
 

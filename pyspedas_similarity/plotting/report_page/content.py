@@ -184,7 +184,8 @@ def methods_text(results: Sequence[Result], versions: Mapping[str, str]) -> tupl
         return ("No interval was found, and no record of a search was given.",)
     record = results[0].record
     first = " ".join((_what(record, versions), _score(record)))
-    return tuple(tidy(one) for one in (first, *_paragraphs(results), _software(versions)))
+    software = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return tuple(tidy(one) for one in (first, *_paragraphs(results), f"Software: {software}."))
 
 
 def tidy(text: str) -> str:
@@ -357,10 +358,6 @@ def _rules(record: Mapping[str, Any]) -> str:
     if gate and gate.get("usable_only"):
         text += f" Frames that are not usable were left out ({gate.get('frames', '')})."
     return text
-
-
-def _software(versions: Mapping[str, str]) -> str:
-    return "Software: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
 
 
 def count(n: int, one: str, more: str | None = None) -> str:

@@ -99,7 +99,8 @@ def measured_picture(sample: Variable, recipe: Recipe) -> Picture:
     made = measured(sample, recipe, width)
     if isinstance(recipe, FrameRecipe):
         return Picture(_png(_stretched(_reduced(made[0].values[::-1])), "gray"), "the frame as measured", made[0].label)
-    shown = [_logarithm(_square(one.values)[::-1]) for one in made]  # rows ascend upward
+    squares = [_square(one.values)[::-1] for one in made]  # rows ascend upward
+    shown = [np.log10(np.where(values > 0, values, np.nan)) for values in squares]
     picture = _png(_stretched(np.concatenate(shown, axis=1)), "viridis")
     if isinstance(recipe, DistributionRecipe):
         planes, frame = ", ".join(recipe.planes), re.split("[,;]", made[0].frame)[0]
@@ -142,10 +143,6 @@ def _square(values: np.ndarray) -> np.ndarray:
     side = max(_SIDE, *values.shape)
     rows, columns = (np.arange(side) * length // side for length in values.shape)
     return values[np.ix_(rows, columns)]
-
-
-def _logarithm(values: np.ndarray) -> np.ndarray:
-    return np.log10(np.where(values > 0, values, np.nan))
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
