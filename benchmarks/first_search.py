@@ -19,7 +19,7 @@ import pyspedas_similarity as sim
 from benchmarks.data_sets.sky import EPISODES, MOVIE_FILE, episodes_at
 from pyspedas_similarity import tplot
 from pyspedas_similarity.imaging.plasma import moments
-from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.instruments.file_checks import read_npz
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.instruments.sample_images import measured, select
 from pyspedas_similarity.plotting.series import date_axis

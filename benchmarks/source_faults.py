@@ -43,8 +43,7 @@ import numpy as np
 from pyspedas_similarity.errors import SimilarityError
 from pyspedas_similarity.functions.cameras import load_asi
 from pyspedas_similarity.instruments import asi_files, isolated_reader, mms_fpi, segments, themis_asi
-from pyspedas_similarity.instruments.cdf_checks import check_cdf
-from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.instruments.file_checks import check_cdf, read_npz
 from pyspedas_similarity.instruments.segments import Segment
 from pyspedas_similarity.tplot import Variable
 

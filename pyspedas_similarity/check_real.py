@@ -24,7 +24,7 @@ from .functions.archives import add
 from .functions.cameras import frame_quality, load_asi
 from .functions.search import search
 from .instruments import mms_fpi, themis_asi
-from .instruments.local_folders import local_folders
+from .instruments.segments import local_folders
 from .provenance import versions
 from .results.search_result import SearchResult
 from .times import to_datetime64, to_interval

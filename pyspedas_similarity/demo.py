@@ -14,8 +14,7 @@ import numpy as np
 from . import tplot
 from .errors import ArgumentError
 from .functions.search import search
-from .instruments.cdf_checks import check_cdf
-from .instruments.npz_files import read_npz
+from .instruments.file_checks import check_cdf, read_npz
 from .instruments.registry import INSTRUMENTS
 from .tplot import Variable
 

@@ -27,7 +27,7 @@ from pyspedas_similarity.imaging.background import running_background
 from pyspedas_similarity.imaging.camera_geometry import View
 from pyspedas_similarity.imaging.frames import frame_images
 from pyspedas_similarity.imaging.recipes import FrameRecipe
-from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.instruments.file_checks import read_npz
 from pyspedas_similarity.search.reference import EVENT
 from pyspedas_similarity.simulate.allsky import simulate_nights, station_places
 

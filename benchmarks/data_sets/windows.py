@@ -21,7 +21,7 @@ from benchmarks.data_sets.tasks import (
 )
 from pyspedas_similarity.imaging.recipes import Recipe, WindowRecipe
 from pyspedas_similarity.imaging.windows import window_images
-from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.instruments.file_checks import read_npz
 from pyspedas_similarity.search.reference import EVENT
 
 REDUCED_FILE = "mms/mms_des_reduced_events_01_10.npz"

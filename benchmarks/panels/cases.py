@@ -13,7 +13,7 @@ from benchmarks.data_sets.windows import COPIES, REDUCED_FILE
 from benchmarks.panels.measures import Events
 from benchmarks.panels.methods import Case
 from pyspedas_similarity import tplot
-from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.instruments.file_checks import read_npz
 from pyspedas_similarity.simulate.panels import KINDS, SimulatedPanels, simulate_panels, store
 from pyspedas_similarity.times import Span
 from pyspedas_similarity.tplot import Variable

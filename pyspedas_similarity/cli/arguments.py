@@ -60,7 +60,7 @@ def _read_cdf(files: list[Path], variables: list[str] | None) -> list[str]:
         raise ArgumentError("--cdf", f"there is no file {missing[0]}", "Check the path.")
     from pyspedas.tplot_tools import cdf_to_tplot
 
-    from ..instruments.cdf_checks import check_cdf
+    from ..instruments.file_checks import check_cdf
 
     for file in files:
         check_cdf(file, contents=True)

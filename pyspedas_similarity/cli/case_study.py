@@ -149,8 +149,8 @@ def _search(chosen: argparse.Namespace) -> SearchResult:
 
 
 def _draw(made: Review, page: list[Judged], path: Path) -> None:
-    from ..plotting.contact_sheet import plot_contact_sheet
     from ..plotting.report_page.content import Card
+    from ..plotting.report_page.pictures import plot_contact_sheet
 
     queries = [Card("query", "", pictures=pictures, missing=missing) for pictures, missing in made.query_pictures()]
     pictures = made.pictures(page)

@@ -12,8 +12,7 @@ from ..conventions import pyspedas_convention
 from ..errors import ArchiveError
 from ..library.archived import open_archived
 from ..library.options import EncodingOptions
-from ..plotting.archive_map import archive_map_figure, spread_places
-from ..plotting.embedding_map import embedding_map
+from ..plotting.embedding_map import archive_map_figure, embedding_map, spread_places
 from ..plotting.style import Style, saved
 from ..results.archive_map import drawn_rows, inset_pictures, map_colors, marked_rows
 from ..results.joins import read_events

@@ -85,25 +85,10 @@ class Skymap(View):
 class FrameFile:
     """Open THEMIS CDF file of full frames or thumbnails, read in parts.
 
-    Parameters
-    ----------
-    path : Path
-    name : str, optional
-        Variable name, such as ``thg_asf_gako``; required if a file holds frames of several cameras.
-
-    Attributes
-    ----------
-    name : str
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-        Start of each exposure, see `to_times`; NaT if missing. Read from ``<name>_time``, since the epoch of these
-        files is a virtual variable and contains zeros.
-    shape : tuple of int
-        Rows and columns.
-
-    Raises
-    ------
-    LoadError
-        If the file is incomplete, not a CDF, has no such frames or those of several cameras, or has invalid sizes.
+    `name`, such as ``thg_asf_gako``, is required if a file holds frames of several cameras. `times` are starts of
+    exposures from ``<name>_time``: the epoch of these files is a virtual variable and contains zeros. `shape` is (rows,
+    columns). LoadError if the file is incomplete, not a CDF, has no such frames or those of several cameras, or invalid
+    sizes.
     """
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
@@ -112,7 +97,6 @@ class FrameFile:
             raise LoadError(str(path), "there is no such file", "Check the path.")
         with cdf_errors(self.path):
             self._cdf = IsolatedCdf(path)
-            self._there = self._cdf.names
             self.name = self._choose_camera(name)
             count, self.shape = self._sizes()
             if self._records(f"{self.name}_time") != count:
@@ -121,13 +105,7 @@ class FrameFile:
             self.times = to_times(np.atleast_1d(seconds))
 
     def frames(self, rows: np.ndarray) -> Variable:
-        """Read the frames with given ascending indices, as counts in the integer type of the file.
-
-        Raises
-        ------
-        LoadError
-            If they cannot be read.
-        """
+        """Read the frames with given ascending indices, as counts in the integer type of the file."""
         with cdf_errors(self.path):
             values = self._read(rows)
             about = {"VATT": self._cdf.varattsget(self.name), "GATT": self._cdf.globalattsget()}
@@ -142,7 +120,7 @@ class FrameFile:
     def ends(self, rows: np.ndarray) -> Variable | None:
         """Return the ends of the exposures as ``<name>_tend``, unix seconds, or None if the file has none."""
         name = f"{self.name}_tend"
-        if name not in self._there or self._records(name) != len(self.times) or len(rows) == 0:
+        if name not in self._cdf.names or self._records(name) != len(self.times) or len(rows) == 0:
             return None
         with cdf_errors(self.path):
             seconds = np.atleast_1d(self._cdf.varget(name)).astype(np.float64)
@@ -150,7 +128,7 @@ class FrameFile:
         return Variable(name, self.times[rows], seconds[rows], attributes=attributes)
 
     def _choose_camera(self, name: str | None) -> str:
-        cameras = [one for one in self._there if re.fullmatch(r"thg_as[ft]_[a-z]{4}", one)]
+        cameras = [one for one in self._cdf.names if re.fullmatch(r"thg_as[ft]_[a-z]{4}", one)]
         if name is None and len(cameras) == 1:
             return cameras[0]
         if name not in cameras:
@@ -172,7 +150,7 @@ class FrameFile:
 
     def _records(self, name: str) -> int:
         """Return the number of scalars of a variable, 0 if there is none."""
-        info = self._cdf.varinq(name) if name in self._there else None
+        info = self._cdf.varinq(name) if name in self._cdf.names else None
         return info.Last_Rec + 1 if info is not None and not info.Dim_Sizes and info.Rec_Vary else 0
 
     def _read(self, rows: np.ndarray) -> np.ndarray:

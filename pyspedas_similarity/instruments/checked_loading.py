@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import LoadError
 from ..times import parts_of, to_interval
 from ..tplot import Variable, loaded_names, preserved, read, write
-from .cdf_checks import check_cdf, identity_of
+from .file_checks import check_cdf, identity_of
 from .segments import concatenate
 
 logger = logging.getLogger(__name__)
@@ -19,28 +19,10 @@ _Loader = Callable[..., Any]
 
 
 def load_checked(loader: _Loader, wanted: str, trange: list[str], **options: Any) -> list[str]:
-    """Download daily files with a loader, check each, then load them.
+    """Download daily files with a loader of pyspedas, check each, then load the wanted variable.
 
-    Parameters
-    ----------
-    loader : callable
-        Of a mission in ``pyspedas.projects``, with ``downloadonly`` and ``no_update``.
-    wanted : str
-        The variable that it makes.
-    trange : list of str
-    **options
-        For it.
-
-    Returns
-    -------
-    list of str
-        The wanted variable, or nothing if there are no data. The days of files that are not whole or cannot be read are
-        missing in it, which one warning reports; what else the loader makes is then not stored.
-
-    Raises
-    ------
-    LoadError
-        If no file can be read.
+    Return its name, or nothing if there are no data. Days of files that are not whole or cannot be read are missing in
+    it, which one warning reports; what else the loader makes is then not stored. LoadError if no file can be read.
     """
     files = _files(loader, options | {"trange": trange})
     identities, lost = _checked(files)
@@ -61,13 +43,7 @@ def load_checked(loader: _Loader, wanted: str, trange: list[str], **options: Any
 
 
 def load_whole(loader: _Loader, **options: Any) -> list[str]:
-    """Download daily files with a loader, check each, then load all that is in them.
-
-    Raises
-    ------
-    LoadError
-        If a file is not whole, or cannot be read.
-    """
+    """Download daily files with a loader, check each, then load all that is in them; LoadError for a damaged one."""
     identities, lost = _checked(_files(loader, options))
     if lost:
         raise next(iter(lost.values()))
@@ -77,16 +53,7 @@ def load_whole(loader: _Loader, **options: Any) -> list[str]:
 def by_day(load: Callable[[list[str]], Variable | None], trange: list[str]) -> Variable | None:
     """Load a time range at once or, if that fails, day by day without the days that cannot be loaded.
 
-    Parameters
-    ----------
-    load : callable
-        Of a time range.
-    trange : list of str
-
-    Raises
-    ------
-    LoadError
-        If no day can be loaded.
+    LoadError if no day can be loaded.
     """
     days, parts, lost = _each_day(trange), [], []
     try:
@@ -164,13 +131,7 @@ def _made(loader: _Loader, wanted: str, identities: Mapping[str, tuple[int, ...]
 
 
 def _loaded(loader: _Loader, identities: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> list[str]:
-    """Load checked files; return the names of variables.
-
-    Raises
-    ------
-    LoadError
-        If they cannot be read, or changed meanwhile.
-    """
+    """Load checked files; return the names of variables; LoadError if they cannot be read, or changed meanwhile."""
     try:
         names = loader(**options) or []
     except Exception as error:  # values that are wrong lead loaders to nearly every exception there is

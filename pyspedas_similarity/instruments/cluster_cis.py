@@ -26,31 +26,12 @@ VARIABLES = {
 def load(
     trange: Any, probe: str | int | Sequence[str | int] = "1", suffix: str = "", species: str = "ions", **keywords: Any
 ) -> list[str]:
-    """Load ``cluster<probe>_hia_ions_dist`` or ``cluster<probe>_codif_<species>_dist``.
+    """Load ``cluster<probe>_hia_ions_dist`` or ``cluster<probe>_codif_<species>_dist`` of probe '1' to '4'.
 
-    Parameters
-    ----------
-    trange : time range in any form
-    probe : '1' to '4', or several
-    suffix : str
-        Added to the names.
-    species : {'ions', 'h1', 'he1', 'o1'}
-        'ions': all ions as protons, of HIA in the magnetospheric modes with high sensitivity; the others: of CODIF with
-        high sensitivity.
-    **keywords
-        Further keywords of ``pyspedas.projects.cluster.cis``, such as ``no_update``.
-
-    Returns
-    -------
-    list of str
-        Names of those that have data.
-
-    Raises
-    ------
-    ArgumentError
-        For a probe or species that does not exist.
-    LoadError
-        If no file can be read; the days of some that cannot are left out, with one warning.
+    `species` is 'ions', all ions as protons, of HIA in the magnetospheric modes with high sensitivity, or 'h1', 'he1'
+    or 'o1', of CODIF with high sensitivity; `keywords` are further ones of ``pyspedas.projects.cluster.cis``, such as
+    ``no_update``. Returns the names of those that have data; days that cannot be read are left out, with one warning,
+    and LoadError is raised if all are.
     """
     probes = probe_names(probe, "cluster|c", ("1", "2", "3", "4"))
     check_choice("species", species, VARIABLES)

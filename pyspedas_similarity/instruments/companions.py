@@ -1,7 +1,6 @@
 """Companions of a distribution: field, velocity, errors and flags, found by name or given.
 
-They travel with the variable as further coordinates (``field``, ``velocity``, ``error``, ``flags``), one row for each
-sample, so that whatever takes part of the samples takes part of them too.
+They are further coordinates of the variable (``field``, ``velocity``, ``error``, ``flags``), one row for each sample.
 """
 
 from __future__ import annotations
@@ -42,23 +41,9 @@ _NAMES = {
 
 
 def find_companions(variable: Variable, given: Mapping[str, str | None]) -> dict[str, Variable]:
-    """The variables that belong to a distribution.
+    """Return the loaded variables that belong to a distribution, by role; names in `given` come before those found.
 
-    Parameters
-    ----------
-    variable : Variable
-    given : mapping
-        Names of variables under 'field', 'velocity', 'error', 'flags' that come before those found; None: look.
-
-    Returns
-    -------
-    dict of str to Variable
-        Without those that are not loaded.
-
-    Raises
-    ------
-    VariableError
-        If a given one is not loaded, or is of another spacecraft.
+    VariableError if a given one is not loaded, or is of another spacecraft.
     """
     match = _NAME.fullmatch(variable.name)
     parts = match.groupdict() if match else {}
@@ -78,17 +63,11 @@ def find_companions(variable: Variable, given: Mapping[str, str | None]) -> dict
 
 
 def with_companions(variable: Variable, companions: Mapping[str, Variable], recipe: DistributionRecipe) -> Variable:
-    """The distribution with what its images need, one row for each sample.
+    """Return the distribution with what its images need, one row for each sample.
 
-    Field and velocity are interpolated to the distribution's times, over gaps of at most ``recipe.gap`` cadences of the
-    slower series; samples in wider gaps get NaN. `Gaps` counts them. Samples of a companion with times that go back or
-    are missing are left out, after a warning. Samples for which a companion of the same file has nothing get NaN, or
-    flags of all bits.
-
-    Raises
-    ------
-    VariableError
-        If a companion does not fit.
+    Field and velocity are interpolated over gaps of at most ``recipe.gap`` cadences of the slower series; samples in
+    wider gaps get NaN. Samples for which a companion of the same file has nothing get NaN, or flags of all bits. `Gaps`
+    counts them. VariableError if a companion does not fit.
     """
     rows = {}
     for role in ("field", "velocity"):
@@ -107,18 +86,9 @@ def with_companions(variable: Variable, companions: Mapping[str, Variable], reci
 
 
 def missing(samples: Variable, recipe: DistributionRecipe) -> dict[str, np.ndarray]:
-    """Samples that get no image because of a companion, by what is wrong with it.
+    """Return the samples without image because of a companion, bool (n,), by what is wrong with it.
 
-    Parameters
-    ----------
-    samples : Variable
-        Made by `with_companions`.
-    recipe : DistributionRecipe
-
-    Returns
-    -------
-    dict of str to numpy.ndarray of bool, shape (n,)
-        Such as 'mms1_fgm_b_dmpa_brst_l2 is missing'; without companions of which nothing is missing.
+    `samples` are made by `with_companions`; a key is such as 'mms1_fgm_b_dmpa_brst_l2 is missing'.
     """
     found = {}
     for role, name in samples.attributes.get(_NAMES_KEY, {}).items():

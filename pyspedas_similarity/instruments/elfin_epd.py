@@ -14,30 +14,12 @@ from .checked_loading import load_checked
 def load(
     trange: Any, probe: str | Sequence[str] = "a", suffix: str = "", fullspin: bool = False, **keywords: Any
 ) -> list[str]:
-    """Load ``el<probe>_pef_hs_Epat_nflux`` with ``pyspedas.projects.elfin.epd``.
+    """Load ``el<probe>_pef_hs_Epat_nflux``, number flux by pitch angle (degrees) and energy (keV), of probe 'a' or 'b'.
 
-    Parameters
-    ----------
-    trange : time range in any form
-    probe : 'a' or 'b', or both
-    suffix : str
-        Must be empty: that loader has none.
-    fullspin : bool
-        Full spins (``el<probe>_pef_fs_Epat_nflux``) instead of half spins.
-    **keywords
-        Further keywords of that loader, such as ``no_update``.
-
-    Returns
-    -------
-    list of str
-        Names of those that have data, number flux by pitch angle (degrees) and energy (keV).
-
-    Raises
-    ------
-    ArgumentError
-        For a probe that does not exist, or a suffix.
-    LoadError
-        If no file is a whole CDF; the days of some that are not are left out, with one warning.
+    `fullspin` loads full spins (``el<probe>_pef_fs_Epat_nflux``) instead of half spins. `suffix` must be empty: the
+    loader, ``pyspedas.projects.elfin.epd``, has none; `keywords` are further ones of it, such as ``no_update``. Returns
+    the names of those that have data; days of damaged files are left out, with one warning, and LoadError is raised if
+    all are.
     """
     probes = probe_names(probe, "elfin|el", ("a", "b"))
     if suffix:

@@ -24,18 +24,9 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Source:
-    """Loader of pyspedas, its variables, and the function that makes particle structures of them.
+    """Loader in ``pyspedas.projects.erg``, its variables by species, and the maker of particle structures of them.
 
-    Attributes
-    ----------
-    loader : str
-        Of ``pyspedas.projects.erg``.
-    get_dist : str
-        Of ``pyspedas.projects.erg.satellite.erg.particle``.
-    variables : dict of str to str
-        Variable by species, as pyspedas calls them.
-    only : bool
-        True if the variable alone can be loaded, without the others in its file.
+    `only`: the variable alone can be loaded, without the others in its file.
     """
 
     loader: str
@@ -72,39 +63,14 @@ SOURCES = {
 
 
 def load(
-    instrument: str,
-    trange: Any,
-    probe: str = "erg",
-    suffix: str = "",
-    species: str | None = None,
-    **keywords: Any,
+    instrument: str, trange: Any, probe: str = "erg", suffix: str = "", species: str | None = None, **keywords: Any
 ) -> list[str]:
     """Load ``erg_<instrument>_<species>_dist``, one distribution for each spin.
 
-    Parameters
-    ----------
-    instrument : {'lepe', 'lepi', 'mepe', 'mepi', 'hep'}
-        Of HEP the detector of lower energies, HEP-L.
-    trange : time range in any form
-    probe : 'erg'
-    suffix : str
-        Added to the names.
-    species : {'e', 'hplus', 'heplus', 'oplus'}, optional
-        Default: electrons or protons. MEP-i has no 'heplus'.
-    **keywords
-        Further keywords of pyspedas's loader, such as ``no_update``.
-
-    Returns
-    -------
-    list of str
-        The name, or [] where there are no data: what `from_particle_structures` makes of pyspedas's structures.
-
-    Raises
-    ------
-    ArgumentError
-        For a probe or species that does not exist.
-    LoadError
-        If no file can be read; the days of some that cannot are left out, with one warning.
+    `instrument` is 'lepe', 'lepi', 'mepe', 'mepi' or 'hep', of which the detector of lower energies, HEP-L, is taken;
+    `species` is 'e', 'hplus', 'heplus' (not of MEP-i) or 'oplus', by default electrons or protons; `keywords` are
+    further ones of pyspedas's loader, such as ``no_update``. Returns the name, or [] where there are no data; days that
+    cannot be read are left out, with one warning, and LoadError is raised if all are.
     """
     probe_names(probe, "arase", ("erg",))
     source = SOURCES[instrument]
@@ -117,18 +83,7 @@ def load(
 
 
 def load_xep(trange: Any, probe: str = "erg", suffix: str = "", **keywords: Any) -> list[str]:
-    """Load ``erg_xep_l2_FEDU_SSD``, electrons by energy (keV) and sector of the spin: XEP measures in one plane only.
-
-    Parameters
-    ----------
-    trange, probe, suffix, **keywords
-        As in `load`.
-
-    Returns
-    -------
-    list of str
-        The name, or [] where there are no data.
-    """
+    """Load ``erg_xep_l2_FEDU_SSD``, electrons by energy (keV) and sector of the spin: it measures in one plane."""
     probe_names(probe, "arase", ("erg",))
     from pyspedas.projects import erg
 

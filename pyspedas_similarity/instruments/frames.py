@@ -1,8 +1,7 @@
 """Camera frames of a variable: how they are turned, where they look, their background, whether they are usable.
 
-``attributes['data_att']`` states which side of the sky the ``first_row`` ('north' or 'south') and the
-``first_column`` ('west' or 'east') are on, where the reader provides it; others are taken as they are.
-``attributes['skymap']`` is a `View` of its rows and columns; where there is one, it says which side they are on.
+``attributes['data_att']`` states the sides of the sky of the ``first_row`` ('north' or 'south') and ``first_column``
+('west' or 'east'); ``attributes['skymap']``, a `View` of its rows and columns, comes before them.
 """
 
 from __future__ import annotations
@@ -37,18 +36,9 @@ def check_one_camera(variable: Variable) -> None:
 
 
 def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
-    """Frames with north up and east to the right, as seen on a map, and where their pixels look.
+    """Return frames (n, row, column), a view with north up and east to the right, and where their pixels look, or None.
 
-    Returns
-    -------
-    frames : numpy.ndarray, shape (n, row, column)
-        A view of the values.
-    view : View or None
-
-    Raises
-    ------
-    VariableError
-        If the skymap is none, or has other rows and columns.
+    VariableError if the skymap is none, or has other rows and columns.
     """
     about, view = variable.attributes.get("data_att", {}), variable.attributes.get("skymap")
     frames = variable.values
@@ -60,14 +50,16 @@ def north_up(variable: Variable) -> tuple[np.ndarray, View | None]:
     for axis, key, turned in ((1, "first_row", "south"), (2, "first_column", "east")):
         if sides.get(key) == turned:
             frames = np.flip(frames, axis)
-            view = view and _flipped(view, axis - 1)
+            if view is not None:
+                angles = (np.flip(angle, axis - 1) for angle in (view.azimuth, view.elevation))
+                view = View(view.latitude, view.longitude, *angles)
     return frames, view
 
 
 def sides_of(view: View) -> dict[str, str]:
     """Return the sides of the sky that the first row and the first column are on, as ``data_att`` names them.
 
-    Without those that a view does not show, as that of a camera turned by 45 degrees or of a part of the sky.
+    A view of a camera turned by 45 degrees, or of a part of the sky, does not show them all.
     """
     azimuth, flat = np.radians(view.azimuth), np.cos(np.radians(view.elevation))
     found = {}
@@ -82,20 +74,10 @@ def sides_of(view: View) -> dict[str, str]:
     return found
 
 
-def _flipped(view: View, axis: int) -> View:
-    """Return the view of an array that is reversed along an axis."""
-    return View(view.latitude, view.longitude, np.flip(view.azimuth, axis), np.flip(view.elevation, axis))
-
-
 def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
     """Return the variable with disc and background of all its frames among the attributes.
 
-    Of frames that come file by file, those of each file make their own.
-
-    Raises
-    ------
-    VariableError
-        If two cameras are in the variable, its skymap does not fit, or no disc is found.
+    VariableError if two cameras are in the variable, its skymap does not fit, or no disc is found.
     """
     check_one_camera(variable)
     found: dict[str, Any] = {}

@@ -1,8 +1,4 @@
-"""What a variable holds, by its tables, units, names and metadata; the number of dimensions alone does not decide.
-
-Metadata are those of CDF files as pyspedas keeps them (``attributes['CDF']``: names under DEPEND_1 and so on, and the
-source of the file), ``attributes['data_att']`` with the units, and ``attributes['taken_from']`` of `to_tplot`.
-"""
+"""What a variable holds, by its tables, units, names and metadata; the number of dimensions alone does not decide."""
 
 from __future__ import annotations
 
@@ -77,13 +73,9 @@ def check_camera_frames(variable: Variable) -> None:
 
 
 def unidentified(variable: Variable, instruments: Mapping[str, str]) -> VariableError:
-    """The error for a variable of which neither name nor content says what image to make.
+    """Return the error for a variable of which neither name nor content says what image to make.
 
-    Parameters
-    ----------
-    variable : Variable
-    instruments : mapping of str to str
-        Kind of image by the names of registered instruments that its name or metadata point to.
+    `instruments` are kinds of image by registered instruments that its name or metadata point to.
     """
     shape = variable.values.shape
     if variable.values.ndim == 2:

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from logging import getLogger
@@ -20,8 +20,17 @@ from ..conventions import check_choice
 from ..errors import ArgumentError, LoadError, SimilarityError
 from ..times import to_interval, to_timedelta64
 from ..tplot import Variable
-from .image_files import CHANNELS, IMAGE_SUFFIXES, MOVIE_SUFFIXES, Header, frames_of, header_of
-from .image_times import TimeTable, given_times, time_of_files
+from .image_files import (
+    CHANNELS,
+    IMAGE_SUFFIXES,
+    MOVIE_SUFFIXES,
+    Header,
+    TimeTable,
+    frames_of,
+    given_times,
+    header_of,
+    time_of_files,
+)
 from .segments import Piece, Segment, concatenate
 
 logger = getLogger(__name__)
@@ -45,18 +54,7 @@ class TimedFile:
 
 @dataclass
 class LeftOut:
-    """Files and frames that are left out, by reason, and the number of those that are not.
-
-    Attributes
-    ----------
-    subject : str
-    loaded : int
-        Frames.
-    counts : Counter of str
-    named : dict of str to list of str
-        The first ones of each reason.
-    last : LoadError or None
-    """
+    """Files and frames that are left out, with the first names of each reason, and the number of loaded frames."""
 
     subject: str
     loaded: int = 0
@@ -74,11 +72,9 @@ class LeftOut:
             names.append(name)
 
     def __str__(self) -> str:
-        parts = (f"{n} {reason} ({', '.join(self.named[reason])}{', ...' * (n > _NAMED)})" for reason, n in self)
+        found = self.counts.most_common()
+        parts = (f"{n} {reason} ({', '.join(self.named[reason])}{', ...' * (n > _NAMED)})" for reason, n in found)
         return "; ".join(parts)
-
-    def __iter__(self) -> Iterator[tuple[str, int]]:
-        return iter(self.counts.most_common())
 
     def report(self, expected: bool = True) -> None:
         """Log what was left out in one line; LoadError if nothing was loaded and something was expected."""
@@ -94,18 +90,8 @@ class LeftOut:
 class ImageRequest:
     """Checked arguments of the loaders, made by `ImageRequest.read`.
 
-    Attributes
-    ----------
-    name : str
-        Of the variable.
-    files : tuple of TimedFile
-        In order of time, those that may have frames from `start` to `end`.
-    start, end : numpy.datetime64
-    cadence : numpy.timedelta64 or None
-        Between the frames of one file.
-    channel : str or None
-    left_out : LeftOut
-        What is known before files are opened.
+    `files` are in order of time, those that may have frames from `start` to `end`; `cadence` is between frames of one
+    file; `left_out` is what is known before files are opened.
     """
 
     name: str
@@ -128,12 +114,7 @@ class ImageRequest:
     ) -> ImageRequest:
         """Check the arguments, list the files and find their times; `trange` may be None.
 
-        Raises
-        ------
-        ArgumentError
-            For what is not understood, or if there are no such files.
-        LoadError
-            If no file has a time.
+        ArgumentError for what is not understood, or if there are no such files; LoadError if no file has a time.
         """
         if channel is not None:
             check_choice("channel", channel, CHANNELS)
@@ -160,15 +141,9 @@ class ImageRequest:
 def segments(trange: Any, path: Any, piece: Piece | None = None, **keywords: Any) -> Iterator[Segment]:
     """Yield frames in order of time, up to 256 at once, without companions.
 
-    Parameters
-    ----------
-    trange : time range in any form
-    path : str, Path or list of them
-        Folder, of which the images directly inside are read, file, or pattern such as ``'2013/**/*.png'``.
-    piece : Piece, optional
-        Only these files.
-    **keywords
-        ``times``, ``cadence_s``, ``name`` and ``channel`` of `pyspedas_similarity.load_images`.
+    `path` is a folder, of which the images directly inside are read, a file, a pattern such as ``'2013/**/*.png'``, or
+    a list of them. `keywords` are ``times``, ``cadence_s``, ``name`` and ``channel`` of
+    `pyspedas_similarity.load_images`.
     """
     return read_segments(ImageRequest.read(trange, path, **keywords).within(piece))
 
@@ -190,29 +165,18 @@ def read_variable(request: ImageRequest) -> Variable | None:
     return concatenate(parts) if parts else None
 
 
-def read_segments(
-    request: ImageRequest, turned: Callable[[np.ndarray, Path], np.ndarray] | None = None
-) -> Iterator[Segment]:
-    """Yield the frames of a request; what is left out is logged at the end in one line.
+def read_segments(request: ImageRequest) -> Iterator[Segment]:
+    """Yield the frames of a request, in order of time; log at the end what is left out.
 
-    Parameters
-    ----------
-    request : ImageRequest
-    turned : callable, optional
-        Changes a frame, given its file.
-
-    Raises
-    ------
-    LoadError
-        At the end, if there are files but no frame could be read.
+    LoadError at the end, if there are files but no frame could be read.
     """
     usual = _usual_header(request)
     most = max(1, min(_SEGMENT_FRAMES, _SEGMENT_BYTES // (usual.dtype.itemsize * usual.shape[0] * usual.shape[1])))
     times, values = [], None
     with closing(_frames(request, usual)) as frames:
-        for time, frame, file in frames:
+        for time, frame in frames:
             values = np.empty((most, *usual.shape), usual.dtype) if values is None else values
-            values[len(times)] = frame if turned is None else turned(frame, file)
+            values[len(times)] = frame
             times.append(time)
             if len(times) == most:
                 segment = _segment(request, times, values)
@@ -243,10 +207,7 @@ def pieces_of(request: ImageRequest, source: str = "") -> Iterator[Piece]:
 def files_at(path: Any) -> list[Path]:
     """Return the images and movies that a folder, a file, a pattern or a list of them names, each once, sorted.
 
-    Raises
-    ------
-    ArgumentError
-        If there are none.
+    ArgumentError if there are none.
     """
     given = [path] if isinstance(path, (str, Path)) else path
     if not isinstance(given, Iterable) or not (given := list(given)):
@@ -332,8 +293,8 @@ def _usual_header(request: ImageRequest) -> Header:
     return Header(shape, dtype, 0)
 
 
-def _frames(request: ImageRequest, usual: Header) -> Iterator[tuple[np.datetime64, np.ndarray, Path]]:
-    """Yield time, pixels and file of the frames in the time range, times increasing; count what is left out."""
+def _frames(request: ImageRequest, usual: Header) -> Iterator[tuple[np.datetime64, np.ndarray]]:
+    """Yield time and pixels of the frames in the time range, times increasing; count what is left out."""
     last, left_out = None, request.left_out
     for file in request.files:
         try:
@@ -348,7 +309,7 @@ def _frames(request: ImageRequest, usual: Header) -> Iterator[tuple[np.datetime6
                     else:
                         last = time
                         left_out.loaded += 1
-                        yield time, frame, file.path
+                        yield time, frame
         except LoadError as error:
             left_out.add(file.path.name, error)
 

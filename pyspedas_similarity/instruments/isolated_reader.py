@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import struct
 import subprocess
 import sys
 import threading
@@ -24,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LoadError
-from .cdf_checks import check_cdf
-from .sav_checks import check_sav
+from .file_checks import check_cdf, identity_of
 
 _SCRIPT = Path(__file__).with_name("reader_process.py")
 # Memory limits: of the process, and per file the minimum and the number of copies that cdflib and scipy make.
@@ -37,25 +37,16 @@ _PATIENCE_S = 30
 _MOST_HEAD = 2**26
 _AGAIN = "Remove the file and load again."
 _DTYPE = re.compile(r"[<>|]([biufc](?:1|2|4|8|16)|[US]\d{1,7})")
+_HEAD = b"SR\x00\x04"
+# Kind, and where the next record begins in two halves, the lower one first; four bytes of no known meaning follow.
+_RECORD = struct.Struct(">iIIi")
+_END = 6
 
 
 class IsolatedCdf:
     """CDF file with validated records, read by cdflib in a separate process.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Attributes
-    ----------
-    names : tuple of str
-        Variable names.
-
-    Raises
-    ------
-    LoadError
-        By all methods, if the file is invalid (see `check_cdf`), the reader fails or ends, or the file was changed
-        after the check.
+    LoadError by all methods, if the file is invalid (see `check_cdf`) or changed after the check, or the reader fails.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -97,13 +88,7 @@ def cdf_errors(path: Path) -> Iterator[None]:
 
 
 def read_sav(path: Path, variable: str, keys: list[str], most_bytes: int) -> dict[str, Any]:
-    """Read fields of a structure in an IDL save file of at most `most_bytes` bytes.
-
-    Raises
-    ------
-    LoadError
-        If they cannot be read.
-    """
+    """Read fields of a structure in an IDL save file of at most `most_bytes` bytes; LoadError if that fails."""
     path = path.absolute()
     identity = check_sav(path, most_bytes)
     return _request(path, "sav", [str(path), identity, variable, keys], identity[2])
@@ -236,3 +221,32 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 def _stop() -> None:
     if _readers and _readers[0].owner == os.getpid():
         _readers.pop(0).end()
+
+
+def check_sav(path: Path, most_bytes: int) -> tuple[int, ...]:
+    """Follow the records of a save file to its end, where scipy would follow them in loops; return its identity.
+
+    LoadError if it is no save file, is compressed, is too long, or its records do not follow each other.
+    """
+    try:
+        identity = identity_of(path)
+        content = path.read_bytes() if identity[2] <= most_bytes else b""
+    except OSError as error:
+        raise _refusal(path, f"not readable ({type(error).__name__}: {error})") from error
+    if content[:4] != _HEAD:
+        raise _refusal(path, f"this is no uncompressed IDL save file of at most {most_bytes >> 20} MiB")
+    at = len(_HEAD)
+    while True:
+        if at + _RECORD.size > len(content):
+            raise _refusal(path, f"not readable as IDL save file (it ends within a record at {at})")
+        kind, low, high, _ = _RECORD.unpack_from(content, at)
+        if kind == _END:
+            return identity
+        following = low + (high << 32)
+        if following < at + _RECORD.size:
+            raise _refusal(path, f"not readable as IDL save file (the record at {at} is followed by one before)")
+        at = following
+
+
+def _refusal(path: Path, found: str) -> LoadError:
+    return LoadError(str(path), found, "Give a file such as themis_skymap_gako_20110305.sav.")

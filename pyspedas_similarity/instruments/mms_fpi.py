@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -42,10 +42,12 @@ def segments(
     spdf: bool | None = None,
     piece: Piece | None = None,
 ) -> Iterator[Segment]:
-    """Yield distributions with magnetic field and moments, segment by segment.
+    """Yield distributions with magnetic field and moments, at most 1,024 samples of one file at once: 64 MiB.
 
-    A segment is at most 1,024 samples of one file: 64 MiB, and the same for their errors. Delete each segment before
-    requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Times of a probe are strictly increasing, within `trange`. Field (DMPA; flagged samples are NaN) and moments
+    (velocity in DBCS) extend slightly beyond their segment. One warning at the end lists what could not be loaded;
+    LoadError if there are data and nothing could be.
 
     Parameters
     ----------
@@ -61,25 +63,6 @@ def segments(
         False is allowed only with `no_update`.
     piece : Piece, optional
         Read only this file.
-
-    Yields
-    ------
-    Segment
-        Times of all segments of a probe are strictly increasing, within `trange`. Field (DMPA, vector and magnitude;
-        flagged samples are NaN) and moments (velocity in DBCS) extend slightly beyond their segment.
-
-    Raises
-    ------
-    ArgumentError
-        If the probe or data rate does not exist, or for ``spdf=False``.
-    TimeError
-        If `trange` is not a time range.
-    LoadError
-        At the end, if there are data but nothing could be loaded.
-
-    Warns
-    -----
-    One warning at the end lists the data that could not be loaded; times without data are not included.
     """
     stations = _stations(sensor, probe if piece is None else piece.probe, data_rate, no_update, spdf)
     return _iterate_segments(stations, to_interval(trange), no_update, piece)
@@ -93,10 +76,9 @@ def pieces(
     no_update: bool = False,
     spdf: bool | None = None,
 ) -> Iterator[Piece]:
-    """Yield the files of distributions that `segments` reads, without downloading them.
+    """Yield the files that `segments` reads, without downloading them.
 
-    `segments` with each of them as ``piece`` yields the same as without, except that samples contained in two files are
-    yielded twice.
+    `segments` with each as ``piece`` yields the same as without, but samples contained in two files twice.
     """
     return _listed(_stations(sensor, probe, data_rate, no_update, spdf), to_interval(trange), no_update)
 
@@ -109,26 +91,9 @@ def load(
     suffix: str = "",
     **keywords: Any,
 ) -> list[str]:
-    """Load distributions with magnetic field and moments into tplot variables, all at once.
+    """Load distributions with field and moments into tplot variables at once; parameters are those of `segments`.
 
-    Parameters
-    ----------
-    sensor, trange, probe, data_rate
-        As in `segments`.
-    suffix : str
-        Appended to the names.
-    **keywords
-        ``no_update`` and ``spdf`` of `segments`.
-
-    Returns
-    -------
-    list of str
-        Names of the distributions, one for each probe that has data, then those of field, moments, errors and flags.
-
-    Raises
-    ------
-    SimilarityError
-        As in `segments`.
+    Returns the names of the distributions, one for each probe that has data, then those of their companions.
     """
     whole = joined(segments(sensor, trange, probe, data_rate, **keywords)).values()
     variables = [one.distribution for one in whole] + [v for one in whole for v in one.companions.values()]
@@ -142,25 +107,13 @@ def files(
     data_rate: str = "brst",
     no_update: bool = False,
 ) -> list[Path]:
-    """Download the missing files that `segments` needs and return the paths of all, without reading the samples.
+    """Download the missing files that `segments` needs; return the paths of all, without reading the samples.
 
-    Parameters are those of `segments`.
-
-    Returns
-    -------
-    list of Path
-        Distributions, moments and magnetic field of each spacecraft.
-
-    Raises
-    ------
-    ArgumentError, TimeError
-        As in `segments`.
-    LoadError
-        If there is none of one kind, or one of them cannot be downloaded.
+    LoadError if there is none of one kind, or one of them cannot be downloaded.
     """
     start, end = to_interval(trange)
     stations = _stations(sensor, probe, data_rate, no_update, None)
-    with closing(FileTree(*roots(no_update))) as tree:
+    with closing(file_tree(no_update)) as tree:
         return [path for station in stations for path in _Reader(tree, station).files(start, end)]
 
 
@@ -187,15 +140,10 @@ class _Station:
 
     def fpi(self, kind: str) -> Product:
         """Return the product 'dist' or 'moms'."""
-        datatype = f"{self.sensor}-{kind}"
-        folder = f"mms{self.probe}/fpi/{self.data_rate}/l2/{datatype}"
-        stem = f"mms{self.probe}_fpi_{self.data_rate}_l2_{datatype}"
-        return Product(folder, stem, _LONGEST[self.data_rate], self.data_rate == "brst")
+        return level_2(self.probe, "fpi", self.data_rate, f"{self.sensor}-{kind}", _LONGEST[self.data_rate])
 
     def fgm(self) -> Product:
-        rate = self.field_rate
-        folder, stem = f"mms{self.probe}/fgm/{rate}/l2", f"mms{self.probe}_fgm_{rate}_l2"
-        return Product(folder, stem, _LONGEST[rate], rate == "brst")
+        return level_2(self.probe, "fgm", self.field_rate, "", _LONGEST[self.field_rate])
 
     def name(self, quantity: str) -> str:
         """Return the name of an FPI variable."""
@@ -225,15 +173,21 @@ def _stations(
     return [_Station(one, sensor, data_rate) for one in probes]
 
 
-def roots(no_update: bool) -> tuple[str, str | None]:
-    """Return the local root of the files, and the remote one if downloads are allowed."""
+def level_2(probe: str, instrument: str, rate: str, datatype: str, longest: np.timedelta64) -> Product:
+    """Return a kind of level 2 files of MMS; files of FGM have no data type."""
+    parts = [f"mms{probe}", instrument, rate, "l2", *([datatype] if datatype else [])]
+    return Product("/".join(parts), "_".join(parts), longest, daily=rate == "brst")
+
+
+def file_tree(no_update: bool, piece: Piece | None = None) -> FileTree:
+    """Return the tree of the files of MMS, or that of one piece."""
     from pyspedas.projects.mms.mms_load_data_spdf import CONFIG  # which sets remote_data_dir
 
-    return CONFIG["local_data_dir"], None if no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
+    return FileTree.of(CONFIG, no_update, piece)
 
 
 def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool) -> Iterator[Piece]:
-    with listing(FileTree(*roots(no_update)), f"MMS {_seconds(*span)}") as tree:
+    with listing(file_tree(no_update), f"MMS {_seconds(*span)}") as tree:
         for station in stations:
             product = station.fpi("dist")
             for file in tree.files(product, *span):
@@ -243,8 +197,7 @@ def _listed(stations: list[_Station], span: tuple[np.datetime64, np.datetime64],
 def _iterate_segments(
     stations: list[_Station], span: tuple[np.datetime64, np.datetime64], no_update: bool, piece: Piece | None
 ) -> Iterator[Segment]:
-    tree = FileTree(*roots(no_update)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
-    with loading(tree, f"MMS {_seconds(*span)}"):
+    with loading(file_tree(no_update, piece), f"MMS {_seconds(*span)}") as tree:
         for station in stations:
             yield from _Reader(tree, station).segments(*span)
 
@@ -267,7 +220,7 @@ class _Reader:
         for file in self.tree.files(self.station.fpi("dist"), start, end):
             what = f"mms{self.station.probe} {self.station.sensor} {file.start.astype('datetime64[s]')}"
             try:
-                opened = self._open(_DistributionFile, self.station.fpi("dist"), file, [self.station.name("dist")])
+                opened = self._open(self.station.fpi("dist"), file, [self.station.name("dist")])
             except LoadError as error:
                 self.tree.tally.lost[what] = f"{error.subject}: {error.found}"
                 continue
@@ -298,7 +251,7 @@ class _Reader:
                 text = str(self.tree.tally) or "there is no file of it here or at the server"
                 what = f"{product.stem} {_seconds(start, end)}"
                 raise LoadError(what, text, "Try again later, or with the local files.")
-            found += [self._open(_SamplesFile, product, one, list(names.values())).path for one in listed]
+            found += [self._open(product, one, list(names.values())).path for one in listed]
         return found
 
     def _read_companions(self, what: str, start: np.datetime64, end: np.datetime64) -> dict[str, Variable]:
@@ -320,16 +273,17 @@ class _Reader:
         self._cache = used
         return found
 
-    def _open(self, kind: type[_File], product: Product, file: DataFile, wanted: list[str]) -> _File:
+    def _open(self, product: Product, file: DataFile, wanted: list[str]) -> _SamplesFile:
         """Open a file, downloaded if necessary, and check that its samples match the time in its name."""
         # Burst files begin in the second in their names; other files begin with the first data.
         latest = _SLACK if product.daily else product.longest
         within = (file.start - _SLACK, file.start + latest)
-        return kind(self.tree.fetch(file, lambda path: kind(path, wanted, within)), wanted, within)
+        path = self.tree.fetch(file, lambda path: _SamplesFile(path, wanted, within))
+        return _SamplesFile(path, wanted, within)
 
     def _read(self, file: DataFile, names: Mapping[str, str], product: Product) -> dict[str, Variable]:
         """Read named variables of a file."""
-        opened = self._open(_SamplesFile, product, file, list(names.values()))
+        opened = self._open(product, file, list(names.values()))
         rows = self._ascending_rows(opened)
         found = {key: opened.variable(name, rows) for key, name in names.items() if name in opened.names}
         flags = f"mms{self.station.probe}_fgm_flag_{self.station.field_rate}_l2"
@@ -353,10 +307,9 @@ class _Reader:
 
 
 class _SamplesFile:
-    """Open file of variables with common times, read in parts.
+    """Open file of variables with common times, read in parts by cdflib in a separate process.
 
-    pyspedas's ``cdf_to_tplot`` reads whole files in this process. Here its reader, cdflib, reads parts in a separate
-    process; the values are the same as those of ``cdf_to_tplot``.
+    The values are the same as those of pyspedas's ``cdf_to_tplot``, which reads whole files in this process.
     """
 
     def __init__(self, path: Path, wanted: Sequence[str], within: tuple[np.datetime64, np.datetime64]) -> None:
@@ -378,13 +331,7 @@ class _SamplesFile:
             raise LoadError(str(path), found, _OTHER)
 
     def variable(self, name: str, rows: np.ndarray) -> Variable:
-        """Read samples of a variable, with fill values replaced by NaN.
-
-        Raises
-        ------
-        LoadError
-            If they cannot be read.
-        """
+        """Read samples of a variable, with fill values replaced by NaN; LoadError if they cannot be read."""
         with cdf_errors(self.path):
             about = self._cdf.varattsget(name)
             values = self._records(name, rows)
@@ -407,18 +354,11 @@ class _SamplesFile:
         records = np.reshape(records, (last - first + 1, *info.Dim_Sizes))
         return records if len(rows) == len(records) else records[rows - first]
 
-
-class _DistributionFile(_SamplesFile):
-    """Open file of distributions."""
-
     def segment(self, station: _Station, rows: np.ndarray, companions: Mapping[str, Variable]) -> Segment:
-        """Return samples with their companions, errors and flags."""
+        """Return distributions with their companions, errors and flags."""
         names = {"error": station.name("disterr"), "flags": station.name("errorflags")}
         own = {key: self.variable(name, rows) for key, name in names.items() if name in self.names}
         return Segment(self.variable(station.name("dist"), rows), {**companions, **own})
-
-
-_File = TypeVar("_File", bound=_SamplesFile)
 
 
 def _without_leap_seconds(times: np.ndarray, stamps: np.ndarray) -> np.ndarray:
@@ -440,10 +380,7 @@ def _mask_samples(variable: Variable, bad: np.ndarray) -> Variable:
 
 
 def _covers(companion_times: np.ndarray, times: np.ndarray) -> bool:
-    """Return True if companion times lie between the first and last of `times`, or on both sides of a single one.
-
-    Companions measured only before and after a segment are included.
-    """
+    """Return True if companion times lie between the first and last of `times`, or on both sides of a single one."""
     before = np.searchsorted(companion_times, times[0])
     after_last = np.searchsorted(companion_times, times[-1], side="right")
     return bool(before < after_last or (len(times) == 1 and 0 < before < len(companion_times)))

@@ -15,9 +15,8 @@ from ..errors import LoadError
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import to_times
-from .mms_fpi import roots
+from .mms_fpi import file_tree, level_2
 from .particle_structures import from_particle_structures, structures_of
-from .segments import FileTree, Product
 
 SPECIES = ("hplus", "heplus", "oplus")
 # The longest files there are.
@@ -35,32 +34,12 @@ def load(
     data_rate: str = "srvy",
     no_update: bool = False,
 ) -> list[str]:
-    """Load ``mms<probe>_hpca_<species>_dist_<rate>``, one distribution for each half spin.
+    """Load ``mms<probe>_hpca_<species>_dist_<rate>``, one distribution for each half spin, of probe '1' to '4'.
 
-    Parameters
-    ----------
-    trange : time range in any form
-        All of it is in memory at once: an hour takes up to 0.5 GB. Searches load it in parts.
-    probe : '1' to '4', or several
-    suffix : str
-        Added to the names.
-    species : {'hplus', 'heplus', 'oplus'}
-        Doubly charged ions are left out: pyspedas gives energies per charge, from which their speed does not follow.
-    data_rate : {'srvy', 'brst'}
-    no_update : bool
-        Use only files that are in pyspedas's ``local_data_dir`` for MMS.
-
-    Returns
-    -------
-    list of str
-        Names of those that have data, as `from_particle_structures` makes them of ``mms_get_hpca_dist``.
-
-    Raises
-    ------
-    ArgumentError
-        For a probe, species or data rate that does not exist.
-    LoadError
-        If files cannot be loaded, or are not whole.
+    All of `trange` is in memory at once: an hour takes up to 0.5 GB. `species` is 'hplus', 'heplus' or 'oplus': of
+    doubly charged ions pyspedas gives energies per charge, from which their speed does not follow. `data_rate` is
+    'srvy' or 'brst'. `no_update` uses only files in pyspedas's ``local_data_dir`` for MMS. Returns the names of those
+    that have data; LoadError if files cannot be loaded, or are not whole.
     """
     probes = probe_names(probe, "mms", ("1", "2", "3", "4"))
     check_choice("species", species, SPECIES)
@@ -98,9 +77,9 @@ def _load(
 
 def _fetch(probe: str, start: np.datetime64, end: np.datetime64, data_rate: str, no_update: bool) -> None:
     """Make sure that the files are here, whole."""
-    folder, stem = f"mms{probe}/hpca/{data_rate}/l2/ion", f"mms{probe}_hpca_{data_rate}_l2_ion"
-    with closing(FileTree(*roots(no_update))) as tree:
-        for file in tree.files(Product(folder, stem, _LONGEST[data_rate], data_rate == "brst"), start, end):
+    kind = level_2(probe, "hpca", data_rate, "ion", _LONGEST[data_rate])
+    with closing(file_tree(no_update)) as tree:
+        for file in tree.files(kind, start, end):
             tree.fetch(file)
     if tree.tally.lost:
         found = f"could not list the files: {tree.tally}"

@@ -22,7 +22,7 @@ import numpy as np
 from .. import tplot
 from ..errors import ArgumentError, LoadError
 from ..times import to_interval
-from .image_times import read_columns, time_in_text
+from .image_files import read_columns, time_in_text
 from .images import ImageRequest, LeftOut, TimedFile, pieces_of, read_segments, read_variable
 from .segments import Piece, Segment
 
@@ -61,19 +61,9 @@ class Picture:
 
 
 def read_pictures(path: Any) -> tuple[list[Picture], LeftOut]:
-    """Read the table of the pictures in a folder, by station and time; no picture is opened.
+    """Return the pictures in a folder whose station and time are known, by station and time, and what is left out.
 
-    Returns
-    -------
-    pictures : list of Picture
-        Those that are there and whose station and time are known.
-    left_out : LeftOut
-        What is not.
-
-    Raises
-    ------
-    LoadError
-        If there are no pictures or no table of their origin, or a table has other columns.
+    No picture is opened. LoadError if there are no pictures or no table of their origin, or a table has other columns.
     """
     folder = _folder(path)
     left_out = LeftOut(f"OATH in {folder}")
@@ -101,18 +91,7 @@ def read_pictures(path: Any) -> tuple[list[Picture], LeftOut]:
 
 
 def segments(trange: Any, path: Any, probe: Any = "", piece: Piece | None = None) -> Iterator[Segment]:
-    """Yield the pictures of one station after another, in order of time, up to 256 at once.
-
-    Parameters
-    ----------
-    trange : time range in any form
-    path : str or Path
-        The folder of the data set.
-    probe : str or list of str
-        Stations; all by default.
-    piece : Piece, optional
-        Only these pictures.
-    """
+    """Yield the pictures of one station after another (all by default), in order of time, up to 256 at once."""
     for request in _requests(trange, path, probe if piece is None else piece.probe):
         yield from read_segments(request.within(piece))
 

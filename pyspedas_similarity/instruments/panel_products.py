@@ -1,7 +1,6 @@
-"""Time series and spectrograms that people use most, loaded by time range through pyspedas.
+"""Time series and spectrograms that are used most, loaded by time range through pyspedas.
 
-Names of variables are those that the loaders make: from their code and tests in pyspedas 2.2.2, and from the files' own
-names, on which the loaders do not touch (Wind SWE, PSP SPC, RBSP MagEIS and WFR).
+Names of variables are those that the loaders of pyspedas 2.2.2 make, and those of the files where they keep them.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from .checked_loading import load_checked, load_whole
 
 logger = logging.getLogger(__name__)
 
+# Keywords of pyspedas's loaders that are set here, or that a result must not record.
 _OWN = {"trange", "probe", "sites", "suffix", "prefix", "time_clip", "varnames", "notplot", "downloadonly", "available"}
 _OWN |= {"instrument", "always_prompt", "spdf", "username", "password", "uname", "passwd"}
-# Keywords of pyspedas's loaders that are set here, or that a result must not record.
 _SITE = re.compile(r"[a-z0-9]{2,4}(?:_100ms)?")
 
 
@@ -32,25 +31,11 @@ _SITE = re.compile(r"[a-z0-9]{2,4}(?:_100ms)?")
 class Product:
     """Panels of one instrument that a loader of pyspedas makes.
 
-    Attributes
-    ----------
-    title : str
-    loader : str
-        Project and function in ``pyspedas.projects``, such as 'mms.fgm'.
-    panels : tuple of str
-        Names of its variables with ``{probe}`` and keywords of the loader in braces. The first one is searched alone.
-    keywords : mapping
-        For the loader; the caller's come before them.
-    probes : tuple of str
-        Short names of spacecraft, the default first; empty: codes of stations on the ground.
-    called : str
-        Regular expression for what may come before the short name of a probe.
-    probe_key : str
-        The loader's keyword for the probe; empty if it has none.
-    prefix : str
-        In front of names that do not name the spacecraft.
-    only : bool
-        Load nothing else from the files.
+    `loader` is project and function in ``pyspedas.projects``, such as 'mms.fgm'. `panels` are names of its variables
+    with ``{probe}`` and keywords of the loader in braces; the first one is searched alone. `keywords` for the loader
+    come after the caller's. `probes` are short names of spacecraft, the default first, empty for codes of stations on
+    the ground; `called` is a regular expression for what may come before them. `prefix` goes in front of names that do
+    not name the spacecraft. With `only` nothing else is loaded from the files.
     """
 
     title: str
@@ -98,31 +83,12 @@ class Product:
 def load(
     product: Product, trange: Any, probe: str | Sequence[str] | None = None, suffix: str = "", **keywords: Any
 ) -> list[str]:
-    """Load the panels of a product.
+    """Load the panels of a product; return names of those that have data, in the order of `Product.panels`.
 
-    Parameters
-    ----------
-    product : Product
-    trange : time range in any form
-    probe : str, or several
-        Spacecraft, or code of a station on the ground. Default: the first spacecraft.
-    suffix : str
-        Added to the names.
-    **keywords
-        Further keywords of the loader of pyspedas, such as ``data_rate`` or ``no_update``.
-
-    Returns
-    -------
-    list of str
-        Names of those that have data, in the order of `Product.panels`. Nothing else in the tplot store is changed.
-
-    Raises
-    ------
-    ArgumentError
-        For a probe or a keyword that does not exist.
-    LoadError
-        If the loader fails, or makes other variables only. The days of files that are not whole are left out, with one
-        warning, where the loader says which files it reads; those of MMS do not.
+    `probe` is one spacecraft, by default the first one, or code of a station on the ground, or several; `keywords` are
+    further ones of the loader of pyspedas, such as ``data_rate`` or ``no_update``. ArgumentError for a probe or a
+    keyword that does not exist; LoadError if the loader fails, or makes other variables only. The days of files that
+    are not whole are left out, with one warning, where the loader says which files it reads; those of MMS do not.
     """
     function = product.function()
     _check_keywords(product, function, keywords)
@@ -179,35 +145,48 @@ def _check_keywords(product: Product, function: Callable[..., Any], given: Mappi
 
 
 _PROBE = r"(?P<probe>mms\d|th[a-e]|rbsp[ab]|cluster\d|erg|wind|ace|psp|solo|omni)_"
-_MMS: dict[str, Any] = {"probes": ("1", "2", "3", "4"), "called": "mms"}
-_THEMIS: dict[str, Any] = {"probes": ("a", "b", "c", "d", "e"), "called": "themis|th", "only": True}
-_RBSP: dict[str, Any] = {"probes": ("a", "b"), "called": "rbsp|van allen probes?", "only": True}
+_MMS = ("1", "2", "3", "4"), "mms"
+_HOPE = {"level": "l3", "datatype": "pitchangle"}
 
 
-def _alone(name: str, called: str = "", prefix: str = "") -> dict[str, Any]:
-    """Return what the products of a mission with one spacecraft have in common."""
-    return {"probes": (name,), "called": called, "probe_key": "", "prefix": prefix}
+def _mms(title: str, loader: str, *panels: str, **keywords: str) -> Product:
+    """Return a product of level 2 survey data, unless `keywords` say otherwise."""
+    names = tuple(f"mms{{probe}}_{one}" for one in panels)
+    options = {"level": "l2", "data_rate": "srvy"} | keywords
+    return Product(title, f"mms.{loader}", names, options, *_MMS)
 
 
 def _fpi(title: str, species: str, *panels: str) -> Product:
     names = tuple(f"mms{{probe}}_{species}_{one}_{{data_rate}}" for one in panels)
-    return Product(title, "mms.fpi", names, {"data_rate": "fast", "datatype": f"{species}-moms"}, **_MMS)
+    return Product(title, "mms.fpi", names, {"data_rate": "fast", "datatype": f"{species}-moms"}, *_MMS)
 
 
-def _rates(level: str = "l2", rate: str = "srvy", **others: str) -> dict[str, str]:
-    return {"data_rate": rate, "level": level, **others}
+def _themis(title: str, loader: str, *panels: str) -> Product:
+    names = tuple(f"th{{probe}}_{one}" for one in panels)
+    return Product(title, f"themis.{loader}", names, {}, ("a", "b", "c", "d", "e"), "themis|th", only=True)
 
 
-_FEEPS = "mms{probe}_epd_feeps_{data_rate}_{level}_"
-_EIS = "mms{probe}_epd_eis_{data_rate}_{level}_{datatype}_proton_flux_omni"
-_WFR = {"level": "l2", "datatype": "wfr", "wavetype": "spectral-matrix-diagonal-merged"}
-_HFR = {"level": "l2", "datatype": "hfr", "wavetype": "spectra"}
-_MAGNETOMETER = {"level": "l3", "datatype": "magnetometer", "cadence": "4sec", "coord": "sm"}
+def _rbsp(title: str, loader: str, prefix: str, *panels: str, **keywords: str) -> Product:
+    called = "rbsp|van allen probes?"
+    return Product(
+        title, f"rbsp.{loader}", panels, keywords, ("a", "b"), called, prefix=f"rbsp{{probe}}_{prefix}_", only=True
+    )
+
+
+def _alone(
+    title: str, loader: str, *panels: str, called: str = "", prefix: str = "", keywords: Mapping[str, Any]
+) -> Product:
+    """Return a product of a mission with one spacecraft."""
+    return Product(title, loader, panels, keywords, (loader.partition(".")[0],), called, "", prefix)
+
+
+def _psp(title: str, loader: str, *panels: str, **keywords: str) -> Product:
+    names = (f"psp_{one}" for one in panels)
+    return _alone(title, f"psp.{loader}", *names, called="parker solar probe", keywords=keywords)
+
 
 PRODUCTS = {
-    "mms_fgm": Product(
-        "MMS FGM magnetic field, GSE", "mms.fgm", ("mms{probe}_fgm_b_gse_{data_rate}_{level}",), _rates(), **_MMS
-    ),
+    "mms_fgm": _mms("MMS FGM magnetic field, GSE", "fgm", "fgm_b_gse_{data_rate}_{level}"),
     "mms_dis_spectra": _fpi("MMS FPI ion energy spectra, of all directions", "dis", "energyspectr_omni"),
     "mms_des_spectra": _fpi("MMS FPI electron energy spectra, of all directions", "des", "energyspectr_omni"),
     "mms_dis_moms": _fpi(
@@ -220,60 +199,41 @@ PRODUCTS = {
         "des",
         *("numberdensity", "bulkv_gse", "temppara", "tempperp", "energyspectr_omni"),
     ),
-    "mms_edp": Product(
-        "MMS EDP electric field, GSE",
-        "mms.edp",
-        ("mms{probe}_edp_dce_gse_{data_rate}_{level}",),
-        _rates(rate="fast", datatype="dce"),
-        **_MMS,
+    "mms_edp": _mms(
+        "MMS EDP electric field, GSE", "edp", "edp_dce_gse_{data_rate}_{level}", data_rate="fast", datatype="dce"
     ),
-    "mms_edp_hfesp": Product(
+    "mms_edp_hfesp": _mms(
         "MMS EDP electric spectral density, high frequencies",
-        "mms.edp",
-        ("mms{probe}_edp_hfesp_{data_rate}_{level}",),
-        _rates(datatype="hfesp"),
-        **_MMS,
+        *("edp", "edp_hfesp_{data_rate}_{level}"),
+        datatype="hfesp",
     ),
-    "mms_feeps_electrons": Product(
+    "mms_feeps_electrons": _mms(
         "MMS FEEPS electron energy spectra, of all directions",
-        "mms.feeps",
-        (_FEEPS + "electron_intensity_omni",),
-        _rates(datatype="electron"),
-        **_MMS,
+        *("feeps", "epd_feeps_{data_rate}_{level}_electron_intensity_omni"),
+        datatype="electron",
     ),
-    "mms_feeps_ions": Product(
+    "mms_feeps_ions": _mms(
         "MMS FEEPS ion energy spectra, of all directions",
-        "mms.feeps",
-        (_FEEPS + "ion_intensity_omni",),
-        _rates(datatype="ion"),
-        **_MMS,
+        *("feeps", "epd_feeps_{data_rate}_{level}_ion_intensity_omni"),
+        datatype="ion",
     ),
-    "mms_eis_protons": Product(
-        "MMS EIS proton energy spectra, of all directions", "mms.eis", (_EIS,), _rates(datatype="extof"), **_MMS
+    "mms_eis_protons": _mms(
+        "MMS EIS proton energy spectra, of all directions",
+        *("eis", "epd_eis_{data_rate}_{level}_{datatype}_proton_flux_omni"),
+        datatype="extof",
     ),
-    "themis_fgm": Product("THEMIS FGM magnetic field, spin fits, GSE", "themis.fgm", ("th{probe}_fgs_gse",), **_THEMIS),
-    "themis_esa_ions": Product(
+    "themis_fgm": _themis("THEMIS FGM magnetic field, spin fits, GSE", "fgm", "fgs_gse"),
+    "themis_esa_ions": _themis(
         "THEMIS ESA ions: energy spectra; together also density and velocity (GSE)",
-        "themis.esa",
-        ("th{probe}_peif_en_eflux", "th{probe}_peif_density", "th{probe}_peif_velocity_gse"),
-        **_THEMIS,
+        *("esa", "peif_en_eflux", "peif_density", "peif_velocity_gse"),
     ),
-    "themis_esa_electrons": Product(
+    "themis_esa_electrons": _themis(
         "THEMIS ESA electrons: energy spectra; together also density and velocity (GSE)",
-        "themis.esa",
-        ("th{probe}_peef_en_eflux", "th{probe}_peef_density", "th{probe}_peef_velocity_gse"),
-        **_THEMIS,
+        *("esa", "peef_en_eflux", "peef_density", "peef_velocity_gse"),
     ),
-    "themis_sst_ions": Product("THEMIS SST ion energy spectra", "themis.sst", ("th{probe}_psif_en_eflux",), **_THEMIS),
-    "themis_sst_electrons": Product(
-        "THEMIS SST electron energy spectra", "themis.sst", ("th{probe}_psef_en_eflux",), **_THEMIS
-    ),
-    "themis_fbk": Product(
-        "THEMIS FBK filter banks: magnetic; together also electric",
-        "themis.fbk",
-        ("th{probe}_fb_scm1", "th{probe}_fb_edc12"),
-        **_THEMIS,
-    ),
+    "themis_sst_ions": _themis("THEMIS SST ion energy spectra", "sst", "psif_en_eflux"),
+    "themis_sst_electrons": _themis("THEMIS SST electron energy spectra", "sst", "psef_en_eflux"),
+    "themis_fbk": _themis("THEMIS FBK filter banks: magnetic; together also electric", "fbk", "fb_scm1", "fb_edc12"),
     "themis_gmag": Product(
         "magnetometers on the ground, as THEMIS distributes them; probe is the code of a station",
         "themis.gmag",
@@ -281,67 +241,45 @@ PRODUCTS = {
         probe_key="sites",
         only=True,
     ),
-    "rbsp_hope_electron_spectra": Product(
+    "rbsp_hope_electron_spectra": _rbsp(
         "Van Allen Probes HOPE electron energy spectra, spin averages of all directions",
-        "rbsp.hope",
-        ("FEDO",),
-        {"level": "l3", "datatype": "pitchangle"},
-        prefix="rbsp{probe}_hope_",
-        **_RBSP,
+        "hope",
+        "hope",
+        "FEDO",
+        **_HOPE,
     ),
-    "rbsp_hope_proton_spectra": Product(
-        "Van Allen Probes HOPE proton energy spectra, spin averages of all directions",
-        "rbsp.hope",
-        ("FPDO",),
-        {"level": "l3", "datatype": "pitchangle"},
-        prefix="rbsp{probe}_hope_",
-        **_RBSP,
+    "rbsp_hope_proton_spectra": _rbsp(
+        "Van Allen Probes HOPE proton energy spectra, spin averages of all directions", "hope", "hope", "FPDO", **_HOPE
     ),
-    "rbsp_mageis": Product(
-        "Van Allen Probes MagEIS electron energy spectra, spin averages",
-        "rbsp.mageis",
-        ("FESA",),
-        {"level": "l2"},
-        prefix="rbsp{probe}_mageis_",
-        **_RBSP,
+    "rbsp_mageis": _rbsp(
+        "Van Allen Probes MagEIS electron energy spectra, spin averages", "mageis", "mageis", "FESA", level="l2"
     ),
-    "rbsp_emfisis": Product(
+    "rbsp_emfisis": _rbsp(
         "Van Allen Probes EMFISIS magnetic field, SM",
-        "rbsp.emfisis",
-        ("Mag",),
-        _MAGNETOMETER,
-        prefix="rbsp{probe}_emfisis_{coord}_",
-        **_RBSP,
+        *("emfisis", "emfisis_{coord}", "Mag"),
+        **{"level": "l3", "datatype": "magnetometer", "cadence": "4sec", "coord": "sm"},
     ),
-    "rbsp_emfisis_wfr": Product(
+    "rbsp_emfisis_wfr": _rbsp(
         "Van Allen Probes EMFISIS WFR spectral density, 2 Hz to 12 kHz: magnetic; together also electric",
-        "rbsp.emfisis",
-        ("BuBu", "EuEu"),
-        _WFR,
-        prefix="rbsp{probe}_emfisis_",
-        **_RBSP,
+        *("emfisis", "emfisis", "BuBu", "EuEu"),
+        **{"level": "l2", "datatype": "wfr", "wavetype": "spectral-matrix-diagonal-merged"},
     ),
-    "rbsp_emfisis_hfr": Product(
+    "rbsp_emfisis_hfr": _rbsp(
         "Van Allen Probes EMFISIS HFR electric spectral density, 10 to 400 kHz",
-        "rbsp.emfisis",
-        ("HFR_Spectra",),
-        _HFR,
-        prefix="rbsp{probe}_emfisis_",
-        **_RBSP,
+        *("emfisis", "emfisis", "HFR_Spectra"),
+        **{"level": "l2", "datatype": "hfr", "wavetype": "spectra"},
     ),
-    "erg_pwe_ofa": Product(
+    "erg_pwe_ofa": _alone(
         "ERG PWE OFA spectral density: electric; together also magnetic",
-        "erg.pwe_ofa",
-        ("erg_pwe_ofa_{level}_spec_E_spectra_132", "erg_pwe_ofa_{level}_spec_B_spectra_132"),
-        {"level": "l2", "ror": False},
-        **_alone("erg", "arase"),
+        *("erg.pwe_ofa", "erg_pwe_ofa_{level}_spec_E_spectra_132", "erg_pwe_ofa_{level}_spec_B_spectra_132"),
+        called="arase",
+        keywords={"level": "l2", "ror": False},
     ),
-    "erg_mgf": Product(
+    "erg_mgf": _alone(
         "ERG MGF magnetic field, SM",
-        "erg.mgf",
-        ("erg_mgf_{level}_mag_{datatype}_{coord}",),
-        {"level": "l2", "datatype": "8sec", "coord": "sm", "ror": False},
-        **_alone("erg", "arase"),
+        *("erg.mgf", "erg_mgf_{level}_mag_{datatype}_{coord}"),
+        called="arase",
+        keywords={"level": "l2", "datatype": "8sec", "coord": "sm", "ror": False},
     ),
     "cluster_fgm": Product(
         "Cluster FGM magnetic field, spin averages, GSE",
@@ -352,53 +290,42 @@ PRODUCTS = {
         called="cluster|c",
         prefix="cluster{probe}_",
     ),
-    "wind_mfi": Product(
-        "Wind MFI magnetic field, GSE", "wind.mfi", ("BGSE",), {"datatype": "h0"}, **_alone("wind", prefix="wind_")
-    ),
-    "wind_swe": Product(
+    "wind_mfi": _alone("Wind MFI magnetic field, GSE", "wind.mfi", "BGSE", prefix="wind_", keywords={"datatype": "h0"}),
+    "wind_swe": _alone(
         "Wind SWE protons: density; together also speed and thermal speed",
-        "wind.swe",
-        ("Proton_Np_nonlin", "Proton_V_nonlin", "Proton_W_nonlin"),
-        {"datatype": "h1"},
-        **_alone("wind", prefix="wind_"),
+        *("wind.swe", "Proton_Np_nonlin", "Proton_V_nonlin", "Proton_W_nonlin"),
+        prefix="wind_",
+        keywords={"datatype": "h1"},
     ),
-    "ace_mfi": Product(
-        "ACE MFI magnetic field, GSE", "ace.mfi", ("BGSEc",), {"datatype": "h3"}, **_alone("ace", prefix="ace_")
-    ),
-    "ace_swepam": Product(
+    "ace_mfi": _alone("ACE MFI magnetic field, GSE", "ace.mfi", "BGSEc", prefix="ace_", keywords={"datatype": "h3"}),
+    "ace_swepam": _alone(
         "ACE SWEPAM protons: density; together also speed and temperature",
-        "ace.swe",
-        ("Np", "Vp", "Tpr"),
-        {"datatype": "h0"},
-        **_alone("ace", prefix="ace_"),
+        *("ace.swe", "Np", "Vp", "Tpr"),
+        prefix="ace_",
+        keywords={"datatype": "h0"},
     ),
-    "psp_fields": Product(
+    "psp_fields": _psp(
         "Parker Solar Probe FIELDS magnetic field, RTN",
-        "psp.fields",
-        ("psp_fld_{level}_mag_RTN_4_Sa_per_Cyc",),
-        {"level": "l2", "datatype": "mag_rtn_4_per_cycle"},
-        **_alone("psp", "parker solar probe"),
+        *("fields", "fld_{level}_mag_RTN_4_Sa_per_Cyc"),
+        **{"level": "l2", "datatype": "mag_rtn_4_per_cycle"},
     ),
-    "psp_spc": Product(
+    "psp_spc": _psp(
         "Parker Solar Probe SPC protons: density; together also velocity (RTN) and thermal speed",
-        "psp.spc",
-        ("psp_spc_np_moment", "psp_spc_vp_moment_RTN", "psp_spc_wp_moment"),
-        {"level": "l3", "datatype": "l3i"},
-        **_alone("psp", "parker solar probe"),
+        *("spc", "spc_np_moment", "spc_vp_moment_RTN", "spc_wp_moment"),
+        **{"level": "l3", "datatype": "l3i"},
     ),
-    "solo_mag": Product(
+    "solo_mag": _alone(
         "Solar Orbiter MAG magnetic field, RTN",
-        "solo.mag",
-        ("B_RTN",),
-        {"datatype": "rtn-normal"},
-        **_alone("solo", "solar orbiter", prefix="solo_"),
+        *("solo.mag", "B_RTN"),
+        called="solar orbiter",
+        prefix="solo_",
+        keywords={"datatype": "rtn-normal"},
     ),
-    "omni": Product(
+    "omni": _alone(
         "OMNI solar wind at the bow shock: Bz (GSM); together also By (GSM), speed, density and SYM-H",
-        "omni.data",
-        ("BZ_GSM", "BY_GSM", "flow_speed", "proton_density", "SYM_H"),
-        {"level": "hro", "datatype": "1min"},
-        **_alone("omni", prefix="omni_"),
+        *("omni.data", "BZ_GSM", "BY_GSM", "flow_speed", "proton_density", "SYM_H"),
+        prefix="omni_",
+        keywords={"level": "hro", "datatype": "1min"},
     ),
 }
 """Products by the names under which they are registered as instruments."""

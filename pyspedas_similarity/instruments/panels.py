@@ -23,35 +23,24 @@ _SYSTEM = re.compile(
 # Coordinate systems, as they appear in the names of variables, or in capitals inside a word, such as BGSEc.
 _SYSTEM_INSIDE = re.compile(r"GSE|GSM|GEI|GEO|RTN|DSL|SRF")
 _NO_SYSTEM = ("", "none", "n/a", "unknown", "scalar", "xyz")
-_LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 # Ratio of the highest to the lowest hundredth of positive values from which on their logarithm is taken.
-_MOST_NEGATIVE = 0.05
+_LOGARITHMIC_LINES, _LOGARITHMIC_SPECTRA = 10.0, 100.0
 # Share of negative values, as from a background that was subtracted, that a logarithmic spectrogram may have.
-_SAMPLES_JUDGED = 10**5
+_MOST_NEGATIVE = 0.05
 # Samples from which quantiles are taken; of longer series they are evenly spread.
-_LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
+_SAMPLES_JUDGED = 10**5
 # Share of samples in which a bin has to be measured, and of the bins that a sample has to have.
-_LEAST_SPREAD, _LARGEST_SPREAD, _PRECISION = 1e-12, 1e18, 1e-7
+_LEAST_SAMPLES, _LEAST_BINS = 0.5, 0.75
 # Standard deviations whose squares single precision holds, and the least share of the largest value.
+_LEAST_SPREAD, _LARGEST_SPREAD, _PRECISION = 1e-12, 1e18, 1e-7
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Measurements of one variable as columns.
+    """Measurements of one variable as columns: float64 (n, columns), NaN where nothing was measured.
 
-    Attributes
-    ----------
-    variable : Variable
-        As it was loaded.
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-    values : numpy.ndarray of float64, shape (n, columns)
-        On a logarithmic scale where `logarithmic`; spectrograms in at most 16 bins; NaN where nothing was measured.
-    kind : {'lines', 'vector', 'spectrogram', 'embedding'}
-    logarithmic : bool
-    system : str
-        Coordinate system of a vector in lower case, empty if it is not known.
-    bins : numpy.ndarray of float64, shape (columns,), optional
-        Energy or frequency in the middle of each column of a spectrogram.
+    `kind` is 'lines', 'vector', 'spectrogram' (at most 16 bins, with their middles in `bins`) or 'embedding'; `system`
+    is the coordinate system of a vector in lower case, empty if it is not known.
     """
 
     variable: Variable
@@ -94,10 +83,7 @@ def may_be_panel(variable: Variable) -> bool:
 def panel_of(variable: Variable, recipe: PanelRecipe) -> Panel:
     """Read a time series or spectrogram as a panel.
 
-    Raises
-    ------
-    VariableError
-        If it is neither, or holds fewer than two measured samples, or one value only.
+    VariableError if it is neither, or holds fewer than two measured samples, or one value only.
     """
     if not may_be_panel(variable):
         remedy = "Give a time series (time,), (time, components) or a spectrogram (time, bins)."
@@ -134,12 +120,10 @@ def coordinate_system(variable: Variable) -> str:
 
 
 def check_same(panels: list[Panel], vectors: str) -> None:
-    """Check that panels of the same product, on different spacecraft, can be compared.
+    """Check that panels of one product, on different spacecraft, can be compared.
 
-    Raises
-    ------
-    VariableError
-        If their kinds, columns, units, bins or, where vectors are compared by their axes, coordinate systems differ.
+    VariableError if their kinds, columns, units, bins or, where vectors are compared by axes, coordinate systems
+    differ.
     """
     first = panels[0]
     for one in panels[1:]:
@@ -232,9 +216,7 @@ def known_table(table: np.ndarray) -> np.ndarray:
 
 
 def _with_filled_bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out bins that are measured in less than half of the samples; interpolate others over neighboring bins.
-
-    Which bins are kept is returned as well.
+    """Leave out bins measured in less than half of the samples; interpolate others; return which are kept too.
 
     A sample of which less than three quarters of the bins are measured stays NaN.
     """
@@ -254,12 +236,11 @@ def _with_filled_bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _logarithms(values: np.ndarray, kind: str) -> np.ndarray:
-    """Return logarithms; what is below the floor, zeros among it, has that of the floor.
+    """Return logarithms; zeros and what is below the floor have that of the floor.
 
-    Negative values of lines are NaN, and spectra of which more than half is negative.
-
-    The floor of a spectrogram is the lowest tenth of what is positive: below it lies mostly counting noise, which the
-    logarithm would raise to a large part of all variance. That of a line is half of the lowest hundredth.
+    Negative values of lines are NaN, and spectra of which more than half is negative. The floor of a spectrogram is the
+    lowest tenth of what is positive: below it lies mostly counting noise, which the logarithm would raise to a large
+    part of all variance. That of a line is half of the lowest hundredth.
     """
     some = _some(values)
     positive = some[some > 0]

@@ -45,13 +45,7 @@ def are_particle_structures(data: Any) -> bool:
 
 
 def structures_of(get_dist: Callable[..., Any], name: str, **keywords: Any) -> Any:
-    """Call a function of pyspedas that makes particle structures of a tplot variable.
-
-    Raises
-    ------
-    LoadError
-        If it makes none.
-    """
+    """Call a function of pyspedas that makes particle structures of a tplot variable; LoadError if it makes none."""
     try:
         found = get_dist(name, **keywords)
     except Exception as error:  # values that are wrong lead these functions to nearly every exception there is
@@ -111,16 +105,10 @@ def from_particle_structures(structures: Mapping[str, Any] | Sequence[Mapping[st
 
 @dataclass(frozen=True, eq=False)
 class _Geometry:
-    """Look directions of a structure.
+    """Look directions of a structure, in degrees, from its `phi` and `theta`, (energy, azimuth, anode).
 
-    Attributes
-    ----------
-    phi, theta : numpy.ndarray, shape (energy, azimuth, anode)
-        As in the structure.
-    azimuth, polar : numpy.ndarray
-        Tables of look directions, degrees.
-    bins : numpy.ndarray of int, shape (energy, azimuth, polar)
-        Number of the bin (azimuth, anode) of the structure that each direction is in; -1 where there is none.
+    `bins`, (energy, azimuth, polar), are numbers of the bin (azimuth, anode) of the structure that each direction is
+    in; -1 where there is none.
     """
 
     phi: np.ndarray
@@ -171,7 +159,8 @@ def _geometries(samples: Sequence[dict[str, Any]], name: str) -> list[_Geometry]
 
 def _even(look: np.ndarray, widths: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return even azimuths, and the number of the nearest bin there: (energy, azimuth, polar); -1 beyond its width."""
-    azimuth = _even_azimuths(_FINER * round(360 / np.median(widths)))
+    count = _FINER * round(360 / np.median(widths))
+    azimuth = (np.arange(count) + 0.5) * 360 / count
     numbers = np.arange(look[0].size).reshape(look.shape[1:])
     bins = np.full((len(look), len(azimuth), len(groups)), -1)
     for place, anodes in enumerate(groups):
@@ -186,10 +175,6 @@ def _even(look: np.ndarray, widths: np.ndarray, groups: Sequence[np.ndarray]) ->
 def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the angles between azimuths, 0 to 180 degrees."""
     return np.abs((first - second + 180) % 360 - 180)
-
-
-def _even_azimuths(count: int) -> np.ndarray:
-    return (np.arange(count) + 0.5) * 360 / count
 
 
 def _widths(sample: Mapping[str, Any]) -> np.ndarray:
@@ -225,7 +210,7 @@ def _by_table(sample: Mapping[str, Any], geometry: _Geometry) -> tuple[np.ndarra
 
 
 def _by_energy(density: np.ndarray, energy: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort by energy, with the mean of those measured twice; NaN at further energies in place of what was not measured.
+    """Sort by energy, with the mean of those measured twice and NaN at further energies for what was not measured.
 
     A sample without two energies has NaN in its table.
     """

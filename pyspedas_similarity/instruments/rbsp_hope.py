@@ -12,29 +12,12 @@ from .checked_loading import load_checked
 
 
 def load(flux: str, trange: Any, probe: str | Sequence[str] = "a", suffix: str = "", **keywords: Any) -> list[str]:
-    """Load level 3 pitch angle data with ``pyspedas.projects.rbsp.hope``.
+    """Load level 3 pitch angle data of HOPE on probe 'a' or 'b' with ``pyspedas.projects.rbsp.hope``.
 
-    Parameters
-    ----------
-    flux : str
-        Variable of the files: 'FEDU' or 'FPDU', s^-1 cm^-2 ster^-1 keV^-1 by pitch angle and energy.
-    trange : time range in any form
-    probe : 'a' or 'b', or both
-    suffix : str
-    **keywords
-        Further keywords of that loader, such as ``no_update`` or ``rel``.
-
-    Returns
-    -------
-    list of str
-        Names of those that have data. The files name no probe and no instrument: both are put in front.
-
-    Raises
-    ------
-    ArgumentError
-        For a probe that does not exist.
-    LoadError
-        If no file is a whole CDF; the days of some that are not are left out, with one warning.
+    `flux` is the variable of the files, 'FEDU' or 'FPDU', s^-1 cm^-2 ster^-1 keV^-1 by pitch angle and energy;
+    `keywords` are further ones of that loader, such as ``no_update`` or ``rel``. Returns the names of those that have
+    data, with probe and instrument in front, which the files do not name; days of damaged files are left out, with one
+    warning, and LoadError is raised if all are.
     """
     probes = probe_names(probe, "rbsp|van allen probes?", ("a", "b"))
     from pyspedas.projects import rbsp

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, PanelRecipe, Recipe, SpectrumRecipe
 from ..simulate import allsky, fpi
-from ..tplot import Variable
+from ..tplot import Variable, preserved, read
 from . import (
     cluster_cis,
     elfin_epd,
@@ -28,9 +29,9 @@ from . import (
     oath,
     panel_products,
     rbsp_hope,
-    simulated_fpi,
     themis_asi,
 )
+from .companions import find_companions
 from .segments import Piece, Segment
 
 _DAY = np.timedelta64(1, "D")
@@ -150,15 +151,17 @@ def _cluster(title: str, sensor: str, species: str, recipe: str) -> Instrument:
     return Instrument(f"Cluster CIS {title}", load, _THERMAL[recipe], names, _CLUSTER, part=_HOURS)
 
 
+def _simulated_electrons(trange: Any, probe: Any = "1", **keywords: Any) -> Iterator[Segment]:
+    """Yield the electrons of a simulated crossing with field and velocity, one segment for each spacecraft."""
+    with preserved():
+        names = [name for name in fpi.load_electrons(trange, probe, **keywords) if "_des_dist_" in name]
+        segments = [Segment(one, find_companions(one, {})) for one in map(read, names)]
+    yield from segments
+
+
 INSTRUMENTS = {
     "mms_dis": Instrument(
-        "MMS FPI ions",
-        mms_fpi.load_ions,
-        _IONS,
-        "mms?_dis_dist_*",
-        _MMS,
-        mms_fpi.segments_ions,
-        mms_fpi.pieces_ions,
+        "MMS FPI ions", mms_fpi.load_ions, _IONS, "mms?_dis_dist_*", _MMS, mms_fpi.segments_ions, mms_fpi.pieces_ions
     ),
     "mms_des": Instrument(
         "MMS FPI electrons",
@@ -180,13 +183,7 @@ INSTRUMENTS = {
         all_sky=True,
     ),
     "images": Instrument(
-        "image files and movies",
-        images.load,
-        _FRAMES,
-        "images_*",
-        r"images_",
-        images.segments,
-        images.pieces,
+        "image files and movies", images.load, _FRAMES, "images_*", r"images_", images.segments, images.pieces
     ),
     "oath": Instrument(
         "OATH pictures of THEMIS all-sky imagers",
@@ -229,7 +226,7 @@ INSTRUMENTS = {
         ELECTRONS,
         "simulated?_des_dist_*",
         _SIMULATED_PROBE,
-        simulated_fpi.segments_electrons,
+        _simulated_electrons,
     ),
     "simulated_asi": Instrument(
         "simulated all-sky imagers", allsky.load, _FRAMES, "simulated_asf*", _SIMULATED, all_sky=True
@@ -279,12 +276,9 @@ def is_all_sky(variable: Variable, instrument: str | None = None) -> bool:
 
 
 def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
-    """The recipe for a variable: its instrument's, or that of frames where nothing speaks against them.
+    """Return the recipe for a variable: its instrument's, or that of frames where nothing speaks against them.
 
-    Raises
-    ------
-    VariableError
-        If neither name nor content identify it; registered instruments and recipes in question are named.
+    VariableError, with instruments and recipes in question, if neither name nor content identify it.
     """
     known = instrument_named(instrument) if instrument else instrument_of(variable)
     if known is not None:
@@ -299,10 +293,7 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
 
 
 def _pointed_to(variable: Variable) -> dict[str, str]:
-    """Registered instruments that a variable's name, or else its metadata, point to, with the kind of their images.
-
-    Metadata of a file name all that is in it: electrons and protons of HOPE.
-    """
+    """Return the kinds of images by registered instruments that a name, or else the metadata, point to."""
     for text in (variable.name, " ".join(identification.source_texts(variable))):
         found = [name for name, clue in _CLUES.items() if re.search(clue, text, re.IGNORECASE)]
         if found:

@@ -35,10 +35,7 @@ _DENSITY_UNITS = {"": 1.0, "s^3/cm^6": 1.0, "s^3 cm^-6": 1.0, "s3/cm6": 1.0, "s^
 def check(variable: Variable, recipe: Recipe) -> None:
     """Refuse a variable that the recipe cannot make images of.
 
-    Raises
-    ------
-    VariableError
-        For a wrong number of dimensions, missing tables, unknown units or times that go back.
+    VariableError for a wrong number of dimensions, missing tables, unknown units or times that go back.
     """
     check_series(variable)
     values = variable.values
@@ -59,12 +56,7 @@ def check(variable: Variable, recipe: Recipe) -> None:
 
 
 def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[np.ndarray]:
-    """Images of a checked variable's samples, in their order.
-
-    Yields
-    ------
-    numpy.ndarray of float32, shape (up to block, channels, pixels, pixels)
-    """
+    """Yield images of a checked variable's samples, in their order: float32 (up to block, channels, pixels, pixels)."""
     for _, made in images_of(variable, recipe, np.ones(len(variable.values), bool), block):
         yield made
 
@@ -72,13 +64,9 @@ def images(variable: Variable, recipe: Recipe, block: int = BLOCK) -> Iterator[n
 def images_of(
     variable: Variable, recipe: Recipe, wanted: np.ndarray, block: int = BLOCK
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield images block by block, without blocks in which no sample is wanted; images do not depend on `wanted`.
+    """Yield rows and images block by block, without blocks in which no sample is wanted.
 
-    Yields
-    ------
-    rows : slice
-        Which samples these are.
-    images : numpy.ndarray of float32, shape (up to block, channels, pixels, pixels)
+    Images do not depend on `wanted`.
     """
     for start in range(0, len(variable.values), block):
         rows = slice(start, min(start + block, len(variable.values)))
@@ -108,13 +96,7 @@ def left_out(recipe: Recipe) -> tuple[str, ...]:
 
 
 def scalars(variable: Variable, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Return the scalars that the recipe removes from the images, computed from the same distributions.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray, shape (n,)
-        ``density`` (cm^-3) and ``temperature`` (eV) where images are in thermal units, else nothing.
-    """
+    """Return the scalars (n,) that the recipe removes: ``density`` (cm^-3) and ``temperature`` (eV), or nothing."""
     if not left_out(recipe):
         return {}
     found = []
@@ -125,26 +107,13 @@ def scalars(variable: Variable, recipe: Recipe) -> dict[str, np.ndarray]:
 
 
 def as_samples(variable: Variable, recipe: Recipe | None) -> Variable:
-    """The variable whose samples the recipe makes images of: windows for a `WindowRecipe`, else the variable itself.
+    """Return the variable whose samples the recipe makes images of: windows for a `WindowRecipe`, else itself.
 
-    Parameters
-    ----------
-    variable : Variable
-        For windows: a spectrogram (time, bins) with its energies or velocities in ``v``, as it was loaded.
-    recipe : Recipe or None
-
-    Returns
-    -------
-    Variable
-        Windows (n, length, bins) as read-only views of the spectrogram, not copies, with the times of their samples in
-        ``v1`` (n, length) and ``v`` in ``v2`` (bins,), or (n, length, bins) where it changes. The time of a window is
-        that of its central sample, the later of the two where the length is even. Windows with a data gap or uneven
-        steps inside (`windows.is_uneven`) stay, to be NaN as images, after one warning.
-
-    Raises
-    ------
-    VariableError
-        If it is no such spectrogram, its times go back, or it is too short or too coarse for one window.
+    Windows (n, length, bins) are read-only views of a spectrogram (time, bins), with the times of their samples in
+    ``v1`` and ``v`` in ``v2`` (bins,), or (n, length, bins) where it changes. The time of a window is that of its
+    central sample, the later of the two where the length is even. Windows with a data gap or uneven steps stay, to be
+    NaN as images, after one warning. VariableError if it is no such spectrogram, its times go back, or it is too short
+    or coarse for one window.
     """
     if not isinstance(recipe, WindowRecipe):
         return variable
@@ -267,9 +236,9 @@ def in_order(variable: Variable) -> Variable:
 
 
 def without_fills(variable: Variable) -> Variable:
-    """A variable with NaN where it has a fill value of its metadata, if that is left in it.
+    """Return a variable with NaN where it has a fill value of its metadata, if that is left in it.
 
-    Loaders make NaN of it, other hands may not. Unsigned counts keep theirs, which is often that of saturation.
+    Unsigned counts keep theirs, which is often that of saturation.
     """
     stated = [one for key, one in variable.cdf_attributes("VATT").items() if str(key).lower() in FILL_NAMES]
     fills = [one for one in stated if np.ndim(one) == 0 and isinstance(one, (int, float, np.number))]
@@ -283,7 +252,7 @@ def without_fills(variable: Variable) -> Variable:
 
 
 def known_tables(variable: Variable) -> Variable:
-    """A distribution whose samples with an unknown table are unmeasured and have the table of another sample.
+    """Return a distribution whose samples with an unknown table are unmeasured, with the table of another sample.
 
     A row that is not finite, or one value repeated, such as 0, is unknown; where all are, they stay.
     """

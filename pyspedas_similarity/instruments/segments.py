@@ -1,12 +1,11 @@
-"""Access to long time ranges in segments: lookup of the files of a data archive, and download when needed.
+"""Files of a data archive by time: their listings, download when needed, and segments of what is in them.
 
     server   <remote>/<folder>/2015/10/<stem>_20151016130524_v3.3.0.cdf       (SPDF: burst data by month too)
     local    <local>/<folder>/2015/10/16/<stem>_20151016130524_v3.3.0.cdf     (SDC: burst data by day)
 
-Files are stored where the SDC, IDL SPEDAS and pyspedas's loaders with ``no_update`` expect them; files that pyspedas
-downloaded from SPDF to the folder of the month are found as well. pyspedas's loaders are not called, because
-``mms_load_data_spdf`` (2.2.1) ignores ``no_update``, extends the range by 300 s at the start for every data type,
-raises TypeError for burst data if nothing is found, and does not distinguish a server failure from a time without data.
+Loaders of pyspedas are not called: ``mms_load_data_spdf`` (2.2.1) ignores ``no_update``, extends the range by 300 s at
+the start for every data type, raises TypeError for burst data if nothing is found, and does not distinguish a server
+failure from a time without data.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import numpy as np
 
 from ..errors import LoadError
 from ..tplot import Variable
-from .cdf_checks import check_cdf
+from .file_checks import check_cdf
 
 if TYPE_CHECKING:
     import requests
@@ -50,16 +49,9 @@ _SECOND = np.timedelta64(1, "s")
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive distributions and their companions.
+    """Consecutive distributions (n, azimuth, polar, energy) or frames, with the available companions by role.
 
-    Attributes
-    ----------
-    distribution : Variable
-        Values of shape (n, azimuth, polar, energy), with ``v1``, ``v2``, ``v3``.
-    companions : mapping of str to Variable
-        The available ones of ``field``, ``velocity``, ``density``, ``temperature_parallel`` and
-        ``temperature_perpendicular``, each with its own times, and of ``error`` and ``flags``, at the times of the
-        distributions.
+    Companions have times of their own, except ``error`` and ``flags``, which have those of the distributions.
     """
 
     distribution: Variable
@@ -68,22 +60,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Piece:
-    """One file of a time range, for separate reading, possibly on another machine.
+    """One file of a time range, for separate reading, possibly on another machine with the same `local` root.
 
-    Attributes
-    ----------
-    source : str
-        Variable in the file.
-    probe : str
-        Spacecraft or station.
-    start, end : numpy.datetime64
-        Time range of the samples, accurate to one or two minutes.
-    name : str
-        File name.
-    local : str
-        Local root of the archive, which must be the same on all machines.
-    remote : str or None
-        Root of the archive at the server; None to use local files only.
+    `source` is the variable in the file; `start` and `end` are accurate to one or two minutes; without `remote` only
+    local files are used.
     """
 
     source: str
@@ -110,19 +90,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Product:
-    """One kind of file.
-
-    Attributes
-    ----------
-    folder : str
-        Path below the root of an archive, such as ``mms1/fpi/brst/l2/des-dist``.
-    stem : str
-        Beginning of the file names, such as ``mms1_fpi_brst_l2_des-dist``.
-    longest : numpy.timedelta64
-        Maximum time covered by a file.
-    daily : bool
-        True if local folders are daily; those at the server are monthly.
-    """
+    """One kind of file, by folder below the root and beginning of the names; local folders may be `daily`."""
 
     folder: str
     stem: str
@@ -143,18 +111,8 @@ class DataFile:
 class FileTree:
     """Files of a data archive: local ones and, unless `remote` is None, those at a server.
 
-    Parameters
-    ----------
-    local : str or Path
-    remote : str or None
-        Address of the root at the server; None to use local files only.
-    only : str, optional
-        Name of a file; other files of its product are ignored.
-
-    Attributes
-    ----------
-    tally : Tally
-        Listings that could not be loaded, and what the caller counts.
+    With `only`, the name of a file, other files of its product are ignored. `tally` counts listings that could not be
+    loaded, and what the caller counts.
     """
 
     def __init__(self, local: str | Path, remote: str | None, only: str | None = None) -> None:
@@ -165,6 +123,14 @@ class FileTree:
         self._lists: dict[tuple[str, str], list[DataFile]] = {}
         self._failures = 0
         self._session = _session() if remote else None
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], no_update: bool, piece: Piece | None = None) -> FileTree:
+        """Return the tree that the settings of a mission in pyspedas name, or that of one piece."""
+        if piece is not None:
+            return cls(piece.local, piece.remote, piece.name)
+        local_only = no_update or config["no_download"]
+        return cls(config["local_data_dir"], None if local_only else config["remote_data_dir"])
 
     def files(self, product: Product, start: np.datetime64, end: np.datetime64) -> Iterator[DataFile]:
         """Yield the newest versions of the files that may hold samples from `start` to `end`, in ascending order.
@@ -197,18 +163,9 @@ class FileTree:
             yield before
 
     def fetch(self, file: DataFile, fits: Callable[[Path], object] = check_cdf) -> Path:
-        """Return the local path of a file, downloaded if it is missing or incomplete.
+        """Return the local path of a file, downloaded if it is missing or incomplete; LoadError if that fails.
 
-        Parameters
-        ----------
-        file : DataFile
-        fits : callable
-            Raises LoadError if the content of a downloaded file does not match its name.
-
-        Raises
-        ------
-        LoadError
-            If it is not local and cannot be downloaded.
+        `fits` raises LoadError if the content of a downloaded file does not match its name.
         """
         try:
             check_cdf(file.path)
@@ -332,10 +289,7 @@ class FileTree:
 def loading(tree: FileTree, subject: str) -> Iterator[FileTree]:
     """Close a file tree at the end, or if the caller stops early, and log what could not be loaded.
 
-    Raises
-    ------
-    LoadError
-        If something was lost and nothing was loaded.
+    LoadError if something was lost and nothing was loaded.
     """
     tally = tree.tally
     try:
@@ -400,7 +354,7 @@ def join(parts: Sequence[Segment]) -> Segment:
 
 
 def concatenate(parts: Sequence[Variable]) -> Variable:
-    """Concatenate variables of the same name; samples that are not later than all previous ones are omitted.
+    """Concatenate variables of one name, without samples that are not later than all previous ones.
 
     Tables that differ between the parts are expanded to one row per sample.
     """
@@ -478,3 +432,18 @@ def start_of(stamp: str) -> np.datetime64 | None:
         return np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}", "ns")
     except ValueError:
         return None
+
+
+@contextmanager
+def local_folders(folder: Path | None = None) -> Iterator[tuple[Path, Path]]:
+    """Yield the folders of MMS and THEMIS; let pyspedas use ``mms`` and ``themis`` in `folder` until the end."""
+    from pyspedas.projects.mms.mms_load_data_spdf import CONFIG as MMS
+    from pyspedas.projects.themis.config import CONFIG as THEMIS
+
+    before = MMS["local_data_dir"], THEMIS["local_data_dir"]
+    if folder is not None:
+        MMS["local_data_dir"], THEMIS["local_data_dir"] = str(folder / "mms"), str(folder / "themis")
+    try:
+        yield Path(MMS["local_data_dir"]), Path(THEMIS["local_data_dir"])
+    finally:
+        MMS["local_data_dir"], THEMIS["local_data_dir"] = before

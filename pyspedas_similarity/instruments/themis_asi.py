@@ -39,13 +39,7 @@ _MOST_NAMED = 24
 class Request:
     """Checked arguments of a loader, made by `Request.read`.
 
-    Attributes
-    ----------
-    sites : tuple of str
-    datatype : {'asf', 'ast'}
-    start, end : numpy.datetime64
-    no_update, time_clip, support : bool
-        Use only local files; return only frames from `start` to `end`; include the ends of the exposures.
+    `time_clip` returns only frames from `start` to `end`; `support` includes the ends of the exposures.
     """
 
     sites: tuple[str, ...]
@@ -58,15 +52,7 @@ class Request:
 
     @classmethod
     def read(cls, trange: Any, site: Any, datatype: str = "asf", **options: bool) -> Request:
-        """Check the arguments of a loader.
-
-        Raises
-        ------
-        ArgumentError
-            If the site or datatype does not exist; suggests similar names.
-        TimeError
-            If `trange` is not a time range.
-        """
+        """Check the arguments of a loader; ArgumentError with similar names if the site or datatype does not exist."""
         if datatype not in _UNITS:
             raise ArgumentError("datatype", f"found {datatype!r}", "Give 'asf', full frames, or 'ast', thumbnails.")
         return cls(_sites(site), datatype, *to_interval(trange), **options)
@@ -96,6 +82,9 @@ def segments(
     """Yield frames file by file: an hour of full frames, 157 MB, or a day of thumbnails, 59 MB.
 
     Delete each segment before requesting the next one, otherwise two are in memory. The tplot store is not changed.
+    Values are counts (n, rows, columns), without companions; times of one site are strictly increasing, within
+    `trange`. One warning at the end lists what could not be loaded, without hours that have no file, such as daytime;
+    LoadError if there are data and nothing could be.
 
     Parameters
     ----------
@@ -109,26 +98,6 @@ def segments(
         downloaded there from its ``remote_data_dir``.
     piece : Piece, optional
         Read only this file.
-
-    Yields
-    ------
-    Segment
-        ``thg_asf_<site>`` or ``thg_ast_<site>``, counts of shape (n, rows, columns), without companions; times of one
-        site are strictly increasing, within `trange`.
-
-    Raises
-    ------
-    ArgumentError
-        If the site or datatype does not exist.
-    TimeError
-        If `trange` is not a time range.
-    LoadError
-        At the end, if there are data but nothing could be loaded.
-
-    Warns
-    -----
-    One warning at the end lists the data that could not be loaded; hours without a file, such as daytime, are not
-    included.
     """
     station = site or probe if piece is None else piece.probe
     return _iterate_segments(Request.read(trange, station, datatype, no_update=no_update), piece)
@@ -164,13 +133,7 @@ def load(
 
 
 def files(request: Request) -> list[str]:
-    """Download the missing files of a request and return the paths of all, without reading them.
-
-    Raises
-    ------
-    LoadError
-        If there are data but no file could be downloaded.
-    """
+    """Download the missing files of a request; return the paths of all. LoadError if none could be downloaded."""
     with loading(_tree(request), str(request)) as tree:
         found = [str(path) for site in request.sites for _, path in _fetch_files(tree, request, site)]
         tree.tally.loaded = len(found)
@@ -178,26 +141,10 @@ def files(request: Request) -> list[str]:
 
 
 def variables(request: Request, skymap: Skymap | str | Path | None = None) -> list[Variable]:
-    """Read all frames of a request, one variable per site, and the ends of exposures if requested.
+    """Read all frames of a request, one variable per site, then the ends of exposures if requested.
 
-    Parameters
-    ----------
-    request : Request
-    skymap : Skymap or path, optional
-        Unmodified skymap. It is stored in the attributes of the variable of its site, rotated to match the frames: row
-        0 is in the south, column 0 in the west.
-
-    Returns
-    -------
-    list of Variable
-        Frames first. Hours and days without frames are logged as information.
-
-    Raises
-    ------
-    ArgumentError
-        If the skymap belongs to none of the sites, or its shape differs from that of the frames.
-    LoadError
-        If no frames or not the skymap could be loaded.
+    An unmodified `skymap` is stored with the frames of its site, rotated to match them. ArgumentError if it belongs to
+    none of the sites, or its shape differs; LoadError if no frames or not the skymap could be loaded.
     """
     sky = read_skymap(skymap) if isinstance(skymap, (str, Path)) else skymap
     if sky is not None and sky.site not in request.sites:
@@ -221,15 +168,8 @@ def _sites(site: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _roots(request: Request) -> tuple[str, str | None]:
-    """Return the local root of the files, and the remote one if downloads are allowed."""
-    from pyspedas.projects.themis.config import CONFIG
-
-    return CONFIG["local_data_dir"], None if request.no_update or CONFIG["no_download"] else CONFIG["remote_data_dir"]
-
-
 def _listed(request: Request) -> Iterator[Piece]:
-    with listing(FileTree(*_roots(request)), str(request)) as tree:
+    with listing(_tree(request), str(request)) as tree:
         for site in request.sites:
             for file in _files_of_site(tree, request, site):
                 yield tree.piece(file, request.name(site), site, request.length)
@@ -237,7 +177,9 @@ def _listed(request: Request) -> Iterator[Piece]:
 
 def _tree(request: Request, piece: Piece | None = None) -> FileTree:
     """Return the tree of the files of a request, or that of one piece."""
-    return FileTree(*_roots(request)) if piece is None else FileTree(piece.local, piece.remote, piece.name)
+    from pyspedas.projects.themis.config import CONFIG
+
+    return FileTree.of(CONFIG, request.no_update, piece)
 
 
 def _files_of_site(tree: FileTree, request: Request, site: str) -> Iterator[DataFile]:
@@ -340,5 +282,5 @@ def _with_skymap(frames: Variable, skymap: Skymap | None) -> Variable:
         found = f"it has {skymap.azimuth.shape} pixels, {frames.name} {frames.values.shape[1:]}"
         raise ArgumentError("skymap", found, "Give the skymap of these frames; that of full frames fits no thumbnails.")
     # The pixel in row r and column c of these files looks where the last row but r and the last column but c of the
-    # Orientation by the skymap, shown by the stars of Gakona: tests/real_data/test_orientation.py.
+    # skymap do, as the stars of Gakona show: tests/real_data/test_orientation.py.
     return replace(frames, attributes={**frames.attributes, "skymap": skymap.turned()})

@@ -11,7 +11,7 @@ from ..archive.rows import Rows, make_rows
 from ..errors import SimilarityError
 from ..instruments.registry import station_of
 from ..instruments.sample_images import select
-from ..plotting.report_page.thumbnails import measured_picture
+from ..plotting.report_page.pictures import measured_picture
 from ..times import sample_ends
 from ..tplot import Variable
 from .embedding import embed_some, frame_quality

@@ -16,8 +16,7 @@ import numpy as np
 from ..errors import ArgumentError, VariableError
 from ..times import cadence
 from ..tplot import Variable, over_lines
-from .labels import bins_label, units_text
-from .style import Style, color_limits, plain
+from .style import Style, bins_label, color_limits, plain, units_text
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -114,30 +113,11 @@ def superpose(
     step: np.timedelta64 | None = None,
     components: Sequence[str] = (),
 ) -> Epoch:
-    """Median and quartiles of a variable around times.
+    """Return median and quartiles of a variable, a line, lines or a spectrogram with ``v``, around times.
 
-    Parameters
-    ----------
-    variable : Variable
-        A line, lines (time, components) or a spectrogram (time, bins) with ``v``.
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-    window : (timedelta64, timedelta64)
-        Before and after each.
-    step : timedelta64, optional
-        Length of a bin of relative time, one of which has its middle at the event; None: a cadence of the variable,
-        or more where that gave too many.
-    components : sequence of str, optional
-        Names of several lines; by default their numbers.
-
-    Returns
-    -------
-    Epoch
-        Of each event the mean of its samples in a bin counts, so that events weigh the same.
-
-    Raises
-    ------
-    VariableError
-        If no event has a sample, or it is neither line nor spectrogram.
+    Of each event the mean of its samples in a bin counts, so that events weigh the same. `window` is the time before
+    and after each; `step` the length of a bin, one of which has its middle at the event, by default a cadence of the
+    variable or more where that gave too many; `components` are names of lines. VariableError if no event has a sample.
     """
     values = _columns(variable)
     before, after = window
@@ -178,14 +158,7 @@ def overlapping(times: np.ndarray, before: np.timedelta64, after: np.timedelta64
 def epochs_figure(epochs: Sequence[Epoch], n_times: int, shared: int = 0, style: Style | None = None) -> Figure:
     """Draw median and quartiles against relative time, one panel each, and how many events there are.
 
-    Parameters
-    ----------
-    epochs : sequence of Epoch
-    n_times : int
-        Number of events.
-    shared : int
-        As `overlapping` gives it.
-    style : Style, optional
+    `shared` is the number of overlapping windows.
     """
     from matplotlib.figure import Figure
 
@@ -303,9 +276,9 @@ def _step(
 def _members(
     samples: np.ndarray, begin: np.ndarray, step: np.timedelta64, n_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of samples in any window, with the number of the event and of the bin of each; events without are left out.
+    """Return rows of samples in any window, with the number of the event and of the bin of each.
 
-    A sample may be in the windows of several events.
+    Events without samples are left out. A sample may be in the windows of several events.
     """
     first = np.searchsorted(samples, begin)
     last = np.searchsorted(samples, begin + n_bins * step)

@@ -1,16 +1,20 @@
-"""The query next to its matches, as they were measured and, on request, as encoded."""
+"""Samples as they were measured, in physical units, and as encoded: the query next to its matches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ArgumentError
-from .original import AGYROTROPY, ENCODED, PITCH_ANGLE, Original
-from .style import Style, color_limits, plain
+from ..errors import ArgumentError, SimilarityError, VariableError
+from ..imaging import slices
+from ..imaging.plasma import moments
+from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
+from ..instruments import frames, sample_images
+from ..tplot import Variable
+from .style import Style, bins_label, brightness_unit, color_limits, flux_unit, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,23 +24,49 @@ if TYPE_CHECKING:
 FAINT_COLOR = "0.6"
 FAINT_NOTE = "; gray: does not stand out of the background"
 _PER_LINE, _GAMMA = 8, 0.4
+# Units of what was measured no more; agyrotropy has both signs.
+ENCODED, AGYROTROPY = "image for the encoder", "agyrotropy for the encoder"
+PITCH_ANGLE = "pitch angle (deg)"
+_DIRECTIONS = {"pitch_angle": PITCH_ANGLE, "look": "look"}
+_AXES = {
+    "x": "$v_x$",
+    "y": "$v_y$",
+    "z": "$v_z$",
+    "par": r"$v_\parallel$",
+    # The sign of \perp is not in matplotlib's own font.
+    "perp1": r"$v_{\bot 1}$",
+    "perp2": r"$v_{\bot 2}$",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A picture of one sample: values (rows, columns), the first row at the bottom, or colors (rows, columns, 3 or 4).
+
+    `x` and `y` are middles of columns and rows, with units in their labels if they have any; `label` says what it
+    shows, such as the plane; `unit`, for a color bar, is escaped; `gray` is True for a photograph; `frame` says where a
+    cut lies.
+    """
+
+    values: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    x_label: str = ""
+    y_label: str = ""
+    label: str = ""
+    unit: str = ""
+    logarithmic: bool = False
+    y_logarithmic: bool = False
+    gray: bool = False
+    x_logarithmic: bool = False
+    frame: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """One sample of a gallery.
+    """One sample of a gallery: lines above its pictures, pictures from top to bottom, or why there is none.
 
-    Attributes
-    ----------
-    heading : tuple of str
-        Lines above its pictures, as they are to be read.
-    pictures : tuple of Original
-        From top to bottom.
-    is_query : bool
-    missing : str
-        Why there is no picture.
-    faint : bool
-        True for a match that does not stand out of the background.
+    `faint` is True for a match that does not stand out of the background.
     """
 
     heading: tuple[str, ...]
@@ -47,24 +77,9 @@ class Shown:
 
 
 def gallery_figure(shown: Sequence[Shown], style: Style | None = None, title: str = "", note: str = "") -> Figure:
-    """Draw samples side by side, all on the same scale of colors.
+    """Draw samples side by side, eight in a line, all on the same scale of colors.
 
-    Parameters
-    ----------
-    shown : sequence of Shown
-        Eight in a line; the queries first.
-    style : Style, optional
-    title, note : str
-        Above and below; the note may hold formulas.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ArgumentError
-        If there is nothing to show.
+    `note`, below, may hold formulas. ArgumentError if there is nothing to show.
     """
     from matplotlib.figure import Figure
 
@@ -172,8 +187,7 @@ def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
     """Ticks where they have a unit, numbers only at the left and below."""
     panel.tick_params(labelsize="xx-small", labelleft=first, labelbottom=last, length=2, which="both")
     if not one.x_label:
-        panel.set_xticks([])
-        panel.set_yticks([])
+        panel.set(xticks=[], yticks=[])
         if first:
             panel.set_ylabel(one.label, fontsize="x-small")
         return
@@ -184,8 +198,7 @@ def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
         panel.set_yticks([0, 45, 90, 135, 180])
     elif not one.y_logarithmic:
         panel.locator_params(axis="y", nbins=4)
-    if last or one.x_label:
-        panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
+    panel.set_xlabel(one.x_label, fontsize="xx-small", labelpad=1)
     if first:
         panel.set_ylabel(one.y_label, fontsize="xx-small", labelpad=1)
 
@@ -193,19 +206,14 @@ def _axes(panel: Axes, one: Original, first: bool, last: bool) -> None:
 def _empty(panel: Axes, why: str) -> None:
     import textwrap
 
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
     panel.set_facecolor("0.95")
-    text = "\n".join(plain(line) for line in textwrap.wrap(why or "", 22)[:8])
+    text = "\n".join(plain(line) for line in textwrap.wrap(why, 22)[:8])
     panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=5, color="0.3")
 
 
 def _bars(
-    figure: Figure,
-    panels: np.ndarray,
-    shown: Sequence[Shown],
-    rows: int,
-    looks: tuple[dict[str, Normalize], Style],
+    figure: Figure, panels: np.ndarray, shown: Sequence[Shown], rows: int, looks: tuple[dict[str, Normalize], Style]
 ) -> None:
     """Draw a color bar for each measured unit, next to its rows."""
     from matplotlib.cm import ScalarMappable
@@ -222,3 +230,147 @@ def _bars(
         bar = figure.colorbar(ScalarMappable(scale, colors), ax=measured, pad=0.01, aspect=25, fraction=0.05)
         bar.set_label(unit, fontsize="x-small")
         bar.ax.tick_params(labelsize="xx-small", which="both")
+
+
+def measured(sample: Variable, recipe: Recipe, speed: float | None = None) -> tuple[Original, ...]:
+    """Return pictures of one sample as measured, before anything a recipe does for an encoder: of each plane, or one.
+
+    `speed` is the half width of a cut in km/s, by default `half_width`. SimilarityError if no picture can be made of
+    it.
+    """
+    if isinstance(recipe, DistributionRecipe):
+        return _cuts(sample, recipe, half_width(sample, recipe) if speed is None else speed)
+    if isinstance(recipe, FrameRecipe):
+        frame = frames.north_up(sample)[0][0].astype(np.float64)[::-1]
+        places = (np.arange(side, dtype=float) for side in frame.shape[::-1])
+        label = "measured, north up" if "first_row" in sample.attributes.get("data_att", {}) else "measured"
+        return (Original(frame, *places, label=label, unit=brightness_unit(sample), gray=True),)
+    return (_spectrogram(sample, recipe),)
+
+
+def encoded(sample: Variable, recipe: Recipe) -> tuple[Original, ...]:
+    """The channels of the image that the encoder is given of one sample."""
+    return encoded_image(next(sample_images.images(sample, recipe))[0], recipe)
+
+
+def encoded_image(image: np.ndarray, recipe: Recipe) -> tuple[Original, ...]:
+    """The channels of one image, (channels, pixels, pixels), as pictures."""
+    names = ["as encoded"] * len(image)
+    if isinstance(recipe, DistributionRecipe):
+        channels = [*recipe.planes, *(["agyrotropy"] if recipe.agyrotropy else [])]
+        names = [f"{channel}, as encoded" for channel in channels]
+    is_frame = isinstance(recipe, FrameRecipe)
+    places = [np.arange(side, dtype=float) for side in image.shape[:0:-1]]
+    planes = image[:, ::-1] if is_frame else image
+    pairs = [(name, AGYROTROPY if name.startswith("agyrotropy") else ENCODED) for name in names]
+    return tuple(
+        Original(plane, *places, label=name, unit=unit, gray=is_frame)
+        for plane, (name, unit) in zip(planes, pairs, strict=True)
+    )
+
+
+def kept_picture(png: bytes) -> Original:
+    """A small picture that an archive kept, in its own colors: (rows, columns, 4) from 0 to 1."""
+    from io import BytesIO
+
+    from matplotlib.image import imread
+
+    pixels = np.asarray(imread(BytesIO(png), format="png"), float)[::-1]
+    places = (np.arange(side, dtype=float) for side in pixels.shape[1::-1])
+    return Original(pixels, *places, label="kept in the archive")
+
+
+def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
+    """Return the half width of a cut, km/s: that of the recipe, to two digits where it is in thermal speeds."""
+    speed = slices.half_width(sample_images.measured(sample, recipe), recipe)
+    if not np.isfinite(speed):
+        raise VariableError(sample.name, f"no temperature at {sample.times[0]}", "Give a sample with counts.")
+    return speed
+
+
+def _cuts(sample: Variable, recipe: DistributionRecipe, speed: float) -> tuple[Original, ...]:
+    """Phase space density where the encoded image is: its planes, as thick, through the same velocity; not smoothed."""
+    cut = slices.physical_recipe(recipe, speed, slices.PIXELS)
+    cut = replace(cut, least_counts=0.0, energy_min_ev=0.0, bad_flags=0)
+    density = sample_images.slices_of(_with_velocity(sample, recipe), cut).density[0].astype(np.float64)
+    if not np.isfinite(density).any():
+        raise VariableError(sample.name, f"nothing was measured at {sample.times[0]}", "See it with tplot.")
+    density = np.where(density > 0, density, np.nan)
+    middles = slices.middles(cut)
+    frame = frame_text(sample, recipe, slices.thickness(cut) / 2)
+    found = []
+    for plane, values in zip(cut.planes, density, strict=True):
+        across, up = plane.split("-") if "-" in plane else plane
+        labels = (f"{_AXES[across]} (km/s)", f"{_AXES[up]} (km/s)", f"{plane} plane")
+        found.append(Original(values, middles, middles, *labels, "f (s$^3$ cm$^{-6}$)", True, frame=frame))
+    return tuple(found)
+
+
+def _with_velocity(sample: Variable, recipe: DistributionRecipe) -> Variable:
+    """Return the sample with the bulk velocity that its image is made with, where none was measured."""
+    if "velocity" in sample.coordinates or not (recipe.field_aligned or recipe.subtract_velocity):
+        return sample
+    velocity = moments(sample_images.measured(sample, recipe), recipe.energy_min_ev).velocity
+    return replace(sample, coordinates={**sample.coordinates, "velocity": velocity})
+
+
+def frame_text(sample: Variable, recipe: DistributionRecipe, half_thickness: float = 0.0) -> str:
+    """Return where the planes of a recipe lie, in words: frame of reference, axes, thickness in km/s."""
+    where = "plasma frame, bulk velocity at 0" if recipe.subtract_velocity else "spacecraft frame"
+    axes = str(sample.attributes.get("data_att", {}).get("coord_sys") or "").upper()
+    turned = f"{axes} axes" if axes else "axes of the measurement"
+    if recipe.field_aligned:
+        turned = r"axes by B and V: $\parallel$ along B, $\bot 1$ along V across B, $\bot 2$ along B x V"
+    two_digits = float(f"{half_thickness:.2g}")
+    thick = f"; mean over {two_digits:.0f} km/s on each side of the plane" if half_thickness else ""
+    return f"{where}; {turned}{thick}"
+
+
+def _spectrogram(sample: Variable, recipe: Recipe) -> Original:
+    """A window with time to the right, or a spectrum with energy to the right, as images for the encoder have them."""
+    values = np.asarray(sample.values[0], np.float64)
+    unit = flux_unit(sample)
+    if isinstance(recipe, WindowRecipe):
+        seconds = (sample.coordinates["v1"][0] - sample.times[0]) / np.timedelta64(1, "s")
+        table = np.asarray(sample.coordinates["v2"], float)
+        bins = table.reshape(-1, table.shape[-1])[0]
+        label = bins_label(sample, "v", "energy" if recipe.axis_scale == "log" else "velocity")
+        labels = ("time from the middle (s)", label, "measured")
+        return Original(values.T, seconds, bins, *labels, unit, logarithmic=True, y_logarithmic=_is_wide(bins))
+    if not isinstance(recipe, SpectrumRecipe) or values.ndim != 2:
+        found = f"found the shape {sample.values.shape}"
+        raise VariableError(sample.name, found, "Give distributions, frames or spectrograms.")
+    places = [_row(sample.coordinates.get(key), side) for key, side in zip(("v1", "v2"), values.shape, strict=True)]
+    if recipe.energy_axis == 1:
+        values, places = values.T, places[::-1]
+    direction, energy = places
+    if recipe.direction == "look":
+        direction = np.arange(len(direction), dtype=float)
+    labels = (bins_label(sample, f"v{recipe.energy_axis}"), _DIRECTIONS[recipe.direction], "measured")
+    return Original(values, energy, direction, *labels, unit, logarithmic=True, x_logarithmic=_is_wide(energy))
+
+
+def _row(table: np.ndarray | None, length: int) -> np.ndarray:
+    """The places of bins out of a table that may change with time; without one, their numbers."""
+    if table is None:
+        return np.arange(length, dtype=float)
+    return np.asarray(table, float).reshape(-1, length)[0]
+
+
+def _is_wide(bins: np.ndarray) -> bool:
+    """Return True if bins call for a logarithmic axis."""
+    return bool(np.isfinite(bins).all() and (bins > 0).all() and bins.max() > 20 * bins.min())
+
+
+def as_measured_or_encoded(
+    sample: Variable, recipe: Recipe, speed: float | None = None
+) -> tuple[tuple[Original, ...], str]:
+    """Return pictures as measured, or where that fails of the encoder's image; and the reason why it failed."""
+    try:
+        return measured(sample, recipe, speed), ""
+    except SimilarityError as error:
+        reason = str(error)
+    try:
+        return encoded(sample, recipe), reason
+    except SimilarityError:
+        return (), reason

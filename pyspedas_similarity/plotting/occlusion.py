@@ -1,8 +1,7 @@
 """Occlusion sensitivity of a score: change of the score when parts of an image are hidden.
 
-Occlusion sensitivity after Zeiler and Fergus (2014), doi 10.1007/978-3-319-10590-1_53. They hide by a gray square. Here
-a square takes the mean of what lies around it, so that what is hidden is gone without an edge being put there, or that
-of the median of other images, which puts what is usual in its place.
+After Zeiler and Fergus (2014), doi 10.1007/978-3-319-10590-1_53, who hide by a gray square. Here a square takes the
+mean of what lies around it, so that no edge is put there, or the median of other images: what is usual in its place.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError
-from .gallery import colors_of
-from .original import AGYROTROPY, Original
+from .gallery import AGYROTROPY, Original, colors_of
 from .style import Style, color_limits
 
 if TYPE_CHECKING:
@@ -64,24 +62,11 @@ def occlude(
     patch: int | None = None,
     usual: np.ndarray | None = None,
 ) -> Occlusion:
-    """Hide each part of an image in turn.
+    """Hide each part of an image (channels, pixels, pixels) in turn; NaN, where nothing was measured, stays so.
 
-    Parameters
-    ----------
-    image : numpy.ndarray, shape (channels, pixels, pixels)
-        NaN where nothing was measured, which stays so.
-    score_of : callable
-        Scores (n,) of images float32 (n, channels, pixels, pixels), at most 64 at once.
-    patch : int, optional
-        Side of the square, pixels; default a sixth of the image's. Squares lie half a side apart, in one channel at
-        a time.
-    usual : numpy.ndarray, shape (channels, pixels, pixels), optional
-        What a square is filled with; None: with the mean of what is measured around it, as far as half a side away.
-
-    Raises
-    ------
-    ArgumentError
-        If the patch does not fit, or the image has no score.
+    `score_of` scores at most 64 images at once. Squares with a side of `patch` pixels, by default a sixth of the
+    image's, lie half a side apart, in one channel at a time. They are filled with `usual`, or with the mean of what is
+    measured as far as half a side around. ArgumentError if the patch does not fit, or the image has no score.
     """
     side = _side(image, patch)
     score = float(score_of(image[None].astype(np.float32))[0])
@@ -108,17 +93,7 @@ def occlusion_figure(
     style: Style | None = None,
     headings: tuple[str, str] = ("query", "match"),
 ) -> Figure:
-    """Draw query, match and what drove the score, one row for each channel.
-
-    Parameters
-    ----------
-    found : Occlusion
-    query, match : sequence of Original
-        The channels of both images; `query` is empty where there is no image of it.
-    style : Style, optional
-    headings : (str, str)
-        Above both, as they are to be drawn.
-    """
+    """Draw query, if there is an image of it, match and what drove the score, one row for each channel."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -160,8 +135,7 @@ def _image(panel: Axes, one: Original, ends: tuple[float, float], style: Style) 
     panel.set_facecolor("0.85")
     look = {"cmap": colors_of(one, style), "vmin": low, "vmax": high}
     panel.imshow(one.values, origin="lower", interpolation="nearest", **look)
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
 
 
 def _overlay(panel: Axes, one: Original, change: np.ndarray, largest: float, style: Style) -> None:
@@ -172,8 +146,7 @@ def _overlay(panel: Axes, one: Original, change: np.ndarray, largest: float, sty
     filled = np.nan_to_num(shown)
     if filled.max() > largest / 2:
         panel.contour(filled, levels=[largest / 2], colors="black", linewidths=0.8)
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set(xticks=[], yticks=[])
 
 
 def _side(image: np.ndarray, patch: int | None) -> int:

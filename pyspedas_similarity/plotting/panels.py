@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,37 +12,27 @@ import numpy as np
 from ..errors import ArgumentError, SimilarityError
 from ..imaging.recipes import Recipe
 from ..instruments.panels import LINE_KINDS, Panel, known_table
+from ..instruments.sample_images import select
 from ..times import Span
 from .gallery import FAINT_COLOR
-from .labels import bins_label, units_text
-from .overview import on_one_table, overview
-from .style import Style, plain
+from .series import on_one_table, overview
+from .style import Style, bins_label, plain, units_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-_LINE_COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 # The color-blind safe palette of Okabe and Ito (2008); the first three for x, y, z.
+_LINE_COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 _COMPONENTS = ("x", "y", "z")
-_MOST_COLUMNS = 600
 # Samples of a spectrogram drawn in one window; more are averaged.
+_MOST_COLUMNS = 600
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one panel shows of one interval.
-
-    Attributes
-    ----------
-    seconds : numpy.ndarray, shape (n,)
-        From the middle of the interval.
-    values : numpy.ndarray, shape (n, columns)
-        As measured.
-    bins : numpy.ndarray or None, shape (columns,) or (n, columns)
-        Of a spectrogram.
-    """
+    """What one panel shows of one interval: seconds from its middle, values (n, columns), bins of a spectrogram."""
 
     seconds: np.ndarray
     values: np.ndarray
@@ -51,17 +41,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Labels and scales that all parts of one variable share.
-
-    Attributes
-    ----------
-    name, label, unit : str
-        Of the variable, of its bins (empty for lines), and of its values.
-    logarithmic : bool
-        Scale of the values; of the bins as well in a spectrogram.
-    legend : tuple of str
-        Names of lines.
-    """
+    """Labels and scales that all parts of one variable share; `label`, of the bins, is empty for lines."""
 
     name: str
     label: str
@@ -72,18 +52,9 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One interval: the query or a match.
+    """One interval, the query or a match, with one part for each row, None where nothing was measured.
 
-    Attributes
-    ----------
-    heading : tuple of str
-    half_s : float
-        Half of its duration.
-    parts : tuple of Part or None
-        One for each row; None where nothing was measured.
-    is_query : bool
-    faint : bool
-        True for a match that does not stand out of the background.
+    `faint` is True for a match that does not stand out of the background.
     """
 
     heading: tuple[str, ...]
@@ -115,23 +86,19 @@ def part_of(panel: Panel, span: Span, recipe: Recipe | None = None) -> Part | No
     first, last = np.searchsorted(variable.times, [span.start, span.end + np.timedelta64(1, "ns")])
     if first == last:
         return None
-    rows = slice(max(first - 1, 0), last + 1)  # a sample more on both sides, so that lines reach the edges
-    seconds = (variable.times[rows] - span.middle) / np.timedelta64(1, "s")
-    coordinates = {
-        key: table[rows] if np.ndim(table) > 1 and len(table) == len(variable.times) else table
-        for key, table in variable.coordinates.items()
-    }
+    # A sample more on both sides, so that lines reach the edges.
+    cut = select(variable, slice(max(first - 1, 0), last + 1))
+    seconds = (cut.times - span.middle) / np.timedelta64(1, "s")
     if panel.kind == "embedding":
-        cut = replace(variable, times=variable.times[rows], values=variable.values[rows], coordinates=coordinates)
         try:
             made = overview(cut, recipe)
         except SimilarityError:
             return None
         return Part(seconds, made.values, made.bins)
-    values = variable.values[rows].reshape(len(seconds), -1)
+    values = cut.values.reshape(len(seconds), -1)
     if panel.kind in LINE_KINDS:
         return Part(seconds, values[:, : panel.values.shape[1]])
-    bins = coordinates.get("v", np.arange(values.shape[1], dtype=float))
+    bins = cut.coordinates.get("v", np.arange(values.shape[1], dtype=float))
     return Part(seconds, values, known_table(bins))
 
 
@@ -140,18 +107,7 @@ def panels_figure(
 ) -> Figure:
     """Draw intervals side by side, one variable below the other; a variable has the same axes in all of them.
 
-    Parameters
-    ----------
-    rows : sequence of Row
-    columns : sequence of Column
-    style : Style, optional
-    title, note : str
-        Above and below.
-
-    Raises
-    ------
-    ArgumentError
-        If there is nothing to show.
+    ArgumentError if there is nothing to show.
     """
     from matplotlib.figure import Figure
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import VariableError
+from ..imaging.keogram import keogram
+from ..imaging.recipes import Recipe, SpectrumRecipe
+from ..instruments import frames
 from ..times import cadence
-from .marks import Marks, drawable
-from .overview import Overview, on_one_table
-from .style import Style, plain
+from ..tplot import Variable
+from .style import Style, bins_label, brightness_unit, flux_unit, plain, slice_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,23 +24,50 @@ if TYPE_CHECKING:
 _MOST_COLUMNS = 3000
 _FAINT = "similar, does not stand out"
 _DATES = ["", "%Y", "%Y-%b", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d"]
+# Of the axis: about a pixel and a half of a page's width.
+_NARROWEST = 1 / 600
+
+
+def _none() -> np.ndarray:
+    return np.array([], "datetime64[ns]")
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Marks on a time axis, datetime64[ns]: intervals, queries and the events around them; no threshold is NaN.
+
+    `faint` are intervals that do not stand out of the background; None: all do.
+    """
+
+    start: np.ndarray = field(default_factory=_none)
+    end: np.ndarray = field(default_factory=_none)
+    query_start: np.ndarray = field(default_factory=_none)
+    query_end: np.ndarray = field(default_factory=_none)
+    own_start: np.ndarray = field(default_factory=_none)
+    own_end: np.ndarray = field(default_factory=_none)
+    threshold: float = np.nan
+    faint: np.ndarray | None = None
+
+    def parts(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return starts and ends of the intervals that stand out, and of those that do not."""
+        faint = np.zeros(len(self.start), bool) if self.faint is None else self.faint
+        return (self.start[~faint], self.end[~faint]), (self.start[faint], self.end[faint])
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A spectrogram-like picture against time: values (n, bins), their bins (bins,) or (n, bins), and labels."""
+
+    values: np.ndarray
+    bins: np.ndarray
+    label: str
+    unit: str
+    logarithmic: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """One variable: an overview of it, its scores, and what was found.
-
-    Attributes
-    ----------
-    name : str
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-        Of the overview.
-    overview : Overview or None
-        None: only the score is drawn.
-    score_times : numpy.ndarray of datetime64[ns], shape (m,)
-    scores : numpy.ndarray, shape (m,)
-    marks : Marks
-    """
+    """One variable: an overview of it at `times`, if there is one, its scores, and what was found."""
 
     name: str
     times: np.ndarray
@@ -48,14 +78,7 @@ class Strip:
 
 
 def strips_figure(strips: Sequence[Strip], style: Style | None = None, title: str = "") -> Figure:
-    """Draw the overview of each variable, and its score with the threshold; queries and events in both.
-
-    Parameters
-    ----------
-    strips : sequence of Strip
-    style : Style, optional
-    title : str
-    """
+    """Draw the overview of each variable, and its score with the threshold; queries and events in both."""
     from matplotlib.figure import Figure
 
     style = style or Style()
@@ -167,3 +190,96 @@ def _with_gaps(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.insert(times, np.repeat(gaps + 1, 2), around), np.insert(
         values.astype(float), np.repeat(gaps + 1, 2), nothing, axis=0
     )
+
+
+def overview(
+    variable: Variable, recipe: Recipe | None = None, height_km: float | None = None, width: float | None = None
+) -> Overview:
+    """Return the panel for a variable of distributions, spectra or frames; VariableError if it holds none of these.
+
+    `height_km` and `width` are those of `imaging.keogram.keogram`.
+    """
+    if variable.values.ndim == 4 and "v3" in variable.coordinates:
+        return _omnidirectional(variable)
+    if variable.values.ndim == 3 and isinstance(recipe, SpectrumRecipe):
+        return _over_directions(variable, recipe)
+    if variable.values.ndim == 3:
+        made = keogram(*frames.north_up(variable), height_km, width)
+        return Overview(made.values, made.axis, slice_label(made, variable), brightness_unit(variable), False)
+    if variable.values.ndim == 2 and "v" in variable.coordinates:
+        labels = bins_label(variable, "v"), flux_unit(variable)
+        return Overview(variable.values, variable.coordinates["v"], *labels, True)
+    remedy = "Give distributions (time, azimuth, polar, energy), spectra, or frames (time, row, column)."
+    raise VariableError(variable.name, f"found the shape {variable.values.shape}", remedy)
+
+
+def _omnidirectional(variable: Variable) -> Overview:
+    """Phase space density averaged over the sphere, times energy squared: proportional to the energy flux."""
+    polar = np.radians(np.atleast_2d(variable.coordinates["v2"])[0])
+    weight = np.sin(polar) / np.sin(polar).sum()
+    density = np.stack([np.nanmean(sample, axis=0).T @ weight for sample in variable.values])
+    energy = variable.coordinates["v3"]
+    unit = "f E$^2$ (s$^3$ cm$^{-6}$ eV$^2$)"
+    return Overview(density * np.atleast_2d(energy) ** 2, energy, bins_label(variable, "v3", "energy (eV)"), unit, True)
+
+
+def _over_directions(variable: Variable, recipe: SpectrumRecipe) -> Overview:
+    """Mean over pitch angles or looks of what was measured."""
+    axis = 3 - recipe.energy_axis
+    known = np.isfinite(variable.values)
+    total = np.where(known, variable.values, 0).sum(axis=axis, dtype=float)
+    mean = np.divide(total, known.sum(axis=axis), out=np.full(total.shape, np.nan), where=known.any(axis=axis))
+    key = f"v{recipe.energy_axis}"
+    over = "pitch angles" if recipe.direction == "pitch_angle" else "looks"
+    bins = variable.coordinates.get(key, np.arange(1, mean.shape[1] + 1))
+    label = bins_label(variable, key) if key in variable.coordinates else "energy channel"
+    return Overview(mean, bins, label, f"mean over {over}\n{flux_unit(variable)}", True)
+
+
+def on_one_table(values: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spectra (n, bins) in the ascending bins of one table; bins may change with time, and be NaN.
+
+    Where the table changes it is the most frequent one of those with most known bins. Other rows are drawn in the
+    nearest of their own bins, and are NaN where they have none as near as the bins of that table are to each other.
+    """
+    values, bins = np.array(values, float), np.asarray(bins, float)
+    if bins.ndim == 1:
+        known = np.isfinite(bins)
+        values, usual = values[:, known], bins[known]
+    else:
+        values, usual = _moved(values, np.where(np.isfinite(bins), bins, np.inf))
+    order = np.argsort(usual)
+    return values[:, order], usual[order]
+
+
+def _moved(values: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move spectra to the bins of one table of (n, bins), in which inf stands for what is not known."""
+    tables, rows, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
+    usual = tables[np.lexsort((-counts, -np.isfinite(tables).sum(axis=1)))[0]]
+    usual = usual[np.isfinite(usual)]
+    width = np.abs(np.gradient(usual)) if len(usual) > 1 else np.inf
+    moved = np.full((len(values), len(usual)), np.nan)
+    for number, table in enumerate(tables):
+        own, known = rows.ravel() == number, table[np.isfinite(table)]
+        if known.size:
+            nearest = values[own][:, np.abs(table - usual[:, None]).argmin(axis=1)]
+            beyond = (usual < known.min() - width) | (usual > known.max() + width)
+            moved[own] = np.where(beyond, np.nan, nearest)
+    return moved, usual
+
+
+def drawable(
+    starts: np.ndarray, ends: np.ndarray, first: np.datetime64, last: np.datetime64
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return starts and ends of events inside an axis, none narrower than can be seen, those that then touch as one."""
+    inside = (ends >= first) & (starts <= last)
+    starts, ends = np.maximum(starts[inside], first), np.minimum(ends[inside], last)
+    if not len(starts):
+        return starts, ends
+    least = np.timedelta64(int((last - first).astype(np.int64) * _NARROWEST), "ns")
+    lacking = np.maximum(least - (ends - starts), np.timedelta64(0, "ns"))
+    starts, ends = starts - lacking // 2, ends + lacking // 2
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    apart = np.append(True, starts[1:] > ends[:-1])
+    return starts[apart], ends[np.append(np.flatnonzero(apart)[1:] - 1, len(ends) - 1)]

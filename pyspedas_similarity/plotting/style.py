@@ -1,4 +1,4 @@
-"""Style of figures: colors and sizes by keyword, fonts by matplotlib's rcParams."""
+"""Style of figures, and labels of axes and color bars from the metadata of a variable."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..files import check_place, write_whole
+from ..imaging.keogram import Keogram
+from ..tplot import Variable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +25,14 @@ _LONGEST = 60
 # Of the color-blind safe palette of Okabe and Ito (2008).
 QUERY_COLOR = "#D55E00"
 MATCH_COLOR = "#009E73"
+# Powers as IDL writes them (!E-1!N, !U2!N), behind ^ or **, and as a signed number right after a letter (cm-3).
+_POWER = re.compile(
+    r"![EU](?P<idl>[-+.\d/]+)!N(?P<next>(?=[^\W\d]))?"
+    r"|(?:\^|\*\*)[{(]?(?P<typed>[-+]?\d+(?:[./]\d+)?)[)}]?"
+    r"|(?<=[A-Za-z])(?P<bare>-\d+)\b"
+)
+_KEYS = {"v": "depend_1_units", "v1": "depend_1_units", "v2": "depend_2_units", "v3": "depend_3_units"}
+_UP = {"row": "north", "latitude": "north", "column": "east", "longitude": "east"}
 
 
 @dataclass(frozen=True)
@@ -98,14 +108,9 @@ def color_limits(values: np.ndarray, lowest: float, highest: float) -> tuple[flo
 
 
 def saved(figure: Figure, path: str | Path | None, style: Style) -> Figure:
-    """Return a figure, written to a file if a path is given; its ending gives the format.
+    """Return a figure, written to a file if a path is given; an existing file is replaced only if it can be drawn.
 
-    An existing file is replaced. Nothing is left if the figure cannot be drawn.
-
-    Raises
-    ------
-    ArgumentError
-        If it cannot be written, or matplotlib does not support the format.
+    ArgumentError if it cannot be written, or matplotlib does not support the format of the ending.
     """
     if path is None:
         return figure
@@ -122,3 +127,48 @@ def saved(figure: Figure, path: str | Path | None, style: Style) -> Figure:
         figure.savefig(drawn, format=form, dpi=style.dpi)
     write_whole(place, drawn.getvalue(), overwrite=True)
     return figure
+
+
+def units_text(units: str, longest: int = 60) -> str:
+    """Units for a label: powers as superscripts, all else as it is; empty where there are none."""
+
+    def raised(found: re.Match[str]) -> str:
+        power = found["idl"] or found["typed"] or found["bare"]
+        return f"$^{{{power}}}${' ' if found['next'] is not None else ''}"
+
+    return _POWER.sub(raised, plain(units.strip(), longest))
+
+
+def brightness_unit(frames: Variable) -> str:
+    """Return the label of the brightness of camera frames: their units as stored."""
+    return units_text(frames.units) or "brightness, no unit stored"
+
+
+def flux_unit(spectra: Variable) -> str:
+    """Return the label of the values of spectra: their units as stored."""
+    return units_text(spectra.units) or "no unit stored"
+
+
+def bins_label(variable: Variable, key: str, otherwise: str = "energy") -> str:
+    """Return the label of the axis of a table `key`, 'v' to 'v3', by the units that pyspedas keeps of it.
+
+    `otherwise` is the quantity where the units do not say it.
+    """
+    units = str(variable.attributes.get("data_att", {}).get(_KEYS[key]) or "").strip(" []()")
+    if "ev" in units.lower():
+        return f"energy ({units_text(units)})"
+    if units.lower().endswith("hz"):
+        return f"frequency ({units_text(units)})"
+    if re.fullmatch(r"k?m\s*(/\s*s|s\^?-1)", units):
+        return f"velocity ({units_text(units)})"
+    return otherwise
+
+
+def slice_label(made: Keogram, frames: Variable, title: str = "keogram") -> str:
+    """Return the label of the axis of a keogram or ewogram (`title`), with the direction that is up if known."""
+    up = _UP.get(made.name, "north" if title == "keogram" else "east")
+    if made.units == "deg":
+        return f"{made.name} (deg), {up} up"
+    known = {"row": "first_row", "column": "first_column"}[made.name] in frames.attributes.get("data_att", {})
+    edge = "from the bottom" if made.name == "row" else "from the left"
+    return f"{made.name}, {up} up" if known else f"{made.name} {edge}"

@@ -11,8 +11,8 @@ import numpy as np
 from ..conventions import check_choice
 from ..errors import ArgumentError
 from ..library.archived import ArchivedSeries, ArchiveLibrary
-from ..plotting.archive_map import Colors, Inset, MapMarks
-from ..plotting.original import kept_picture
+from ..plotting.embedding_map import Colors, MapMarks
+from ..plotting.gallery import kept_picture
 from ..times import nearest_rows, to_times
 
 if TYPE_CHECKING:
@@ -87,12 +87,12 @@ def drawn_rows(library: ArchiveLibrary, wanted: np.ndarray, limit: int) -> Drawn
     return DrawnRows(rows, number, times, available)
 
 
-def inset_pictures(library: ArchiveLibrary, drawn: DrawnRows, places: np.ndarray) -> list[Inset]:
+def inset_pictures(library: ArchiveLibrary, drawn: DrawnRows, places: np.ndarray) -> list[tuple[int, np.ndarray]]:
     """Return the thumbnails of some places of a map, those that the archive holds."""
     if not len(places):
         return []
     found = zip(places.tolist(), library.index.thumbnails(drawn.rows[places]), strict=True)
-    return [Inset(place, kept_picture(png).values) for place, png in found if png]
+    return [(place, kept_picture(png).values) for place, png in found if png]
 
 
 def map_colors(library: ArchiveLibrary, drawn: DrawnRows, color: str, result: SearchResult | None) -> Colors:

@@ -19,14 +19,21 @@ from ..instruments.sample_images import select
 from ..library.plan import recipe_of_record
 from ..library.samples import prepare
 from ..plotting.epochs import SuperposedEpochs, epochs_figure, overlapping, superpose
-from ..plotting.gallery import FAINT_NOTE, Shown, gallery_figure, gallery_note
-from ..plotting.marks import Marks
+from ..plotting.gallery import (
+    FAINT_NOTE,
+    Shown,
+    as_measured_or_encoded,
+    encoded,
+    encoded_image,
+    gallery_figure,
+    gallery_note,
+    half_width,
+    kept_picture,
+)
 from ..plotting.occlusion import FILLS, Occlusion, occlude, occlusion_figure
-from ..plotting.original import as_measured_or_encoded, encoded, encoded_image, half_width, kept_picture
-from ..plotting.overview import overview
 from ..plotting.panels import panels_figure
-from ..plotting.report_page.wording import tidy
-from ..plotting.series import Strip, date_axis, mark, strips_figure
+from ..plotting.report_page.content import tidy
+from ..plotting.series import Marks, Strip, date_axis, mark, overview, strips_figure
 from ..plotting.style import Style, plain, saved
 from ..search.scoring import similarity
 from ..search.settings import check_count

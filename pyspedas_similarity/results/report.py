@@ -17,11 +17,20 @@ from ..errors import ArgumentError
 from ..files import check_place, write_whole
 from ..library.plan import recipe_of_record
 from ..plotting.embedding_map import FEWEST, METHODS, embedding_map
-from ..plotting.report_page.content import Card, Map, Picture, Report, Result, Table, table_of
+from ..plotting.report_page.content import (
+    Card,
+    Map,
+    Picture,
+    Report,
+    Result,
+    Table,
+    count,
+    methods_text,
+    table_of,
+    tidy,
+)
 from ..plotting.report_page.page import render
-from ..plotting.report_page.plots import histogram, score_plot
-from ..plotting.report_page.thumbnails import pictures_of
-from ..plotting.report_page.wording import count, methods_text, tidy
+from ..plotting.report_page.pictures import histogram, pictures_of, score_plot
 from ..provenance import versions as package_versions
 from ..times import Span, nearest_rows, to_text
 from . import tplot_output

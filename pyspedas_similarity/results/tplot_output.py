@@ -12,8 +12,7 @@ from ..encoder.library_view import PACKED
 from ..errors import VariableError
 from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
-from ..plotting.labels import brightness_unit, slice_label, units_text
-from ..plotting.style import MATCH_COLOR, QUERY_COLOR, color_limits
+from ..plotting.style import MATCH_COLOR, QUERY_COLOR, brightness_unit, color_limits, slice_label, units_text
 from ..provenance import ATTRIBUTE, CALIBRATED, own_events
 from ..search.events import Events
 from ..times import to_astropy

@@ -9,15 +9,11 @@ import pytest
 
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
-from pyspedas_similarity.plotting.archive_map import Colors, MapMarks, archive_map_figure
-from pyspedas_similarity.plotting.embedding_map import EmbeddingMap
+from pyspedas_similarity.plotting.embedding_map import Colors, EmbeddingMap, MapMarks, archive_map_figure
 from pyspedas_similarity.plotting.epochs import epochs_figure, superpose
-from pyspedas_similarity.plotting.gallery import Shown, gallery_figure
-from pyspedas_similarity.plotting.marks import Marks
+from pyspedas_similarity.plotting.gallery import Original, Shown, gallery_figure
 from pyspedas_similarity.plotting.occlusion import Occlusion, occlusion_figure
-from pyspedas_similarity.plotting.original import Original
-from pyspedas_similarity.plotting.overview import Overview
-from pyspedas_similarity.plotting.series import Strip, strips_figure
+from pyspedas_similarity.plotting.series import Marks, Overview, Strip, strips_figure
 from pyspedas_similarity.plotting.style import Style
 from pyspedas_similarity.results.tplot_output import event_bars, similarity_series
 from pyspedas_similarity.search.events import find_events

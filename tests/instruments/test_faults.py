@@ -14,10 +14,9 @@ import pytest
 from benchmarks import source_faults as faults
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import LoadError, SimilarityError
-from pyspedas_similarity.instruments import asi_files, cdf_checks, isolated_reader
-from pyspedas_similarity.instruments.cdf_checks import check_cdf
+from pyspedas_similarity.instruments import asi_files, file_checks, isolated_reader
 from pyspedas_similarity.instruments.checked_loading import load_checked
-from pyspedas_similarity.instruments.npz_files import read_npz
+from pyspedas_similarity.instruments.file_checks import check_cdf, read_npz
 
 hostile = faults.hostile
 
@@ -164,9 +163,9 @@ def test_a_reader_that_computes_for_ever_is_ended(tmp_path):
     asi_files.read_skymap(path)
     limits = {"seconds": 0.2, "bytes": 2**30}
     process, began = isolated_reader._process(), time.monotonic()
-    endless = {"reader": "sav", "arguments": [str(path), list(cdf_checks.identity_of(path)), "skymap", []], **limits}
+    endless = {"reader": "sav", "arguments": [str(path), list(file_checks.identity_of(path)), "skymap", []], **limits}
     path.write_bytes(good[:8] + (4).to_bytes(4, "big") + good[12:])  # a record that follows itself
-    endless["arguments"][1] = list(cdf_checks.identity_of(path))
+    endless["arguments"][1] = list(file_checks.identity_of(path))
     assert process.ask(endless, 30) == {"error": "the reader took too much time or memory"}
     assert time.monotonic() - began < 20 and not process.is_running
 

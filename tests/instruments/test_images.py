@@ -18,8 +18,7 @@ import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import ArgumentError, LoadError
 from pyspedas_similarity.instruments import images
-from pyspedas_similarity.instruments.image_files import frames_of, header_of, one_channel
-from pyspedas_similarity.instruments.image_times import time_of_files
+from pyspedas_similarity.instruments.image_files import frames_of, header_of, one_channel, time_of_files
 
 START = np.datetime64("2020-01-01T00:00:00", "ns")
 SECOND = np.timedelta64(1, "s")

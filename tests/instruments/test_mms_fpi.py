@@ -15,7 +15,7 @@ from cdflib import cdfepoch
 from pyspedas_similarity.errors import ArgumentError, LoadError, TimeError
 from pyspedas_similarity.instruments import mms_fpi
 from pyspedas_similarity.instruments import segments as pieces
-from pyspedas_similarity.instruments.cdf_checks import check_cdf
+from pyspedas_similarity.instruments.file_checks import check_cdf
 from pyspedas_similarity.instruments.segments import after, concatenate, join
 from pyspedas_similarity.tplot import Variable
 from tests import archive_server, fpi_files
@@ -552,13 +552,13 @@ def test_an_hour_takes_no_more_memory_than_a_few_minutes(server, monkeypatch):
         event.azimuth, event.polar, event.energy_ev = np.zeros((n, 32)), np.zeros(16), np.ones((n, 32))
     served(server, *events)
     collected(span(events[0]))  # what is allocated once, at the first use
-    given, read = [], mms_fpi._DistributionFile.segment
+    given, read = [], mms_fpi._SamplesFile.segment
 
     def alone(self, *arguments):
         assert not any(reference() is not None for reference in given)
         return read(self, *arguments)
 
-    monkeypatch.setattr(mms_fpi._DistributionFile, "segment", alone)
+    monkeypatch.setattr(mms_fpi._SamplesFile, "segment", alone)
     peaks = []
     for last in (3, 12):
         gc.collect()

@@ -23,7 +23,7 @@ from pyspedas_similarity.imaging.recipes import PanelRecipe
 from pyspedas_similarity.instruments.panel_products import PRODUCTS, Product
 from pyspedas_similarity.instruments.panels import check_same, panel_of
 from pyspedas_similarity.instruments.registry import INSTRUMENTS, instrument_of, station_of
-from pyspedas_similarity.plotting.overview import on_one_table
+from pyspedas_similarity.plotting.series import on_one_table
 
 N, LENGTH, QUERY, MATCH = 1500, 96, 300, 1000
 START = np.datetime64("2018-11-05T01:00:00", "ns")

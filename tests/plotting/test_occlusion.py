@@ -7,8 +7,8 @@ import pytest
 
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError
+from pyspedas_similarity.plotting.gallery import Original
 from pyspedas_similarity.plotting.occlusion import occlude, occlusion_figure
-from pyspedas_similarity.plotting.original import Original
 from pyspedas_similarity.search.scoring import similarity
 
 

@@ -10,10 +10,9 @@ import pytest
 from astropy.table import Table as AstropyTable
 
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
-from pyspedas_similarity.plotting.report_page.content import Card, Map, Picture, Report, Result, table_of
+from pyspedas_similarity.plotting.report_page.content import Card, Map, Picture, Report, Result, methods_text, table_of
 from pyspedas_similarity.plotting.report_page.page import render, table_csv, table_hash
-from pyspedas_similarity.plotting.report_page.thumbnails import encoded_picture
-from pyspedas_similarity.plotting.report_page.wording import methods_text
+from pyspedas_similarity.plotting.report_page.pictures import encoded_picture
 from tests import browser
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing() or "there is a browser")

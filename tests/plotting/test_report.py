@@ -16,11 +16,19 @@ from astropy.table import Table as AstropyTable
 from PIL import Image
 
 from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, SpectrumRecipe, WindowRecipe
-from pyspedas_similarity.plotting.contact_sheet import plot_contact_sheet
-from pyspedas_similarity.plotting.report_page.content import Card, Map, Picture, Report, Result, table_of
+from pyspedas_similarity.plotting.report_page.content import (
+    Card,
+    Map,
+    Picture,
+    Report,
+    Result,
+    citation,
+    methods_text,
+    table_of,
+    tidy,
+)
 from pyspedas_similarity.plotting.report_page.page import render, seen, table_csv, table_hash
-from pyspedas_similarity.plotting.report_page.thumbnails import encoded_picture, measured_picture
-from pyspedas_similarity.plotting.report_page.wording import citation, methods_text, tidy
+from pyspedas_similarity.plotting.report_page.pictures import encoded_picture, measured_picture, plot_contact_sheet
 from pyspedas_similarity.provenance import METHOD
 from pyspedas_similarity.tplot import Variable
 

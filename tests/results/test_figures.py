@@ -21,8 +21,8 @@ from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError, QueryError, VariableError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, WindowRecipe
 from pyspedas_similarity.instruments import sample_images
-from pyspedas_similarity.plotting.archive_map import spread_places
-from pyspedas_similarity.plotting.original import measured
+from pyspedas_similarity.plotting.embedding_map import spread_places
+from pyspedas_similarity.plotting.gallery import measured
 from pyspedas_similarity.simulate import fpi
 from pyspedas_similarity.times import to_astropy
 from pyspedas_similarity.tplot import Variable

@@ -19,14 +19,13 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from ...times import to_text
-from .content import LABELS, NUMBERS, Map, Report, Table
-from .wording import citation, count
+from .content import LABELS, NUMBERS, Map, Report, Table, citation, count
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 MAP_WIDTH, MAP_HEIGHT = 720, 460
 _MARGIN = 16
@@ -39,13 +38,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def render(report: Report) -> str:
     """The text of the page."""
+    # Parts of this package, and JSON made here, go into the page as they are: the rest is escaped.
     style, script = _part("report.css"), _part("report.js")
     return _template().render(
         report=report,
-        style=_trusted(style),
-        script=_trusted(script),
+        style=Markup(style),
+        script=Markup(script),
         policy=_policy(style, script),
-        data=_trusted(_json(_data(report))),
+        data=Markup(_json(_data(report))),
         labels=LABELS,
         numbers=NUMBERS,
         short=_short,
@@ -53,7 +53,7 @@ def render(report: Report) -> str:
         points=_points(report.map) if report.map else (),
         map_size=(MAP_WIDTH, MAP_HEIGHT),
         citations=[(text, _doi_of(text)) for text in citation(report.versions)],
-        records=[(result.source, _pretty(result.record)) for result in report.results],
+        records=[(one.source, json.dumps(_plain(one.record), indent=2, ensure_ascii=False)) for one in report.results],
         table_hash=table_hash(report.table),
         count=count,
     )
@@ -96,13 +96,6 @@ def _template() -> Any:
 def _finalize(value: Any) -> Any:
     """Insert text into the page, escaped unless this module made it."""
     return value if hasattr(value, "__html__") else seen(value)
-
-
-def _trusted(text: str) -> Markup:
-    """Text of this package, or JSON made here, that goes into the page as it is."""
-    from markupsafe import Markup
-
-    return Markup(text)
 
 
 @cache
@@ -155,10 +148,6 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int)) else seen(value)
 
 
-def _pretty(record: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(record), indent=2, ensure_ascii=False)
-
-
 def _short(name: str, value: str) -> str:
     """A value as it is read: times to the millisecond, numbers to some digits. The whole value is in its title."""
     if name in ("start", "end", "peak"):
@@ -170,7 +159,7 @@ def _short(name: str, value: str) -> str:
 
 
 def _data_address(png: bytes) -> Markup:
-    return _trusted(f"data:image/png;base64,{base64.b64encode(png).decode()}")
+    return Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}")
 
 
 def _doi_of(text: str) -> str:

@@ -1,14 +1,10 @@
-"""Checks of the records of a CDF file, before it is read.
+"""Checks of CDF and NumPy files before they are read, without expanding or unpickling anything.
 
-A CDF is a list of records that point to each other. Readers follow the pointers and allocate stated sizes, so that
-a few changed bytes send them round in circles or make them ask for gigabytes. Here every record is looked at once,
-without expanding anything:
+Readers of CDF follow pointers and allocate stated sizes, so that a few changed bytes send them round in circles or make
+them ask for gigabytes. Each record has to lie within the file, be of the expected kind and be pointed at once:
 
     CDR -> GDR -> variables -> indices -> blocks of values
                -> attributes -> entries
-
-Each has to lie within the file, to be of the kind that is expected there and to be pointed at once; all together may
-not be longer than the file; and the content of blocks must match their variable.
 
 The layouts are those of the CDF Internal Format Description 3.9, chapter 2. Offsets have 8 bytes in version 3 and 4
 in version 2, where names are shorter; the order of the fields is the same.
@@ -20,11 +16,14 @@ import hashlib
 import math
 import os
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from ..errors import LoadError
 
@@ -65,17 +64,7 @@ _PART, _CHUNK = 2**16, 2**20
 
 @dataclass(frozen=True)
 class CdfSummary:
-    """A file whose records fit each other.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Of its variables.
-    expanded_bytes : int
-        Of all their values.
-    identity : tuple of int
-        Device, number, size and time of the last change of the file that was looked at.
-    """
+    """A file whose records fit each other: names of variables, bytes of all values, and `identity_of` the file."""
 
     names: tuple[str, ...]
     expanded_bytes: int
@@ -83,25 +72,11 @@ class CdfSummary:
 
 
 def check_cdf(path: str | Path, contents: bool = False) -> CdfSummary:
-    """Look at every record of a CDF file.
+    """Look at every record of a CDF file; with `contents` expand every compressed block too, and compare the checksum.
 
-    Parameters
-    ----------
-    path : str or Path
-    contents : bool
-        Also expand every compressed block, in small parts, and compute the checksum where the file has one: as long
-        as reading it.
-
-    Raises
-    ------
-    LoadError
-        If it is no CDF, is cut off, or a record does not fit; or if it may be good and is not read here: of a version
-        before 2.6, compressed as a whole or by something else than gzip, in several files, or too large.
-
-    Notes
-    -----
-    Values of uncompressed variables that changed are only found by the checksum, which MMS files have and THEMIS
-    frames have not.
+    `contents` takes as long as reading. Only the checksum, which MMS files have, finds changed values of uncompressed
+    variables. LoadError if it is no CDF, is cut off, or a record does not fit; or if it may be good and is not read
+    here: of a version before 2.6, compressed as a whole or by something else than gzip, in several files, or too large.
     """
     path = Path(path)
     try:
@@ -152,7 +127,8 @@ class _Walk:
         flags, directory = self._head()
         has_sum = flags & _MD5 == _MD5
         r_first, z_first, first_attribute, end, r_count, attributes, _, r_dimensions, z_count, *_ = directory[1:]
-        sizes = self._r_sizes(directory[0], r_dimensions)
+        place = directory[0]
+        sizes = self._integers(self._behind(place, _GDR), r_dimensions, self._end(place), "the file")
         names = [
             self._variable(at, kind, sizes)
             for first, count, kind in ((r_first, r_count, _RVDR), (z_first, z_count, _ZVDR))
@@ -234,9 +210,6 @@ class _Walk:
 
     def _end(self, at: int) -> int:
         return at + self._read(at, "w")[0]
-
-    def _r_sizes(self, at: int, count: int) -> tuple[int, ...]:
-        return self._integers(self._behind(at, _GDR), count, self._end(at), "the file")
 
     def _variable(self, at: int, kind: int, r_sizes: tuple[int, ...]) -> str:
         _, form, last, index, _, flags, _, _, _, _, elements, _, parameters, _ = self._fields(at, kind)
@@ -375,3 +348,36 @@ class _Walk:
 
 def _refusal(path: Path, what: str) -> LoadError:
     return LoadError(str(path), f"this is not a whole CDF file ({what})", _AGAIN)
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Return all arrays of an ``.npz`` file; LoadError if it is damaged, holds objects or expands to implausibly much.
+
+    ``numpy.load`` allocates the size in the header of a member; here each header has to fit its member.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+            total = sum(one.file_size for one in members)
+            if not may_expand(path.stat().st_size, total):
+                raise ValueError(f"{path.stat().st_size} bytes are stated to expand to {total}")
+            return {one.filename.removesuffix(".npy"): _array(archive, one) for one in members}
+    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        found = f"not readable as arrays of NumPy ({type(error).__name__}: {error})"
+        raise LoadError(str(path), found, "Give the file again.") from error
+
+
+def _array(archive: zipfile.ZipFile, about: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(about) as member:
+        version = np.lib.format.read_magic(member)
+        heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in heads:
+            raise ValueError(f"{about.filename} is of version {version}")
+        shape, turned, dtype = heads[version](member)
+        count = int(np.prod(shape, dtype=object))
+        if dtype.hasobject or min(shape, default=0) < 0 or count * dtype.itemsize != about.file_size - member.tell():
+            raise ValueError(f"{about.filename} is stated to be {shape} of {dtype} in {about.file_size} bytes")
+        content = member.read()
+    values = np.frombuffer(bytearray(content), dtype, count)
+    return values.reshape(shape, order="F" if turned else "C")

@@ -1,4 +1,6 @@
-"""Panels against time: their values, axes, labels and units are those of the variable."""
+"""Pictures against time: values, axes, labels and units of the variable; events cover what was found, in few pieces."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 
@@ -8,9 +10,7 @@ import pytest
 from pyspedas_similarity.errors import VariableError
 from pyspedas_similarity.imaging.camera_geometry import View
 from pyspedas_similarity.imaging.recipes import SpectrumRecipe
-from pyspedas_similarity.plotting.marks import Marks
-from pyspedas_similarity.plotting.overview import on_one_table, overview
-from pyspedas_similarity.plotting.series import Strip, strips_figure
+from pyspedas_similarity.plotting.series import Marks, Strip, drawable, on_one_table, overview, strips_figure
 from pyspedas_similarity.tplot import Variable
 
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(30) * np.timedelta64(3, "s")
@@ -112,3 +112,44 @@ def test_events_that_do_not_stand_out_are_fainter():
     (panel,) = strips_figure([Strip("sky", TIMES, None, TIMES, np.linspace(-0.5, 1.0, 30), marks)]).axes
     assert [one.get_alpha() for one in panel.patches] == [0.3, 0.1]
     assert [one.get_label() for one in panel.patches] == ["similar", "similar, does not stand out"]
+
+
+START = np.datetime64("2020-01-01", "ns")
+
+
+def at(seconds):
+    return START + (np.asarray(seconds, float) * 1e9).astype("timedelta64[ns]")
+
+
+def seconds(times):
+    return ((times - START) / np.timedelta64(1, "s")).tolist()
+
+
+def test_long_intervals_stay_and_those_without_length_can_be_seen():
+    starts, ends = drawable(at([100, 300]), at([150, 300]), at(0), at(600))
+    assert seconds(starts) == [100, 299.5] and seconds(ends) == [150, 300.5]
+
+
+def test_what_touches_becomes_one_and_what_is_outside_goes():
+    starts, ends = drawable(at([10, 20, 15, 900, -50]), at([20, 30, 18, 910, 2]), at(0), at(600))
+    assert seconds(starts) == [0, 10] and seconds(ends) == [2, 30]
+
+
+def test_an_interval_inside_another_does_not_end_it():
+    starts, ends = drawable(at([10, 20, 90]), at([100, 30, 95]), at(0), at(600))
+    assert (seconds(starts), seconds(ends)) == ([10], [100])
+
+
+def test_thousands_are_drawn_as_few_that_cover_them_all():
+    rng = np.random.default_rng(0)
+    begin = rng.uniform(0, 86400, 20_000)
+    starts, ends = drawable(at(begin), at(begin + 0.1), at(0), at(86400))
+    assert len(starts) <= 601
+    place = np.searchsorted(starts, at(begin), side="right") - 1
+    assert (place >= 0).all() and (at(begin) <= ends[place]).all()
+    assert (starts[1:] > ends[:-1]).all()
+
+
+def test_nothing_is_nothing():
+    starts, _ = drawable(at([]), at([]), at(0), at(10))
+    assert len(starts) == 0

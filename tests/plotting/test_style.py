@@ -1,11 +1,12 @@
-"""Units and names of axes as they are stored, in readable form."""
+"""Units and names of axes as they are stored, in readable form; choices of style; files of figures."""
 
 import numpy as np
 import pytest
 from matplotlib.mathtext import MathTextParser
 
+from pyspedas_similarity.errors import ArgumentError
 from pyspedas_similarity.imaging.keogram import Keogram
-from pyspedas_similarity.plotting.labels import bins_label, brightness_unit, slice_label, units_text
+from pyspedas_similarity.plotting.style import Style, bins_label, brightness_unit, plain, saved, slice_label, units_text
 from pyspedas_similarity.tplot import Variable
 
 
@@ -56,3 +57,27 @@ def test_slices_name_the_direction_that_is_known():
     assert slice_label(angles, frames, "ewogram") == "zenith angle (deg), east up"
     assert slice_label(angles, frames) == "zenith angle (deg), north up"
     assert brightness_unit(frames) == "brightness, no unit stored"
+
+
+def test_text_is_drawn_as_it_is():
+    assert plain("$x^2$ a_b") == r"\$x^2\$ a_b"
+    assert plain("a\x00b\nc\u2028") == "a\ufffdb\ufffdc\ufffd"
+    assert plain("x" * 500, 10) == "x" * 9 + "…"
+
+
+def test_styles_are_checked_and_files_written_whole_or_refused(tmp_path):
+    from matplotlib.figure import Figure
+
+    assert Style.of({"cmap": "cividis", "figsize": (3, 2)}).size(9, 9) == (3, 2)
+    for bad in ({"cmap": "no such"}, {"query": "no color"}, {"color_map": "gray"}):
+        with pytest.raises(ArgumentError, match=next(iter(bad))):
+            Style.of(bad)
+    figure = Figure()
+    figure.suptitle("字")  # not in the font: no warning
+    saved(figure, tmp_path / "a.pdf", Style())
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    with pytest.raises(ArgumentError, match="ending '.doc'"):
+        saved(figure, tmp_path / "a.doc", Style())
+    with pytest.raises(ArgumentError, match=f"there is no folder {tmp_path / 'none'}") as caught:
+        saved(figure, tmp_path / "none" / "a.png", Style())
+    assert ".tmp" not in str(caught.value)
