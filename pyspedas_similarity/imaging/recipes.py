@@ -64,8 +64,9 @@ class DistributionRecipe(Recipe):
     species : {'ion', 'electron', 'helium', 'oxygen'}
         Turns energy into speed (not relativistic); 'ion' means protons.
     planes : tuple of str
-        Of 'perp1-perp2', 'par-perp1', 'par-perp2' (axes of field and flow, see `imaging.axes`), or of 'xy', 'xz', 'yz'
-        (axes of the measurement; for FPI: DBCS). First axis to the right (columns), second upward (rows, ascending).
+        Of 'perp1-perp2', 'par-perp1', 'par-perp2' (axes of field and flow, see `imaging.plasma`), or of 'xy', 'xz',
+        'yz' (axes of the measurement; for FPI: DBCS). First axis to the right (columns), second upward (rows,
+        ascending).
     pixels : int
         Rows and columns of a plane.
     speed_unit : {'km/s', 'thermal'}
@@ -188,7 +189,7 @@ class FrameRecipe(Recipe):
         'none' keeps the frame's rows and columns. Others need a view, and have north up and east to the right, as seen
         on a map: 'sky' with a zenith angle that grows linearly from the center to the edge, which is at
         `least_elevation` (the horizon if None), so that all cameras have one scale; 'geographic' and 'geomagnetic' as
-        a map of the light's place (`imaging.sky.Map`), up being the north of the Earth's axis or of its dipole.
+        a map of the light's place (`camera_geometry.Map`), up being the north of the Earth's axis or of its dipole.
     height_km : float
         Of the light on a map. An arc is at 100 to 120 km.
     width_km : float

@@ -72,18 +72,7 @@ def check_energies_ev(name: str, table: np.ndarray) -> None:
 
 
 def check_range(name: str, table: np.ndarray, limits: tuple[float, float], logarithmic: bool) -> None:
-    """Refuse a table that has fewer than two values within the limits of a recipe, and numbers of bins on a log axis.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    table : numpy.ndarray, shape (..., bins)
-        Of all samples: one in which it is not known does not decide.
-    limits : (float, float)
-    logarithmic : bool
-        True for energies, False for velocities.
-    """
+    """Refuse a table with fewer than two values within the limits of a recipe, and numbers of bins on a log axis."""
     if logarithmic:
         _check_no_numbering(name, table)
     inside = (table >= limits[0]) & (table <= limits[1])

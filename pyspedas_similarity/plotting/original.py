@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import SimilarityError, VariableError
-from ..imaging import slices
+from ..imaging import distributions as slices
 from ..imaging.plasma import moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..instruments import frames, sample_images

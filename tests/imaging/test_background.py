@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import ArgumentError, VariableError
-from pyspedas_similarity.imaging.background import Background, running_background
-from pyspedas_similarity.imaging.frames import frame_images, resampled_frames
+from pyspedas_similarity.imaging.frames import Background, frame_images, resampled_frames, running_background
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 
 RECIPE = FrameRecipe(pixels=32, contrast_pixels=0.0, stretch=(0.0, 100.0), background_s=120.0)

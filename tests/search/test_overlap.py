@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyspedas_similarity.search.overlap import Intervals, inside, merged, pairs, shared
+from pyspedas_similarity.search.enrichment import Intervals, inside, merged, pairs, shared
 
 LISTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=12)
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyspedas_similarity.search.peaks import own_event, peak_events
+from pyspedas_similarity.search.events import own_event, peak_events
 from pyspedas_similarity.search.scoring import ScoreScale
 from pyspedas_similarity.times import Span
 
