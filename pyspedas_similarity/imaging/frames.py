@@ -282,11 +282,12 @@ def _windows(
     frames: np.ndarray, seconds: np.ndarray, recipe: FrameRecipe, resample: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[tuple[float, list[np.ndarray]]]:
     """Each knot in seconds with the images of its window, each of which is made once."""
-    chosen = _chosen(seconds, recipe.background_s / _FRAMES)
+    window_s, duration = recipe.background_s, seconds[-1]
+    chosen = np.unique(np.floor(seconds / (window_s / _FRAMES)), return_index=True)[1]
     images: dict[int, np.ndarray] = {}
-    for knot in _knots(seconds[-1], recipe.background_s):
-        middle = _middle(knot, seconds[-1], recipe.background_s)
-        reach = recipe.background_s / 2 + 1e-6  # some slack: seconds are rounded
+    half, reach = min(window_s, duration) / 2, window_s / 2 + 1e-6  # some slack: seconds are rounded
+    for knot in np.linspace(0, duration, int(np.ceil(duration / window_s * _KNOTS)) + 1):
+        middle = float(np.clip(knot, half, duration - half))  # the window lies inside the record
         first, last = np.searchsorted(seconds[chosen], (middle - reach, middle + reach))
         window = chosen[first:last].tolist()
         images = {i: images[i] if i in images else resample(frames[i : i + 1])[0] for i in window}
@@ -302,18 +303,3 @@ def _seconds(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
     if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
         raise VariableError("frames", "their times go back, or some are not known", "Sort them by time.")
     return (times - times[0]) / np.timedelta64(1, "s")
-
-
-def _chosen(seconds: np.ndarray, step: float) -> np.ndarray:
-    """Indices of frames, at most one for each step."""
-    return np.unique(np.floor(seconds / step), return_index=True)[1]
-
-
-def _knots(duration: float, window: float) -> np.ndarray:
-    return np.linspace(0, duration, int(np.ceil(duration / window * _KNOTS)) + 1)
-
-
-def _middle(knot: float, duration: float, window: float) -> float:
-    """Middle of the window of a knot, moved so that it lies inside the record."""
-    half = min(window, duration) / 2
-    return float(np.clip(knot, half, duration - half))

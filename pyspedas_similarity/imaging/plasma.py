@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import VariableError
-from .tables import check_azimuth, check_energies_ev, check_polar
+from .tables import check_azimuth, check_energies_ev, check_polar, fitting_table
 
 ELECTRON_VOLT = 1.602176634e-19  # J
 MASS_KG = {"ion": 1.67262192e-27, "electron": 9.1093837e-31, "helium": 6.6455e-27, "oxygen": 2.65593e-26}
@@ -166,10 +166,7 @@ def _speeds(measured: Distributions, energy_min_ev: float) -> tuple[np.ndarray, 
 def _table(name: str, table: np.ndarray, density: np.ndarray, axis: int) -> np.ndarray:
     """One row of a table for every sample."""
     n, size = len(density), density.shape[axis]
-    table = np.asarray(table, np.float64)
-    if table.shape not in ((size,), (n, size)):
-        remedy = f"Give one value for each of the {size} bins, or for each sample and bin."
-        raise VariableError(f"{name} table", f"found the shape {table.shape}", remedy)
+    table = fitting_table(f"{name} table", table, n, size)
     if not np.isfinite(table).all():
         raise VariableError(f"{name} table", "found values that are not finite", "Load the variable again.")
     return np.broadcast_to(table, (n, size))

@@ -377,10 +377,7 @@ class WindowRecipe(Recipe):
             raise ArgumentError("recipe.axis_scale", f"found {self.axis_scale!r}", "Give 'log' or 'linear'.")
         _check_range("recipe.axis_range", self.axis_range, logarithmic=self.axis_scale == "log")
         for name in ("length_s", "stride_s"):
-            seconds = getattr(self, name)
-            if not _is_number(seconds) or not 0 < seconds < math.inf:
-                raise ArgumentError(f"recipe.{name}", f"found {seconds!r}", "Give seconds, more than 0.")
-            object.__setattr__(self, name, float(seconds))  # 60 and 60.0 have one hash
+            object.__setattr__(self, name, _seconds(name, getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -429,9 +426,7 @@ class PanelRecipe(Recipe):
         _check_choice("vectors", self.vectors, ("axes", "turning", "any_orientation"))
         _check_choice("logarithmic", self.logarithmic, (None, True, False))
         if self.length_s is not None:
-            if not _is_number(self.length_s) or not 0 < self.length_s < math.inf:
-                raise ArgumentError("recipe.length_s", f"found {self.length_s!r}", "Give seconds, more than 0.")
-            object.__setattr__(self, "length_s", float(self.length_s))
+            object.__setattr__(self, "length_s", _seconds("length_s", self.length_s))
         object.__setattr__(self, "durations", _positive_numbers("durations", self.durations, 1 / 16, 16))
         if not len(self.durations):
             raise ArgumentError("recipe.durations", "found none", "Give (1,) for windows of the query's length.")
@@ -506,6 +501,13 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 def _check_between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give {low:g} to {high:g}.")
+
+
+def _seconds(name: str, value: Any) -> float:
+    """Return a duration as a float, so that 60 and 60.0 have one hash."""
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise ArgumentError(f"recipe.{name}", f"found {value!r}", "Give seconds, more than 0.")
+    return float(value)
 
 
 def _check_pixels(pixels: int) -> None:

@@ -166,7 +166,7 @@ class _Camera:
 
 @lru_cache(maxsize=16)
 def _sampling(recipe: FrameRecipe, shape: tuple[int, int], camera: _Camera | None, disc: Disc) -> Sampling:
-    clear = ~_covered(recipe, shape)
+    clear = ~covered(recipe.overlays, shape)
     if recipe.projection == "none":
         matrix = _area_matrix(recipe.pixels, shape)
         matrix = matrix.multiply(clear.ravel().astype(np.float32)).tocsr()
@@ -186,13 +186,13 @@ def _sampling(recipe: FrameRecipe, shape: tuple[int, int], camera: _Camera | Non
     return Sampling(matrix, mask.reshape(recipe.pixels, recipe.pixels), gain)
 
 
-def _covered(recipe: FrameRecipe, shape: tuple[int, int]) -> np.ndarray:
-    """Pixels of the frame that a rectangle touches."""
-    covered = np.zeros(shape, bool)
-    for top, bottom, left, right in recipe.overlays:
+def covered(rectangles: tuple[tuple[float, float, float, float], ...], shape: tuple[int, int]) -> np.ndarray:
+    """Pixels of a frame that rectangles (top, bottom, left, right), in shares of it, touch."""
+    found = np.zeros(shape, bool)
+    for top, bottom, left, right in rectangles:
         rows = slice(int(np.floor(top * shape[0])), int(np.ceil(bottom * shape[0])))
-        covered[rows, int(np.floor(left * shape[1])) : int(np.ceil(right * shape[1]))] = True
-    return covered
+        found[rows, int(np.floor(left * shape[1])) : int(np.ceil(right * shape[1]))] = True
+    return found
 
 
 def _circle(recipe: FrameRecipe, disc: Disc, shape: tuple[int, int]) -> np.ndarray:

@@ -14,6 +14,15 @@ _LEAST_ENERGY_EV = 100.0  # no instrument for 3-D distributions ends below
 _LEAST_BINS = 4  # fewer show neither radians nor numbering
 
 
+def fitting_table(name: str, table: np.ndarray, n: int, bins: int) -> np.ndarray:
+    """Return a table of (bins,) or (n, bins) as float64; VariableError for one of another shape."""
+    table = np.asarray(table, np.float64)
+    if table.shape not in ((bins,), (n, bins)):
+        remedy = f"Give one value for each of the {bins} bins, or for each sample and bin."
+        raise VariableError(name, f"found the shape {table.shape}", remedy)
+    return table
+
+
 def is_numbering(values: np.ndarray, fewest: int = _LEAST_BINS) -> bool:
     """Return True for consecutive whole numbers from 0 or 1, in either order: the numbers of bins, not their values."""
     values = np.sort(np.asarray(values, np.float64).ravel())

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import VariableError
 from .recipes import Recipe, SpectrumRecipe, WindowRecipe
-from .tables import LEAST_FILL, check_pitch_angles, is_evenly_logarithmic
+from .tables import LEAST_FILL, check_pitch_angles, fitting_table, is_evenly_logarithmic
 
 _FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
 # ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
@@ -47,12 +47,12 @@ def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, rec
         raise VariableError("spectrum", f"found the shape {flux.shape}", remedy)
     if recipe.energy_axis == 1:
         flux, first, second = flux.swapaxes(1, 2), second, first
-    energy = _table("energy table", second, len(flux), flux.shape[2])
+    energy = fitting_table("energy table", second, len(flux), flux.shape[2])
     columns = _weights(energy, recipe.energy_range, recipe.pixels, logarithmic=True)
     if recipe.direction == "look":
         rows = _weights_by_number(flux.shape[1], recipe.pixels)
     else:
-        angle = _table("pitch angle table", first, len(flux), flux.shape[1])
+        angle = fitting_table("pitch angle table", first, len(flux), flux.shape[1])
         check_pitch_angles("pitch angle table", angle, _PADDING)
         rows = _weights(angle, _FULL_PITCH_ANGLE, recipe.pixels, logarithmic=False)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -186,14 +186,6 @@ def _logarithmic(images: np.ndarray, recipe: Recipe) -> np.ndarray:
     decades = np.log10(recipe.ceiling / recipe.floor)
     scaled = np.log10(np.clip(images, recipe.floor, recipe.ceiling) / recipe.floor) / decades
     return np.where(measured, scaled, np.nan).astype(np.float32)
-
-
-def _table(name: str, table: np.ndarray, n: int, bins: int) -> np.ndarray:
-    table = np.asarray(table, np.float64)
-    if table.shape not in ((bins,), (n, bins)):
-        remedy = f"Give one value for each of the {bins} bins, or for each sample and bin."
-        raise VariableError(name, f"found the shape {table.shape}", remedy)
-    return table
 
 
 def _weights_by_number(bins: int, pixels: int) -> np.ndarray:

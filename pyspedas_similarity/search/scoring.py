@@ -31,7 +31,8 @@ def lower_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
 
 def query_directions(queries: Iterable[np.ndarray]) -> np.ndarray:
     """Return the mean direction of each query's samples: unit length, float64, shape (queries, dimension)."""
-    return np.stack([_mean_direction(query) for query in queries])
+    tiny = np.finfo(np.float64).tiny
+    return np.stack([mean / max(float(np.linalg.norm(mean)), tiny) for mean in query_means(queries)])
 
 
 def query_means(queries: Iterable[np.ndarray]) -> np.ndarray:
@@ -104,8 +105,3 @@ class ScoreScale:
     def deviations(self, scores: np.ndarray) -> np.ndarray:
         """Return how many standard deviations scores lie above the median; NaN where all scores are the same."""
         return (scores - self.middle) / self.spread if self.spread > 0 else np.full(np.shape(scores), np.nan)
-
-
-def _mean_direction(query: np.ndarray) -> np.ndarray:
-    center = np.nanmean(query.astype(np.float64), axis=0)
-    return center / max(float(np.linalg.norm(center)), np.finfo(np.float64).tiny)

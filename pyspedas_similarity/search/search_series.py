@@ -179,7 +179,9 @@ def _matches(
     """
     scale = ScoreScale.of(ranked)
     around = _Around.find(series, scores, asked[0], scale, settings)
-    candidates = np.where(around.left_out | ~_may_be_reported(series, settings), np.nan, scores)
+    candidates = np.where(around.left_out, np.nan, scores)
+    if settings.active_only and series.quality is not None:
+        candidates[~series.quality.active] = np.nan
     background = _background(candidates, around.block, settings)
     threshold, k = _selection(settings, scale, background)
     rule = {"threshold": -np.inf if threshold is None else threshold, "k": k}
@@ -268,12 +270,6 @@ def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:
         {"start": str(times[first]), "end": str(ends[end - 1]), "n_samples": int(end - first)}
         for first, end in edges.reshape(-1, 2)
     ]
-
-
-def _may_be_reported(series: Series, settings: SearchSettings) -> np.ndarray:
-    if settings.active_only and series.quality is not None:
-        return series.quality.active
-    return np.ones(len(series.times), bool)
 
 
 def _background(candidates: np.ndarray, block: int, settings: SearchSettings) -> Background | None:
