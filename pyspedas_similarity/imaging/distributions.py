@@ -98,7 +98,10 @@ def each_block(
         part = _cleaned(measured.part(slice(first, end + recipe.average)), recipe)
         part = part.part(slice(start - first, end - first))
         placement = _placement(part, recipe)
-        rows = np.flatnonzero(placement.known & _not_flagged(part, recipe))
+        usable = placement.known
+        if part.flags is not None:
+            usable &= (part.flags.astype(np.int64) & recipe.bad_flags) == 0
+        rows = np.flatnonzero(usable)
         if len(rows):  # none in a gap of the field longer than a block
             keep(start + rows, _planes(part, rows, placement, grid, recipe), placement.part(rows))
 
@@ -138,12 +141,6 @@ def _averaged(measured: Distributions, count: int) -> Distributions:
         known += good
     mean = np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0)
     return replace(measured, density=mean)
-
-
-def _not_flagged(measured: Distributions, recipe: DistributionRecipe) -> np.ndarray:
-    if measured.flags is None:
-        return np.ones(len(measured), bool)
-    return (measured.flags.astype(np.int64) & recipe.bad_flags) == 0
 
 
 def _placement(measured: Distributions, recipe: DistributionRecipe) -> Placement:

@@ -30,7 +30,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
-from .recipes import FrameRecipe
+from .recipes import FrameRecipe, is_rectangle
 from .resampling import Disc, covered
 
 FLAGS = MappingProxyType({"usable": 0, "cloud": 1, "moon or twilight": 2, "saturated": 3, "dropped": 4, "duplicate": 5})
@@ -480,7 +480,7 @@ def _sky_mask(hidden: np.ndarray, factor: int, radius: float) -> np.ndarray:
 
 def _hidden(shape: tuple[int, int], overlays: tuple[Overlay, ...]) -> np.ndarray:
     for overlay in overlays:
-        if len(overlay) != 4 or not (0 <= overlay[0] < overlay[1] <= 1 and 0 <= overlay[2] < overlay[3] <= 1):
+        if not is_rectangle(overlay):
             remedy = "Give (top, bottom, left, right) as ascending shares from 0 to 1."
             raise ArgumentError("overlays", f"found {overlay!r}", remedy)
     return covered(overlays, shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -270,9 +270,7 @@ class FrameRecipe(Recipe):
     def _check_rectangles(self) -> None:
         remedy = "Give rectangles as (top, bottom, left, right), ascending from 0 to 1."
         for one in self.overlays:
-            if not isinstance(one, (tuple, list)) or len(one) != 4:
-                raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
-            if not (0 <= one[0] < one[1] <= 1 and 0 <= one[2] < one[3] <= 1):
+            if not isinstance(one, (tuple, list)) or not is_rectangle(one):
                 raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
         object.__setattr__(self, "overlays", tuple(tuple(map(float, one)) for one in self.overlays))
 
@@ -501,6 +499,11 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 def _check_between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give {low:g} to {high:g}.")
+
+
+def is_rectangle(sides: Sequence[float]) -> bool:
+    """Return True for top, bottom, left and right that ascend from 0 to 1."""
+    return len(sides) == 4 and 0 <= sides[0] < sides[1] <= 1 and 0 <= sides[2] < sides[3] <= 1
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -1,6 +1,6 @@
 """Two-dimensional samples to images: spectra by pitch angle or look, and windows of spectrograms.
 
-Every axis of the measurement is brought to the axis of the image by the same rule. A bin reaches half way to its
+A bin reaches half way to its
 neighbors, on the scale of the axis; a pixel is the mean of the measured bins in it, each by the share of the pixel
 that it covers, and NaN where less than half of the pixel was measured. The order of the bins does not matter; bins of
 one value (HOPE's burst table names each energy eight times) share their place; bins without a value are left out.
