@@ -25,9 +25,8 @@ import numpy as np
 
 from benchmarks.timing import fastest, resident_kb
 from pyspedas_similarity import tplot
-from pyspedas_similarity.imaging.axes import at_times
 from pyspedas_similarity.imaging.distributions import distribution_images
-from pyspedas_similarity.imaging.plasma import Distributions, distributions
+from pyspedas_similarity.imaging.plasma import Distributions, at_times, distributions
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.instruments import sample_images
 from pyspedas_similarity.instruments.companions import find_companions, with_companions

@@ -20,9 +20,8 @@ import numpy as np
 
 from benchmarks.timing import fastest
 from pyspedas_similarity.errors import VariableError
-from pyspedas_similarity.imaging.background import running_background
 from pyspedas_similarity.imaging.camera_geometry import View
-from pyspedas_similarity.imaging.frames import frame_images
+from pyspedas_similarity.imaging.frames import frame_images, running_background
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.imaging.resampling import fitted_disc
 from pyspedas_similarity.instruments.asi_files import read_cdf, read_stream

@@ -31,9 +31,8 @@ from benchmarks.data_sets.sky import simulate
 from benchmarks.retrieval.encoders import encoders_of, recipe_of
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
-from pyspedas_similarity.search.events import outside
+from pyspedas_similarity.search.events import outside, own_event, peak_events
 from pyspedas_similarity.search.linear_classifier import fit_linear_classifier
-from pyspedas_similarity.search.peaks import own_event, peak_events
 from pyspedas_similarity.search.scoring import ScoreScale, decorrelation_lag, similarity
 from pyspedas_similarity.simulate.fpi import DES, simulate_event
 from pyspedas_similarity.times import Span, cadence

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.data_sets.tasks import DataSet, Task, flagged, negate, next_rows, not_self, same_value, thin
-from pyspedas_similarity.imaging.axes import at_times
 from pyspedas_similarity.imaging.distributions import distribution_images
-from pyspedas_similarity.imaging.plasma import Distributions, distributions
+from pyspedas_similarity.imaging.plasma import Distributions, at_times, distributions
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.simulate.fpi import SimulatedPass, simulate_event

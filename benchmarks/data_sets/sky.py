@@ -23,9 +23,8 @@ from benchmarks.data_sets.tasks import (
     thin,
     within,
 )
-from pyspedas_similarity.imaging.background import running_background
 from pyspedas_similarity.imaging.camera_geometry import View
-from pyspedas_similarity.imaging.frames import frame_images
+from pyspedas_similarity.imaging.frames import frame_images, running_background
 from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.file_checks import read_npz
 from pyspedas_similarity.search.reference import EVENT

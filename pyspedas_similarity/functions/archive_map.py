@@ -17,7 +17,7 @@ from ..plotting.style import Style, saved
 from ..results.archive_map import drawn_rows, inset_pictures, map_colors, marked_rows
 from ..results.joins import read_events
 from ..results.reading import read_result
-from ..search.settings import check_count
+from ..search.search_series import check_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,7 +20,7 @@ from ..results import tplot_output
 from ..search.events import Events, join_hits, outside
 from ..search.query import Query, find_queries, parse_query, query_records
 from ..search.scoring import decorrelation_lag, lower_unlike, query_directions
-from ..search.settings import check_count, check_exclude, check_threshold
+from ..search.search_series import check_count, check_exclude, check_threshold
 from ..times import cadence, longest_step, to_astropy, to_timedelta64
 
 if TYPE_CHECKING:

@@ -25,8 +25,7 @@ from ..library.series import Library, LoadedSeries
 from ..results.search_result import SearchResult
 from ..search.query import Example, find_queries, parse_query
 from ..search.reference import KIND, LIBRARY
-from ..search.search_series import search_library
-from ..search.settings import SearchSettings
+from ..search.search_series import SearchSettings, search_library
 from ..times import to_interval
 from ..tplot import expand_measured, has_groups
 

@@ -13,7 +13,7 @@ import numpy as np
 from .. import tplot
 from ..conventions import check_choice, pyspedas_convention, result_names
 from ..errors import ArgumentError, TimeError, VariableError
-from ..imaging import slices
+from ..imaging import distributions as slices
 from ..imaging.recipes import DistributionRecipe
 from ..instruments import sample_images
 from ..instruments.companions import Gaps, find_companions, with_companions

@@ -1,4 +1,4 @@
-"""Velocity distributions to images, all samples at once.
+"""Velocity distributions to images and to slices in physical units, all samples at once.
 
       v_y                      Angles of FPI are look directions. A particle seen in look direction
   look |  / velocity           (azimuth, polar) flies the other way: along azimuth + 180 degrees and
@@ -15,10 +15,12 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import VariableError
-from .axes import plasma_axes
-from .plasma import Distributions, moments, speed_of
+from .plasma import Distributions, moments, plasma_axes, speed_of
 from .recipes import DistributionRecipe
 from .threads import run_in_threads
+
+PIXELS = 64
+"""Rows and columns of a slice where nothing else is asked for."""
 
 # Column and row of each plane, and the axis along which its layers lie, as indices of (par, perp1, perp2) or (x, y, z).
 _AXES = {
@@ -39,16 +41,8 @@ _ENERGY_STEPS = 8192
 class Placement:
     """Velocity grid of each sample: v = unit * (grid @ axes) + center.
 
-    Attributes
-    ----------
-    axes : numpy.ndarray, shape (n, 3, 3)
-        Unit vectors of the planes' axes in those of the measurement.
-    unit : numpy.ndarray, shape (n,)
-        Unit of the grid, km/s.
-    center : numpy.ndarray, shape (n, 3)
-        Velocity at the grid's origin, km/s, in the axes of the measurement.
-    density_unit : numpy.ndarray, shape (n,)
-        s^3 cm^-6.
+    `axes` (n, 3, 3) are unit vectors in those of the measurement; `unit` (n,) and `center` (n, 3) are in km/s,
+    `density_unit` (n,) in s^3 cm^-6.
     """
 
     axes: np.ndarray
@@ -68,23 +62,10 @@ class Placement:
 
 
 def distribution_images(measured: Distributions, recipe: DistributionRecipe) -> np.ndarray:
-    """Planes of velocity space, on a logarithmic scale from 0 to 1.
+    """Planes of velocity space from 0 to 1 on a logarithmic scale: float32 (n, channels, pixels, pixels).
 
-    Parameters
-    ----------
-    measured : Distributions
-    recipe : DistributionRecipe
-
-    Returns
-    -------
-    numpy.ndarray of float32, shape (n, channels, pixels, pixels)
-        NaN where the instrument does not reach. All NaN for a sample that was not measured, is flagged, or whose field,
-        velocity or temperature is needed and not known.
-
-    Raises
-    ------
-    VariableError
-        If the recipe needs a magnetic field and there is none.
+    NaN where the instrument does not reach. All NaN for a sample that was not measured, is flagged, or whose field,
+    velocity or temperature is needed and not known. VariableError if the recipe needs a field and there is none.
     """
     images = np.full((len(measured), *recipe.shape), np.nan, np.float32)
 
@@ -103,18 +84,8 @@ def each_block(
 ) -> None:
     """Look up the planes of all samples, some at a time and in several threads, and hand each block to `keep`.
 
-    Parameters
-    ----------
-    measured, recipe
-        As in `distribution_images`.
-    keep : callable
-        ``keep(rows, planes, placement)``: indices of the samples that can be placed, float32 (rows, planes, pixels,
-        pixels) in the recipe's unit of density, and where these planes lie.
-
-    Raises
-    ------
-    VariableError
-        If the recipe needs a magnetic field and there is none.
+    ``keep(rows, planes, placement)`` gets the indices of the samples that can be placed, float32 (rows, planes, pixels,
+    pixels) in the recipe's unit of density, and where these planes lie.
     """
     if recipe.field_aligned and measured.field is None:
         remedy = "Give the magnetic field, or use recipe.without_field()."
@@ -127,7 +98,10 @@ def each_block(
         part = _cleaned(measured.part(slice(first, end + recipe.average)), recipe)
         part = part.part(slice(start - first, end - first))
         placement = _placement(part, recipe)
-        rows = np.flatnonzero(placement.known & _not_flagged(part, recipe))
+        usable = placement.known
+        if part.flags is not None:
+            usable &= (part.flags.astype(np.int64) & recipe.bad_flags) == 0
+        rows = np.flatnonzero(usable)
         if len(rows):  # none in a gap of the field longer than a block
             keep(start + rows, _planes(part, rows, placement, grid, recipe), placement.part(rows))
 
@@ -167,12 +141,6 @@ def _averaged(measured: Distributions, count: int) -> Distributions:
         known += good
     mean = np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0)
     return replace(measured, density=mean)
-
-
-def _not_flagged(measured: Distributions, recipe: DistributionRecipe) -> np.ndarray:
-    if measured.flags is None:
-        return np.ones(len(measured), bool)
-    return (measured.flags.astype(np.int64) & recipe.bad_flags) == 0
 
 
 def _placement(measured: Distributions, recipe: DistributionRecipe) -> Placement:
@@ -316,3 +284,71 @@ def _agyrotropy(scaled: np.ndarray, recipe: DistributionRecipe) -> np.ndarray:
     total = np.add.reduceat(np.where(good, plane, 0)[:, order], starts, axis=1)
     mean = total / np.maximum(np.add.reduceat(good[:, order], starts, axis=1, dtype=np.float32), 1)
     return (plane - mean[:, ring]).reshape(len(scaled), recipe.pixels, recipe.pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Planes of velocity space of many samples.
+
+    Attributes
+    ----------
+    density : numpy.ndarray of float32, shape (n, planes, pixels, pixels)
+        Phase space density, s^3 cm^-6; 0 where nothing was counted, NaN where nothing was measured, and of a sample
+        that is flagged or cannot be placed.
+    axes : numpy.ndarray, shape (n, 3, 3)
+        Unit vectors of the planes' axes (par, perp1, perp2; or x, y, z) in the axes of the measurement.
+    center : numpy.ndarray, shape (n, 3)
+        Velocity at the origin of the planes, km/s, in the axes of the measurement.
+    """
+
+    density: np.ndarray
+    axes: np.ndarray
+    center: np.ndarray
+
+
+def density_slices(measured: Distributions, recipe: DistributionRecipe) -> Slices:
+    """Cut distributions along the planes of a recipe in km/s, such as `physical_recipe` makes."""
+    n, pixels = len(measured), recipe.pixels
+    density = np.full((n, len(recipe.planes), pixels, pixels), np.nan, np.float32)
+    axes, center = np.full((n, 3, 3), np.nan), np.full((n, 3), np.nan)
+
+    def keep(rows: np.ndarray, planes: np.ndarray, placement: Placement) -> None:
+        density[rows], axes[rows], center[rows] = planes, placement.axes, placement.center
+
+    each_block(measured, recipe, keep)
+    return Slices(density, axes, center)
+
+
+def physical_recipe(recipe: DistributionRecipe, half_width: float, pixels: int) -> DistributionRecipe:
+    """Return the recipe of the same planes in km/s and s^3 cm^-6, not smoothed; they stay as thick."""
+    # Layers lie one pixel apart on each side of the plane: as many as fill the same part of velocity space.
+    depth = max(round((recipe.depth + 0.5) * pixels / recipe.pixels - 0.5), 0) if recipe.depth else 0
+    units = {"speed_unit": "km/s", "density_unit": "absolute"}
+    changes = {"speed_max": half_width, "depth": depth, "pixels": pixels, "agyrotropy": False, "blur": 0.0}
+    return replace(recipe, **units, **changes, average=1)
+
+
+def half_width(measured: Distributions, recipe: DistributionRecipe) -> float:
+    """Return the half width of the planes, km/s: in thermal units that of the median sample, rounded up to two digits.
+
+    NaN where it depends on the temperature and no sample has one.
+    """
+    if recipe.speed_unit == "km/s":
+        return float(recipe.speed_max)
+    thermal = moments(measured, recipe.energy_min_ev).thermal_speed(recipe.species)
+    thermal = thermal[thermal > 0]
+    if not len(thermal):
+        return np.nan
+    speed = recipe.speed_max * np.median(thermal)
+    digits = 10.0 ** (np.floor(np.log10(speed)) - 1)
+    return float(np.ceil(speed / digits) * digits)
+
+
+def thickness(recipe: DistributionRecipe) -> float:
+    """Return the thickness of the planes, in the recipe's unit of speed; 0 for a cut."""
+    return (2 * recipe.depth + 1) * 2 * recipe.speed_max / recipe.pixels if recipe.depth else 0.0
+
+
+def middles(recipe: DistributionRecipe) -> np.ndarray:
+    """Middles of rows and columns, in the recipe's unit of speed, shape (pixels,)."""
+    return (np.arange(recipe.pixels) + 0.5) / recipe.pixels * 2 * recipe.speed_max - recipe.speed_max

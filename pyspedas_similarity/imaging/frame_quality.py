@@ -30,7 +30,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
-from .recipes import FrameRecipe
+from .recipes import FrameRecipe, is_rectangle
+from .resampling import Disc, covered
 
 FLAGS = MappingProxyType({"usable": 0, "cloud": 1, "moon or twilight": 2, "saturated": 3, "dropped": 4, "duplicate": 5})
 
@@ -478,23 +479,16 @@ def _sky_mask(hidden: np.ndarray, factor: int, radius: float) -> np.ndarray:
 
 
 def _hidden(shape: tuple[int, int], overlays: tuple[Overlay, ...]) -> np.ndarray:
-    hidden = np.zeros(shape, bool)
     for overlay in overlays:
-        if len(overlay) != 4 or not (0 <= overlay[0] < overlay[1] <= 1 and 0 <= overlay[2] < overlay[3] <= 1):
+        if not is_rectangle(overlay):
             remedy = "Give (top, bottom, left, right) as ascending shares from 0 to 1."
             raise ArgumentError("overlays", f"found {overlay!r}", remedy)
-        (top, bottom), (left, right) = (
-            (int(np.floor(low * size)), int(np.ceil(high * size)))
-            for low, high, size in zip(overlay[::2], overlay[1::2], shape, strict=True)
-        )
-        hidden[top:bottom, left:right] = True
-    return hidden
+    return covered(overlays, shape)
 
 
 def _distance(shape: tuple[int, int]) -> np.ndarray:
     """From the middle, in half widths along each axis."""
-    rows, columns = ((np.arange(size) - (size - 1) / 2) / (size / 2) for size in shape)
-    return np.hypot(rows[:, None], columns)
+    return Disc.of_frame(shape).distance(*np.ogrid[: shape[0], : shape[1]])
 
 
 def _squares(mask: np.ndarray) -> np.ndarray:

@@ -1,15 +1,24 @@
-"""Images of camera frames; `FrameRecipe` describes each step.
+r"""Images of camera frames, and their static background; `FrameRecipe` describes each step.
 
-Rows and columns stay as they are in the frame, or are projected: north up and east to the right, as seen on a map.
+Rows and columns stay as they are in the frame, or are projected: north up and east to the right, as seen on a map. The
+background is a running quantile in time::
+
+    brightness
+       |    /\  arc          __/\__    the quantile of the frames in a window around each knot,
+       | __/  \____/\_______/          linear between knots
+       | o-------o-------o-------o     knots, a quarter of a window apart
+       +---------------------------- time
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from ..errors import VariableError
+from ..errors import ArgumentError, VariableError
 from .camera_geometry import View
 from .recipes import FrameRecipe
 from .resampling import Disc, Sampling, corner_level, fitted_disc, sampling
@@ -27,6 +36,9 @@ _UNTHREADED = 2**18
 _LEAST_MEASURED, _FILL_PIXELS, _LEAST_NEAR = 0.5, 2.0, 1e-3
 # Share of the stretch up to which 'asinh' is about linear.
 _KNEE = 0.1
+
+# Knots and frames looked at in each window: a quantile of 40 frames is as steady as an image needs.
+_KNOTS, _FRAMES = 4, 40
 
 # A matrix that blurs, in parts: see `_gaussian`.
 _Blur = list[tuple[slice, slice, np.ndarray]]
@@ -49,7 +61,7 @@ def frame_images(
     view : View, optional
         Where the frames' pixels look; needed by projections and a least elevation.
     background : numpy.ndarray, shape (n, pixels, pixels), optional
-        What is taken off the resampled frames (`background.Background.at`), if the recipe has a background.
+        What is taken off the resampled frames (`Background.at`), if the recipe has a background.
     disc : Disc, optional
         The lens' disc, for recipes with a fitted circle; fitted to these frames if not given. Give it where the frames
         of one camera come in parts, so that all have the same mask.
@@ -59,11 +71,6 @@ def frame_images(
     numpy.ndarray of float32, shape (n, 1, pixels, pixels)
         NaN outside the mask; all NaN for a frame that is constant, or of which more than `FrameRecipe.most_missing` of
         what lies inside the mask is not finite. Less is filled from the neighbors.
-
-    Raises
-    ------
-    VariableError
-        If these are no frames or too small; if the recipe needs a view or background that is not given or does not fit.
     """
     plan = _plan(frames, recipe, view, disc)
     _check_background(background, len(frames), recipe)
@@ -85,15 +92,7 @@ def frame_images(
 def resampled_frames(
     frames: np.ndarray, recipe: FrameRecipe, view: View | None = None, disc: Disc | None = None
 ) -> np.ndarray:
-    """The steps before the background: dark level, vignetting, resampling. In the frames' unit.
-
-    Parameters and errors are those of `frame_images`.
-
-    Returns
-    -------
-    numpy.ndarray of float32, shape (n, pixels, pixels)
-        NaN outside the mask; all NaN for a frame with too many pixels that are not finite, see `frame_images`.
-    """
+    """The steps before the background, in the frames' unit: float32 (n, pixels, pixels); see `frame_images`."""
     plan = _plan(frames, recipe, view, disc)
     images = np.full((len(frames), recipe.pixels, recipe.pixels), np.nan, np.float32)
     for start in range(0, len(frames), _BLOCK):
@@ -105,7 +104,7 @@ def resampled_frames(
 def missing_share(
     frames: np.ndarray, recipe: FrameRecipe, view: View | None = None, disc: Disc | None = None
 ) -> np.ndarray:
-    """Share of each frame that is not finite inside the mask: shape (n,); parameters are those of `frame_images`."""
+    """Share of each frame that is not finite inside the mask: shape (n,)."""
     plan = _plan(frames, recipe, view, disc)
     return 1 - (plan.matrix @ _in_columns(np.abs(frames) < LEAST_FILL)).sum(axis=0) / plan.gain.sum()
 
@@ -218,10 +217,7 @@ def _blurred(light: np.ndarray, inside: np.ndarray, blur: _Blur) -> np.ndarray:
 def _gaussian(pixels: int, sigma: float) -> _Blur:
     """The matrix (pixels, pixels) that blurs a row with zeros beyond its ends, in parts.
 
-    Returns
-    -------
-    list of (slice, slice, numpy.ndarray)
-        Columns; those from which they are computed; and the weights of these, shape (second, first).
+    A part is its columns, those from which they are computed, and the weights of these, shape (second, first).
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -233,3 +229,77 @@ def _gaussian(pixels: int, sigma: float) -> _Blur:
         near = slice(max(start - reach, 0), min(part.stop + reach, pixels))
         parts.append((part, near, np.ascontiguousarray(matrix[near, part])))
     return parts
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Images of what stands still at m times: `levels` float32 (m, pixels, pixels), as of `resampled_frames`."""
+
+    times: np.ndarray
+    levels: np.ndarray
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """The level at each time, linear between knots and constant beyond: shape (n, pixels, pixels)."""
+        knots, wanted = (np.asarray(t, "datetime64[ns]").astype(np.int64) for t in (self.times, times))
+        position = np.interp((wanted - knots[0]) / 1e9, (knots - knots[0]) / 1e9, np.arange(len(knots)))
+        lower = np.minimum(position.astype(int), max(len(knots) - 2, 0))
+        share = (position - lower).astype(np.float32)[:, None, None]
+        upper = np.minimum(lower + 1, len(knots) - 1)
+        return (1 - share) * self.levels[lower] + share * self.levels[upper]
+
+
+def running_background(
+    frames: np.ndarray, times: np.ndarray, recipe: FrameRecipe, view: View | None = None
+) -> Background:
+    """The recipe's quantile in time of each pixel of the resampled frames.
+
+    Frames are taken from all over the record, one every fortieth of the window, and those that are not finite or
+    constant are left out. At both ends of the record the window is the first or last full one. Frames are read one by
+    one; no more than a window's images are in memory. ArgumentError if the recipe has no background; VariableError if
+    the times (n,) do not ascend or do not fit the frames (n, rows, columns).
+    """
+    if recipe.background_s == 0:
+        raise ArgumentError("recipe.background_s", "found 0", "Give the seconds of the window.")
+    seconds = _seconds(frames, times)
+    disc = fitted_disc(frames) if recipe.circle == "fitted" else None
+    mask = np.isfinite(resampled_frames(np.zeros((1, *frames.shape[1:])), recipe, view, disc)[0])
+    knots, levels = [], []
+    for knot, images in _windows(frames, seconds, recipe, lambda frame: resampled_frames(frame, recipe, view, disc)):
+        inside = [image[mask] for image in images]
+        usable = [light for light in inside if np.isfinite(light).all() and light.max() > light.min()]
+        if usable:
+            level = np.full(mask.shape, np.nan, np.float32)
+            level[mask] = np.quantile(np.stack(usable), recipe.background_quantile, axis=0)
+            knots.append(knot)
+            levels.append(level)
+    if not levels:  # then no frame has an image, whatever is taken off
+        knots, levels = [0.0], [np.where(mask, np.float32(0), np.float32(np.nan))]
+    start = np.asarray(times[0], "datetime64[ns]")
+    return Background(start + np.rint(np.array(knots) * 1e9).astype("timedelta64[ns]"), np.stack(levels))
+
+
+def _windows(
+    frames: np.ndarray, seconds: np.ndarray, recipe: FrameRecipe, resample: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[tuple[float, list[np.ndarray]]]:
+    """Each knot in seconds with the images of its window, each of which is made once."""
+    window_s, duration = recipe.background_s, seconds[-1]
+    chosen = np.unique(np.floor(seconds / (window_s / _FRAMES)), return_index=True)[1]
+    images: dict[int, np.ndarray] = {}
+    half, reach = min(window_s, duration) / 2, window_s / 2 + 1e-6  # some slack: seconds are rounded
+    for knot in np.linspace(0, duration, int(np.ceil(duration / window_s * _KNOTS)) + 1):
+        middle = float(np.clip(knot, half, duration - half))  # the window lies inside the record
+        first, last = np.searchsorted(seconds[chosen], (middle - reach, middle + reach))
+        window = chosen[first:last].tolist()
+        images = {i: images[i] if i in images else resample(frames[i : i + 1])[0] for i in window}
+        yield float(knot), list(images.values())
+
+
+def _seconds(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Seconds since the first frame."""
+    times = np.asarray(times, "datetime64[ns]")
+    if not len(frames) or times.shape != (len(frames),):
+        found = f"{len(frames)} frames with {times.size} times"
+        raise VariableError("frames", found, "Give at least one frame, and a time for each.")
+    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0, "ns")).any():
+        raise VariableError("frames", "their times go back, or some are not known", "Sort them by time.")
+    return (times - times[0]) / np.timedelta64(1, "s")

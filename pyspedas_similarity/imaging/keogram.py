@@ -28,6 +28,10 @@ from .camera_geometry import View, emission_position
 # Frames worked on at once: bounds memory, whatever the length of the series.
 _BLOCK = 256
 _WIDTH_PIXELS, _WIDTH_DEG = 5, 3.0
+# Elevation below which no pixel of a view is used.
+_LOWEST_DEG = 5.0
+# Names of the axis in the frame and on the Earth.
+_GROUND = {"row": "latitude", "column": "longitude"}
 _STEP_DEG = {"zenith angle": 1.0, "latitude": 0.1, "longitude": 0.2}
 
 
@@ -45,7 +49,6 @@ class Keogram:
         Of the axis. Rows count from the southern edge, columns from the western one; a zenith angle is positive to the
         north or east; latitude and longitude are geodetic, longitude without a jump at the date line.
     units : {'pixel', 'deg'}
-        Of the axis.
     """
 
     values: np.ndarray
@@ -60,15 +63,13 @@ def keogram(
     height_km: float | None = None,
     width: float | None = None,
     step_deg: float | None = None,
-    lowest_deg: float = 5.0,
 ) -> Keogram:
     """Brightness from south to north through the zenith.
 
     Parameters
     ----------
-    frames : numpy.ndarray, shape (n, rows, columns)
-        Or anything that has this shape and gives arrays for slices of its first axis, such as a memory map: frames are
-        read block by block. Without a view: row 0 in the north.
+    frames : array-like, shape (n, rows, columns)
+        Read block by block. Without a view: row 0 in the north, column 0 in the west.
     view : View, optional
         Where their pixels look.
     height_km : float, optional
@@ -77,22 +78,13 @@ def keogram(
         Of the strip: columns without a view (default 5), degrees across with one (default 3).
     step_deg : float, optional
         From bin to bin: 1 degree of zenith angle or 0.1 degrees of latitude unless given. Not used without a view.
-    lowest_deg : float
-        Elevation below which no pixel of a view is used.
 
     Returns
     -------
     Keogram
         A bin between others in which no pixel lies, as at the horizon, has what lies between its neighbors.
-
-    Raises
-    ------
-    VariableError
-        If these are no frames, or the view is of other rows and columns.
-    ArgumentError
-        If a width, step or height cannot be used, or no pixel lies in the strip.
     """
-    return _along(frames, _Line("row", "latitude"), view, height_km, width, step_deg, lowest_deg)
+    return _along(frames, "row", view, height_km, width, step_deg)
 
 
 def ewogram(
@@ -101,22 +93,13 @@ def ewogram(
     height_km: float | None = None,
     width: float | None = None,
     step_deg: float | None = None,
-    lowest_deg: float = 5.0,
 ) -> Keogram:
-    """Brightness from west to east through the zenith.
+    """Brightness from west to east through the zenith; as `keogram`, with rows for columns.
 
-    Parameters, result and errors are those of `keogram`, with rows for columns. Without a view column 0 is in the west.
     With a height, bins are longitudes, 0.2 degrees wide unless given. The strip stays the great circle of the sky; its
     ends lie some tenths of a degree nearer to the equator than the camera.
     """
-    return _along(frames, _Line("column", "longitude"), view, height_km, width, step_deg, lowest_deg)
-
-
-class _Line(NamedTuple):
-    """Names of the axis in the frame and on the Earth."""
-
-    pixels: str
-    ground: str
+    return _along(frames, "column", view, height_km, width, step_deg)
 
 
 class _Bins(NamedTuple):
@@ -130,12 +113,11 @@ class _Bins(NamedTuple):
 
 def _along(
     frames: np.ndarray,
-    line: _Line,
+    line: str,
     view: View | None,
     height_km: float | None,
     width: float | None,
     step_deg: float | None,
-    lowest_deg: float,
 ) -> Keogram:
     shape = tuple(frames.shape)
     if len(shape) != 3 or 0 in shape[1:]:
@@ -147,21 +129,21 @@ def _along(
     if view is None:
         if height_km is not None:
             raise ArgumentError("height_km", "it needs a view", "Give where the pixels look, or no height.")
-        bins, name = _middle_of(shape[1:], line, _WIDTH_PIXELS if width is None else width), line.pixels
+        bins, name = _middle_of(shape[1:], line, _WIDTH_PIXELS if width is None else width), line
         return Keogram(_means(frames, bins), bins.axis, name, "pixel")
     if view.azimuth.shape != shape[1:]:
         found = f"it has {view.azimuth.shape} pixels, the frames {shape[1:]}"
         raise VariableError("view", found, "Give the view of these frames.")
-    name = "zenith angle" if height_km is None else line.ground
-    position, inside = _positions(view, line, height_km, _WIDTH_DEG if width is None else width, lowest_deg)
+    name = "zenith angle" if height_km is None else _GROUND[line]
+    position, inside = _positions(view, line, height_km, _WIDTH_DEG if width is None else width)
     bins = _bins(position, inside, _STEP_DEG[name] if step_deg is None else step_deg)
     return Keogram(_means(frames, bins), bins.axis, name, "deg")
 
 
-def _middle_of(shape: tuple[int, int], line: _Line, width: float) -> _Bins:
+def _middle_of(shape: tuple[int, int], line: str, width: float) -> _Bins:
     """Each row from the south, or column from the west, with its central pixels."""
     numbers = np.arange(shape[0] * shape[1]).reshape(shape)
-    numbers = numbers[::-1] if line.pixels == "row" else numbers.T
+    numbers = numbers[::-1] if line == "row" else numbers.T
     if int(width) != width or width > numbers.shape[1]:
         remedy = f"Give a whole number of pixels up to {numbers.shape[1]}."
         raise ArgumentError("width", f"found {width!r} without a view", remedy)
@@ -171,18 +153,16 @@ def _middle_of(shape: tuple[int, int], line: _Line, width: float) -> _Bins:
     return _Bins(numbers[:, first : first + width].ravel(), along * width, along, along)
 
 
-def _positions(
-    view: View, line: _Line, height_km: float | None, width_deg: float, lowest_deg: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _positions(view: View, line: str, height_km: float | None, width_deg: float) -> tuple[np.ndarray, np.ndarray]:
     """Position of each pixel along the line, degrees, and whether it is in the strip: each (row, column)."""
     azimuth, elevation = (np.radians(np.asarray(angle, float)) for angle in (view.azimuth, view.elevation))
     north, east, up = np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)
-    along, across = (north, east) if line.pixels == "row" else (east, north)
-    inside = (np.abs(np.degrees(np.arcsin(across))) <= width_deg / 2) & (np.degrees(elevation) >= lowest_deg)
+    along, across = (north, east) if line == "row" else (east, north)
+    inside = (np.abs(np.degrees(np.arcsin(across))) <= width_deg / 2) & (np.degrees(elevation) >= _LOWEST_DEG)
     if height_km is None:
         return np.degrees(np.arctan2(along, up)), inside
     latitude, longitude = emission_position(view.azimuth, view.elevation, view.latitude, view.longitude, height_km)
-    if line.ground == "latitude":
+    if line == "row":
         return latitude, inside
     return view.longitude + (longitude - view.longitude + 180) % 360 - 180, inside
 

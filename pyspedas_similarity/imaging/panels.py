@@ -22,17 +22,7 @@ _LONGEST_STEP = 1.5
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells of equal duration.
-
-    Attributes
-    ----------
-    start : numpy.datetime64
-        Start of the first cell.
-    cell_ns : float
-        Duration of a cell, nanoseconds.
-    n : int
-        Number of cells.
-    """
+    """Cells of equal duration: `n` of `cell_ns` nanoseconds each from `start`."""
 
     start: np.datetime64
     cell_ns: float
@@ -90,16 +80,9 @@ class Cells:
 
 
 def cell_means(times: np.ndarray, values: np.ndarray, grid: Grid) -> Cells:
-    """Average samples in the cells of a grid.
+    """Average samples (n, columns) at ascending times in the cells of a grid; one with a NaN is left out.
 
     A cell without a sample, between two samples that follow each other, has the value interpolated at its center.
-
-    Parameters
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (n,), ascending
-    values : numpy.ndarray, shape (n, columns)
-        A sample with a NaN is left out.
-    grid : Grid
     """
     measured = np.isfinite(values).all(axis=1)
     places = grid.places(times)

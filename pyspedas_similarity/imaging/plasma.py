@@ -1,4 +1,13 @@
-"""Velocity distributions as they were measured, and their moments."""
+"""Velocity distributions as they were measured, their moments, and the axes of field and flow.
+
+ perp2 = b x perp1
+   |                 par    along the magnetic field
+   |                 perp1  along the part of the bulk velocity across the field
+   +------ perp1     perp2  along B x V
+  /
+par (toward you)    These are the axes of pyspedas's slice rotations: 'bv' shows par to the right and perp1
+                     upward, 'be' par and perp2, 'perp' perp1 and perp2.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import VariableError
-from .tables import check_azimuth, check_energies_ev, check_polar
+from .tables import check_azimuth, check_energies_ev, check_polar, fitting_table
 
 ELECTRON_VOLT = 1.602176634e-19  # J
 MASS_KG = {"ion": 1.67262192e-27, "electron": 9.1093837e-31, "helium": 6.6455e-27, "oxygen": 2.65593e-26}
 """Of a proton, an electron, He+ and O+."""
+
+# A bulk velocity within a thousandth of the field's direction does not define perp1.
+_LEAST_ACROSS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -67,17 +79,7 @@ class Distributions:
 
 @dataclass(frozen=True)
 class Moments:
-    """Scalars that an image may leave out.
-
-    Attributes
-    ----------
-    density : numpy.ndarray, shape (n,)
-        Number density, cm^-3.
-    velocity : numpy.ndarray, shape (n, 3)
-        Bulk velocity, km/s.
-    temperature : numpy.ndarray, shape (n,)
-        A third of the trace of the temperature tensor, eV.
-    """
+    """Number density (n,), cm^-3; bulk velocity (n, 3), km/s; a third of the trace of the temperature (n,), eV."""
 
     density: np.ndarray
     velocity: np.ndarray
@@ -98,17 +100,8 @@ def distributions(
 ) -> Distributions:
     """Check arrays and put them together; tables may be given once for all samples.
 
-    Parameters
-    ----------
-    density, azimuth, polar, energy_ev, species
-        As in `Distributions`; a table may also have the shape of one sample.
-    **companions
-        ``field``, ``velocity``, ``error``, ``flags``.
-
-    Raises
-    ------
-    VariableError
-        If shapes do not fit, or tables hold values that cannot be angles or energies.
+    `companions` are ``field``, ``velocity``, ``error`` and ``flags``. VariableError if shapes do not fit, or tables
+    hold values that cannot be angles or energies.
     """
     if density.ndim != 4:
         remedy = "Give (time, azimuth, polar, energy), as pyspedas.projects.mms.fpi leaves it."
@@ -136,21 +129,10 @@ def speed_of(energy_ev: np.ndarray, species: str) -> np.ndarray:
 
 
 def moments(measured: Distributions, energy_min_ev: float = 0.0) -> Moments:
-    """Density, bulk velocity and temperature by summing over the bins.
+    """Density, bulk velocity and temperature by summing over the bins; NaN where the density is zero.
 
     A bin weighs v^2 dv sin(polar) dpolar dazimuth; dv reaches to the middles between neighboring energies (on the
-    logarithmic axis). What was not measured counts as empty.
-
-    Parameters
-    ----------
-    measured : Distributions
-    energy_min_ev : float
-        Bins below are left out (photoelectrons).
-
-    Returns
-    -------
-    Moments
-        NaN where the density is zero.
+    logarithmic axis). What was not measured counts as empty; bins below `energy_min_ev` are left out (photoelectrons).
     """
     density = np.where(measured.density > 0, measured.density, 0).astype(np.float32, copy=False)
     polar, azimuth = np.radians(measured.polar[0]), np.radians(measured.azimuth)
@@ -184,10 +166,48 @@ def _speeds(measured: Distributions, energy_min_ev: float) -> tuple[np.ndarray, 
 def _table(name: str, table: np.ndarray, density: np.ndarray, axis: int) -> np.ndarray:
     """One row of a table for every sample."""
     n, size = len(density), density.shape[axis]
-    table = np.asarray(table, np.float64)
-    if table.shape not in ((size,), (n, size)):
-        remedy = f"Give one value for each of the {size} bins, or for each sample and bin."
-        raise VariableError(f"{name} table", f"found the shape {table.shape}", remedy)
+    table = fitting_table(f"{name} table", table, n, size)
     if not np.isfinite(table).all():
         raise VariableError(f"{name} table", "found values that are not finite", "Load the variable again.")
     return np.broadcast_to(table, (n, size))
+
+
+def plasma_axes(field: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """Unit vectors par, perp1, perp2 of each sample: (n, 3, 3), from field and velocity (n, 3) in one system of axes.
+
+    NaN where the field is zero or either is not known. Where the velocity is along the field, perp1 is the direction
+    across the field nearest to the x axis (or to y, where the field is along x).
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        par = field / np.linalg.norm(field, axis=1, keepdims=True)
+        across = velocity - (velocity * par).sum(axis=1, keepdims=True) * par
+        size = np.linalg.norm(across, axis=1)
+        unclear = size <= _LEAST_ACROSS * np.linalg.norm(velocity, axis=1)
+        along_x = np.abs(par[:, 0]) > 0.9
+        other = np.where(along_x[:, None], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0])
+        other = other - (other * par).sum(axis=1, keepdims=True) * par
+        across = np.where(unclear[:, None], other, across)
+        perp1 = across / np.linalg.norm(across, axis=1, keepdims=True)
+    axes = np.stack([par, perp1, np.cross(par, perp1)], axis=1)
+    known = np.isfinite(field).all(axis=1) & np.isfinite(velocity).all(axis=1) & np.isfinite(axes).all(axis=(1, 2))
+    return np.where(known[:, None, None], axes, np.nan)
+
+
+def at_times(values: np.ndarray, times: np.ndarray, wanted: np.ndarray, gap: np.timedelta64) -> np.ndarray:
+    """Vectors (m, k) interpolated linearly to other times: (n, k); NaN inside gaps and beyond the ends.
+
+    Rows that are not finite are passed over, and so widen the gap. `gap` is the widest distance between two neighboring
+    rows that is bridged; at the ends, half of it is allowed for.
+    """
+    known = np.isfinite(values).all(axis=1)
+    values, times = values[known].astype(np.float64), times[known]
+    if len(times) == 0:
+        return np.full((len(wanted), values.shape[1]), np.nan)
+    origin = times[0]
+    here, there = ((t - origin).astype(np.int64).astype(np.float64) for t in (wanted, times))
+    result = np.stack([np.interp(here, there, column) for column in values.T], axis=1)
+    after = np.clip(np.searchsorted(times, wanted), 1, max(len(times) - 1, 1))
+    width = np.diff(times, append=times[-1:])[after - 1] if len(times) > 1 else np.zeros(len(wanted), "timedelta64[ns]")
+    outside = (wanted < times[0] - gap // 2) | (wanted > times[-1] + gap // 2)
+    on_a_row = np.isin(wanted, times)
+    return np.where((outside | ((width > gap) & ~on_a_row))[:, None], np.nan, result)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -64,8 +64,9 @@ class DistributionRecipe(Recipe):
     species : {'ion', 'electron', 'helium', 'oxygen'}
         Turns energy into speed (not relativistic); 'ion' means protons.
     planes : tuple of str
-        Of 'perp1-perp2', 'par-perp1', 'par-perp2' (axes of field and flow, see `imaging.axes`), or of 'xy', 'xz', 'yz'
-        (axes of the measurement; for FPI: DBCS). First axis to the right (columns), second upward (rows, ascending).
+        Of 'perp1-perp2', 'par-perp1', 'par-perp2' (axes of field and flow, see `imaging.plasma`), or of 'xy', 'xz',
+        'yz' (axes of the measurement; for FPI: DBCS). First axis to the right (columns), second upward (rows,
+        ascending).
     pixels : int
         Rows and columns of a plane.
     speed_unit : {'km/s', 'thermal'}
@@ -188,7 +189,7 @@ class FrameRecipe(Recipe):
         'none' keeps the frame's rows and columns. Others need a view, and have north up and east to the right, as seen
         on a map: 'sky' with a zenith angle that grows linearly from the center to the edge, which is at
         `least_elevation` (the horizon if None), so that all cameras have one scale; 'geographic' and 'geomagnetic' as
-        a map of the light's place (`imaging.sky.Map`), up being the north of the Earth's axis or of its dipole.
+        a map of the light's place (`camera_geometry.Map`), up being the north of the Earth's axis or of its dipole.
     height_km : float
         Of the light on a map. An arc is at 100 to 120 km.
     width_km : float
@@ -269,9 +270,7 @@ class FrameRecipe(Recipe):
     def _check_rectangles(self) -> None:
         remedy = "Give rectangles as (top, bottom, left, right), ascending from 0 to 1."
         for one in self.overlays:
-            if not isinstance(one, (tuple, list)) or len(one) != 4:
-                raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
-            if not (0 <= one[0] < one[1] <= 1 and 0 <= one[2] < one[3] <= 1):
+            if not isinstance(one, (tuple, list)) or not is_rectangle(one):
                 raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
         object.__setattr__(self, "overlays", tuple(tuple(map(float, one)) for one in self.overlays))
 
@@ -376,10 +375,7 @@ class WindowRecipe(Recipe):
             raise ArgumentError("recipe.axis_scale", f"found {self.axis_scale!r}", "Give 'log' or 'linear'.")
         _check_range("recipe.axis_range", self.axis_range, logarithmic=self.axis_scale == "log")
         for name in ("length_s", "stride_s"):
-            seconds = getattr(self, name)
-            if not _is_number(seconds) or not 0 < seconds < math.inf:
-                raise ArgumentError(f"recipe.{name}", f"found {seconds!r}", "Give seconds, more than 0.")
-            object.__setattr__(self, name, float(seconds))  # 60 and 60.0 have one hash
+            object.__setattr__(self, name, _seconds(name, getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -428,9 +424,7 @@ class PanelRecipe(Recipe):
         _check_choice("vectors", self.vectors, ("axes", "turning", "any_orientation"))
         _check_choice("logarithmic", self.logarithmic, (None, True, False))
         if self.length_s is not None:
-            if not _is_number(self.length_s) or not 0 < self.length_s < math.inf:
-                raise ArgumentError("recipe.length_s", f"found {self.length_s!r}", "Give seconds, more than 0.")
-            object.__setattr__(self, "length_s", float(self.length_s))
+            object.__setattr__(self, "length_s", _seconds("length_s", self.length_s))
         object.__setattr__(self, "durations", _positive_numbers("durations", self.durations, 1 / 16, 16))
         if not len(self.durations):
             raise ArgumentError("recipe.durations", "found none", "Give (1,) for windows of the query's length.")
@@ -505,6 +499,18 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 def _check_between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give {low:g} to {high:g}.")
+
+
+def is_rectangle(sides: Sequence[float]) -> bool:
+    """Return True for top, bottom, left and right that ascend from 0 to 1."""
+    return len(sides) == 4 and 0 <= sides[0] < sides[1] <= 1 and 0 <= sides[2] < sides[3] <= 1
+
+
+def _seconds(name: str, value: Any) -> float:
+    """Return a duration as a float, so that 60 and 60.0 have one hash."""
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise ArgumentError(f"recipe.{name}", f"found {value!r}", "Give seconds, more than 0.")
+    return float(value)
 
 
 def _check_pixels(pixels: int) -> None:

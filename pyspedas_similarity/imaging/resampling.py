@@ -52,16 +52,10 @@ class Disc:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Resampling of a frame.
+    """Resampling of a frame to the k pixels of the image that are seen.
 
-    Attributes
-    ----------
-    matrix : scipy.sparse.csr_array of float32, shape (k, rows * columns)
-        Weights of the frame's pixels in the k pixels of the image that are seen.
-    mask : numpy.ndarray of bool, shape (pixels, pixels)
-        Which ones these are.
-    gain : numpy.ndarray of float32, shape (k,)
-        Sum of the weights: 1 but for vignetting.
+    `matrix` float32 (k, rows * columns) holds the weights of the frame's pixels; `mask` (pixels, pixels) is which are
+    seen; `gain` float32 (k,) is the sum of the weights: 1 but for vignetting.
     """
 
     matrix: csr_array
@@ -70,25 +64,12 @@ class Sampling:
 
 
 def fitted_disc(frames: np.ndarray) -> Disc:
-    """Find the lens' disc in the median of some frames, evenly taken from all of them.
+    """Find the lens' disc in the median of some frames (n, rows, columns), evenly taken from all of them.
 
     Along rays from the frame's center the last pixel is sought that is a quarter of the way from the corners' dark to
     the sky's brightness. A circle is put through these edges by least squares (Kasa 1976, doi
-    10.1109/TIM.1976.6312298), leaving out those far from it, where a tree or the moon stands at the rim.
-
-    Parameters
-    ----------
-    frames : array-like, shape (n, rows, columns)
-
-    Returns
-    -------
-    Disc
-        Rounded to half pixels, so that other frames of the same camera give the same one.
-
-    Raises
-    ------
-    VariableError
-        If there is no such disc.
+    10.1109/TIM.1976.6312298), leaving out those far from it, where a tree or the moon stands at the rim. Rounded to
+    half pixels, so that other frames of the same camera give the same one. VariableError if there is no such disc.
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _MOST_FRAMES)).astype(int))
     median = np.nan_to_num(median_of_known(np.stack([frames[i] for i in chosen]).astype(np.float32), axis=0))
@@ -150,20 +131,7 @@ def sampling(
 ) -> Sampling:
     """The matrix that makes images of frames; kept for the next frames of the same camera.
 
-    Parameters
-    ----------
-    recipe : FrameRecipe
-    shape : tuple of int
-        Rows and columns of a frame.
-    view : View, optional
-        Where the frame's pixels look, if the recipe needs it.
-    disc : Disc, optional
-        Where the sky is; default the circle in the frame.
-
-    Raises
-    ------
-    VariableError
-        If the recipe needs a view and there is none, it is of other frames, or no pixel of the image is seen.
+    VariableError if the recipe needs a view and there is none, it is of other frames, or no pixel of the image is seen.
     """
     if not recipe.needs_view:
         return _sampling(_geometry(recipe), shape, None, disc or Disc.of_frame(shape))
@@ -198,7 +166,7 @@ class _Camera:
 
 @lru_cache(maxsize=16)
 def _sampling(recipe: FrameRecipe, shape: tuple[int, int], camera: _Camera | None, disc: Disc) -> Sampling:
-    clear = ~_covered(recipe, shape)
+    clear = ~covered(recipe.overlays, shape)
     if recipe.projection == "none":
         matrix = _area_matrix(recipe.pixels, shape)
         matrix = matrix.multiply(clear.ravel().astype(np.float32)).tocsr()
@@ -218,13 +186,13 @@ def _sampling(recipe: FrameRecipe, shape: tuple[int, int], camera: _Camera | Non
     return Sampling(matrix, mask.reshape(recipe.pixels, recipe.pixels), gain)
 
 
-def _covered(recipe: FrameRecipe, shape: tuple[int, int]) -> np.ndarray:
-    """Pixels of the frame that a rectangle touches."""
-    covered = np.zeros(shape, bool)
-    for top, bottom, left, right in recipe.overlays:
+def covered(rectangles: tuple[tuple[float, float, float, float], ...], shape: tuple[int, int]) -> np.ndarray:
+    """Pixels of a frame that rectangles (top, bottom, left, right), in shares of it, touch."""
+    found = np.zeros(shape, bool)
+    for top, bottom, left, right in rectangles:
         rows = slice(int(np.floor(top * shape[0])), int(np.ceil(bottom * shape[0])))
-        covered[rows, int(np.floor(left * shape[1])) : int(np.ceil(right * shape[1]))] = True
-    return covered
+        found[rows, int(np.floor(left * shape[1])) : int(np.ceil(right * shape[1]))] = True
+    return found
 
 
 def _circle(recipe: FrameRecipe, disc: Disc, shape: tuple[int, int]) -> np.ndarray:

@@ -14,6 +14,15 @@ _LEAST_ENERGY_EV = 100.0  # no instrument for 3-D distributions ends below
 _LEAST_BINS = 4  # fewer show neither radians nor numbering
 
 
+def fitting_table(name: str, table: np.ndarray, n: int, bins: int) -> np.ndarray:
+    """Return a table of (bins,) or (n, bins) as float64; VariableError for one of another shape."""
+    table = np.asarray(table, np.float64)
+    if table.shape not in ((bins,), (n, bins)):
+        remedy = f"Give one value for each of the {bins} bins, or for each sample and bin."
+        raise VariableError(name, f"found the shape {table.shape}", remedy)
+    return table
+
+
 def is_numbering(values: np.ndarray, fewest: int = _LEAST_BINS) -> bool:
     """Return True for consecutive whole numbers from 0 or 1, in either order: the numbers of bins, not their values."""
     values = np.sort(np.asarray(values, np.float64).ravel())
@@ -72,18 +81,7 @@ def check_energies_ev(name: str, table: np.ndarray) -> None:
 
 
 def check_range(name: str, table: np.ndarray, limits: tuple[float, float], logarithmic: bool) -> None:
-    """Refuse a table that has fewer than two values within the limits of a recipe, and numbers of bins on a log axis.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    table : numpy.ndarray, shape (..., bins)
-        Of all samples: one in which it is not known does not decide.
-    limits : (float, float)
-    logarithmic : bool
-        True for energies, False for velocities.
-    """
+    """Refuse a table with fewer than two values within the limits of a recipe, and numbers of bins on a log axis."""
     if logarithmic:
         _check_no_numbering(name, table)
     inside = (table >= limits[0]) & (table <= limits[1])

@@ -1,6 +1,6 @@
 """Two-dimensional samples to images: spectra by pitch angle or look, and windows of spectrograms.
 
-Every axis of the measurement is brought to the axis of the image by the same rule. A bin reaches half way to its
+A bin reaches half way to its
 neighbors, on the scale of the axis; a pixel is the mean of the measured bins in it, each by the share of the pixel
 that it covers, and NaN where less than half of the pixel was measured. The order of the bins does not matter; bins of
 one value (HOPE's burst table names each energy eight times) share their place; bins without a value are left out.
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import VariableError
 from .recipes import Recipe, SpectrumRecipe, WindowRecipe
-from .tables import LEAST_FILL, check_pitch_angles, is_evenly_logarithmic
+from .tables import LEAST_FILL, check_pitch_angles, fitting_table, is_evenly_logarithmic
 
 _FULL_PITCH_ANGLE = (0.0, 180.0)  # degrees
 # ELFIN pads its tables with an empty bin at both ends, which may lie beyond 0 or 180 degrees by part of its width.
@@ -36,29 +36,23 @@ def spectrum_images(flux: np.ndarray, first: np.ndarray, second: np.ndarray, rec
     first, second : numpy.ndarray, shape (bins,) or (n, bins)
         Pitch angle in degrees (or look number) and energy, in the order of the recipe's ``energy_axis``; in any
         order of values, NaN where a bin has none.
-    recipe : SpectrumRecipe
 
     Returns
     -------
     numpy.ndarray of float32, shape (n, 1, pixels, pixels)
         Rows are pitch angle or look, columns energy, both ascending; NaN where not measured.
-
-    Raises
-    ------
-    VariableError
-        If a table does not fit the samples, or its values cannot be pitch angles or energies.
     """
     if flux.ndim != 3:
         remedy = "Give (time, pitch angle, energy) or, with energy_axis=1, (time, energy, pitch angle)."
         raise VariableError("spectrum", f"found the shape {flux.shape}", remedy)
     if recipe.energy_axis == 1:
         flux, first, second = flux.swapaxes(1, 2), second, first
-    energy = _table("energy table", second, len(flux), flux.shape[2])
+    energy = fitting_table("energy table", second, len(flux), flux.shape[2])
     columns = _weights(energy, recipe.energy_range, recipe.pixels, logarithmic=True)
     if recipe.direction == "look":
         rows = _weights_by_number(flux.shape[1], recipe.pixels)
     else:
-        angle = _table("pitch angle table", first, len(flux), flux.shape[1])
+        angle = fitting_table("pitch angle table", first, len(flux), flux.shape[1])
         check_pitch_angles("pitch angle table", angle, _PADDING)
         rows = _weights(angle, _FULL_PITCH_ANGLE, recipe.pixels, logarithmic=False)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -75,21 +69,14 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
     values : numpy.ndarray, shape (n, length, bins)
         Successive spectra of each window; NaN, infinite or negative where nothing was measured.
     times : numpy.ndarray of datetime64, shape (n, length)
-        Time of each spectrum. A one-dimensional table (length,) means that all windows are whole.
+        A one-dimensional table (length,) means that all windows are whole.
     axis : numpy.ndarray, shape (bins,) or (n, length, bins)
         Energy or velocity of each bin.
-    recipe : WindowRecipe
 
     Returns
     -------
     numpy.ndarray of float32, shape (n, 1, pixels, pixels)
-        Rows are energy or velocity, columns time, both ascending; all NaN for a window with a data gap or uneven steps
-        (`is_uneven`).
-
-    Raises
-    ------
-    VariableError
-        If times or axis do not fit the windows.
+        Rows are energy or velocity, columns time, both ascending; all NaN where `is_uneven`.
     """
     if values.ndim != 3 or times.shape not in (values.shape[:2], values.shape[1:2]):
         found = f"found the shapes {values.shape} and {times.shape}"
@@ -112,14 +99,9 @@ def window_images(values: np.ndarray, times: np.ndarray, axis: np.ndarray, recip
 
 
 def even_bins(table: np.ndarray, bins: int) -> tuple[np.ndarray, bool]:
-    """Return the edges of bins that are even on the scale of a table, (n + 1,), and whether that is logarithmic.
+    """Return the edges of bins that are even on the scale of a table, and whether that is logarithmic.
 
-    Parameters
-    ----------
-    table : numpy.ndarray, shape (channels,) or (n, channels)
-        Energy or frequency of each channel, in any order.
-    bins : int
-        Largest number of bins; there are no more than channels with different values.
+    There are no more bins than channels with different values; the table is (channels,) or (n, channels), in any order.
     """
     usual = table if table.ndim == 1 else table[np.isfinite(table).sum(axis=1).argmax()]
     centers = np.unique(usual[np.isfinite(usual)])
@@ -133,21 +115,9 @@ def even_bins(table: np.ndarray, bins: int) -> tuple[np.ndarray, bool]:
 
 
 def rebinned(values: np.ndarray, table: np.ndarray, bins: int) -> np.ndarray:
-    """Average spectra in bins that are even on the scale of their table, logarithmic or linear.
+    """Average spectra (n, channels) in `even_bins` of their table: float64 (n, bins).
 
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (n, channels)
-        NaN where nothing was measured.
-    table : numpy.ndarray, shape (channels,) or (n, channels)
-        Energy or frequency of each channel, in any order.
-    bins : int
-        Largest number of bins; there are no more than channels with different values.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n, bins)
-        NaN where less than half of a bin was measured.
+    NaN where less than half of a bin was measured.
     """
     if table.ndim == 2 and np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True):
         table = table[0]
@@ -170,17 +140,11 @@ def rebinned(values: np.ndarray, table: np.ndarray, bins: int) -> np.ndarray:
 
 
 def is_uneven(times: np.ndarray, recipe: WindowRecipe) -> np.ndarray:
-    """Return which windows do not have the length asked for, or uneven steps: bool (n,).
+    """Return which windows do not have the length asked for, or uneven steps: bool (n,), of times (n, length).
 
     Even steps are half to one and a half of a cadence, which is the recipe's length over the number of samples. A
     window covers the time from its first to its last sample and one mean step; this may differ from the recipe's
     length by a tenth of it, or by one cadence where that is more.
-
-    Parameters
-    ----------
-    times : numpy.ndarray of datetime64, shape (n, length)
-        Of at least two samples each.
-    recipe : WindowRecipe
     """
     length = times.shape[1]
     cadence_s = recipe.length_s / length
@@ -222,14 +186,6 @@ def _logarithmic(images: np.ndarray, recipe: Recipe) -> np.ndarray:
     decades = np.log10(recipe.ceiling / recipe.floor)
     scaled = np.log10(np.clip(images, recipe.floor, recipe.ceiling) / recipe.floor) / decades
     return np.where(measured, scaled, np.nan).astype(np.float32)
-
-
-def _table(name: str, table: np.ndarray, n: int, bins: int) -> np.ndarray:
-    table = np.asarray(table, np.float64)
-    if table.shape not in ((bins,), (n, bins)):
-        remedy = f"Give one value for each of the {bins} bins, or for each sample and bin."
-        raise VariableError(name, f"found the shape {table.shape}", remedy)
-    return table
 
 
 def _weights_by_number(bins: int, pixels: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import VariableError
-from ..imaging.axes import at_times
+from ..imaging.plasma import at_times
 from ..imaging.recipes import DistributionRecipe
 from ..imaging.tables import LEAST_FILL
 from ..times import cadence

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import VariableError, named_errors
-from ..imaging.background import running_background
 from ..imaging.camera_geometry import View
 from ..imaging.frame_quality import SMALLEST_FRAME, FrameQuality, QualityRules, assess_frames
-from ..imaging.frames import frame_images
+from ..imaging.frames import frame_images, running_background
 from ..imaging.frames import missing_share as share_of_missing
 from ..imaging.recipes import FrameRecipe
 from ..imaging.resampling import fitted_disc

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import VariableError, named_errors
-from ..imaging.distributions import distribution_images
+from ..imaging.distributions import Slices, density_slices, distribution_images
 from ..imaging.plasma import Distributions, distributions, moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
-from ..imaging.slices import Slices, density_slices
 from ..imaging.tables import LEAST_FILL, check_range
 from ..imaging.windows import is_uneven, spectrum_images, window_images
 from ..times import rows_in_order
@@ -277,7 +276,7 @@ def _distributions(variable: Variable, rows: slice, recipe: DistributionRecipe) 
 
 
 def slices_of(variable: Variable, recipe: DistributionRecipe) -> Slices:
-    """Return the planes of a checked variable's samples in physical units; see `imaging.slices`."""
+    """Return the planes of a checked variable's samples in physical units; see `imaging.distributions`."""
     with named_errors(variable.name, VariableError):
         return density_slices(measured(variable, recipe), recipe)
 

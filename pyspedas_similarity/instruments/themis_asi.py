@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import tplot
 from ..errors import ArgumentError, LoadError
-from ..imaging.stations import STATIONS
+from ..imaging.camera_geometry import STATIONS
 from ..times import to_interval
 from ..tplot import Variable
 from .asi_files import FrameFile, Skymap, read_skymap

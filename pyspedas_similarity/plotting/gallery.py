@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError, SimilarityError, VariableError
-from ..imaging import slices
+from ..imaging import distributions as slices
 from ..imaging.plasma import moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..instruments import frames, sample_images

@@ -11,9 +11,8 @@ import numpy as np
 from .. import tplot
 from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
-from ..imaging.camera_geometry import direction_of
-from ..imaging.stations import STATIONS
-from ..search.overlap import Intervals, pairs
+from ..imaging.camera_geometry import STATIONS, direction_of
+from ..search.enrichment import Intervals, pairs
 from ..times import Span, bounds, cadence, to_astropy, to_timedelta64
 from .formats.flat import no_intervals
 from .tables import CARRIED, intervals_of, result_table

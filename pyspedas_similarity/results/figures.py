@@ -36,7 +36,7 @@ from ..plotting.report_page.content import tidy
 from ..plotting.series import Marks, Strip, date_axis, mark, overview, strips_figure
 from ..plotting.style import Style, plain, saved
 from ..search.scoring import similarity
-from ..search.settings import check_count
+from ..search.search_series import check_count
 from ..times import Span, bounds, nearest_rows, to_interval, to_text, to_timedelta64
 from ..tplot import Panel, Variable
 from . import tplot_output

@@ -13,9 +13,8 @@ from .. import tplot
 from ..conventions import pyspedas_convention
 from ..errors import ArgumentError, VariableError
 from ..provenance import ATTRIBUTE
-from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
+from ..search.enrichment import Counts, Enrichment, Intervals, binomial, bootstrap, inside, merged, pairs, shared
 from ..search.events import outside
-from ..search.overlap import Intervals, inside, merged, pairs, shared
 from ..times import Span, bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
 from .searched_series import SearchedSeries

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import tplot
 from ..errors import ArgumentError
 from ..provenance import ATTRIBUTE, CALIBRATED
-from ..search.overlap import Intervals
+from ..search.enrichment import Intervals
 from ..times import to_times
 from .formats.event_lists import table_of_file
 from .formats.flat import checked_intervals, no_intervals

@@ -25,12 +25,11 @@ _TEMPERATURES = np.geomspace(0.25, 8, 41)
 
 @dataclass(frozen=True, eq=False)
 class LinearClassifier:
-    """A linear classifier of embeddings.
+    """A linear classifier of embeddings, by their projections in a view.
 
     Attributes
     ----------
     view : LibraryView
-        Embeddings are classified by their projections in it.
     classes : tuple of str
     weights : numpy.ndarray, shape (classes, dimension)
     offset : numpy.ndarray, shape (classes,)
@@ -55,32 +54,17 @@ class LinearClassifier:
 def fit_linear_classifier(
     embeddings: np.ndarray, labels: np.ndarray, examples: np.ndarray, view: LibraryView | None = None
 ) -> LinearClassifier:
-    """Fit a linear classifier to labeled embeddings.
+    """Fit a linear classifier to labeled embeddings (n, dimension).
 
     Penalty and temperature are chosen on examples that are left out, whole examples at a time: samples of one interval
     are no independent witnesses. With a single example of a class nothing can be left out; the probe is then not
-    calibrated, and the metadata state it.
+    calibrated, and the metadata state it. `examples` (n,) are the numbers of the intervals that samples belong to: all
+    weigh the same within a class, and all classes the same.
 
-    Parameters
-    ----------
-    embeddings : numpy.ndarray, shape (n, dimension)
-        Finite.
-    labels : numpy.ndarray of str, shape (n,)
-    examples : numpy.ndarray of int, shape (n,)
-        Number of the example (interval) that a sample belongs to. All examples weigh the same within a class, and all
-        classes the same.
-    view : LibraryView, optional
-        View of the library, see `reference.Reference.balanced`; by default the plain one. With balanced
-        blocks of features classes lie further apart, and fewer labels are needed. Projections are not normalized:
-        around the mean of a library that mostly shows one thing, directions of that are noise.
+    With the balanced blocks of `reference.Reference.balanced` classes lie further apart, and fewer labels are needed.
+    Projections are not normalized: around the mean of a library that mostly shows one thing, directions of that are
+    noise. ArgumentError if there are fewer than two classes.
 
-    Raises
-    ------
-    ArgumentError
-        If there are fewer than two classes.
-
-    Notes
-    -----
     Logistic regression on frozen features is the usual probe of self-supervised encoders (Alain and Bengio 2016,
     arXiv:1610.01644); the calibration is temperature scaling (Guo et al. 2017, arXiv:1706.04599).
     """

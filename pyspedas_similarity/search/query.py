@@ -27,18 +27,9 @@ _FOR_FRAMES = "an image file is a query for camera frames only"
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One entry of `like`, before any data are loaded.
+    """One entry of `like`, before any data are loaded: a span, or an array, which may be read from an image file.
 
-    Attributes
-    ----------
-    span : Span or None
-        Time or interval; None for an array.
-    variable : str or None
-        Variable that the span belongs to; None for the first searched one with samples there.
-    array : numpy.ndarray or None
-        Samples that are in no variable.
-    file : Path or None
-        Image that the array was read from.
+    `variable` is the one that the span belongs to; None for the first searched one with samples there.
     """
 
     span: Span | None = None
@@ -55,20 +46,10 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Samples of one example.
+    """Samples of one example: the rows of a series.
 
-    Attributes
-    ----------
-    series : Series
-        Holds the samples.
-    rows : numpy.ndarray of int, shape (m,)
-        The samples in it.
-    span : Span or None
-        Times of the first and last sample; None for an array.
-    asked : str
-        The time or interval as it was given.
-    file : Path or None
-        Image file that the sample was read from.
+    `span` holds the times of the first and last sample, None for an array; `asked` is the time or interval as it was
+    given; `file` is the image file that the sample was read from.
     """
 
     series: Series
@@ -105,10 +86,7 @@ class Query:
     def embeddings(self) -> np.ndarray:
         """Return the embeddings of the samples: float32 (m, dimension), NaN where a sample has none or is not usable.
 
-        Raises
-        ------
-        QueryError
-            If no sample can be encoded, or no frame is usable.
+        QueryError if no sample can be encoded, or no frame is usable.
         """
         quality, found = self.series.quality_of(self.rows), self.series.embeddings(self.rows)
         if quality is not None:
@@ -125,12 +103,8 @@ class Query:
 def parse_examples(like: Any, argument: str = "like", channel: str | None = None) -> list[Example]:
     """Parse `like`: a time, an interval, (name, time or interval), an array, an image file, or a list of them.
 
-    `channel` is that of images in color, as of `image_files.frames_of`.
-
-    Raises
-    ------
-    QueryError
-        If it is none of these, or the file cannot be read.
+    `channel` is that of images in color, as of `image_files.frames_of`. QueryError if it is none of these, or the file
+    cannot be read.
     """
     if like is None:
         raise QueryError(argument, "no query is given", "Give a time of interest: like='2015-10-16/13:07:02.2'.")
@@ -163,13 +137,7 @@ class WindowQuery(Query):
     """A query that is one interval of panels, from the start to the end of its span."""
 
     def embeddings(self) -> np.ndarray:
-        """Return the embedding of the interval: float32 (1, dimension).
-
-        Raises
-        ------
-        QueryError
-            If less than half of the panels are known in it.
-        """
+        """Return the embedding of the interval: float32 (1, dimension); QueryError if less than half is known in it."""
         found = self.series.embedding_of(self.span)
         if not np.isfinite(found).all():
             step = max(cadence(one.times) for one in self.series.panels)
@@ -183,13 +151,7 @@ class WindowQuery(Query):
 
 
 def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
-    """Find the samples of examples in a library; nothing is embedded yet.
-
-    Raises
-    ------
-    QueryError
-        If there is no sample at one of them.
-    """
+    """Find the samples of examples in a library; QueryError if there is none. Nothing is embedded yet."""
     if isinstance(library, PanelLibrary):
         found = [_find_window(one, library) for one in examples]
         if examples and examples[0].span.is_instant:

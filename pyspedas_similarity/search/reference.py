@@ -61,15 +61,9 @@ variance it finds beams and flat tops a little better, and diffusion regions of 
 class Question:
     """How a question is asked.
 
-    Attributes
-    ----------
-    left_out : tuple of str
-        Blocks that do not count.
-    power : float
-        Power of the standard deviation, between successive samples, by which a direction is divided: 0 leaves it as it
-        is, 1 gives all directions the same one.
-    shrinkage : float
-        Share of equal variance in the covariance of successive samples.
+    `left_out` are blocks that do not count; `power` is that of the standard deviation, between successive samples, by
+    which a direction is divided: 0 leaves it as it is, 1 gives all directions the same one; `shrinkage` is the share of
+    equal variance in the covariance of successive samples.
     """
 
     left_out: tuple[str, ...]
@@ -91,16 +85,7 @@ _SMALLEST_VARIANCE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Rows of a library.
-
-    Attributes
-    ----------
-    embeddings : numpy.ndarray, shape (n, d)
-    following : numpy.ndarray, shape (n, d)
-        The next sample of the same series; NaN where there is none.
-    blocks : mapping of str to slice
-        Blocks of features.
-    """
+    """Rows (n, d) of a library, the next sample of each (NaN where there is none), and its blocks of features."""
 
     embeddings: np.ndarray
     following: np.ndarray
@@ -135,15 +120,9 @@ def _following(series: Series, rows: np.ndarray) -> np.ndarray:
 
 
 class Reference:
-    """What the samples of a library have in common, for one question.
+    """What the samples of a library have in common, for one question; rows without an embedding are passed over.
 
-    Parameters
-    ----------
-    sample : Sample
-        Rows without an embedding are passed over.
-    looking_for : {'kind', 'event'}
-    weights : mapping of str to float, optional
-        Weights of blocks that do not have the weight 1, in addition to `BLOCK_WEIGHTS`.
+    `weights` are those of blocks that do not have the weight 1, in addition to `BLOCK_WEIGHTS`.
     """
 
     def __init__(self, sample: Sample, looking_for: str = KIND, weights: Mapping[str, float] | None = None) -> None:
@@ -169,17 +148,9 @@ class Reference:
         self._directions = self._distant.directions(self._rows)
 
     def view(self, queries: Sequence[np.ndarray]) -> LibraryView:
-        """Return the view of the library in which a query is compared.
+        """Return the view of the library in which queries, (m, d) each, are compared.
 
-        Parameters
-        ----------
-        queries : sequence of numpy.ndarray, each (m, d)
-            Embeddings of what is looked for.
-
-        Returns
-        -------
-        LibraryView
-            The plain one, in which nothing is subtracted, where the library is too small or all of it is the same.
+        The plain one, in which nothing is subtracted, where the library is too small or all of it is the same.
         """
         if self._unusable:
             return LibraryView.plain(self._rows.shape[1], self._unusable)

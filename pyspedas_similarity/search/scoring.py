@@ -9,47 +9,30 @@ import numpy as np
 
 
 def similarity(embeddings: np.ndarray, queries: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Cosine between each embedding and the nearest query, less where something unlike is nearer.
+    """Cosine between each embedding and the nearest query, less where something unlike is nearer: float64 (n,).
 
-    A query of several samples is represented by their mean direction; of several queries the nearest counts: queries of
-    different looks may be given together. The measure is that of Smith et al. 2024 (doi 10.1029/2023JA032096), turned
-    from a distance into a similarity: for unit vectors, distance squared = 2 - 2 * similarity.
-
-    Parameters
-    ----------
-    embeddings : numpy.ndarray, shape (n, dimension)
-        Unit length, or NaN.
-    queries : list of numpy.ndarray, each of shape (m, dimension)
-        The embedded samples of each query; rows of NaN are passed over, at least one is finite.
-    unlike : list of numpy.ndarray
-        The same for what is not looked for; see `lower_unlike`.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n,)
-        From -1 to 1; 1 is the query itself, NaN where there is no embedding.
+    A query of several samples, (m, dimension), is represented by their mean direction; of several queries the nearest
+    counts: queries of different looks may be given together. 1 is the query itself, NaN where there is no embedding.
+    The measure is that of Smith et al. 2024 (doi 10.1029/2023JA032096), turned from a distance into a
+    similarity: for unit vectors, distance squared = 2 - 2 * similarity.
     """
     found = _nearest(embeddings, queries)
     return lower_unlike(found, _nearest(embeddings, unlike)) if unlike else found
 
 
 def lower_unlike(scores: np.ndarray, unlike: np.ndarray) -> np.ndarray:
-    """Lower scores by as much as something unlike is nearer.
+    """Lower cosines to the nearest query by as much as something unlike is nearer.
 
     A sample that is nearer to a query than to anything unlike keeps its score, so scores stay comparable with those
     of a search without; 1 is still the query itself.
-
-    Parameters
-    ----------
-    scores, unlike : numpy.ndarray, shape (n,)
-        Cosine to the nearest query, and to the nearest of what is not looked for.
     """
     return np.maximum(scores - np.maximum(unlike - scores, 0), -1)
 
 
 def query_directions(queries: Iterable[np.ndarray]) -> np.ndarray:
     """Return the mean direction of each query's samples: unit length, float64, shape (queries, dimension)."""
-    return np.stack([_mean_direction(query) for query in queries])
+    tiny = np.finfo(np.float64).tiny
+    return np.stack([mean / max(float(np.linalg.norm(mean)), tiny) for mean in query_means(queries)])
 
 
 def query_means(queries: Iterable[np.ndarray]) -> np.ndarray:
@@ -62,21 +45,11 @@ def _nearest(embeddings: np.ndarray, queries: Sequence[np.ndarray]) -> np.ndarra
 
 
 def decorrelation_lag(scores: np.ndarray) -> int:
-    """Return the decorrelation lag of scores, in samples.
+    """Return the decorrelation lag of scores in samples: at least 1, at most a twentieth of the series.
 
     The lag at which the autocorrelation of the scores, less their running median over a tenth of the series, falls
     below 1/e. Without taking that off, one step in the series (a boundary crossed once) would make the answer the
     length of the whole region.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape (n,)
-        NaN where there is none.
-
-    Returns
-    -------
-    int
-        At least 1, at most a twentieth of the series.
     """
     from scipy.ndimage import median_filter
 
@@ -96,17 +69,10 @@ def decorrelation_lag(scores: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """Scores of what is common in a library, on which others are judged.
+    """Scores of what is common in a library, on which others are judged: those of any encoder on their own scale.
 
-    Scores of any encoder are judged on their own scale in this way.
-
-    Attributes
-    ----------
-    middle : float
-        Median of all scores.
-    spread : float
-        Standard deviation of a normal distribution with the median absolute deviation of all scores, which what is
-        looked for does not change where it is rare.
+    `middle` is the median of all scores; `spread` is the standard deviation of a normal distribution with their median
+    absolute deviation, which what is looked for does not change where it is rare.
     """
 
     middle: float
@@ -139,8 +105,3 @@ class ScoreScale:
     def deviations(self, scores: np.ndarray) -> np.ndarray:
         """Return how many standard deviations scores lie above the median; NaN where all scores are the same."""
         return (scores - self.middle) / self.spread if self.spread > 0 else np.full(np.shape(scores), np.nan)
-
-
-def _mean_direction(query: np.ndarray) -> np.ndarray:
-    center = np.nanmean(query.astype(np.float64), axis=0)
-    return center / max(float(np.linalg.norm(center)), np.finfo(np.float64).tiny)

@@ -13,19 +13,72 @@ import numpy as np
 from ..encoder.library_view import LibraryView
 from ..errors import ArgumentError, VariableError
 from ..library.series import Library, Series
-from ..times import cadence, sample_ends
+from ..times import cadence, sample_ends, to_timedelta64
 from .background import Background, fit_background
-from .events import Events, outside
-from .peaks import own_event, peak_events
+from .events import Events, outside, own_event, peak_events
 from .query import Query, query_records
-from .reference import Reference, sample_library
+from .reference import KIND, QUESTIONS, Reference, sample_library
 from .scoring import ScoreScale, decorrelation_lag, lower_unlike, query_directions, query_means
-from .settings import DEFAULT_K, SearchSettings, is_auto
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_K = 10
+"""Number of events where neither a number nor a threshold is asked for."""
+
 _LOOKS_LIKE = 0.5
 """Score from which a sample looks like the query, for the warning that most of a library does."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings by which scores become events.
+
+    Attributes
+    ----------
+    k : int or None
+        Number of events of a series, the best ones; None: `DEFAULT_K`, or all where there is a threshold.
+    threshold : float, 'auto' or None
+        Score that the peak of an event reaches; 'auto': see `scoring.ScoreScale.threshold`; None: none is required.
+    exclude : numpy.timedelta64 or None
+        Samples this close to a query are not reported; None: those of the query's own event.
+    fdr : float or None
+        False discovery rate, in place of a threshold.
+    active_only : bool
+        Report only active camera frames.
+    looking_for : {'kind', 'event'}
+        See `reference.QUESTIONS`.
+    """
+
+    k: int | None = None
+    threshold: float | str | None = None
+    exclude: np.timedelta64 | None = None
+    fdr: float | None = None
+    active_only: bool = False
+    looking_for: str = KIND
+
+    @classmethod
+    def checked(
+        cls, k: Any, threshold: Any, exclude: Any, fdr: Any, active_only: bool = False, looking_for: Any = KIND
+    ) -> SearchSettings:
+        """Check the arguments of a search: each in its range, and not both a threshold and a false discovery rate."""
+        if k is not None:
+            check_count("k", k)
+        if not is_auto(threshold):
+            check_threshold(threshold, ", 'auto'")
+        if fdr is not None and not (_is_number(fdr) and 0 < fdr < 1):
+            raise ArgumentError("fdr", f"found {fdr!r}", "Give a share between 0 and 1, such as 0.05, or None.")
+        if fdr is not None and threshold is not None:
+            raise ArgumentError("fdr", "given with a threshold", "Give one of them.")
+        if not isinstance(looking_for, str) or looking_for not in QUESTIONS:
+            raise ArgumentError("looking_for", f"found {looking_for!r:.60}", f"Give one of {', '.join(QUESTIONS)}.")
+        return cls(k, threshold, check_exclude(exclude), fdr, active_only, looking_for)
+
+    @property
+    def threshold_by(self) -> str:
+        """Origin of the threshold: 'caller', 'fdr', or 'background' where none is required."""
+        if self.fdr is not None:
+            return "fdr"
+        return "background" if self.threshold is None or is_auto(self.threshold) else "caller"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +117,8 @@ def search_library(
 ) -> list[SeriesMatches]:
     """Score every sample of a library and find the events.
 
-    Parameters
-    ----------
-    library : Library
-    queries, unlike : sequence of Query
-    settings : SearchSettings
-    reference : Library, optional
-        The library that similarity is relative to; None: plain cosines of embeddings.
-
-    Raises
-    ------
-    QueryError
-        If a query cannot be encoded.
-    VariableError
-        If no sample of a series can be encoded.
+    `reference` is the library that similarity is relative to; None: plain cosines of embeddings. QueryError if a query
+    cannot be encoded, VariableError if no sample of a series can.
     """
     likes, others = ([one.embeddings() for one in group] for group in (queries, unlike))
     if reference is None:
@@ -138,7 +179,9 @@ def _matches(
     """
     scale = ScoreScale.of(ranked)
     around = _Around.find(series, scores, asked[0], scale, settings)
-    candidates = np.where(around.left_out | ~_may_be_reported(series, settings), np.nan, scores)
+    candidates = np.where(around.left_out, np.nan, scores)
+    if settings.active_only and series.quality is not None:
+        candidates[~series.quality.active] = np.nan
     background = _background(candidates, around.block, settings)
     threshold, k = _selection(settings, scale, background)
     rule = {"threshold": -np.inf if threshold is None else threshold, "k": k}
@@ -227,12 +270,6 @@ def _own_records(times: np.ndarray, own: np.ndarray) -> list[dict[str, Any]]:
         {"start": str(times[first]), "end": str(ends[end - 1]), "n_samples": int(end - first)}
         for first, end in edges.reshape(-1, 2)
     ]
-
-
-def _may_be_reported(series: Series, settings: SearchSettings) -> np.ndarray:
-    if settings.active_only and series.quality is not None:
-        return series.quality.active
-    return np.ones(len(series.times), bool)
 
 
 def _background(candidates: np.ndarray, block: int, settings: SearchSettings) -> Background | None:
@@ -335,3 +372,29 @@ def _shortfall(series: Series, candidates: np.ndarray, threshold: float | None, 
     wanted = "stands out of the background" if by_background else "reaches the threshold"
     level = f" ({threshold:.3f})" if np.isfinite(threshold) else ""
     return f"no sample of {series.name} {wanted}{level}; the best is {found}{judged}"
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise ArgumentError unless a value is a whole number from 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ArgumentError(name, f"found {value!r:.60}", "Give a whole number, 1 or more.")
+
+
+def check_threshold(threshold: Any, others: str = "") -> None:
+    """Raise ArgumentError unless a threshold is a cosine or None; the message also names what else a caller takes."""
+    if threshold is not None and not (_is_number(threshold) and -1 <= threshold <= 1):
+        raise ArgumentError("threshold", f"found {threshold!r}", f"Give a cosine from -1 to 1{others}, or None.")
+
+
+def check_exclude(exclude: Any) -> np.timedelta64 | None:
+    """Return `exclude` as a duration, None for 'auto'; ArgumentError if it is neither."""
+    return None if is_auto(exclude) else to_timedelta64(exclude, "exclude")
+
+
+def is_auto(value: Any) -> bool:
+    """Return True for the word 'auto'."""
+    return isinstance(value, str) and value == "auto"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

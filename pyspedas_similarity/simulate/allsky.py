@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError
-from ..imaging.camera_geometry import View
+from ..imaging.camera_geometry import STATIONS, View
 from ..imaging.keogram import keogram
-from ..imaging.stations import STATIONS
 from ..tplot import Variable, write
 from .sky import Camera
 from .stations import NightOptions, SharedSky, Station

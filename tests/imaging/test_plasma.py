@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.errors import VariableError
-from pyspedas_similarity.imaging.axes import at_times, plasma_axes
-from pyspedas_similarity.imaging.plasma import ELECTRON_VOLT, MASS_KG, distributions, moments, speed_of
+from pyspedas_similarity.imaging.plasma import (
+    ELECTRON_VOLT,
+    MASS_KG,
+    at_times,
+    distributions,
+    moments,
+    plasma_axes,
+    speed_of,
+)
 
 AZIMUTH, POLAR = np.arange(32) * 11.25 + 5.625, np.arange(16) * 11.25 + 5.625
 ENERGY = np.geomspace(2, 30000, 64)

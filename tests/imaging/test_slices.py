@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from pyspedas_similarity.imaging.axes import at_times, plasma_axes
-from pyspedas_similarity.imaging.plasma import ELECTRON_VOLT, MASS_KG
+from pyspedas_similarity.imaging.plasma import ELECTRON_VOLT, MASS_KG, at_times, plasma_axes
 from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.tplot import Variable, read, write
 from tests import slices

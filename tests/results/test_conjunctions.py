@@ -7,8 +7,7 @@ from astropy.table import QTable
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import ArgumentError, SimilarityError, VariableError
-from pyspedas_similarity.imaging.camera_geometry import direction_of
-from pyspedas_similarity.imaging.stations import STATIONS
+from pyspedas_similarity.imaging.camera_geometry import STATIONS, direction_of
 from pyspedas_similarity.times import to_astropy
 from pyspedas_similarity.tplot import Variable
 
