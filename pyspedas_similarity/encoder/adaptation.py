@@ -32,27 +32,9 @@ LEARNING = 3
 def adapt(
     encoder: Encoder, images: np.ndarray, partners: np.ndarray, plan: TrainingPlan = PLAN, data: Sequence[str] = ()
 ) -> Encoder:
-    """Return an encoder whose last layers were trained on images with partners.
+    """Return an encoder whose last layers were trained on images with partners, (n, k) row numbers or -1.
 
-    Parameters
-    ----------
-    encoder : Encoder
-        Trained encoder with weights of one of `backbone.BACKBONES`.
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), made by the encoder's recipe; NaN where nothing was measured.
-    partners : numpy.ndarray
-        (n, k) row numbers of images of the same event, such as the next sample; -1 for none.
-    plan : TrainingPlan
-        Of it the method, epochs, learning rate, weight decay, batch size, views, share of partners and seed are used.
-    data : sequence of str
-        Names of the data, for the card.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than 16 images can be encoded, or all are equal.
-    EncoderError
-        The encoder has no trainable backbone.
+    Of the plan the method, epochs, learning rate, weight decay, batch size, views, share of partners and seed are used.
     """
     require_training()
     import torch

@@ -38,18 +38,8 @@ def _is_installed(name: str) -> bool:
 def build_backbone(name: str, channels: int) -> nn.Module:
     """Build a network with random weights from torch's global generator.
 
-    Parameters
-    ----------
-    name : str
-        'compact' (five strided convolutions, about 0.4 million weights, 128 features) or 'resnet18' (He et al. 2016,
-        arXiv:1512.03385, 11 million weights, 512 features).
-    channels : int
-        Number of channels of an image.
-
-    Raises
-    ------
-    ArgumentError
-        The name is unknown or `channels` is below 1.
+    'compact' has five strided convolutions and 0.4 million weights; 'resnet18' is that of He et al. 2016
+    (arXiv:1512.03385) with 11 million weights.
     """
     if name not in BACKBONES:
         raise ArgumentError("backbone", f"{name!r}", f"Use one of {', '.join(BACKBONES)}.")
@@ -59,13 +49,7 @@ def build_backbone(name: str, channels: int) -> nn.Module:
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
-    """Copy weights, a state dict of arrays, into a network.
-
-    Raises
-    ------
-    EncoderError
-        They are those of another network.
-    """
+    """Copy weights, a state dict of arrays, into a network; EncoderError if they are those of another network."""
     import torch
 
     try:

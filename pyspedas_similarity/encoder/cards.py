@@ -128,20 +128,7 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str, source: str = "card.json") -> Card:
-        """Make a card from JSON.
-
-        Parameters
-        ----------
-        text : str
-            Output of `to_json`.
-        source : str
-            File name for error messages.
-
-        Raises
-        ------
-        EncoderError
-            Not JSON, a field missing, unknown, of the wrong type or value; names `source` and the field.
-        """
+        """Make a card from the output of `to_json`; errors name `source` and the field."""
         try:
             found = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
@@ -166,13 +153,7 @@ class Card:
 
 
 def read_file(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
-    """Read a file of an encoder.
-
-    Raises
-    ------
-    EncoderError
-        It cannot be read, is not a regular file (but a device or a pipe), or is too large.
-    """
+    """Read a regular file of an encoder that is not too large."""
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
             raise EncoderError(str(path), "not a regular file", "Restore the folder.")
@@ -193,13 +174,7 @@ def with_checksums(card: Card, files: Mapping[str, bytes]) -> Card:
 
 
 def blocks_of(card: Mapping[str, Any]) -> dict[str, int]:
-    """Return the feature blocks recorded in a card, given as a dict, in their order.
-
-    Raises
-    ------
-    EncoderError
-        If they are not pairs of a name and a number.
-    """
+    """Return the feature blocks recorded in a card, given as a dict, in their order."""
     training = card.get("training")
     blocks = training.get("blocks", []) if isinstance(training, Mapping) else []
     valid = isinstance(blocks, list) and all(

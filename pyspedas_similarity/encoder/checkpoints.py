@@ -24,37 +24,14 @@ _REMEDY = "Choose another folder, or remove it to start again."
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """State of a training run.
-
-    Parameters
-    ----------
-    tensors : mapping of str to numpy.ndarray
-        Weights and state of the optimizer.
-    record : dict
-        Other state, JSON types.
-    """
+    """State of a training run: weights and state of the optimizer, and a record of JSON types."""
 
     tensors: Mapping[str, np.ndarray]
     record: dict[str, Any]
 
 
 def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) -> None:
-    """Write a checkpoint to `folder`, atomically replacing the previous one.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Created with its parents if necessary.
-    run : dict
-        Identity of the run, JSON types.
-    checkpoint : Checkpoint
-        State to write.
-
-    Raises
-    ------
-    OSError
-        The disk is full or the folder cannot be written.
-    """
+    """Write a checkpoint of the run with this identity (JSON types), atomically replacing the previous one."""
     from safetensors.numpy import save
 
     tensors = {name: np.array(values, order="C") for name, values in checkpoint.tensors.items()}
@@ -65,20 +42,7 @@ def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) 
 
 
 def read_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
-    """Read the checkpoint in `folder`; None if there is none.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder given to `write_checkpoint`.
-    run : dict
-        Expected identity of the run.
-
-    Raises
-    ------
-    EncoderError
-        It is damaged, has another format, or belongs to another run.
-    """
+    """Read the checkpoint of the run with this identity in `folder`; None if there is none."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / FILE

@@ -20,22 +20,7 @@ EXPORT_TOLERANCE = 1e-4
 
 
 def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> Encoder:
-    """Export a backbone with given weights as an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    backbone : str
-        One of `backbone.BACKBONES`.
-    weights : mapping of str to numpy.ndarray
-        State dict of the backbone.
-    card : Card
-        Card; dimension and checksums are set here.
-
-    Raises
-    ------
-    EncoderError
-        The features of the exported network differ from those of torch.
-    """
+    """Export a backbone with given weights as an encoder; dimension and checksums of the card are set here."""
     from safetensors.numpy import save
 
     onnx = export(backbone, weights, card.channels, card.pixels)
@@ -45,13 +30,7 @@ def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> 
 
 
 def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
-    """Export a backbone with given weights to ONNX, without paths of this machine.
-
-    Raises
-    ------
-    EncoderError
-        The features of the exported network differ from those of torch, or torch is not installed.
-    """
+    """Export a backbone with given weights to ONNX, checked against torch, without paths of this machine."""
     require_training()
     import torch
 

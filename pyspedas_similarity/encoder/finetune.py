@@ -36,13 +36,7 @@ def backbone_of(encoder: Encoder) -> str | None:
 
 
 def check_tunable(encoder: Encoder) -> str:
-    """Return the name of the backbone to fine-tune.
-
-    Raises
-    ------
-    EncoderError
-        The encoder has no trainable backbone.
-    """
+    """Return the name of the backbone to fine-tune; EncoderError if the encoder has none."""
     backbone = backbone_of(encoder)
     if encoder.card.method == JOINED:
         remedy = "Give its network, and join the result again."
@@ -62,36 +56,10 @@ def fine_tune(
     name: str | None = None,
     data: Sequence[str] = (),
 ) -> Encoder:
-    """Fine-tune the backbone of an encoder with labels.
+    """Fine-tune the backbone of an encoder with labels; whole groups are held out for early stopping.
 
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), made by the encoder's recipe; NaN where nothing was measured.
-    labels : numpy.ndarray of str
-        (n,) class of each image.
-    groups : numpy.ndarray
-        (n,) event or night of each sample; whole groups are held out for early stopping.
-    encoder : Encoder
-        Trained encoder with weights of one of `backbone.BACKBONES`.
-    plan : LabelPlan, optional
-    name : str, optional
-        Name of the new encoder; default the old name with '_tuned' appended.
-    data : sequence of str
-        Names of the labeled data, for the card.
-
-    Returns
-    -------
-    Encoder
-        Encoder of the fine-tuned backbone, without the classification head. The card records the original encoder, the
-        number of labels and the training curves.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than two classes, `MIN_LABELS` usable images per class, or `MIN_GROUPS` groups per class.
-    EncoderError
-        The encoder has no trainable backbone, or takes images of another shape.
+    The encoder returned is without the classification head; its card records the original encoder, the number of labels
+    and the training curves. ArgumentError for fewer than `MIN_LABELS` images or `MIN_GROUPS` groups of a class.
     """
     require_training()
     plan = plan or LabelPlan()
@@ -113,13 +81,7 @@ def fine_tune(
 def tuned_network(
     images: np.ndarray, labels: np.ndarray, groups: np.ndarray, encoder: Encoder, plan: LabelPlan
 ) -> LabeledNetwork:
-    """Return the fine-tuned network of `fine_tune`, before the export.
-
-    Raises
-    ------
-    ArgumentError, EncoderError
-        As `fine_tune`.
-    """
+    """Return the fine-tuned network of `fine_tune`, before the export."""
     from safetensors.numpy import load
 
     backbone, card = check_tunable(encoder), encoder.card

@@ -1,7 +1,6 @@
 """Encoders fitted to images without training: principal components, and networks with random weights.
 
-They are saved and run like trained encoders: weights as safetensors, networks in ONNX Runtime (see `weights`). A search
-that names one fits it to the variables searched, or to the first segment of segmented data; the card records which.
+A search that names one fits it to the variables searched, or to the first segment of segmented data.
 """
 
 from __future__ import annotations
@@ -53,13 +52,7 @@ Images = np.ndarray | Iterable[np.ndarray]
 
 
 def named_encoder(name: str, kind: str) -> Encoder:
-    """Return the encoder of a name in `NAMED`; those in `FITTED` must be fitted before use (`is_unfitted`, `fit`).
-
-    Raises
-    ------
-    ArgumentError
-        The name or kind is unknown.
-    """
+    """Return the encoder of a name in `NAMED`; those in `FITTED` must be fitted before use (`is_unfitted`, `fit`)."""
     if name not in NAMED:
         raise ArgumentError("encoder", f"{name!r}", f"Use one of {', '.join(NAMED)}.")
     if name in FIXED:
@@ -77,13 +70,7 @@ def is_unfitted(encoder: Encoder) -> bool:
 
 
 def fit(name: str, images: Images, kind: str) -> Encoder:
-    """Fit the encoder of a name in `FITTED` to images; see `fit_pca` and `fit_random`.
-
-    Raises
-    ------
-    ArgumentError
-        The name is unknown, or the images are unsuitable.
-    """
+    """Fit the encoder of a name in `FITTED` to images; see `fit_pca` and `fit_random`."""
     if name not in FITTED:
         raise ArgumentError("encoder", f"{name!r}", f"Use one of {', '.join(FITTED)}.")
     return fit_pca(images, kind) if name == "pca" else fit_random(images, kind, name)
@@ -115,31 +102,11 @@ def spread_evenly(n: int, most: int, seed: int = 0) -> np.ndarray:
 
 
 def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True, seed: int = 0) -> Encoder:
-    """Fit principal components to images.
+    """Fit principal components to images (n, channels, pixels, pixels), or to blocks of such images.
 
-    Parameters
-    ----------
-    images : numpy.ndarray or iterable of numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured, or blocks of such images. Images that cannot be
-        encoded are omitted; of more than 4096, an evenly spread sample is used.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    dimension : int
-        Number of components; fewer if there are not eight images per component, or if their variance is zero.
-    whiten : bool
-        Divide each component by its standard deviation, so that all components have equal weight.
-    seed : int
-        Seed of the sample of images and of the random projections.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than 16 usable images, images that are all the same, or a value out of its range.
-
-    Notes
-    -----
-    Images are averaged to 32 x 32 blocks, since the covariance of a 128 px frame would not fit into memory. With 16 x
-    16 blocks, simulated electron diffusion regions cannot be distinguished (`benchmarks/bench_edr.py`).
+    Images that cannot be encoded are omitted, and there are at least eight images per component. Images are averaged to
+    32 x 32 blocks, since the covariance of a 128 px frame would not fit into memory; with 16 x 16 blocks, simulated
+    electron diffusion regions cannot be distinguished (`benchmarks/bench_edr.py`).
     """
     if dimension < 1:
         raise ArgumentError("dimension", f"{dimension}", "Give 1 or more.")
@@ -156,28 +123,8 @@ def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True,
 def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -> Encoder:
     """Make an encoder from a network with random weights, as a baseline for training.
 
-    Parameters
-    ----------
-    images : numpy.ndarray or iterable of numpy.ndarray
-        As in `fit_pca`; at most 512 are used.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    name : {'random', 'random_compact'}
-        'random' is a ResNet-18 whose first layer has the number of channels of the images.
-    seed : int
-        Seed of the weights and of the sample of images; torch's global generator is not changed.
-
-    Raises
-    ------
-    ArgumentError
-        The name is unknown, or fewer than 16 images are usable.
-    EncoderError
-        The output of the exported network differs from that of torch.
-
-    Notes
-    -----
     Means and variances of batch normalization are those of the images. With their initial values (0 and 1) all
-    embeddings would be nearly parallel, which would understate the baseline.
+    embeddings would be nearly parallel, which would understate the baseline. torch's global generator is not changed.
     """
     backbones = {"random": "resnet18", "random_compact": "compact"}
     if name not in backbones:
@@ -267,11 +214,6 @@ def pca_transform(card: Card, content: bytes, source: str) -> Transform:
     """Return the transform that projects averaged blocks onto principal components.
 
     Products are computed in float64; the rounding of float32 products would depend on the number of BLAS threads.
-
-    Raises
-    ------
-    EncoderError
-        The weights do not fit the card.
     """
     from safetensors.numpy import load
 

@@ -1,8 +1,7 @@
 """Encoders from third-party networks: an ONNX file with one image as input.
 
-Preprocessing and postprocessing (size, channels, mean, order of axes, pooling) are added to the network itself, so that
-the encoder is saved, checked and run like a trained one. Nothing in a file is unpickled; references to other files and
-custom operators are refused.
+Preprocessing and postprocessing are added to the network itself, so that it is saved, checked and run like a trained
+one.
 """
 
 from __future__ import annotations
@@ -57,29 +56,7 @@ class ImageRecipe(Protocol):
 
 @dataclass(frozen=True)
 class ForeignInput:
-    """Input and output of a third-party network.
-
-    Parameters
-    ----------
-    pixels : int
-        Side of the input image; 0: as stated in the file, else that of the recipe. Larger images are averaged, smaller
-        ones interpolated linearly.
-    channels : int
-        Number of input channels; 0: as stated in the file. Images with another number of channels are processed one
-        channel at a time, repeated to this number, and their features are concatenated.
-    mean, std : tuple of float
-        Mean to subtract and standard deviation to divide by, one value or one per channel, in units of the recipe's
-        images, which mostly range from 0 to 1.
-    layout : {'NCHW', 'NHWC'}
-        Order of the axes.
-    output : str
-        Name of the tensor to use, output or inner; '': the only output. Maps are averaged over the image.
-
-    Raises
-    ------
-    ArgumentError
-        A value is out of its range.
-    """
+    """Input and output of a third-party network, as described at `import_encoder`."""
 
     pixels: int = 0
     channels: int = 0
@@ -99,30 +76,7 @@ class ForeignInput:
 
 
 def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | None = None, name: str = "") -> Encoder:
-    """Make an encoder from an ONNX file.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        Self-contained file with one input (n, channels, rows, columns) of float32 and a dynamic first axis.
-    recipe : Recipe
-        Recipe for the images; determines the kind of the encoder.
-    takes : ForeignInput, optional
-        Input of the network, as far as the file does not state it.
-    name : str
-        Name of the encoder; default the name of the file.
-
-    Returns
-    -------
-    Encoder
-        For ``find_similar(encoder=...)`` and `save_encoder`.
-
-    Raises
-    ------
-    EncoderError
-        The file is not a readable network, refers to other files, has custom operators or weights that are not finite,
-        takes another input, or its features of an image depend on the other images of a batch.
-    """
+    """Make an encoder from an ONNX file and the recipe of its images, see `import_encoder`."""
     path, takes = Path(path), takes or ForeignInput()
     content = read_file(path)
     model = read_network(content, str(path))

@@ -27,23 +27,7 @@ NETWORK_CARD = "network"
 
 
 def join_structure(network: Encoder) -> Encoder:
-    """Return an encoder with the features of a network next to those of 'structure'.
-
-    Parameters
-    ----------
-    network : Encoder
-        Trained, imported or fitted encoder.
-
-    Returns
-    -------
-    Encoder
-        Its files are those of the network, so that it is saved and archived like it.
-
-    Raises
-    ------
-    EncoderError
-        It is not a network, or joined already.
-    """
+    """Return an encoder with the features of a network next to those of 'structure'; its files are the network's."""
     card = network.card
     if not network.files or card.method == METHOD:
         found = "it has features of 'structure' already" if card.method == METHOD else "it is not a network"
@@ -73,13 +57,7 @@ def join_structure(network: Encoder) -> Encoder:
 
 
 def network_card(card: Card, source: str) -> Card:
-    """Return the card of the network in the card of a joined encoder.
-
-    Raises
-    ------
-    EncoderError
-        It is not there, or not valid; names `source`.
-    """
+    """Return the card of the network in the card of a joined encoder."""
     found = card.training.get(NETWORK_CARD)
     if not isinstance(found, dict):
         raise EncoderError(source, "the card of its network is missing", "Restore the file or join it again.")

@@ -23,13 +23,7 @@ _TINY = 1e-12
 class LibraryView:
     """Directions by which embeddings are compared: ``(embedding - center) @ axes``, normalized to unit length.
 
-    Attributes
-    ----------
-    center : numpy.ndarray of float64, shape (d,)
-    axes : numpy.ndarray of float64, shape (d,) or (d, m)
-        Scale of each component, or a matrix.
-    about : mapping
-        Provenance, JSON types.
+    Center (d,) and axes (d,) or (d, m) are float64; `about` is the provenance, JSON types.
     """
 
     center: np.ndarray

@@ -10,16 +10,11 @@ from .filters import FLOOR
 
 
 def spectrum_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
-    """Compute mean curves, less their mean: (n, channels * bins).
+    """Compute mean curves over measured pixels, less their mean: (n, channels * bins).
 
-    Parameters
-    ----------
-    filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); means run over measured pixels only.
-    kind : str
-        'window': mean over time (columns). 'spectrum': mean over pitch angle or look direction (rows). Both are
-        functions of energy. 'distribution': mean over rings, one pixel wide, around zero velocity. 'frame': logarithm
-        of the power in rings of wave number, one cycle per image wide. Bins without measurements are set to the mean.
+    'window': mean over time (columns). 'spectrum': mean over pitch angle or look direction (rows). Both are functions
+    of energy. 'distribution': mean over rings, one pixel wide, around zero velocity. 'frame': logarithm of the power in
+    rings of wave number, one cycle per image wide. Bins without measurements are set to the mean.
     """
     # Small batches fit into the CPU cache.
     blocks = (slice(first, first + 8) for first in range(0, len(filled), 8))

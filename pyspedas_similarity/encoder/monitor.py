@@ -17,17 +17,7 @@ COLLAPSED_RANK = 2.0
 
 @dataclass(frozen=True)
 class CollapseReport:
-    """Measures of the collapse of embeddings.
-
-    Parameters
-    ----------
-    std_of_normalized : float
-        Standard deviation of unit-length embeddings, mean over dimensions.
-    effective_rank : float
-        Effective number of dimensions used (RankMe).
-    dimension : int
-        Dimension of the embeddings.
-    """
+    """Spread and effective rank of embeddings, see `collapse_report`."""
 
     std_of_normalized: float
     effective_rank: float
@@ -49,15 +39,9 @@ class CollapseReport:
 def collapse_report(embeddings: np.ndarray) -> CollapseReport:
     """Compute spread and effective rank of embeddings (n, dimension); rows with NaN are omitted.
 
-    Notes
-    -----
-    The spread is the measure of Chen & He 2021; the effective rank is RankMe (Garrido et al. 2023, arXiv:2210.02885),
-    the exponential of the entropy of the singular values of the unit-length embeddings.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than two rows are finite.
+    The spread is the standard deviation of the unit-length embeddings, mean over dimensions (Chen & He 2021); the
+    effective rank is RankMe (Garrido et al. 2023, arXiv:2210.02885), the exponential of the entropy of their singular
+    values.
     """
     import torch
     from lightly.utils.debug import std_of_l2_normalized
@@ -73,19 +57,10 @@ def collapse_report(embeddings: np.ndarray) -> CollapseReport:
 
 
 def partner_precision(embeddings: np.ndarray, partners: np.ndarray) -> float:
-    """Compute the mean average precision of retrieving the partners of each sample among all other samples.
+    """Compute the mean average precision of retrieving the partners of each sample; NaN if there are none.
 
-    Parameters
-    ----------
-    embeddings : numpy.ndarray
-        (n, dimension), not necessarily normalized; a row with NaN is not used as a query and is ranked last.
-    partners : numpy.ndarray
-        (n, k) row numbers, -1 for none; made symmetric.
-
-    Returns
-    -------
-    float
-        1 if the partners of every sample are its nearest neighbors; NaN if there are no partners.
+    Partners (n, k) are row numbers, -1 for none, and made symmetric. A row of embeddings with NaN is not used as a
+    query and is ranked last.
     """
     n = len(embeddings)
     related = np.zeros((n, n), bool)

@@ -12,27 +12,7 @@ from ..errors import ArgumentError
 
 
 def next_in_time(times: np.ndarray, group: np.ndarray, lag: np.timedelta64) -> np.ndarray:
-    """Return the next sample in time of the same group.
-
-    Parameters
-    ----------
-    times : numpy.ndarray
-        (n,) datetime64, in any order.
-    group : numpy.ndarray
-        (n,) labels, such as spacecraft, station, or station and night; partners have the same label.
-    lag : numpy.timedelta64
-        Maximum time difference to the partner.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n, 1) int64, -1 for none.
-
-    Raises
-    ------
-    ArgumentError
-        Shapes differ, a time is missing, or `lag` is not above 0.
-    """
+    """Return the row of the next sample in time of the same group within `lag`: (n, 1) int64, -1 for none."""
     ticks = _ticks(times)
     _, label = np.unique(_labels("group", group, ticks), return_inverse=True)
     longest = _duration("lag", lag)
@@ -50,27 +30,10 @@ def next_in_time(times: np.ndarray, group: np.ndarray, lag: np.timedelta64) -> n
 
 
 def same_time(times: np.ndarray, source: np.ndarray, tolerance: np.timedelta64) -> np.ndarray:
-    """Return samples of other sources at the same time, such as sibling spacecraft.
+    """Return the nearest samples of other sources within `tolerance`, such as sibling spacecraft.
 
-    Parameters
-    ----------
-    times : numpy.ndarray
-        (n,) datetime64, in any order.
-    source : numpy.ndarray
-        (n,) labels: spacecraft or station.
-    tolerance : numpy.timedelta64
-        Maximum absolute time difference; the nearest sample is used.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n, number of sources) int64: column j is the partner with the j-th label in sorted order; -1 for none, and in
-        the column of the sample's own label.
-
-    Raises
-    ------
-    ArgumentError
-        Shapes differ, a time is missing, or `tolerance` is negative.
+    (n, number of sources) int64: column j is the partner with the j-th label in sorted order; -1 for none, and in the
+    column of the sample's own label.
     """
     ticks = _ticks(times)
     names, label = np.unique(_labels("source", source, ticks), return_inverse=True)

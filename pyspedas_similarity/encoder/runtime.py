@@ -150,22 +150,7 @@ def unit_length(features: np.ndarray) -> np.ndarray:
 
 
 def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> Transform:
-    """Return a transform that runs a network in ONNX Runtime on the CPU.
-
-    Parameters
-    ----------
-    onnx : bytes
-        Self-contained network: (n, channels, pixels, pixels) float32 to (n, dimension) float32.
-    card : Card
-        Card of the encoder.
-    source : str
-        File name for error messages.
-
-    Raises
-    ------
-    EncoderError
-        It is not a readable network, refers to other files, has weights that are not finite, or does not match `card`.
-    """
+    """Return a transform that runs a self-contained network of float32 in ONNX Runtime on the CPU."""
     read_network(onnx, source)
     session = open_session(onnx, source)
     ports = [*session.get_inputs(), *session.get_outputs()]
@@ -185,13 +170,7 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
 
 
 def open_session(onnx: bytes, source: str) -> InferenceSession:
-    """Open an ONNX Runtime session for a network checked by `read_network`.
-
-    Raises
-    ------
-    EncoderError
-        ONNX Runtime cannot read the network.
-    """
+    """Open an ONNX Runtime session for a network checked by `read_network`."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -207,13 +186,7 @@ def open_session(onnx: bytes, source: str) -> InferenceSession:
 
 
 def read_network(onnx: bytes, source: str) -> ModelProto:
-    """Parse and check a network.
-
-    Raises
-    ------
-    EncoderError
-        It is not a network, has loops, refers to other files, or has weights that are not finite.
-    """
+    """Parse a network; EncoderError if it has loops, refers to other files, or has weights that are not finite."""
     from google.protobuf.message import DecodeError
     from onnx import NodeProto, TensorProto, load_model_from_string, numpy_helper
 

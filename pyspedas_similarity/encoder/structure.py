@@ -52,22 +52,13 @@ _PIXELS_AT_ONCE = 2**16
 
 
 def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
-    """Compute the blocks of `BLOCKS`, each of all channels, and append a constant.
+    """Compute the blocks of `BLOCKS`, each of all channels, and a constant: float64 (n, channels * 43 or 123 + 1).
 
-    Parameters
-    ----------
-    filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); means run over measured pixels only.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Determines the origin of the features, the blocks, and the 'profile' (`mean_curves.spectrum_features`).
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n, 43 * channels + 1) for frames, (n, 123 * channels + 1) for others
-        'level': logarithms of gradient energy, mean gradient and band variance. 'orientation': cosine and sine of the
-        doubled and quadrupled angles of gradients and of modulations. 'shape': logarithms of peakedness and modulation.
-        'place': 8 x 8 averages less their mean. 'profile': the mean curve at 16 points. The first three blocks have a
-        typical length of 1, the last two less; those matter only in a search for the same event.
+    'level': logarithms of gradient energy, mean gradient and band variance. 'orientation': cosine and sine of the
+    doubled and quadrupled angles of gradients and of modulations. 'shape': logarithms of peakedness and modulation.
+    'place': 8 x 8 averages less their mean. 'profile': the mean curve at 16 points. The first three blocks have a
+    typical length of 1, the last two less; those matter only in a search for the same event. Means run over measured
+    pixels only.
     """
     images, weights = _reduced(filled, measured)
     n, channels, side, _ = images.shape

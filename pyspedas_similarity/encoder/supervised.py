@@ -103,18 +103,7 @@ FROM_NOTHING = LabelPlan(
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """Labeled images.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels) float32, filled.
-    classes : tuple of str
-    truth : numpy.ndarray
-        (n,) class numbers, positions in `classes`.
-    group : numpy.ndarray
-        (n,) event or night of each image.
-    """
+    """Labeled images, filled; `truth` are positions in `classes`, `group` the event or night of each image."""
 
     images: np.ndarray
     classes: tuple[str, ...]
@@ -122,10 +111,7 @@ class Labeled:
     group: np.ndarray
 
     def sample_balanced(self, rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw `count` of `rows` in random order, equally from all classes; within a class without replacement.
-
-        A class is drawn from again from the start when all of its rows were used.
-        """
+        """Draw `count` of `rows` in random order, equally from all classes; a class repeats only when used up."""
         class_rows = [rows[self.truth[rows] == number] for number in np.unique(self.truth[rows])]
         each = -(-count // len(class_rows))
         drawn = [
@@ -155,13 +141,7 @@ class Labeled:
 
 
 def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labeled:
-    """Check labeled images; those that cannot be encoded are omitted.
-
-    Raises
-    ------
-    ArgumentError
-        The shapes do not match, or fewer than two classes are left.
-    """
+    """Check labeled images; those that cannot be encoded are omitted."""
     labels, groups = np.asarray(labels), np.asarray(groups)
     if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
         raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
@@ -181,22 +161,9 @@ def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> 
 class LabeledNetwork:
     """A backbone with a linear head, trained on labels.
 
-    Parameters
-    ----------
-    classes : tuple of str
-    backbone : str
-        One of `backbone.BACKBONES`.
-    weights : dict of str to numpy.ndarray
-        State dict of the backbone.
-    head : dict of str to numpy.ndarray
-        ``weight`` (classes, dimension) and ``bias`` (classes,) of `SCALE` times the unit-length features.
-    curves : dict of str to list of float
-        ``loss``, ``held_out_loss`` and ``held_out_accuracy`` (mean over classes), one value per epoch of the training
-        with held-out labels; empty if nothing could be held out.
-    epochs : int
-        Number of epochs of the training on all labels.
-    n_held_out : int
-        Number of labels held out to choose `epochs`.
+    The head takes `SCALE` times the unit-length features. `curves` has 'loss', 'held_out_loss' and 'held_out_accuracy'
+    (mean over classes) of each epoch with held-out labels; it is empty if nothing could be held out. `epochs` is the
+    number for the training on all labels.
     """
 
     classes: tuple[str, ...]
@@ -229,31 +196,12 @@ class LabeledNetwork:
 def train_on_labels(
     labeled: Labeled, plan: LabelPlan, backbone: str = "compact", weights: Mapping[str, np.ndarray] | None = None
 ) -> LabeledNetwork:
-    """Train a backbone and a linear head on labels.
+    """Train a backbone, of given or random weights, and a linear head on labels.
 
-    On the CPU, the weights are reproducible bit for bit with the same images, plan and number of threads.
-
-    Parameters
-    ----------
-    labeled : Labeled
-    plan : LabelPlan
-    backbone : str
-        One of `backbone.BACKBONES`.
-    weights : mapping, optional
-        State dict of a pretrained backbone; default: random weights.
-
-    Raises
-    ------
-    EncoderError
-        The weights do not fit the backbone.
-    ArgumentError
-        The loss becomes infinite or NaN, since a learning rate is too high.
-
-    Notes
-    -----
     Cross-entropy loss with balanced classes. The head is linear on the unit-length features. For a pretrained backbone
     it is initialized with the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first steps
-    do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054).
+    do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054). On the CPU, the weights are
+    reproducible bit for bit with the same images, plan and number of threads.
     """
     require_training()
     held = labeled.held_out(plan.held_out, plan.seed)

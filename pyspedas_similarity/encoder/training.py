@@ -133,15 +133,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Quality measures of the embeddings after an epoch.
-
-    Parameters
-    ----------
-    report : CollapseReport
-        Measures of collapse.
-    precision : float
-        Mean average precision of partners in held-out groups; NaN if there are none.
-    """
+    """Quality measures of the embeddings after an epoch; `precision` is NaN without held-out partners."""
 
     report: CollapseReport
     precision: float
@@ -170,20 +162,10 @@ class Evaluation:
 
 @dataclass
 class History:
-    """History of a run; one entry for each epoch.
+    """Course of a run.
 
-    Parameters
-    ----------
-    untrained : Evaluation
-        Evaluation of the network with random weights.
-    losses : list of float
-        Mean loss of each epoch.
-    evaluations : list of Evaluation
-        One per epoch.
-    best_epoch : int
-        Epoch whose weights are kept, from 1; 0 before the first.
-    ended_by : {'', 'plan', 'patience', 'collapse', 'divergence', 'interrupt'}
-        Reason for the end; '' while training continues.
+    `best_epoch` counts from 1 and is 0 before the first. `ended_by` is 'plan', 'patience', 'collapse', 'divergence',
+    'interrupt', or '' while training continues.
     """
 
     untrained: Evaluation
@@ -240,23 +222,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """Outcome of training.
-
-    Parameters
-    ----------
-    weights : dict of str to numpy.ndarray
-        State dict of the backbone at its best epoch, without the heads.
-    channels, pixels : int
-        Shape of the training images.
-    plan : TrainingPlan
-        Options of the training.
-    history : History
-        Course of the training.
-    n_images, n_held_out, n_with_partners : int
-        Number of images in the training set, held out, and with a partner.
-    device : str
-        'cpu' or 'cuda'.
-    """
+    """Outcome of training; `weights` is the state dict of the backbone at its best epoch, without the heads."""
 
     weights: dict[str, np.ndarray] = field(repr=False)
     channels: int
@@ -288,22 +254,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
 ) -> Encoder:
-    """Train a network and return it as an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    images, plan, progress, positives, groups, checkpoint
-        As in `train_network`.
-    kind, recipe, recipe_hash, name
-        As in `Card`.
-    data : list of str
-        Names of the data.
-
-    Raises
-    ------
-    ArgumentError, EncoderError
-        As `train_network`; also if a field of the card is invalid, or the network cannot be exported.
-    """
+    """Train a network as `train_network` and return it as an encoder that runs in ONNX Runtime."""
     require_training()
     # Checked before the long training.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
@@ -313,13 +264,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
 
 
 def as_trained_encoder(network: TrainedNetwork, card: Card) -> Encoder:
-    """Return a trained network as an encoder, with shape, training record and checksums added to the card.
-
-    Raises
-    ------
-    EncoderError
-        The features of the exported network differ from those of torch.
-    """
+    """Return a trained network as an encoder, with shape, training record and checksums added to the card."""
     plan = network.plan
     description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
     card = replace(
@@ -343,41 +288,17 @@ def train_network(
 ) -> TrainedNetwork:
     """Train a backbone and keep its best epoch.
 
+    Images are (n, channels, pixels, pixels), NaN where nothing was measured; those that cannot be encoded are omitted.
+    `positives`, (n,) or (n, k), are row numbers of images of the same event, -1 for none; the second view may be one of
+    them. With them and `groups`, (n,) labels of events or nights, some groups are held out, and the epoch with the
+    highest precision of partners is kept; otherwise, the last epoch that has not collapsed. Training continues from a
+    checkpoint of the same plan and data in the folder `checkpoint`. `after_epoch` is called after each epoch, not for
+    those before a resumption.
+
     A GPU is used if available. On the CPU, the weights are reproducible bit for bit with the same images, plan and
-    number of threads, also after resumption; on a GPU up to rounding.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured. Images that cannot be encoded are omitted.
-    plan : TrainingPlan
-        Options of the training.
-    progress : bool
-        Show a progress bar in a terminal.
-    positives : numpy.ndarray, optional
-        (n,) or (n, k) row numbers of images of the same event, -1 for none, see `positives`. The second view may be one
-        of them.
-    groups : numpy.ndarray, optional
-        (n,) labels of events or nights. With `positives`, some groups are held out, and the epoch with the highest
-        precision of partners is kept; otherwise, the last epoch that has not collapsed.
-    checkpoint : str or pathlib.Path, optional
-        Folder for a checkpoint. Training continues from an existing one of the same plan and data.
-    after_epoch : callable, optional
-        Function of the number of an epoch, from 1, and the state dict of the backbone after it. It is not called for
-        epochs before a resumption.
-
-    Raises
-    ------
-    ArgumentError
-        There are fewer than 16 usable images, all images are equal, positives or groups do not match them, or the loss
-        is not finite in the first epoch.
-    EncoderError
-        The checkpoint is damaged or of another run, or its folder cannot be created.
-
-    Notes
-    -----
-    Ctrl-C ends training with the best finished epoch and one warning; before the end of the first epoch it raises
-    KeyboardInterrupt. If a checkpoint cannot be written, one warning is logged and training continues.
+    number of threads, also after resumption; on a GPU up to rounding. Ctrl-C ends training with the best finished epoch
+    and one warning; before the end of the first epoch it raises KeyboardInterrupt. If a checkpoint cannot be written,
+    one warning is logged and training continues.
     """
     require_training()
     plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
@@ -420,11 +341,7 @@ def training_record(network: TrainedNetwork) -> dict[str, Any]:
 
 
 class _Run:
-    """State of a training run, which can be resumed.
-
-    The random numbers of an epoch depend only on the seed and the epoch number, so the state consists of weights,
-    optimizer state and history.
-    """
+    """State of a training run: weights, optimizer state and history; random numbers depend on seed and epoch only."""
 
     def __init__(self, plan: TrainingPlan, library: TrainingImages, device: str) -> None:
         import torch

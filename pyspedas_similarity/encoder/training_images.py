@@ -21,19 +21,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """Images with split and partners.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured.
-    training, held_out : numpy.ndarray
-        Rows of the training set, and of the held-out groups.
-    partners : numpy.ndarray
-        (n, k) row numbers of images of the same event, on the same side of the split; -1 for none.
-    seed : int
-        Seed of the selection for evaluation.
-    """
+    """Images with rows of the training set and of the held-out groups; partners are on the same side of the split."""
 
     images: np.ndarray
     training: np.ndarray
@@ -88,26 +76,11 @@ def make_training_images(
     held_out: float = 0.2,
     seed: int = 0,
 ) -> TrainingImages:
-    """Check images, positives and groups, and split the images.
+    """Check images, positives and groups (see `train_network`), and split the images.
 
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels).
-    positives : numpy.ndarray, optional
-        (n,) or (n, k) row numbers of images of the same event, -1 for none.
-    groups : numpy.ndarray, optional
-        (n,) labels of events or nights. Whole groups are held out, since a random split of nearly equal neighbors in
-        time would leak. Used only with positives, which the evaluation needs.
-    held_out : float
-        Maximum fraction of images to hold out; if every group is larger, the smallest group.
-    seed : int
-        Seed of the choice of groups.
-
-    Raises
-    ------
-    ArgumentError
-        There are fewer than 16 training images, all images are equal, or positives or groups do not match.
+    Whole groups are held out, since a random split of nearly equal neighbors in time would leak: at most the fraction
+    `held_out` of the images, or the smallest group if every group is larger; none without positives, which the
+    evaluation needs.
     """
     if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
         raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")

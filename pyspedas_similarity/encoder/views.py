@@ -100,22 +100,7 @@ VIEWS = {
 
 
 def make_views(batch: torch.Tensor, options: ViewOptions, generator: torch.Generator) -> torch.Tensor:
-    """Make one random view of each image.
-
-    Parameters
-    ----------
-    batch : torch.Tensor
-        (n, channels, pixels, pixels) float32, not modified.
-    options : ViewOptions
-        Limits of the differences.
-    generator : torch.Generator
-        Random generator on the device of `batch`.
-
-    Returns
-    -------
-    torch.Tensor
-        Same shape as `batch`; 0 beyond the edges of the image.
-    """
+    """Make one random view of each image (n, channels, pixels, pixels); 0 beyond the edges of the image."""
     import torch
     from torch.nn.functional import affine_grid, grid_sample
 

@@ -129,32 +129,13 @@ def is_joined(name: str | Path) -> bool:
 
 @cache  # a network is read and checked once, and not for every search
 def default_encoder(kind: str, recipe_hash: str = "") -> Encoder:
-    """Return the default encoder: 'structure', and next to it the network of this recipe if the package has one.
-
-    Parameters
-    ----------
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    recipe_hash : str
-        Hash of the recipe of the images.
-
-    Raises
-    ------
-    ArgumentError
-        `kind` is unknown.
-    """
+    """Return 'structure', and next to it the network of this recipe of images if the package has one."""
     network = packaged_networks().get(recipe_hash)
     return fixed_encoder(DEFAULT, kind) if network is None else join_structure(load_encoder(network))
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
-    """Return the encoder of a card and its files.
-
-    Raises
-    ------
-    EncoderError
-        The network is damaged or does not match the card, or a fixed encoder is of another version; names `source`.
-    """
+    """Return the encoder of a card and its files; errors name `source`."""
     if card.method == FIXED_METHOD:
         return _assemble_fixed(card, source)
     if card.method == JOINED_METHOD:
