@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyspedas_similarity.encoder.cards import WEIGHTS
-from pyspedas_similarity.encoder.packaged import PACKAGED
 from pyspedas_similarity.encoder.runtime import Encoder
-from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
+from pyspedas_similarity.encoder.weights import PACKAGED, load_encoder, save_encoder
 
 NAME = "mms_electrons"
 LICENSE = "BSD-3-Clause"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.networks.electrons import RandomLibrary
+from pyspedas_similarity.encoder.backbone import as_encoder
 from pyspedas_similarity.encoder.cards import Card
-from pyspedas_similarity.encoder.export import as_encoder
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.training import TrainingPlan, as_trained_encoder, train_network
 from pyspedas_similarity.encoder.views import VIEWS, ViewOptions

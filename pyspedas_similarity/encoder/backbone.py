@@ -1,18 +1,25 @@
-"""Trainable networks: images (n, channels, pixels, pixels) to features (n, dimension)."""
+"""Trainable networks: images (n, channels, pixels, pixels) to features (n, dimension), and their export to ONNX."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
+from .cards import Card
+from .runtime import Encoder, network_encoder, network_transform
 
 if TYPE_CHECKING:
     from torch import nn
+
 
 BACKBONES = {"compact": 128, "resnet18": 512}
 """Dimension of the features, by name of the network."""
@@ -58,6 +65,16 @@ def load_weights(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
         raise EncoderError("weights", f"they do not fit the network ({error})", "Restore the encoder.") from error
 
 
+def trained_backbone(name: str, channels: int, weights: Mapping[str, np.ndarray]) -> nn.Module:
+    """Build a network with given weights for inference; torch's global generator is not changed."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        network = build_backbone(name, channels)
+    load_weights(network, weights)
+    return network.eval()
+
+
 def _compact(channels: int) -> nn.Module:
     import torch
     from torch import nn
@@ -83,3 +100,77 @@ def _resnet18(channels: int) -> nn.Module:
     network.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
     network.fc = nn.Identity()
     return network
+
+
+EXPORT_TOLERANCE = 1e-4
+"""Maximum difference between torch and ONNX Runtime, relative to the largest feature."""
+
+
+def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> Encoder:
+    """Export a backbone with given weights as an encoder; dimension and checksums of the card are set here."""
+    onnx = export(backbone, weights, card.channels, card.pixels)
+    return network_encoder(replace(card, dimension=BACKBONES[backbone]), weights, onnx)
+
+
+def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
+    """Export a backbone with given weights to ONNX, checked against torch, without paths of this machine."""
+    require_training()
+    import torch
+
+    backbone = trained_backbone(name, channels, weights)
+    example = torch.linspace(-1, 1, 3 * channels * pixels**2).reshape(3, channels, pixels, pixels)
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            backbone,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["features"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+        )
+    onnx = without_traces(program.model_proto.SerializeToString())
+    with torch.no_grad():
+        expected = backbone(example).numpy()
+    _compare(onnx, example.numpy(), expected)
+    return onnx
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Suppress log messages and warnings about internals of the exporter."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
+    levels = [each.level for each in loggers]
+    try:
+        for each in loggers:
+            each.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            # Deprecation warnings inside torch's exporter and onnxscript.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
+def without_traces(onnx: bytes) -> bytes:
+    """Remove the paths of source files recorded by the exporter."""
+    from onnx import load_model_from_string
+
+    model = load_model_from_string(onnx)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model.SerializeToString(deterministic=True)
+
+
+def _compare(onnx: bytes, images: np.ndarray, expected: np.ndarray) -> None:
+    """Raise EncoderError if the output of an export differs from that of torch."""
+    channels, pixels = images.shape[1:3]
+    card = Card("export", "frame", "check", dimension=expected.shape[1], channels=channels, pixels=pixels)
+    found = network_transform(onnx, card)(images, np.isfinite(images))
+    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    if not difference < EXPORT_TOLERANCE:
+        found_text = f"differs from torch by {difference:.1e} of the largest feature"
+        raise EncoderError("exported network", found_text, "Train with other versions of torch or onnxruntime.")

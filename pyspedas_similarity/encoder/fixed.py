@@ -8,10 +8,9 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .cards import KINDS, Card
-from .mean_curves import spectrum_features
-from .resizing import averaging
+from .filters import averaging
 from .runtime import Encoder
-from .structure import blocks_of_kind, structure_features
+from .structure import blocks_of_kind, spectrum_features, structure_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .cards import Card
+from .cards import NETWORK, WEIGHTS, Card, with_checksums
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -149,7 +149,16 @@ def unit_length(features: np.ndarray) -> np.ndarray:
     return np.where(has_direction, features / np.where(has_direction, length, 1), np.nan).astype(np.float32)
 
 
-def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> Transform:
+def network_encoder(card: Card, weights: Mapping[str, np.ndarray], onnx: bytes, source: str = NETWORK) -> Encoder:
+    """Return the encoder of a network; the checksums of its files are added to the card."""
+    from safetensors.numpy import save
+
+    files = {WEIGHTS: save(dict(weights)), NETWORK: onnx}
+    card = with_checksums(card, files)
+    return Encoder(card, network_transform(onnx, card, source), files)
+
+
+def network_transform(onnx: bytes, card: Card, source: str = NETWORK) -> Transform:
     """Return a transform that runs a self-contained network of float32 in ONNX Runtime on the CPU."""
     read_network(onnx, source)
     session = open_session(onnx, source)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .backbone import BACKBONES, build_backbone, load_weights, require_training
+from .backbone import BACKBONES, build_backbone, load_weights, require_training, trained_backbone
 from .runtime import fill, is_usable, unit_length
 from .training import own_randomness, training_device
 from .views import ViewOptions, make_views
@@ -178,10 +178,7 @@ class LabeledNetwork:
         """Compute the features (n, dimension) of filled images in torch."""
         import torch
 
-        with torch.random.fork_rng(devices=[]):
-            network = build_backbone(self.backbone, filled.shape[1])
-        network.load_state_dict({key: torch.from_numpy(value) for key, value in self.weights.items()})
-        network.eval()
+        network = trained_backbone(self.backbone, filled.shape[1], self.weights)
         blocks = [filled[first : first + _BLOCK] for first in range(0, len(filled), _BLOCK)]
         with torch.no_grad():
             return np.concatenate([network(torch.from_numpy(np.ascontiguousarray(b))).numpy() for b in blocks])

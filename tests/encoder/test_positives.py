@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyspedas_similarity.encoder.positives import next_in_time, same_time
+from pyspedas_similarity.encoder.training_images import next_in_time, same_time
 from pyspedas_similarity.errors import ArgumentError
 
 START = np.datetime64("2015-10-16T13:06", "ns")

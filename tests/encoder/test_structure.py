@@ -10,9 +10,8 @@ import pytest
 from scipy import ndimage
 
 from pyspedas_similarity.encoder.cards import Card, blocks_of
-from pyspedas_similarity.encoder.filters import AMPLITUDE_FLOOR, FLOOR
+from pyspedas_similarity.encoder.filters import AMPLITUDE_FLOOR, FLOOR, averaging
 from pyspedas_similarity.encoder.fixed import fixed_encoder
-from pyspedas_similarity.encoder.resizing import averaging
 from pyspedas_similarity.encoder.runtime import fill
 from pyspedas_similarity.encoder.structure import (
     _LEVELS,

@@ -12,11 +12,8 @@ import pytest
 from pyspedas_similarity.encoder import training
 from pyspedas_similarity.encoder.backbone import BACKBONES, build_backbone
 from pyspedas_similarity.encoder.cards import Card
-from pyspedas_similarity.encoder.monitor import CollapseReport
+from pyspedas_similarity.encoder.monitor import COLLAPSED_EPOCHS, CollapseReport, Evaluation, History
 from pyspedas_similarity.encoder.training import (
-    COLLAPSED_EPOCHS,
-    Evaluation,
-    History,
     TrainingPlan,
     train,
     train_network,
