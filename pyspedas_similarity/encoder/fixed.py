@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from .cards import KINDS, Card
 from .filters import averaging
 from .runtime import Encoder
-from .structure import blocks_of_kind, spectrum_features, structure_features
+from .structure import BLOCKS, spectrum_features, structure_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1
@@ -48,7 +48,7 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
     constants: dict[str, object] = {"transform_version": TRANSFORM_VERSION}
     if name == "structure":
         # A list, since JSON objects are unordered.
-        constants["blocks"] = [list(block) for block in blocks_of_kind(kind).items()]
+        constants["blocks"] = [list(block) for block in BLOCKS.get(kind, BLOCKS["other"]).items()]
     card = Card(name=name, kind=kind, method=METHOD, description=FIXED[name], training=constants)
     transform = _TRANSFORMS[name]
     return Encoder(card, partial(transform, kind=kind) if name in _OF_KIND else transform)

@@ -33,17 +33,9 @@ docs/benchmarks/inference.rst).
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Encoder of images: a card and its transform.
+    """Encoder of images: a card, and a transform of filled images and measured pixels to raw features.
 
-    Parameters
-    ----------
-    card : Card
-        Description of the encoder.
-    transform : callable
-        Function of filled images float32 and a mask of measured pixels, both (n, channels, pixels, pixels), that
-        returns raw features (n, dimension).
-    files : mapping of str to bytes
-        Files that `weights.save_encoder` writes in addition to the card; empty for fixed transforms.
+    `files` are those that `weights.save_encoder` writes in addition to the card; none for fixed transforms.
     """
 
     card: Card

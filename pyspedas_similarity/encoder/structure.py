@@ -78,11 +78,6 @@ def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> n
     return np.hstack([*scaled, np.full((n, 1), CONSTANT)])
 
 
-def blocks_of_kind(kind: str) -> dict[str, int]:
-    """Return the feature blocks of a kind of image, see `BLOCKS`."""
-    return BLOCKS.get(kind, BLOCKS["other"])
-
-
 def block_slices(dimension: int, blocks: Mapping[str, int]) -> dict[str, slice]:
     """Return the slice of each block in an embedding; `blocks` gives the features per channel, or is empty."""
     if not blocks:

@@ -271,7 +271,7 @@ class _Run:
     def one_epoch(self, rows: np.ndarray, epoch: int, epochs: int) -> float:
         """Train for one epoch on `rows` with balanced classes; return the mean loss."""
         import torch
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, normalize
 
         rng = np.random.default_rng([self.plan.seed, 1, epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
@@ -286,7 +286,7 @@ class _Run:
             views = make_views(self._images(batch), self.plan.views, generator)
             views = views.contiguous(memory_format=torch.channels_last)
             truth = torch.from_numpy(self.labeled.truth[batch]).to(self.device)
-            loss = cross_entropy(self._logits(views), truth)
+            loss = cross_entropy(self.head(SCALE * normalize(self.network(views))), truth)
             if not math.isfinite(loss.item()):
                 raise ArgumentError("backbone_rate", "the loss is not finite", "Give a lower learning rate.")
             self.optimizer.zero_grad()
@@ -316,11 +316,6 @@ class _Run:
         right = logits.argmax(dim=1).numpy() == truth
         class_rows = [truth == number for number in np.unique(truth)]
         return tuple(float(np.mean([values[one].mean() for one in class_rows])) for values in (losses, right))
-
-    def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import normalize
-
-        return self.head(SCALE * normalize(self.network(images)))
 
     def _unit_features(self, rows: np.ndarray) -> torch.Tensor:
         """Compute the unit-length features of images without augmentation and gradient."""

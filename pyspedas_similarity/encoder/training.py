@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError, EncoderError
+from ..errors import ArgumentError
 from .backbone import BACKBONES, as_encoder, build_backbone, require_training
 from .cards import Card
-from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from .checkpoints import CheckpointStore
 from .methods import METHODS, build_model
 from .monitor import CollapseReport, Evaluation, History, collapse_report, partner_precision
 from .runtime import Encoder, unit_length
@@ -213,10 +213,12 @@ def train_network(
     library = make_training_images(images, positives, groups, plan.held_out, plan.seed)
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
         logger.warning("No group with partners could be held out: epochs are evaluated by collapse only.")
-    store = None if checkpoint is None else _CheckpointStore(Path(checkpoint), plan, library)
+    store = None
+    if checkpoint is not None:
+        store = CheckpointStore(Path(checkpoint), {"plan": plan.as_dict(), "data": library.hash()})
     device = training_device()
     with own_randomness(plan.seed, device):
-        run = _Run(plan, library, device)
+        run = Run(plan, library, device)
         if store is not None:
             store.restore(run)
         run.after_epoch = after_epoch
@@ -248,7 +250,7 @@ def training_record(network: TrainedNetwork) -> dict[str, Any]:
     }
 
 
-class _Run:
+class Run:
     """State of a training run: weights, optimizer state and history; random numbers depend on seed and epoch only."""
 
     def __init__(self, plan: TrainingPlan, library: TrainingImages, device: str) -> None:
@@ -269,7 +271,7 @@ class _Run:
         self.best: dict[str, np.ndarray] = {}
         self.history = History(_evaluate(_with_updated_batch_norm(self), library, device))
 
-    def until_end(self, store: _CheckpointStore | None, progress: bool) -> None:
+    def until_end(self, store: CheckpointStore | None, progress: bool) -> None:
         """Train until the history or an interrupt ends the training."""
         from tqdm import tqdm
 
@@ -308,59 +310,6 @@ class _Run:
             self.after_epoch(len(self.history.losses), weights)
 
 
-class _CheckpointStore:
-    """Checkpoint file of a run."""
-
-    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EncoderError(str(folder), f"cannot be created ({error})", "Choose another folder.") from error
-        self.folder, self.warned = folder, False
-        self.identity = {"plan": plan.as_dict(), "data": library.hash()}
-
-    def restore(self, run: _Run) -> None:
-        """Restore the state of `run` from the checkpoint, if there is one."""
-        import torch
-
-        found = read_checkpoint(self.folder, self.identity)
-        if found is None:
-            return
-        parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, values in found.tensors.items():
-            part, _, key = name.partition(".")
-            parts[part][key] = values if part == "best" else torch.from_numpy(values)
-        memory: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            index, _, key = name.partition(".")
-            memory.setdefault(int(index), {})[key] = value
-        try:
-            run.model.load_state_dict(parts["model"])
-            run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": memory})
-            run.history = History.from_dict(found.record, BACKBONES[run.plan.backbone])
-            run.best = {key: parts["best"][key] for key in run.model.backbone.state_dict()}
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            remedy = "Choose another folder, or remove it to start again."
-            raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
-
-    def save(self, run: _Run) -> None:
-        """Write a checkpoint; log the first failure."""
-        tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
-        tensors |= {f"best.{key}": value for key, value in run.best.items()}
-        for index, memory in run.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value.cpu().numpy() for key, value in memory.items()}
-        try:
-            write_checkpoint(self.folder, self.identity, Checkpoint(tensors, run.history.as_dict()))
-        except OSError as error:
-            if not self.warned:
-                logger.warning(
-                    "No checkpoint can be written to %s (%s). Training continues; the previous one is kept.",
-                    self.folder,
-                    error,
-                )
-            self.warned = True
-
-
 def _epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, library: TrainingImages, plan: TrainingPlan, epoch: int
 ) -> float:
@@ -395,7 +344,7 @@ def _epoch(
     return float(np.mean(losses))
 
 
-def _with_updated_batch_norm(run: _Run) -> nn.Module:
+def _with_updated_batch_norm(run: Run) -> nn.Module:
     """Return a copy of the backbone with recomputed batch normalization; moving averages lag in short training."""
     from torch.optim.swa_utils import update_bn
 

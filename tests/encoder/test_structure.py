@@ -21,7 +21,6 @@ from pyspedas_similarity.encoder.structure import (
     SIDE,
     SIGMAS,
     block_slices,
-    blocks_of_kind,
     structure_features,
 )
 from pyspedas_similarity.errors import EncoderError
@@ -40,7 +39,8 @@ def band(angle_deg: float = 30.0, place: tuple[int, int] = (0, 0), pixels: int =
 
 def features(images: np.ndarray, kind: str = "frame") -> dict[str, np.ndarray]:
     found = structure_features(*fill(images), kind)
-    return {name: found[:, part] for name, part in block_slices(found.shape[1], blocks_of_kind(kind)).items()}
+    slices = block_slices(found.shape[1], BLOCKS.get(kind, BLOCKS["other"]))
+    return {name: found[:, part] for name, part in slices.items()}
 
 
 def test_structure_does_not_depend_on_place_and_place_does():
