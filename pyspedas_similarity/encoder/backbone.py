@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ import numpy as np
 
 from ..errors import ArgumentError, EncoderError
 from .cards import Card
-from .runtime import Encoder, network_encoder, network_transform
+from .runtime import Encoder, network_encoder
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -108,20 +110,31 @@ EXPORT_TOLERANCE = 1e-4
 
 def as_encoder(backbone: str, weights: Mapping[str, np.ndarray], card: Card) -> Encoder:
     """Export a backbone with given weights as an encoder; dimension and checksums of the card are set here."""
-    onnx = export(backbone, weights, card.channels, card.pixels)
-    return network_encoder(replace(card, dimension=BACKBONES[backbone]), weights, onnx)
-
-
-def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: int) -> bytes:
-    """Export a backbone with given weights to ONNX, checked against torch, without paths of this machine."""
     require_training()
     import torch
 
-    backbone = trained_backbone(name, channels, weights)
-    example = torch.linspace(-1, 1, 3 * channels * pixels**2).reshape(3, channels, pixels, pixels)
+    network = trained_backbone(backbone, card.channels, weights)
+    shape = (3, card.channels, card.pixels, card.pixels)
+    example = torch.linspace(-1, 1, math.prod(shape)).reshape(shape)
+    onnx = _export(network, example)
+    encoder = network_encoder(replace(card, dimension=BACKBONES[backbone]), weights, onnx)
+    with torch.no_grad():
+        expected = network(example).numpy()
+    found = encoder.transform(example.numpy(), np.ones(shape, bool))
+    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    if not difference < EXPORT_TOLERANCE:
+        found_text = f"differs from torch by {difference:.1e} of the largest feature"
+        raise EncoderError("exported network", found_text, "Train with other versions of torch or onnxruntime.")
+    return encoder
+
+
+def _export(network: nn.Module, example: torch.Tensor) -> bytes:
+    """Export a network to ONNX, without the paths of source files that the exporter records."""
+    import torch
+
     with _quiet_exporter():
         program = torch.onnx.export(
-            backbone,
+            network,
             (example,),
             dynamo=True,
             verbose=False,
@@ -129,11 +142,12 @@ def export(name: str, weights: Mapping[str, np.ndarray], channels: int, pixels: 
             output_names=["features"],
             dynamic_shapes=({0: torch.export.Dim("n")},),
         )
-    onnx = without_traces(program.model_proto.SerializeToString())
-    with torch.no_grad():
-        expected = backbone(example).numpy()
-    _compare(onnx, example.numpy(), expected)
-    return onnx
+    model = program.model_proto
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model.SerializeToString(deterministic=True)
 
 
 @contextmanager
@@ -151,26 +165,3 @@ def _quiet_exporter() -> Iterator[None]:
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
-
-
-def without_traces(onnx: bytes) -> bytes:
-    """Remove the paths of source files recorded by the exporter."""
-    from onnx import load_model_from_string
-
-    model = load_model_from_string(onnx)
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    return model.SerializeToString(deterministic=True)
-
-
-def _compare(onnx: bytes, images: np.ndarray, expected: np.ndarray) -> None:
-    """Raise EncoderError if the output of an export differs from that of torch."""
-    channels, pixels = images.shape[1:3]
-    card = Card("export", "frame", "check", dimension=expected.shape[1], channels=channels, pixels=pixels)
-    found = network_transform(onnx, card)(images, np.isfinite(images))
-    difference = np.abs(found - expected).max() / np.abs(expected).max()
-    if not difference < EXPORT_TOLERANCE:
-        found_text = f"differs from torch by {difference:.1e} of the largest feature"
-        raise EncoderError("exported network", found_text, "Train with other versions of torch or onnxruntime.")

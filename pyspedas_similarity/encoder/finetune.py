@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ def fine_tune(
         "labels": {each: counts[number] for number, each in enumerate(network.classes)},
         "n_groups": len(np.unique(groups)),
         "n_held_out": network.n_held_out,
-        "plan": plan.as_dict(),
+        "plan": asdict(plan),
         "curves": network.curves,
         "epochs": network.epochs,
         "versions": {package: version(package) for package in ("torch", "torchvision", "numpy")},

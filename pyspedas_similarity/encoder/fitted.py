@@ -14,7 +14,7 @@ from .backbone import as_encoder, build_backbone, require_training
 from .cards import KINDS, NETWORK, WEIGHTS, Card, with_checksums
 from .filters import averaging
 from .fixed import FIXED, fixed_encoder
-from .runtime import Encoder, Transform, fill, is_usable
+from .runtime import Encoder, Transform, check_shape, fill, is_usable
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
@@ -146,8 +146,7 @@ def _select_images(images: Images, most: int, kind: str, seed: int, side: int | 
         raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
     parts, shapes = [], set()
     for block in [images] if isinstance(images, np.ndarray) else images:
-        if np.ndim(block) != 4 or np.shape(block)[2] != np.shape(block)[3]:
-            raise ArgumentError("images", f"shape {np.shape(block)}", "Give (n, channels, pixels, pixels).")
+        check_shape(block)
         block = np.asarray(block, np.float32)
         shapes.add(block.shape[1:3])
         filled, _ = fill(block[is_usable(block)])

@@ -119,6 +119,12 @@ class Encoder:
             ) from error
 
 
+def check_shape(images: np.ndarray) -> None:
+    """Raise ArgumentError for images that are not (n, channels, pixels, pixels)."""
+    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
+        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+
+
 def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return images with NaN replaced by 0, and a mask of measured pixels, both of the shape of `images`."""
     measured = ~np.isnan(images)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ArgumentError
 from .backbone import BACKBONES, build_backbone, load_weights, require_training, trained_backbone
-from .runtime import fill, is_usable, unit_length
+from .runtime import check_shape, fill, is_usable, unit_length
 from .training import own_randomness, training_device
 from .views import ViewOptions, make_views
 
@@ -88,10 +88,6 @@ class LabelPlan:
         if self.views is None:
             object.__setattr__(self, "views", LIGHT)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the plan as a dict of JSON types, for a card."""
-        return {each.name: getattr(self, each.name) for each in fields(self)} | {"views": self.views.as_dict()}
-
 
 LIGHT = ViewOptions(gain=0.1, noise=0.02, shift=0.03, rotation_deg=3.0, crop_scale_min=1.0, erase=0.1)
 """Weak augmentation for supervised training."""
@@ -143,8 +139,7 @@ class Labeled:
 def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labeled:
     """Check labeled images; those that cannot be encoded are omitted."""
     labels, groups = np.asarray(labels), np.asarray(groups)
-    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
-        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+    check_shape(images)
     if labels.shape != (len(images),) or groups.shape != (len(images),):
         found = f"{labels.shape} and {groups.shape} for {len(images)} images"
         raise ArgumentError("labels and groups", found, "Give one label and one group per image.")

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,8 +124,7 @@ class TrainingPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as a dict of JSON types, for a card."""
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        return plain | {"learning_rate": self.rate, "views": None if self.views is None else self.views.as_dict()}
+        return asdict(self) | {"learning_rate": self.rate}
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError
-from .runtime import fill, is_usable
+from .runtime import check_shape, fill, is_usable
 
 MIN_IMAGES = 16
 MAX_JUDGED = 1024
@@ -82,8 +82,7 @@ def make_training_images(
     `held_out` of the images, or the smallest group if every group is larger; none without positives, which the
     evaluation needs.
     """
-    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
-        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+    check_shape(images)
     images = np.asanyarray(images)
     usable = _usable(images)
     if usable.sum() < MIN_IMAGES:

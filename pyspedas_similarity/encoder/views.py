@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
@@ -73,10 +73,6 @@ class ViewOptions:
                 raise ArgumentError(f"views.{name}", f"{value}", f"Give 0 up to below {limit:g}.")
         if not 0 < self.crop_scale_min <= 1:
             raise ArgumentError("views.crop_scale_min", f"{self.crop_scale_min}", "Give above 0 up to 1.")
-
-    def as_dict(self) -> dict[str, float | bool | None]:
-        """Return the options by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 VIEWS = {
