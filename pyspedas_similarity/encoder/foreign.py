@@ -1,7 +1,6 @@
 """Encoders from third-party networks: an ONNX file with one image as input.
 
-Preprocessing and postprocessing are added to the network itself, so that it is saved, checked and run like a trained
-one.
+Preprocessing and postprocessing are added to the network itself, so that it is saved and run like a trained one.
 """
 
 from __future__ import annotations
