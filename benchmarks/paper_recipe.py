@@ -25,9 +25,9 @@ import numpy as np
 
 from benchmarks.data_sets.tasks import DataSet, DataUnavailable, thin
 from benchmarks.retrieval.plan import DATASETS, Plan, make_data_sets
+from pyspedas_similarity.encoder.filters import resizing
 from pyspedas_similarity.encoder.foreign import import_onnx
 from pyspedas_similarity.encoder.monitor import collapse_report
-from pyspedas_similarity.encoder.resizing import resizing
 from pyspedas_similarity.encoder.runtime import Encoder, fill
 from pyspedas_similarity.encoder.weights import CARD, save_encoder
 from pyspedas_similarity.imaging.recipes import Recipe

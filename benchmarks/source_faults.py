@@ -583,14 +583,14 @@ def unpickle(n: int, seed: int, folder: Path) -> dict:
 def _all_that_loads(folder: Path) -> dict[str, Callable[[], Any]]:
     import pyspedas_similarity as sim
     from pyspedas_similarity import cli
-    from pyspedas_similarity.encoder.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+    from pyspedas_similarity.encoder.checkpoints import read_checkpoint, write_checkpoint
 
     forms = _simulated(folder / "local")
     good = folder / "good"
     loads = {name: functools.partial(load, good) for name, load in _good_files(good).items()}
     del loads["export"]  # below: it may be imported once into each archive
     numbers = itertools.count()
-    write_checkpoint(folder / "run", {"run": 1}, Checkpoint({"a": np.zeros(3)}, {}))
+    write_checkpoint(folder / "run", {"run": 1}, {"a": np.zeros(3)}, {})
     np.savez_compressed(folder / "frames.npz", frames=hostile.frames())
     sim.save_encoder(sim.load_encoder(good / "encoder"), folder / "saved")
     kept = sim.open_archive(folder / "kept")

@@ -24,8 +24,8 @@ from benchmarks.networks.figure import TABLES, plot_trials
 from benchmarks.networks.judge import FIXED, foreign_sets, judge, with_default
 from benchmarks.networks.trials import EPOCHS, IMAGES, KEPT, METHODS, OF_EPOCHS, publish, run_trial, trial_of
 from benchmarks.retrieval.plan import Plan
-from pyspedas_similarity.encoder.adaptation import adapt
 from pyspedas_similarity.encoder.backbone import BACKBONES
+from pyspedas_similarity.encoder.finetune import adapt
 from pyspedas_similarity.encoder.fitted import NAMED
 from pyspedas_similarity.encoder.fixed import DEFAULT
 from pyspedas_similarity.encoder.weights import load_encoder, save_encoder

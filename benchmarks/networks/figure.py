@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyspedas_similarity.encoder.fixed import DEFAULT
-from pyspedas_similarity.encoder.joined import PREFIX
+from pyspedas_similarity.encoder.weights import PREFIX
 from pyspedas_similarity.errors import ArgumentError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from benchmarks.retrieval.measures import Estimate, lead, summarize
 from benchmarks.retrieval.plan import Plan
 from benchmarks.retrieval.run import RELATIVE, Measured, measure_all, rows_of, thinned
 from pyspedas_similarity.encoder.fixed import DEFAULT
-from pyspedas_similarity.encoder.joined import PREFIX
+from pyspedas_similarity.encoder.weights import PREFIX
 from pyspedas_similarity.imaging.recipes import Recipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.networks.electrons import RandomLibrary
+from pyspedas_similarity.encoder.backbone import as_encoder
 from pyspedas_similarity.encoder.cards import WEIGHTS, Card
-from pyspedas_similarity.encoder.export import as_encoder
-from pyspedas_similarity.encoder.packaged import PACKAGED
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.training import TrainingPlan, as_trained_encoder, train_network
 from pyspedas_similarity.encoder.views import VIEWS, ViewOptions
-from pyspedas_similarity.encoder.weights import CARD, load_encoder, save_encoder
+from pyspedas_similarity.encoder.weights import CARD, PACKAGED, load_encoder, save_encoder
 from pyspedas_similarity.imaging.recipes import Recipe
 
 EPOCHS, IMAGES = 30, 6400

@@ -11,11 +11,9 @@ import numpy as np
 
 from pyspedas_similarity.encoder.cards import Card
 from pyspedas_similarity.encoder.fitted import FITTED, NAMED, fit_pca, fit_random, named_encoder
-from pyspedas_similarity.encoder.joined import PREFIX
-from pyspedas_similarity.encoder.packaged import PACKAGED, is_packaged
 from pyspedas_similarity.encoder.runtime import Encoder
 from pyspedas_similarity.encoder.structure import block_slices
-from pyspedas_similarity.encoder.weights import CARD, is_joined, load_encoder
+from pyspedas_similarity.encoder.weights import CARD, PACKAGED, PREFIX, is_joined, is_packaged, load_encoder
 from pyspedas_similarity.imaging.recipes import Recipe, recipe_from_dict
 
 _WARM_UP = 8

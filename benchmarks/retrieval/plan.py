@@ -13,8 +13,7 @@ from benchmarks.data_sets.tasks import DataSet, DataUnavailable
 from benchmarks.data_sets.windows import make_reduced, make_regions
 from benchmarks.retrieval.encoders import is_encoder, label_of
 from pyspedas_similarity.encoder.fitted import NAMED
-from pyspedas_similarity.encoder.joined import PREFIX
-from pyspedas_similarity.encoder.packaged import packaged_networks
+from pyspedas_similarity.encoder.weights import PREFIX, packaged_networks
 from pyspedas_similarity.errors import ArgumentError
 
 DATASETS = ("foreign", "movie", "arcs", "reduced", "regions", "edr", "nights", "projected")

@@ -210,8 +210,7 @@ def info(chosen: argparse.Namespace) -> int:
     """Print versions, instruments and encoders, or one encoder's card."""
     from ..encoder.cards import KINDS
     from ..encoder.fitted import NAMED, named_encoder
-    from ..encoder.joined import PREFIX
-    from ..encoder.packaged import packaged_networks
+    from ..encoder.weights import PREFIX, packaged_networks
     from ..functions.training import load_encoder
     from ..instruments.registry import INSTRUMENTS
 

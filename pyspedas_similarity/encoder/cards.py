@@ -33,43 +33,14 @@ _TYPES = {"str": str, "int": int, "dict[str, Any]": dict, "list[str]": list}
 
 @dataclass(frozen=True)
 class Card:
-    """Description of an encoder.
+    """Description of an encoder; every value is as decoded from JSON, else EncoderError.
 
-    Parameters
-    ----------
-    name : str
-        Name of the encoder.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    method : str
-        'fixed transform', a training method such as 'simsiam', or 'structure and network'.
-    description : str
-        Description in plain words.
-    dimension : int
-        Length of an embedding; 0 if it depends on the image size.
-    channels, pixels : int
-        Shape of an image, (channels, pixels, pixels); 0 for any.
-    recipe : dict
-        Imaging recipe; empty for any recipe of this kind.
-    recipe_hash : str
-        Hash of the recipe; '' for any.
-    training : dict
-        Data names, number of samples, epochs, seed, losses, versions; for fixed transforms their constants.
-    metrics : dict
-        Quality measures.
-    known_failures : list of str
-        Known limitations.
-    license : str
-        License of the weights.
-    format_version : int
-        Version of the card format.
-    weights_sha256, onnx_sha256 : str
-        SHA-256 of ``weights.safetensors`` and ``encoder.onnx``; '' for fixed transforms.
-
-    Raises
-    ------
-    EncoderError
-        A field has the wrong type or value, or cannot be represented in JSON, such as NaN.
+    `method` is 'fixed transform', a training method such as 'simsiam', or 'structure and network'. Images have the
+    shape (channels, pixels, pixels), 0 for any; `dimension` is the length of an embedding, 0 if it depends on the image
+    size. Empty `recipe` and `recipe_hash` stand for any recipe of this kind. `training` has names of data, number of
+    samples, epochs, seed, losses and versions; for fixed transforms their constants. `metrics` are quality measures,
+    `known_failures` known limitations, `license` that of the weights. The checksums are those of
+    ``weights.safetensors`` and ``encoder.onnx``, '' for fixed transforms.
     """
 
     name: str
@@ -128,20 +99,7 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str, source: str = "card.json") -> Card:
-        """Make a card from JSON.
-
-        Parameters
-        ----------
-        text : str
-            Output of `to_json`.
-        source : str
-            File name for error messages.
-
-        Raises
-        ------
-        EncoderError
-            Not JSON, a field missing, unknown, of the wrong type or value; names `source` and the field.
-        """
+        """Make a card from the output of `to_json`; errors name `source` and the field."""
         try:
             found = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
@@ -166,13 +124,7 @@ class Card:
 
 
 def read_file(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
-    """Read a file of an encoder.
-
-    Raises
-    ------
-    EncoderError
-        It cannot be read, is not a regular file (but a device or a pipe), or is too large.
-    """
+    """Read a regular file of an encoder that is not too large."""
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
             raise EncoderError(str(path), "not a regular file", "Restore the folder.")
@@ -193,13 +145,7 @@ def with_checksums(card: Card, files: Mapping[str, bytes]) -> Card:
 
 
 def blocks_of(card: Mapping[str, Any]) -> dict[str, int]:
-    """Return the feature blocks recorded in a card, given as a dict, in their order.
-
-    Raises
-    ------
-    EncoderError
-        If they are not pairs of a name and a number.
-    """
+    """Return the feature blocks recorded in a card, given as a dict, in their order."""
     training = card.get("training")
     blocks = training.get("blocks", []) if isinstance(training, Mapping) else []
     valid = isinstance(blocks, list) and all(

@@ -7,78 +7,97 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import EncoderError
 from ..files import replace_whole
+from .backbone import BACKBONES
+from .monitor import History
+
+if TYPE_CHECKING:
+    import torch
+
+    from .training import Run
+
+logger = logging.getLogger(__name__)
 
 FILE = "checkpoint.safetensors"
 FORMAT_VERSION = 1
 _REMEDY = "Choose another folder, or remove it to start again."
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """State of a training run.
+class CheckpointStore:
+    """Checkpoint file of a run with an identity."""
 
-    Parameters
-    ----------
-    tensors : mapping of str to numpy.ndarray
-        Weights and state of the optimizer.
-    record : dict
-        Other state, JSON types.
-    """
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EncoderError(str(folder), f"cannot be created ({error})", "Choose another folder.") from error
+        self.folder, self.identity, self.warned = folder, identity, False
 
-    tensors: Mapping[str, np.ndarray]
-    record: dict[str, Any]
+    def restore(self, run: Run) -> None:
+        """Restore the state of `run` from the checkpoint, if there is one."""
+        import torch
+
+        found = read_checkpoint(self.folder, self.identity)
+        if found is None:
+            return
+        tensors, record = found
+        parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
+        for name, values in tensors.items():
+            part, _, key = name.partition(".")
+            parts[part][key] = values if part == "best" else torch.from_numpy(values)
+        memory: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in parts["optimizer"].items():
+            index, _, key = name.partition(".")
+            memory.setdefault(int(index), {})[key] = value
+        try:
+            run.model.load_state_dict(parts["model"])
+            run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": memory})
+            run.history = History.from_dict(record, BACKBONES[run.plan.backbone])
+            run.best = {key: parts["best"][key] for key in run.model.backbone.state_dict()}
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise EncoderError(str(self.folder), f"does not fit the network ({error})", _REMEDY) from error
+
+    def save(self, run: Run) -> None:
+        """Write a checkpoint; log the first failure."""
+        tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
+        tensors |= {f"best.{key}": value for key, value in run.best.items()}
+        for index, memory in run.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value.cpu().numpy() for key, value in memory.items()}
+        try:
+            write_checkpoint(self.folder, self.identity, tensors, run.history.as_dict())
+        except OSError as error:
+            if not self.warned:
+                logger.warning(
+                    "No checkpoint can be written to %s (%s). Training continues; the previous one is kept.",
+                    self.folder,
+                    error,
+                )
+            self.warned = True
 
 
-def write_checkpoint(folder: Path, run: dict[str, Any], checkpoint: Checkpoint) -> None:
-    """Write a checkpoint to `folder`, atomically replacing the previous one.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Created with its parents if necessary.
-    run : dict
-        Identity of the run, JSON types.
-    checkpoint : Checkpoint
-        State to write.
-
-    Raises
-    ------
-    OSError
-        The disk is full or the folder cannot be written.
-    """
+def write_checkpoint(
+    folder: Path, run: dict[str, Any], tensors: Mapping[str, np.ndarray], record: dict[str, Any]
+) -> None:
+    """Write a checkpoint of the run with this identity (JSON types), atomically replacing the previous one."""
     from safetensors.numpy import save
 
-    tensors = {name: np.array(values, order="C") for name, values in checkpoint.tensors.items()}
-    kept = {"version": FORMAT_VERSION, "run": run, "record": checkpoint.record, "sha256": _sha256(tensors)}
+    tensors = {name: np.array(values, order="C") for name, values in tensors.items()}
+    kept = {"version": FORMAT_VERSION, "run": run, "record": record, "sha256": _sha256(tensors)}
     content = save(tensors, {"checkpoint": json.dumps(kept, allow_nan=False)})
     folder.mkdir(parents=True, exist_ok=True)
     replace_whole(folder / FILE, content)
 
 
-def read_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
-    """Read the checkpoint in `folder`; None if there is none.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder given to `write_checkpoint`.
-    run : dict
-        Expected identity of the run.
-
-    Raises
-    ------
-    EncoderError
-        It is damaged, has another format, or belongs to another run.
-    """
+def read_checkpoint(folder: Path, run: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Read tensors and record of the checkpoint of the run with this identity in `folder`; None if there is none."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / FILE
@@ -96,7 +115,7 @@ def read_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
         raise EncoderError(str(path), "damaged: its contents have changed", _REMEDY)
     if kept.get("run") != json.loads(json.dumps(run)):
         raise EncoderError(str(path), f"belongs to another run ({_differences(kept.get('run'), run)})", _REMEDY)
-    return Checkpoint(tensors, kept["record"])
+    return tensors, kept["record"]
 
 
 def _differences(found: object, run: dict[str, Any]) -> str:

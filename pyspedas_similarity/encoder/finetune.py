@@ -1,22 +1,31 @@
-"""Fine-tuning of the backbone of a trained encoder with labels."""
+"""Further training of a trained encoder: fine-tuning with labels, and adaptation to a library without labels."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, require_training
+from .backbone import BACKBONES, as_encoder, build_backbone, load_weights, require_training
 from .cards import WEIGHTS
-from .export import as_encoder
-from .joined import METHOD as JOINED
+from .methods import build_model
 from .runtime import Encoder
 from .supervised import LabeledNetwork, LabelPlan, make_labeled, train_on_labels
+from .training import TrainingPlan, own_randomness
+from .training_images import TrainingImages, make_training_images
+from .views import VIEWS, ViewOptions, make_views
+from .weights import JOINED_METHOD
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
 
 METHOD = "fine-tuning"
 
@@ -36,15 +45,9 @@ def backbone_of(encoder: Encoder) -> str | None:
 
 
 def check_tunable(encoder: Encoder) -> str:
-    """Return the name of the backbone to fine-tune.
-
-    Raises
-    ------
-    EncoderError
-        The encoder has no trainable backbone.
-    """
+    """Return the name of the backbone to fine-tune; EncoderError if the encoder has none."""
     backbone = backbone_of(encoder)
-    if encoder.card.method == JOINED:
+    if encoder.card.method == JOINED_METHOD:
         remedy = "Give its network, and join the result again."
         raise EncoderError(f"encoder {encoder.card.name}", "only a part of it is a network", remedy)
     if backbone is None:
@@ -62,36 +65,10 @@ def fine_tune(
     name: str | None = None,
     data: Sequence[str] = (),
 ) -> Encoder:
-    """Fine-tune the backbone of an encoder with labels.
+    """Fine-tune the backbone of an encoder with labels; whole groups are held out for early stopping.
 
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), made by the encoder's recipe; NaN where nothing was measured.
-    labels : numpy.ndarray of str
-        (n,) class of each image.
-    groups : numpy.ndarray
-        (n,) event or night of each sample; whole groups are held out for early stopping.
-    encoder : Encoder
-        Trained encoder with weights of one of `backbone.BACKBONES`.
-    plan : LabelPlan, optional
-    name : str, optional
-        Name of the new encoder; default the old name with '_tuned' appended.
-    data : sequence of str
-        Names of the labeled data, for the card.
-
-    Returns
-    -------
-    Encoder
-        Encoder of the fine-tuned backbone, without the classification head. The card records the original encoder, the
-        number of labels and the training curves.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than two classes, `MIN_LABELS` usable images per class, or `MIN_GROUPS` groups per class.
-    EncoderError
-        The encoder has no trainable backbone, or takes images of another shape.
+    The encoder returned is without the classification head; its card records the original encoder, the number of labels
+    and the training curves. ArgumentError for fewer than `MIN_LABELS` images or `MIN_GROUPS` groups of a class.
     """
     require_training()
     plan = plan or LabelPlan()
@@ -102,7 +79,7 @@ def fine_tune(
         "labels": {each: counts[number] for number, each in enumerate(network.classes)},
         "n_groups": len(np.unique(groups)),
         "n_held_out": network.n_held_out,
-        "plan": plan.as_dict(),
+        "plan": asdict(plan),
         "curves": network.curves,
         "epochs": network.epochs,
         "versions": {package: version(package) for package in ("torch", "torchvision", "numpy")},
@@ -113,13 +90,7 @@ def fine_tune(
 def tuned_network(
     images: np.ndarray, labels: np.ndarray, groups: np.ndarray, encoder: Encoder, plan: LabelPlan
 ) -> LabeledNetwork:
-    """Return the fine-tuned network of `fine_tune`, before the export.
-
-    Raises
-    ------
-    ArgumentError, EncoderError
-        As `fine_tune`.
-    """
+    """Return the fine-tuned network of `fine_tune`, before the export."""
     from safetensors.numpy import load
 
     backbone, card = check_tunable(encoder), encoder.card
@@ -164,3 +135,68 @@ def _as_encoder(
         known_failures=list(dict.fromkeys([*encoder.card.known_failures, _FAILURE])),
     )
     return as_encoder(network.backbone, network.weights, card)
+
+
+ADAPTATION_PLAN = TrainingPlan(method="vicreg", epochs=4, learning_rate=3e-4)
+
+LEARNING = 3
+"""Number of the last modules with weights, which learn: of 'compact' a convolution, its normalization and a layer."""
+
+
+def adapt(
+    encoder: Encoder,
+    images: np.ndarray,
+    partners: np.ndarray,
+    plan: TrainingPlan = ADAPTATION_PLAN,
+    data: Sequence[str] = (),
+) -> Encoder:
+    """Return an encoder whose last layers were trained on images with partners, (n, k) row numbers or -1.
+
+    Of the plan the method, epochs, learning rate, weight decay, batch size, views, share of partners and seed are used.
+    """
+    require_training()
+    import torch
+    from safetensors.numpy import load
+
+    backbone = check_tunable(encoder)
+    library = make_training_images(images, partners, None, 0, plan.seed)
+    with own_randomness(plan.seed, "cpu"):
+        network = build_backbone(backbone, images.shape[1])
+        load_weights(network, load(encoder.files[WEIGHTS]))
+        with_weights = [one for one in network.modules() if any(True for _ in one.parameters(recurse=False))]
+        for module in with_weights[:-LEARNING]:
+            module.requires_grad_(False)
+        model = build_model(plan.method, network, BACKBONES[backbone])
+        learned = [each for each in model.parameters() if each.requires_grad]
+        optimizer = torch.optim.AdamW(learned, plan.rate, weight_decay=plan.weight_decay)
+        _train_last_layers(model, optimizer, library, plan, plan.views or VIEWS[encoder.card.kind])
+    weights = {key: value.contiguous().numpy() for key, value in network.state_dict().items()}
+    record = {"data": list(data), "from": encoder.hash, "n_samples": len(library.training), "plan": plan.as_dict()}
+    training = encoder.card.training | {"adaptation": record}
+    card = replace(encoder.card, name=f"{encoder.card.name}-adapted", training=training, metrics={})
+    return as_encoder(backbone, weights, card)
+
+
+def _train_last_layers(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    library: TrainingImages,
+    plan: TrainingPlan,
+    options: ViewOptions,
+) -> None:
+    import torch
+
+    rng = np.random.default_rng(plan.seed)
+    generator = torch.Generator().manual_seed(plan.seed)
+    size = min(plan.batch_size, len(library.training))
+    steps = plan.epochs * (len(library.training) // size)
+    model.train()
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = plan.rate * (1 + math.cos(math.pi * step / steps)) / 2
+        rows = rng.choice(library.training, size, replace=False)
+        shown = (rows, library.sample_partners(rows, plan.partner_share, rng))
+        views = [make_views(torch.from_numpy(library.batch(each)), options, generator) for each in shown]
+        loss = model(*views)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()

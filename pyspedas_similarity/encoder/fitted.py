@@ -1,23 +1,20 @@
 """Encoders fitted to images without training: principal components, and networks with random weights.
 
-They are saved and run like trained encoders: weights as safetensors, networks in ONNX Runtime (see `weights`). A search
-that names one fits it to the variables searched, or to the first segment of segmented data; the card records which.
+A search that names one fits it to the variables searched, or to the first segment of segmented data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone, require_training
+from .backbone import as_encoder, build_backbone, require_training
 from .cards import KINDS, NETWORK, WEIGHTS, Card, with_checksums
-from .export import export
+from .filters import averaging
 from .fixed import FIXED, fixed_encoder
-from .resizing import averaging
-from .runtime import Encoder, Transform, fill, is_usable, network_transform
+from .runtime import Encoder, Transform, check_shape, fill, is_usable
 
 FITTED = {
     "pca": "Principal components of 32 x 32 blocks, whitened, fitted to the samples that are searched.",
@@ -53,13 +50,7 @@ Images = np.ndarray | Iterable[np.ndarray]
 
 
 def named_encoder(name: str, kind: str) -> Encoder:
-    """Return the encoder of a name in `NAMED`; those in `FITTED` must be fitted before use (`is_unfitted`, `fit`).
-
-    Raises
-    ------
-    ArgumentError
-        The name or kind is unknown.
-    """
+    """Return the encoder of a name in `NAMED`; those in `FITTED` must be fitted before use (`is_unfitted`, `fit`)."""
     if name not in NAMED:
         raise ArgumentError("encoder", f"{name!r}", f"Use one of {', '.join(NAMED)}.")
     if name in FIXED:
@@ -77,13 +68,7 @@ def is_unfitted(encoder: Encoder) -> bool:
 
 
 def fit(name: str, images: Images, kind: str) -> Encoder:
-    """Fit the encoder of a name in `FITTED` to images; see `fit_pca` and `fit_random`.
-
-    Raises
-    ------
-    ArgumentError
-        The name is unknown, or the images are unsuitable.
-    """
+    """Fit the encoder of a name in `FITTED` to images; see `fit_pca` and `fit_random`."""
     if name not in FITTED:
         raise ArgumentError("encoder", f"{name!r}", f"Use one of {', '.join(FITTED)}.")
     return fit_pca(images, kind) if name == "pca" else fit_random(images, kind, name)
@@ -115,102 +100,53 @@ def spread_evenly(n: int, most: int, seed: int = 0) -> np.ndarray:
 
 
 def fit_pca(images: Images, kind: str, dimension: int = 64, whiten: bool = True, seed: int = 0) -> Encoder:
-    """Fit principal components to images.
+    """Fit principal components to images (n, channels, pixels, pixels), or to blocks of such images.
 
-    Parameters
-    ----------
-    images : numpy.ndarray or iterable of numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured, or blocks of such images. Images that cannot be
-        encoded are omitted; of more than 4096, an evenly spread sample is used.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    dimension : int
-        Number of components; fewer if there are not eight images per component, or if their variance is zero.
-    whiten : bool
-        Divide each component by its standard deviation, so that all components have equal weight.
-    seed : int
-        Seed of the sample of images and of the random projections.
-
-    Raises
-    ------
-    ArgumentError
-        Fewer than 16 usable images, images that are all the same, or a value out of its range.
-
-    Notes
-    -----
-    Images are averaged to 32 x 32 blocks, since the covariance of a 128 px frame would not fit into memory. With 16 x
-    16 blocks, simulated electron diffusion regions cannot be distinguished (`benchmarks/bench_edr.py`).
+    Images that cannot be encoded are omitted, and there are at least eight images per component. Images are averaged to
+    32 x 32 blocks, since the covariance of a 128 px frame would not fit into memory; with 16 x 16 blocks, simulated
+    electron diffusion regions cannot be distinguished (`benchmarks/bench_edr.py`).
     """
+    from safetensors.numpy import save
+
     if dimension < 1:
         raise ArgumentError("dimension", f"{dimension}", "Give 1 or more.")
-    selected = _select_images(images, MAX_IMAGES["pca"], kind, seed, BLOCKS)
-    weights, share = _principal_components(selected.images, dimension, whiten, seed)
-    weights["average"] = averaging(selected.pixels, min(BLOCKS, selected.pixels)).astype(np.float32)
-    training = {"n_samples": len(selected.images), "whiten": whiten, "explained_variance": round(float(share), 6)}
+    selected, pixels = _select_images(images, MAX_IMAGES["pca"], kind, seed, BLOCKS)
+    weights, share = _principal_components(selected, dimension, whiten, seed)
+    weights["average"] = averaging(pixels, min(BLOCKS, pixels)).astype(np.float32)
+    training = {"n_samples": len(selected), "whiten": whiten, "explained_variance": round(float(share), 6)}
     training |= {"seed": seed}
     dimension = weights["components"].shape[1]
-    card = Card("pca", kind, _METHODS["pca"], FITTED["pca"], dimension, *selected.shape, training=training)
-    return _as_encoder(card, weights, _linear_network(weights, card))
+    card = Card("pca", kind, _METHODS["pca"], FITTED["pca"], dimension, selected.shape[1], pixels, training=training)
+    files = {WEIGHTS: save(weights), NETWORK: _linear_network(weights, card)}
+    card = with_checksums(card, files)
+    return Encoder(card, pca_transform(card, files[WEIGHTS], WEIGHTS), files)
 
 
 def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -> Encoder:
     """Make an encoder from a network with random weights, as a baseline for training.
 
-    Parameters
-    ----------
-    images : numpy.ndarray or iterable of numpy.ndarray
-        As in `fit_pca`; at most 512 are used.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    name : {'random', 'random_compact'}
-        'random' is a ResNet-18 whose first layer has the number of channels of the images.
-    seed : int
-        Seed of the weights and of the sample of images; torch's global generator is not changed.
-
-    Raises
-    ------
-    ArgumentError
-        The name is unknown, or fewer than 16 images are usable.
-    EncoderError
-        The output of the exported network differs from that of torch.
-
-    Notes
-    -----
     Means and variances of batch normalization are those of the images. With their initial values (0 and 1) all
-    embeddings would be nearly parallel, which would understate the baseline.
+    embeddings would be nearly parallel, which would understate the baseline. torch's global generator is not changed.
     """
     backbones = {"random": "resnet18", "random_compact": "compact"}
     if name not in backbones:
         raise ArgumentError("name", f"{name!r}", f"Use one of {', '.join(backbones)}.")
     backbone = backbones[name]
-    selected = _select_images(images, MAX_IMAGES[name], kind, seed)
-    weights = _random_weights(backbone, selected.images, seed)
+    selected, pixels = _select_images(images, MAX_IMAGES[name], kind, seed)
+    weights = _random_weights(backbone, selected, seed)
     normalization = "means and variances of the samples"
-    training = {"n_samples": len(selected.images), "backbone": backbone, "normalisation": normalization, "seed": seed}
-    card = Card(name, kind, _METHODS[name], FITTED[name], BACKBONES[backbone], *selected.shape, training=training)
-    return _as_encoder(card, weights, export(backbone, weights, *selected.shape))
+    training = {"n_samples": len(selected), "backbone": backbone, "normalisation": normalization, "seed": seed}
+    card = Card(name, kind, _METHODS[name], FITTED[name], 0, selected.shape[1], pixels, training=training)
+    return as_encoder(backbone, weights, card)
 
 
-@dataclass(frozen=True)
-class _FitImages:
-    """Images for the fit, (n, channels, side, side), filled; `pixels` is their side before averaging."""
-
-    images: np.ndarray
-    pixels: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.images.shape[1], self.pixels
-
-
-def _select_images(images: Images, most: int, kind: str, seed: int, side: int | None = None) -> _FitImages:
-    """Select usable images and average them to at most `side` blocks along a side."""
+def _select_images(images: Images, most: int, kind: str, seed: int, side: int | None = None) -> tuple[np.ndarray, int]:
+    """Return usable images, filled and averaged to at most `side` blocks along a side, and their side before."""
     if kind not in KINDS:
         raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
     parts, shapes = [], set()
     for block in [images] if isinstance(images, np.ndarray) else images:
-        if np.ndim(block) != 4 or np.shape(block)[2] != np.shape(block)[3]:
-            raise ArgumentError("images", f"shape {np.shape(block)}", "Give (n, channels, pixels, pixels).")
+        check_shape(block)
         block = np.asarray(block, np.float32)
         shapes.add(block.shape[1:3])
         filled, _ = fill(block[is_usable(block)])
@@ -222,7 +158,7 @@ def _select_images(images: Images, most: int, kind: str, seed: int, side: int | 
     if len(shapes) != 1 or count < MIN_IMAGES:
         found = f"{count} that can be encoded, of {len(shapes)} shapes"
         raise ArgumentError("images", found, f"Give {MIN_IMAGES} or more of one shape, or use a fixed encoder.")
-    return _FitImages(np.concatenate(parts)[spread_evenly(count, most, seed)], shapes.pop()[1])
+    return np.concatenate(parts)[spread_evenly(count, most, seed)], shapes.pop()[1]
 
 
 def _principal_components(
@@ -245,45 +181,26 @@ def _principal_components(
     return weights, pca.explained_variance_ratio_[kept].sum()
 
 
-def _read_tensors(content: bytes, shapes: dict[str, tuple[int, ...]], source: str) -> dict[str, np.ndarray]:
-    """Read tensors of a safetensors file as float64.
-
-    Raises
-    ------
-    EncoderError
-        A tensor is missing or has another shape.
-    """
-    from safetensors.numpy import load
-
-    tensors = load(content)
-    for name, shape in shapes.items():
-        found = tensors[name].shape if name in tensors else "no such tensor"
-        if found != shape:
-            raise EncoderError(source, f"tensor {name!r} of shape {found}, expected {shape}", "Restore the folder.")
-    return {name: tensors[name].astype(np.float64) for name in shapes}
-
-
 def pca_transform(card: Card, content: bytes, source: str) -> Transform:
     """Return the transform that projects averaged blocks onto principal components.
 
     Products are computed in float64; the rounding of float32 products would depend on the number of BLAS threads.
-
-    Raises
-    ------
-    EncoderError
-        The weights do not fit the card.
     """
     from safetensors.numpy import load
 
-    blocks = len(load(content).get("average", ()))
+    tensors = load(content)
+    blocks = len(tensors.get("average", ()))
     width = card.channels * blocks**2
     shapes = {"average": (blocks, card.pixels), "mean": (width,), "components": (width, card.dimension)}
-    tensors = _read_tensors(content, shapes, source)
+    for name, shape in shapes.items():
+        found = tensors[name].shape if name in tensors else "no such tensor"
+        if found != shape:
+            raise EncoderError(source, f"tensor {name!r} of shape {found}, expected {shape}", "Restore the folder.")
+    average, mean, components = (tensors[name].astype(np.float64) for name in shapes)
 
     def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-        averaged = tensors["average"] @ filled @ tensors["average"].T
-        flat = averaged.reshape(len(filled), -1)
-        return ((flat - tensors["mean"]) @ tensors["components"]).astype(np.float32)
+        averaged = average @ filled @ average.T
+        return ((averaged.reshape(len(filled), -1) - mean) @ components).astype(np.float32)
 
     return transform
 
@@ -320,14 +237,3 @@ def _random_weights(backbone: str, images: np.ndarray, seed: int) -> dict[str, n
     batches = np.array_split(images, -(-len(images) // BATCH))
     update_bn([torch.from_numpy(batch) for batch in batches], network)
     return {key: value.numpy().copy() for key, value in network.state_dict().items()}
-
-
-def _as_encoder(card: Card, weights: dict[str, np.ndarray], onnx: bytes) -> Encoder:
-    """Return an encoder with the checksums of its files in the card."""
-    from safetensors.numpy import save
-
-    files = {WEIGHTS: save(weights), NETWORK: onnx}
-    card = with_checksums(card, files)
-    is_linear = card.method == PCA_METHOD
-    transform = pca_transform(card, files[WEIGHTS], WEIGHTS) if is_linear else network_transform(onnx, card)
-    return Encoder(card, transform, files)

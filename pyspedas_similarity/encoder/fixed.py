@@ -8,10 +8,9 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .cards import KINDS, Card
-from .mean_curves import spectrum_features
-from .resizing import averaging
+from .filters import averaging
 from .runtime import Encoder
-from .structure import blocks_of_kind, structure_features
+from .structure import BLOCKS, spectrum_features, structure_features
 
 METHOD = "fixed transform"
 TRANSFORM_VERSION = 1
@@ -41,20 +40,7 @@ FIXED = {
 
 
 def fixed_encoder(name: str, kind: str) -> Encoder:
-    """Return a fixed encoder.
-
-    Parameters
-    ----------
-    name : str
-        One of `FIXED`; each supports every kind of image.
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-
-    Raises
-    ------
-    ArgumentError
-        The name or kind is unknown.
-    """
+    """Return the fixed encoder of a name in `FIXED`, which all support every kind of image."""
     if kind not in KINDS:
         raise ArgumentError("kind", f"{kind!r}", f"Use one of {', '.join(KINDS)}.")
     if name not in FIXED:
@@ -62,20 +48,14 @@ def fixed_encoder(name: str, kind: str) -> Encoder:
     constants: dict[str, object] = {"transform_version": TRANSFORM_VERSION}
     if name == "structure":
         # A list, since JSON objects are unordered.
-        constants["blocks"] = [list(block) for block in blocks_of_kind(kind).items()]
+        constants["blocks"] = [list(block) for block in BLOCKS.get(kind, BLOCKS["other"]).items()]
     card = Card(name=name, kind=kind, method=METHOD, description=FIXED[name], training=constants)
     transform = _TRANSFORMS[name]
     return Encoder(card, partial(transform, kind=kind) if name in _OF_KIND else transform)
 
 
 def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Compute block averages less their mean: (n, channels * side**2), side at most 16.
-
-    Parameters
-    ----------
-    filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); `measured` is not used, unmeasured pixels count as 0.
-    """
+    """Compute block averages less their mean: (n, channels * side**2), side at most 16."""
     images = filled.astype(np.float64)
     if images.shape[-1] > SIDE:
         average = averaging(images.shape[-1], SIDE)
@@ -91,16 +71,10 @@ def pixel_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
 def hog_features(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Compute histograms of oriented gradients (Dalal & Triggs 2005, CVPR, 886): (n, channels * 7 * 7 * 36).
 
-    Parameters
-    ----------
-    filled, measured : numpy.ndarray
-        (n, channels, pixels, pixels); a gradient counts only where the pixels on both sides were measured.
-
-    Notes
-    -----
     8 x 8 cells at any image size, 9 unsigned orientations with linear interpolation, blocks of 2 x 2 cells at every
     cell, 'L2-Hys' normalization (unit length, clipped at 0.2, unit length again). Angles increase from the column axis
-    toward the row axis; orientation b is centered on (b + 1/2) * 20 degrees.
+    toward the row axis; orientation b is centered on (b + 1/2) * 20 degrees. A gradient counts only where the pixels on
+    both sides were measured.
     """
     n, pixels = len(filled), filled.shape[-1]
     images, known = (each.reshape(-1, pixels, pixels) for each in (filled.astype(np.float32, copy=False), measured))

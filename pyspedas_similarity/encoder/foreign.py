@@ -1,8 +1,6 @@
 """Encoders from third-party networks: an ONNX file with one image as input.
 
-Preprocessing and postprocessing (size, channels, mean, order of axes, pooling) are added to the network itself, so that
-the encoder is saved, checked and run like a trained one. Nothing in a file is unpickled; references to other files and
-custom operators are refused.
+Preprocessing and postprocessing are added to the network itself, so that it is saved and run like a trained one.
 """
 
 from __future__ import annotations
@@ -10,15 +8,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .cards import NETWORK, WEIGHTS, Card, read_file
-from .resizing import resizing
-from .runtime import Encoder, messages, network_transform, open_session, read_network
-from .weights import no_weights
+from .cards import Card, read_file
+from .filters import resizing
+from .runtime import Encoder, messages, network_encoder, open_session, read_network
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -38,48 +35,9 @@ _OURS = "pyspedas_similarity/"
 """Prefix of added nodes, to avoid name collisions."""
 
 
-class ImageRecipe(Protocol):
-    """Interface of an imaging recipe."""
-
-    kind: str
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of an image: channels, rows, columns."""
-
-    @property
-    def hash(self) -> str:
-        """Hash of all options."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all options."""
-
-
 @dataclass(frozen=True)
 class ForeignInput:
-    """Input and output of a third-party network.
-
-    Parameters
-    ----------
-    pixels : int
-        Side of the input image; 0: as stated in the file, else that of the recipe. Larger images are averaged, smaller
-        ones interpolated linearly.
-    channels : int
-        Number of input channels; 0: as stated in the file. Images with another number of channels are processed one
-        channel at a time, repeated to this number, and their features are concatenated.
-    mean, std : tuple of float
-        Mean to subtract and standard deviation to divide by, one value or one per channel, in units of the recipe's
-        images, which mostly range from 0 to 1.
-    layout : {'NCHW', 'NHWC'}
-        Order of the axes.
-    output : str
-        Name of the tensor to use, output or inner; '': the only output. Maps are averaged over the image.
-
-    Raises
-    ------
-    ArgumentError
-        A value is out of its range.
-    """
+    """Input and output of a third-party network, as described at `import_encoder`."""
 
     pixels: int = 0
     channels: int = 0
@@ -98,31 +56,8 @@ class ForeignInput:
             raise ArgumentError("mean, std", f"{self.mean}, {self.std}", "Give finite numbers, std above 0.")
 
 
-def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | None = None, name: str = "") -> Encoder:
-    """Make an encoder from an ONNX file.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        Self-contained file with one input (n, channels, rows, columns) of float32 and a dynamic first axis.
-    recipe : Recipe
-        Recipe for the images; determines the kind of the encoder.
-    takes : ForeignInput, optional
-        Input of the network, as far as the file does not state it.
-    name : str
-        Name of the encoder; default the name of the file.
-
-    Returns
-    -------
-    Encoder
-        For ``find_similar(encoder=...)`` and `save_encoder`.
-
-    Raises
-    ------
-    EncoderError
-        The file is not a readable network, refers to other files, has custom operators or weights that are not finite,
-        takes another input, or its features of an image depend on the other images of a batch.
-    """
+def import_onnx(path: str | Path, recipe: Any, takes: ForeignInput | None = None, name: str = "") -> Encoder:
+    """Make an encoder from an ONNX file and the recipe of its images, see `import_encoder`."""
     path, takes = Path(path), takes or ForeignInput()
     content = read_file(path)
     model = read_network(content, str(path))
@@ -130,7 +65,6 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
     takes = _complete_input(model, recipe.shape, takes, str(path))
     onnx, dimension = _add_processing(model, recipe.shape, takes, str(path))
     channels, pixels, _ = recipe.shape
-    weights = no_weights()
     card = Card(
         name or path.stem,
         recipe.kind,
@@ -141,16 +75,11 @@ def import_onnx(path: str | Path, recipe: ImageRecipe, takes: ForeignInput | Non
         pixels=pixels,
         recipe=recipe.to_dict(),
         recipe_hash=recipe.hash,
-        training={"file_sha256": hashlib.sha256(content).hexdigest(), "input": _input_record(takes)},
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
-        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
+        training={"file_sha256": hashlib.sha256(content).hexdigest(), "input": asdict(takes)},
     )
-    encoder = Encoder(card, network_transform(onnx, card, str(path)), {WEIGHTS: weights, NETWORK: onnx})
-    return _check_independence(encoder, str(path))
-
-
-def _input_record(takes: ForeignInput) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(takes).items()}
+    encoder = network_encoder(card, {}, onnx, str(path))
+    _check_independence(encoder, str(path))
+    return encoder
 
 
 def _check_operators(model: ModelProto, source: str) -> None:
@@ -327,7 +256,7 @@ def _ports(model: ModelProto) -> list[Any]:
     return [each for each in model.graph.input if each.name not in filled]
 
 
-def _check_independence(encoder: Encoder, source: str) -> Encoder:
+def _check_independence(encoder: Encoder, source: str) -> None:
     """Raise EncoderError if the features of an image vary between runs or with the other images of a batch."""
     shape = (3, encoder.card.channels, encoder.card.pixels, encoder.card.pixels)
     images = np.random.default_rng(0).random(shape, np.float32)
@@ -339,4 +268,3 @@ def _check_independence(encoder: Encoder, source: str) -> Encoder:
     if np.abs(together - alone).max() > SAME_IN_BATCH * np.abs(together).max():
         found = "features of an image change with the other images of a batch, or from run to run"
         raise EncoderError(source, found, "Export it for inference, not for training.")
-    return encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,13 +23,7 @@ _TINY = 1e-12
 class LibraryView:
     """Directions by which embeddings are compared: ``(embedding - center) @ axes``, normalized to unit length.
 
-    Attributes
-    ----------
-    center : numpy.ndarray of float64, shape (d,)
-    axes : numpy.ndarray of float64, shape (d,) or (d, m)
-        Scale of each component, or a matrix.
-    about : mapping
-        Provenance, JSON types.
+    Center (d,) and axes (d,) or (d, m) are float64; `about` is the provenance, JSON types.
     """
 
     center: np.ndarray
@@ -64,9 +58,7 @@ class LibraryView:
 
     def lengths(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the length of each projection: float64 (n,); NaN for missing embeddings."""
-        parts = [embeddings[first : first + _AT_ONCE] for first in range(0, len(embeddings), _AT_ONCE)]
-        found = [np.linalg.norm(self.project(part), axis=1) for part in parts]
-        length = np.concatenate(found) if found else np.zeros(0)
+        length = _in_parts(embeddings, lambda part: np.linalg.norm(self.project(part), axis=1))
         return np.where(length > _TINY, length, np.nan)
 
     def weights(self, directions: np.ndarray) -> np.ndarray:
@@ -75,10 +67,7 @@ class LibraryView:
 
     def cosines(self, embeddings: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Return the cosine similarity of each embedding to the nearest of some directions (q, m): float64 (n,)."""
-        found = np.empty(len(embeddings))
-        for first in range(0, len(embeddings), _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            found[part] = (self.directions(embeddings[part]) @ directions.T).max(axis=1)
+        found = _in_parts(embeddings, lambda part: (self.directions(part) @ directions.T).max(axis=1))
         return np.clip(found, -1, 1)
 
     def agreements(self, embeddings: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -87,13 +76,13 @@ class LibraryView:
         The agreement of a and b is 2 a.b / (a.a + b.b), as in the concordance of Lin 1989 (doi 10.2307/2532051): 1 if
         they are equal, less if their directions or their lengths differ.
         """
-        found = np.empty(len(embeddings))
-        for first in range(0, len(embeddings), _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            projected = self.project(embeddings[part])
+
+        def of_part(part: np.ndarray) -> np.ndarray:
+            projected = self.project(part)
             squares = (projected**2).sum(axis=1)[:, None] + (targets**2).sum(axis=1)
-            found[part] = (2 * projected @ targets.T / np.maximum(squares, _TINY)).max(axis=1)
-        return found
+            return (2 * projected @ targets.T / np.maximum(squares, _TINY)).max(axis=1)
+
+        return _in_parts(embeddings, of_part)
 
     def to_record(self) -> dict[str, Any]:
         """Return the view as a dict of JSON types, for the provenance of a result."""
@@ -117,3 +106,11 @@ class LibraryView:
 
     def _bytes(self) -> bytes:
         return self.center.astype(np.float32).tobytes() + self.axes.astype(np.float32).tobytes()
+
+
+def _in_parts(embeddings: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Apply a function to parts of bounded size: float64 (n,)."""
+    found = np.empty(len(embeddings))
+    for first in range(0, len(embeddings), _AT_ONCE):
+        found[first : first + _AT_ONCE] = function(embeddings[first : first + _AT_ONCE])
+    return found

@@ -28,17 +28,7 @@ FIRST_MOMENTUM = 0.99
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """Heads and loss that a method attaches to a backbone.
-
-    Parameters
-    ----------
-    projection : torch.nn.Module
-        Features (n, dimension) to (n, width).
-    criterion : callable
-        Loss: two arrays (n, width) to a scalar.
-    prediction : torch.nn.Module, optional
-        Projections to predictions of the target of the other view; None if projections are compared directly.
-    """
+    """Heads and loss that a method attaches to a backbone; without `prediction`, projections are compared directly."""
 
     projection: nn.Module
     criterion: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -47,21 +37,7 @@ class Heads:
 
 @dataclass(frozen=True)
 class Method:
-    """Method of self-supervised training.
-
-    Parameters
-    ----------
-    heads : callable
-        Function of the dimension of the features that returns new `Heads`.
-    optimizer : {'sgd', 'adamw'}
-        Default optimizer.
-    rate : float
-        Default learning rate for a batch of 256.
-    weight_decay : float
-        Default weight decay.
-    momentum_target : bool
-        Use a moving average of the network as target (BYOL).
-    """
+    """Heads and default optimizer of a method; `rate` is for a batch of 256, `momentum_target` for BYOL."""
 
     heads: Callable[[int], Heads]
     optimizer: str
@@ -131,20 +107,8 @@ METHODS: dict[str, Method] = {
 def build_model(method: str, backbone: nn.Module, dimension: int) -> nn.Module:
     """Build a backbone with the heads of a method, with new weights from torch's global generator.
 
-    Parameters
-    ----------
-    method : str
-        One of `METHODS`.
-    backbone : torch.nn.Module
-        Network to train.
-    dimension : int
-        Dimension of its features.
-
-    Returns
-    -------
-    torch.nn.Module
-        ``forward(first, second)`` takes two views (n, channels, pixels, pixels) and returns the loss;
-        ``follow(done)`` updates the target and is called after each step with the completed fraction, 0 to 1.
+    ``forward(first, second)`` takes two views (n, channels, pixels, pixels) and returns the loss; ``follow(done)``
+    updates the target and is called after each step with the completed fraction, 0 to 1.
     """
     import torch
     from lightly.models.utils import update_momentum

@@ -33,25 +33,11 @@ _TINY = np.finfo(np.float32).tiny
 def panel_features(
     windows: np.ndarray, variances: np.ndarray, scale: float, kind: str, equality: tuple[str, str]
 ) -> np.ndarray:
-    """Compute the features of windows of one variable.
+    """Compute the features of windows (m, columns, points) of one variable: float32 (m, sum of `block_sizes`).
 
-    Parameters
-    ----------
-    windows : numpy.ndarray, shape (m, columns, points)
-        Means of the samples in the cells of each window.
-    variances : numpy.ndarray, shape (m, points)
-        Variance of the samples within each cell, NaN where it is not known.
-    scale : float
-        Standard deviation of the variable.
-    kind : {'lines', 'vector', 'spectrogram', 'embedding'}
-        Embeddings are averaged over the window.
-    equality : (str, str)
-        `values` and `vectors` of `imaging.recipes.PanelRecipe`.
-
-    Returns
-    -------
-    numpy.ndarray of float32, shape (m, sum of `block_sizes`)
-        NaN in the last feature where the variance within a cell is not known.
+    `variances` (m, points) within each cell are NaN where not known, and the last feature then too. `scale` is the
+    standard deviation of the variable, `equality` the `values` and `vectors` of `imaging.recipes.PanelRecipe`.
+    Embeddings are averaged over the window.
     """
     values, vectors = equality
     if kind == "vector" and vectors == "turning":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, EncoderError
-from .cards import Card
+from .cards import NETWORK, WEIGHTS, Card, with_checksums
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -33,17 +33,9 @@ docs/benchmarks/inference.rst).
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Encoder of images: a card and its transform.
+    """Encoder of images: a card, and a transform of filled images and measured pixels to raw features.
 
-    Parameters
-    ----------
-    card : Card
-        Description of the encoder.
-    transform : callable
-        Function of filled images float32 and a mask of measured pixels, both (n, channels, pixels, pixels), that
-        returns raw features (n, dimension).
-    files : mapping of str to bytes
-        Files that `weights.save_encoder` writes in addition to the card; empty for fixed transforms.
+    `files` are those that `weights.save_encoder` writes in addition to the card; none for fixed transforms.
     """
 
     card: Card
@@ -127,6 +119,12 @@ class Encoder:
             ) from error
 
 
+def check_shape(images: np.ndarray) -> None:
+    """Raise ArgumentError for images that are not (n, channels, pixels, pixels)."""
+    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
+        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+
+
 def fill(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return images with NaN replaced by 0, and a mask of measured pixels, both of the shape of `images`."""
     measured = ~np.isnan(images)
@@ -149,23 +147,17 @@ def unit_length(features: np.ndarray) -> np.ndarray:
     return np.where(has_direction, features / np.where(has_direction, length, 1), np.nan).astype(np.float32)
 
 
-def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> Transform:
-    """Return a transform that runs a network in ONNX Runtime on the CPU.
+def network_encoder(card: Card, weights: Mapping[str, np.ndarray], onnx: bytes, source: str = NETWORK) -> Encoder:
+    """Return the encoder of a network; the checksums of its files are added to the card."""
+    from safetensors.numpy import save
 
-    Parameters
-    ----------
-    onnx : bytes
-        Self-contained network: (n, channels, pixels, pixels) float32 to (n, dimension) float32.
-    card : Card
-        Card of the encoder.
-    source : str
-        File name for error messages.
+    files = {WEIGHTS: save(dict(weights)), NETWORK: onnx}
+    card = with_checksums(card, files)
+    return Encoder(card, network_transform(onnx, card, source), files)
 
-    Raises
-    ------
-    EncoderError
-        It is not a readable network, refers to other files, has weights that are not finite, or does not match `card`.
-    """
+
+def network_transform(onnx: bytes, card: Card, source: str = NETWORK) -> Transform:
+    """Return a transform that runs a self-contained network of float32 in ONNX Runtime on the CPU."""
     read_network(onnx, source)
     session = open_session(onnx, source)
     ports = [*session.get_inputs(), *session.get_outputs()]
@@ -185,13 +177,7 @@ def network_transform(onnx: bytes, card: Card, source: str = "encoder.onnx") -> 
 
 
 def open_session(onnx: bytes, source: str) -> InferenceSession:
-    """Open an ONNX Runtime session for a network checked by `read_network`.
-
-    Raises
-    ------
-    EncoderError
-        ONNX Runtime cannot read the network.
-    """
+    """Open an ONNX Runtime session for a network checked by `read_network`."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -207,13 +193,7 @@ def open_session(onnx: bytes, source: str) -> InferenceSession:
 
 
 def read_network(onnx: bytes, source: str) -> ModelProto:
-    """Parse and check a network.
-
-    Raises
-    ------
-    EncoderError
-        It is not a network, has loops, refers to other files, or has weights that are not finite.
-    """
+    """Parse a network; EncoderError if it has loops, refers to other files, or has weights that are not finite."""
     from google.protobuf.message import DecodeError
     from onnx import NodeProto, TensorProto, load_model_from_string, numpy_helper
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ArgumentError
-from .backbone import BACKBONES, build_backbone, load_weights, require_training
-from .runtime import fill, is_usable, unit_length
+from .backbone import BACKBONES, build_backbone, load_weights, require_training, trained_backbone
+from .runtime import check_shape, fill, is_usable, unit_length
 from .training import own_randomness, training_device
 from .views import ViewOptions, make_views
 
@@ -88,10 +88,6 @@ class LabelPlan:
         if self.views is None:
             object.__setattr__(self, "views", LIGHT)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the plan as a dict of JSON types, for a card."""
-        return {each.name: getattr(self, each.name) for each in fields(self)} | {"views": self.views.as_dict()}
-
 
 LIGHT = ViewOptions(gain=0.1, noise=0.02, shift=0.03, rotation_deg=3.0, crop_scale_min=1.0, erase=0.1)
 """Weak augmentation for supervised training."""
@@ -103,18 +99,7 @@ FROM_NOTHING = LabelPlan(
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """Labeled images.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels) float32, filled.
-    classes : tuple of str
-    truth : numpy.ndarray
-        (n,) class numbers, positions in `classes`.
-    group : numpy.ndarray
-        (n,) event or night of each image.
-    """
+    """Labeled images, filled; `truth` are positions in `classes`, `group` the event or night of each image."""
 
     images: np.ndarray
     classes: tuple[str, ...]
@@ -122,10 +107,7 @@ class Labeled:
     group: np.ndarray
 
     def sample_balanced(self, rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw `count` of `rows` in random order, equally from all classes; within a class without replacement.
-
-        A class is drawn from again from the start when all of its rows were used.
-        """
+        """Draw `count` of `rows` in random order, equally from all classes; a class repeats only when used up."""
         class_rows = [rows[self.truth[rows] == number] for number in np.unique(self.truth[rows])]
         each = -(-count // len(class_rows))
         drawn = [
@@ -155,16 +137,9 @@ class Labeled:
 
 
 def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Labeled:
-    """Check labeled images; those that cannot be encoded are omitted.
-
-    Raises
-    ------
-    ArgumentError
-        The shapes do not match, or fewer than two classes are left.
-    """
+    """Check labeled images; those that cannot be encoded are omitted."""
     labels, groups = np.asarray(labels), np.asarray(groups)
-    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
-        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+    check_shape(images)
     if labels.shape != (len(images),) or groups.shape != (len(images),):
         found = f"{labels.shape} and {groups.shape} for {len(images)} images"
         raise ArgumentError("labels and groups", found, "Give one label and one group per image.")
@@ -181,22 +156,9 @@ def make_labeled(images: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> 
 class LabeledNetwork:
     """A backbone with a linear head, trained on labels.
 
-    Parameters
-    ----------
-    classes : tuple of str
-    backbone : str
-        One of `backbone.BACKBONES`.
-    weights : dict of str to numpy.ndarray
-        State dict of the backbone.
-    head : dict of str to numpy.ndarray
-        ``weight`` (classes, dimension) and ``bias`` (classes,) of `SCALE` times the unit-length features.
-    curves : dict of str to list of float
-        ``loss``, ``held_out_loss`` and ``held_out_accuracy`` (mean over classes), one value per epoch of the training
-        with held-out labels; empty if nothing could be held out.
-    epochs : int
-        Number of epochs of the training on all labels.
-    n_held_out : int
-        Number of labels held out to choose `epochs`.
+    The head takes `SCALE` times the unit-length features. `curves` has 'loss', 'held_out_loss' and 'held_out_accuracy'
+    (mean over classes) of each epoch with held-out labels; it is empty if nothing could be held out. `epochs` is the
+    number for the training on all labels.
     """
 
     classes: tuple[str, ...]
@@ -211,10 +173,7 @@ class LabeledNetwork:
         """Compute the features (n, dimension) of filled images in torch."""
         import torch
 
-        with torch.random.fork_rng(devices=[]):
-            network = build_backbone(self.backbone, filled.shape[1])
-        network.load_state_dict({key: torch.from_numpy(value) for key, value in self.weights.items()})
-        network.eval()
+        network = trained_backbone(self.backbone, filled.shape[1], self.weights)
         blocks = [filled[first : first + _BLOCK] for first in range(0, len(filled), _BLOCK)]
         with torch.no_grad():
             return np.concatenate([network(torch.from_numpy(np.ascontiguousarray(b))).numpy() for b in blocks])
@@ -229,31 +188,12 @@ class LabeledNetwork:
 def train_on_labels(
     labeled: Labeled, plan: LabelPlan, backbone: str = "compact", weights: Mapping[str, np.ndarray] | None = None
 ) -> LabeledNetwork:
-    """Train a backbone and a linear head on labels.
+    """Train a backbone, of given or random weights, and a linear head on labels.
 
-    On the CPU, the weights are reproducible bit for bit with the same images, plan and number of threads.
-
-    Parameters
-    ----------
-    labeled : Labeled
-    plan : LabelPlan
-    backbone : str
-        One of `backbone.BACKBONES`.
-    weights : mapping, optional
-        State dict of a pretrained backbone; default: random weights.
-
-    Raises
-    ------
-    EncoderError
-        The weights do not fit the backbone.
-    ArgumentError
-        The loss becomes infinite or NaN, since a learning rate is too high.
-
-    Notes
-    -----
     Cross-entropy loss with balanced classes. The head is linear on the unit-length features. For a pretrained backbone
     it is initialized with the mean embedding of each class (Qi et al. 2018, arXiv:1712.07136), so that the first steps
-    do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054).
+    do not distort the features of the backbone (Kumar et al. 2022, arXiv:2202.10054). On the CPU, the weights are
+    reproducible bit for bit with the same images, plan and number of threads.
     """
     require_training()
     held = labeled.held_out(plan.held_out, plan.seed)
@@ -326,7 +266,7 @@ class _Run:
     def one_epoch(self, rows: np.ndarray, epoch: int, epochs: int) -> float:
         """Train for one epoch on `rows` with balanced classes; return the mean loss."""
         import torch
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, normalize
 
         rng = np.random.default_rng([self.plan.seed, 1, epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
@@ -341,7 +281,7 @@ class _Run:
             views = make_views(self._images(batch), self.plan.views, generator)
             views = views.contiguous(memory_format=torch.channels_last)
             truth = torch.from_numpy(self.labeled.truth[batch]).to(self.device)
-            loss = cross_entropy(self._logits(views), truth)
+            loss = cross_entropy(self.head(SCALE * normalize(self.network(views))), truth)
             if not math.isfinite(loss.item()):
                 raise ArgumentError("backbone_rate", "the loss is not finite", "Give a lower learning rate.")
             self.optimizer.zero_grad()
@@ -371,11 +311,6 @@ class _Run:
         right = logits.argmax(dim=1).numpy() == truth
         class_rows = [truth == number for number in np.unique(truth)]
         return tuple(float(np.mean([values[one].mean() for one in class_rows])) for values in (losses, right))
-
-    def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import normalize
-
-        return self.head(SCALE * normalize(self.network(images)))
 
     def _unit_features(self, rows: np.ndarray) -> torch.Tensor:
         """Compute the unit-length features of images without augmentation and gradient."""

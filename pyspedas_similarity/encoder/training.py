@@ -7,20 +7,19 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError, EncoderError
-from .backbone import BACKBONES, build_backbone, require_training
+from ..errors import ArgumentError
+from .backbone import BACKBONES, as_encoder, build_backbone, require_training
 from .cards import Card
-from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from .export import as_encoder
+from .checkpoints import CheckpointStore
 from .methods import METHODS, build_model
-from .monitor import CollapseReport, collapse_report, partner_precision
+from .monitor import CollapseReport, Evaluation, History, collapse_report, partner_precision
 from .runtime import Encoder, unit_length
 from .training_images import TrainingImages, make_training_images
 from .views import VIEWS, ViewOptions, make_views
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPTIMIZERS = ("sgd", "adamw")
-COLLAPSED_EPOCHS = 3
-"""Number of consecutive collapsed epochs that stops a training; training can recover from a single one."""
 BY_PARTNERS = "mean average precision of partners in held-out groups"
 BY_EPOCH = "last epoch that had not collapsed"
 
@@ -127,136 +124,12 @@ class TrainingPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as a dict of JSON types, for a card."""
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        return plain | {"learning_rate": self.rate, "views": None if self.views is None else self.views.as_dict()}
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Quality measures of the embeddings after an epoch.
-
-    Parameters
-    ----------
-    report : CollapseReport
-        Measures of collapse.
-    precision : float
-        Mean average precision of partners in held-out groups; NaN if there are none.
-    """
-
-    report: CollapseReport
-    precision: float
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Return the measures by name, with None for NaN, as JSON requires."""
-        return {
-            "std_of_normalized": self.report.std_of_normalized,
-            "effective_rank": self.report.effective_rank,
-            "held_out_precision": None if math.isnan(self.precision) else self.precision,
-        }
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any], dimension: int) -> Evaluation:
-        """Make an evaluation from the output of `as_dict`."""
-        precision = record["held_out_precision"]
-        report = CollapseReport(record["std_of_normalized"], record["effective_rank"], dimension)
-        return cls(report, math.nan if precision is None else precision)
-
-    def better_than(self, other: Evaluation) -> bool:
-        """Return True if this evaluation, the later one, is preferred."""
-        if self.report.collapsed != other.report.collapsed:
-            return other.report.collapsed
-        return math.isnan(self.precision) or self.precision > other.precision
-
-
-@dataclass
-class History:
-    """History of a run; one entry for each epoch.
-
-    Parameters
-    ----------
-    untrained : Evaluation
-        Evaluation of the network with random weights.
-    losses : list of float
-        Mean loss of each epoch.
-    evaluations : list of Evaluation
-        One per epoch.
-    best_epoch : int
-        Epoch whose weights are kept, from 1; 0 before the first.
-    ended_by : {'', 'plan', 'patience', 'collapse', 'divergence', 'interrupt'}
-        Reason for the end; '' while training continues.
-    """
-
-    untrained: Evaluation
-    losses: list[float] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
-    best_epoch: int = 0
-    ended_by: str = ""
-
-    @property
-    def best(self) -> Evaluation:
-        """Evaluation of the best epoch."""
-        return self.evaluations[self.best_epoch - 1]
-
-    def add(self, loss: float, evaluation: Evaluation, plan: TrainingPlan) -> bool:
-        """Add an epoch and return True if it is the best so far; sets `ended_by` if training should end."""
-        better = not self.best_epoch or evaluation.better_than(self.best)
-        self.losses.append(loss)
-        self.evaluations.append(evaluation)
-        epochs = len(self.losses)
-        if better:
-            self.best_epoch = epochs
-        last = self.evaluations[-COLLAPSED_EPOCHS:]
-        if epochs == plan.epochs:
-            self.ended_by = "plan"
-        elif len(last) == COLLAPSED_EPOCHS and all(each.report.collapsed for each in last):
-            self.ended_by = "collapse"
-        elif epochs - self.best_epoch >= plan.patience and not math.isnan(evaluation.precision):
-            self.ended_by = "patience"
-        return better
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the history as a dict of JSON types."""
-        curves = {"loss": list(self.losses)}
-        for name in self.untrained.as_dict():
-            curves[name] = [each.as_dict()[name] for each in self.evaluations]
-        return {
-            "curves": curves,
-            "untrained": self.untrained.as_dict(),
-            "best_epoch": self.best_epoch,
-            "ended_by": self.ended_by,
-        }
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any], dimension: int) -> History:
-        """Make a history from the output of `as_dict`."""
-        untrained = Evaluation.from_dict(record["untrained"], dimension)
-        curves = record["curves"]
-        rows = zip(*(curves[name] for name in record["untrained"]), strict=True)
-        evaluations = [
-            Evaluation.from_dict(dict(zip(record["untrained"], row, strict=True)), dimension) for row in rows
-        ]
-        return cls(untrained, list(curves["loss"]), evaluations, record["best_epoch"], record["ended_by"])
+        return asdict(self) | {"learning_rate": self.rate}
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """Outcome of training.
-
-    Parameters
-    ----------
-    weights : dict of str to numpy.ndarray
-        State dict of the backbone at its best epoch, without the heads.
-    channels, pixels : int
-        Shape of the training images.
-    plan : TrainingPlan
-        Options of the training.
-    history : History
-        Course of the training.
-    n_images, n_held_out, n_with_partners : int
-        Number of images in the training set, held out, and with a partner.
-    device : str
-        'cpu' or 'cuda'.
-    """
+    """Outcome of training; `weights` is the state dict of the backbone at its best epoch, without the heads."""
 
     weights: dict[str, np.ndarray] = field(repr=False)
     channels: int
@@ -288,22 +161,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
     groups: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
 ) -> Encoder:
-    """Train a network and return it as an encoder that runs in ONNX Runtime.
-
-    Parameters
-    ----------
-    images, plan, progress, positives, groups, checkpoint
-        As in `train_network`.
-    kind, recipe, recipe_hash, name
-        As in `Card`.
-    data : list of str
-        Names of the data.
-
-    Raises
-    ------
-    ArgumentError, EncoderError
-        As `train_network`; also if a field of the card is invalid, or the network cannot be exported.
-    """
+    """Train a network as `train_network` and return it as an encoder that runs in ONNX Runtime."""
     require_training()
     # Checked before the long training.
     card = Card(name, kind, plan.method, recipe=recipe, recipe_hash=recipe_hash, training={"data": data})
@@ -313,13 +171,7 @@ def train(  # noqa: PLR0913  every argument but the images is by name, and a car
 
 
 def as_trained_encoder(network: TrainedNetwork, card: Card) -> Encoder:
-    """Return a trained network as an encoder, with shape, training record and checksums added to the card.
-
-    Raises
-    ------
-    EncoderError
-        The features of the exported network differ from those of torch.
-    """
+    """Return a trained network as an encoder, with shape, training record and checksums added to the card."""
     plan = network.plan
     description = f"{plan.backbone} network trained by {plan.method} on {network.n_images} images, seed {plan.seed}."
     card = replace(
@@ -343,51 +195,29 @@ def train_network(
 ) -> TrainedNetwork:
     """Train a backbone and keep its best epoch.
 
+    Images are (n, channels, pixels, pixels), NaN where nothing was measured; those that cannot be encoded are omitted.
+    `positives`, (n,) or (n, k), are row numbers of images of the same event, -1 for none; the second view may be one of
+    them. With them and `groups`, (n,) labels of events or nights, some groups are held out, and the epoch with the
+    highest precision of partners is kept; otherwise, the last epoch that has not collapsed. Training continues from a
+    checkpoint of the same plan and data in the folder `checkpoint`. `after_epoch` is called after each epoch, not for
+    those before a resumption.
+
     A GPU is used if available. On the CPU, the weights are reproducible bit for bit with the same images, plan and
-    number of threads, also after resumption; on a GPU up to rounding.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured. Images that cannot be encoded are omitted.
-    plan : TrainingPlan
-        Options of the training.
-    progress : bool
-        Show a progress bar in a terminal.
-    positives : numpy.ndarray, optional
-        (n,) or (n, k) row numbers of images of the same event, -1 for none, see `positives`. The second view may be one
-        of them.
-    groups : numpy.ndarray, optional
-        (n,) labels of events or nights. With `positives`, some groups are held out, and the epoch with the highest
-        precision of partners is kept; otherwise, the last epoch that has not collapsed.
-    checkpoint : str or pathlib.Path, optional
-        Folder for a checkpoint. Training continues from an existing one of the same plan and data.
-    after_epoch : callable, optional
-        Function of the number of an epoch, from 1, and the state dict of the backbone after it. It is not called for
-        epochs before a resumption.
-
-    Raises
-    ------
-    ArgumentError
-        There are fewer than 16 usable images, all images are equal, positives or groups do not match them, or the loss
-        is not finite in the first epoch.
-    EncoderError
-        The checkpoint is damaged or of another run, or its folder cannot be created.
-
-    Notes
-    -----
-    Ctrl-C ends training with the best finished epoch and one warning; before the end of the first epoch it raises
-    KeyboardInterrupt. If a checkpoint cannot be written, one warning is logged and training continues.
+    number of threads, also after resumption; on a GPU up to rounding. Ctrl-C ends training with the best finished epoch
+    and one warning; before the end of the first epoch it raises KeyboardInterrupt. If a checkpoint cannot be written,
+    one warning is logged and training continues.
     """
     require_training()
     plan = plan if plan.views is not None else replace(plan, views=ViewOptions())
     library = make_training_images(images, positives, groups, plan.held_out, plan.seed)
     if positives is not None and groups is not None and plan.held_out > 0 and not len(library.held_out):
         logger.warning("No group with partners could be held out: epochs are evaluated by collapse only.")
-    store = None if checkpoint is None else _CheckpointStore(Path(checkpoint), plan, library)
+    store = None
+    if checkpoint is not None:
+        store = CheckpointStore(Path(checkpoint), {"plan": plan.as_dict(), "data": library.hash()})
     device = training_device()
     with own_randomness(plan.seed, device):
-        run = _Run(plan, library, device)
+        run = Run(plan, library, device)
         if store is not None:
             store.restore(run)
         run.after_epoch = after_epoch
@@ -419,12 +249,8 @@ def training_record(network: TrainedNetwork) -> dict[str, Any]:
     }
 
 
-class _Run:
-    """State of a training run, which can be resumed.
-
-    The random numbers of an epoch depend only on the seed and the epoch number, so the state consists of weights,
-    optimizer state and history.
-    """
+class Run:
+    """State of a training run: weights, optimizer state and history; random numbers depend on seed and epoch only."""
 
     def __init__(self, plan: TrainingPlan, library: TrainingImages, device: str) -> None:
         import torch
@@ -444,7 +270,7 @@ class _Run:
         self.best: dict[str, np.ndarray] = {}
         self.history = History(_evaluate(_with_updated_batch_norm(self), library, device))
 
-    def until_end(self, store: _CheckpointStore | None, progress: bool) -> None:
+    def until_end(self, store: CheckpointStore | None, progress: bool) -> None:
         """Train until the history or an interrupt ends the training."""
         from tqdm import tqdm
 
@@ -483,59 +309,6 @@ class _Run:
             self.after_epoch(len(self.history.losses), weights)
 
 
-class _CheckpointStore:
-    """Checkpoint file of a run."""
-
-    def __init__(self, folder: Path, plan: TrainingPlan, library: TrainingImages) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EncoderError(str(folder), f"cannot be created ({error})", "Choose another folder.") from error
-        self.folder, self.warned = folder, False
-        self.identity = {"plan": plan.as_dict(), "data": library.hash()}
-
-    def restore(self, run: _Run) -> None:
-        """Restore the state of `run` from the checkpoint, if there is one."""
-        import torch
-
-        found = read_checkpoint(self.folder, self.identity)
-        if found is None:
-            return
-        parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, values in found.tensors.items():
-            part, _, key = name.partition(".")
-            parts[part][key] = values if part == "best" else torch.from_numpy(values)
-        memory: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            index, _, key = name.partition(".")
-            memory.setdefault(int(index), {})[key] = value
-        try:
-            run.model.load_state_dict(parts["model"])
-            run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": memory})
-            run.history = History.from_dict(found.record, BACKBONES[run.plan.backbone])
-            run.best = {key: parts["best"][key] for key in run.model.backbone.state_dict()}
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            remedy = "Choose another folder, or remove it to start again."
-            raise EncoderError(str(self.folder), f"does not fit the network ({error})", remedy) from error
-
-    def save(self, run: _Run) -> None:
-        """Write a checkpoint; log the first failure."""
-        tensors = {f"model.{key}": value.cpu().numpy() for key, value in run.model.state_dict().items()}
-        tensors |= {f"best.{key}": value for key, value in run.best.items()}
-        for index, memory in run.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value.cpu().numpy() for key, value in memory.items()}
-        try:
-            write_checkpoint(self.folder, self.identity, Checkpoint(tensors, run.history.as_dict()))
-        except OSError as error:
-            if not self.warned:
-                logger.warning(
-                    "No checkpoint can be written to %s (%s). Training continues; the previous one is kept.",
-                    self.folder,
-                    error,
-                )
-            self.warned = True
-
-
 def _epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, library: TrainingImages, plan: TrainingPlan, epoch: int
 ) -> float:
@@ -570,7 +343,7 @@ def _epoch(
     return float(np.mean(losses))
 
 
-def _with_updated_batch_norm(run: _Run) -> nn.Module:
+def _with_updated_batch_norm(run: Run) -> nn.Module:
     """Return a copy of the backbone with recomputed batch normalization; moving averages lag in short training."""
     from torch.optim.swa_utils import update_bn
 

@@ -1,4 +1,4 @@
-"""Images of a training run: selection of usable images, held-out groups and partners.
+"""Images of a training run: usable images, held-out groups, and partners: row numbers of images of the same event.
 
 Images are not copied; they stay in memory or in a memory-mapped file and are read in batches.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ArgumentError
-from .runtime import fill, is_usable
+from .runtime import check_shape, fill, is_usable
 
 MIN_IMAGES = 16
 MAX_JUDGED = 1024
@@ -21,19 +21,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """Images with split and partners.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels), NaN where nothing was measured.
-    training, held_out : numpy.ndarray
-        Rows of the training set, and of the held-out groups.
-    partners : numpy.ndarray
-        (n, k) row numbers of images of the same event, on the same side of the split; -1 for none.
-    seed : int
-        Seed of the selection for evaluation.
-    """
+    """Images with rows of the training set and of the held-out groups; partners are on the same side of the split."""
 
     images: np.ndarray
     training: np.ndarray
@@ -88,29 +76,13 @@ def make_training_images(
     held_out: float = 0.2,
     seed: int = 0,
 ) -> TrainingImages:
-    """Check images, positives and groups, and split the images.
+    """Check images, positives and groups (see `train_network`), and split the images.
 
-    Parameters
-    ----------
-    images : numpy.ndarray
-        (n, channels, pixels, pixels).
-    positives : numpy.ndarray, optional
-        (n,) or (n, k) row numbers of images of the same event, -1 for none.
-    groups : numpy.ndarray, optional
-        (n,) labels of events or nights. Whole groups are held out, since a random split of nearly equal neighbors in
-        time would leak. Used only with positives, which the evaluation needs.
-    held_out : float
-        Maximum fraction of images to hold out; if every group is larger, the smallest group.
-    seed : int
-        Seed of the choice of groups.
-
-    Raises
-    ------
-    ArgumentError
-        There are fewer than 16 training images, all images are equal, or positives or groups do not match.
+    Whole groups are held out, since a random split of nearly equal neighbors in time would leak: at most the fraction
+    `held_out` of the images, or the smallest group if every group is larger; none without positives, which the
+    evaluation needs.
     """
-    if np.ndim(images) != 4 or np.shape(images)[2] != np.shape(images)[3]:
-        raise ArgumentError("images", f"shape {np.shape(images)}", "Give (n, channels, pixels, pixels).")
+    check_shape(images)
     images = np.asanyarray(images)
     usable = _usable(images)
     if usable.sum() < MIN_IMAGES:
@@ -178,3 +150,66 @@ def _held_out(groups: np.ndarray, usable: np.ndarray, share: float, seed: int) -
     held = np.zeros(len(usable), bool)
     held[usable] = np.isin(label, taken)
     return held
+
+
+def next_in_time(times: np.ndarray, group: np.ndarray, lag: np.timedelta64) -> np.ndarray:
+    """Return the row of the next sample in time of the same group within `lag`: (n, 1) int64, -1 for none."""
+    ticks = _ticks(times)
+    _, label = np.unique(_labels("group", group, ticks), return_inverse=True)
+    longest = _duration("lag", lag)
+    if not longest:
+        raise ArgumentError("lag", f"{lag}", "Give a duration above 0.")
+    partners = np.full((len(ticks), 1), -1)
+    for each in range(label.max(initial=-1) + 1):
+        rows = np.flatnonzero(label == each)
+        rows = rows[np.argsort(ticks[rows], kind="stable")]
+        found = np.searchsorted(ticks[rows], ticks[rows], side="right")
+        following = rows[np.minimum(found, len(rows) - 1)]
+        near = (found < len(rows)) & (ticks[following] - ticks[rows] <= longest)
+        partners[rows[near], 0] = following[near]
+    return partners
+
+
+def same_time(times: np.ndarray, source: np.ndarray, tolerance: np.timedelta64) -> np.ndarray:
+    """Return the nearest samples of other sources within `tolerance`, such as sibling spacecraft.
+
+    (n, number of sources) int64: column j is the partner with the j-th label in sorted order; -1 for none, and in the
+    column of the sample's own label.
+    """
+    ticks = _ticks(times)
+    names, label = np.unique(_labels("source", source, ticks), return_inverse=True)
+    limit = _duration("tolerance", tolerance)
+    partners = np.full((len(ticks), len(names)), -1)
+    for column in range(len(names)):
+        there, rows = np.flatnonzero(label == column), np.flatnonzero(label != column)
+        there = there[np.argsort(ticks[there], kind="stable")]
+        after = np.clip(np.searchsorted(ticks[there], ticks[rows]), 1, max(len(there) - 1, 1))
+        before = there[after - 1]
+        after = there[np.minimum(after, len(there) - 1)]
+        nearer = np.abs(ticks[after] - ticks[rows]) < np.abs(ticks[before] - ticks[rows])
+        nearest = np.where(nearer, after, before)
+        within = np.abs(ticks[nearest] - ticks[rows]) <= limit
+        partners[rows[within], column] = nearest[within]
+    return partners
+
+
+def _ticks(times: np.ndarray) -> np.ndarray:
+    """Return times as integer nanoseconds."""
+    times = np.asarray(times)
+    if times.ndim != 1 or times.dtype.kind != "M" or np.isnat(times).any():
+        raise ArgumentError("times", f"{times.dtype} of shape {times.shape}", "Give (n,) datetime64, none missing.")
+    return times.astype("datetime64[ns]").astype(np.int64)
+
+
+def _labels(name: str, labels: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    if np.shape(labels) != ticks.shape:
+        raise ArgumentError(
+            name, f"shape {np.shape(labels)}, but times have {ticks.shape}", "Give one label per sample."
+        )
+    return np.asarray(labels)
+
+
+def _duration(name: str, duration: np.timedelta64) -> int:
+    if not isinstance(duration, np.timedelta64) or np.isnat(duration) or duration < np.timedelta64(0, "ns"):
+        raise ArgumentError(name, f"{duration!r}", "Give a numpy.timedelta64 of 0 or more.")
+    return int(duration.astype("timedelta64[ns]").astype(np.int64))

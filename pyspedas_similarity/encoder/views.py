@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
@@ -74,10 +74,6 @@ class ViewOptions:
         if not 0 < self.crop_scale_min <= 1:
             raise ArgumentError("views.crop_scale_min", f"{self.crop_scale_min}", "Give above 0 up to 1.")
 
-    def as_dict(self) -> dict[str, float | bool | None]:
-        """Return the options by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
 
 VIEWS = {
     # Velocity planes: the field direction is accurate to a few degrees, bulk velocity and energy to a few percent.
@@ -100,22 +96,7 @@ VIEWS = {
 
 
 def make_views(batch: torch.Tensor, options: ViewOptions, generator: torch.Generator) -> torch.Tensor:
-    """Make one random view of each image.
-
-    Parameters
-    ----------
-    batch : torch.Tensor
-        (n, channels, pixels, pixels) float32, not modified.
-    options : ViewOptions
-        Limits of the differences.
-    generator : torch.Generator
-        Random generator on the device of `batch`.
-
-    Returns
-    -------
-    torch.Tensor
-        Same shape as `batch`; 0 beyond the edges of the image.
-    """
+    """Make one random view of each image (n, channels, pixels, pixels); 0 beyond the edges of the image."""
     import torch
     from torch.nn.functional import affine_grid, grid_sample
 

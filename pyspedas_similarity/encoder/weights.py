@@ -23,14 +23,82 @@ from .cards import CARD, MAX_CARD_BYTES, NETWORK, WEIGHTS, Card, read_file
 from .fitted import NAMED, PCA_METHOD, pca_transform
 from .fixed import DEFAULT, fixed_encoder
 from .fixed import METHOD as FIXED_METHOD
-from .joined import METHOD as JOINED_METHOD
-from .joined import PREFIX, join_structure, network_card
-from .packaged import PACKAGED, is_packaged, packaged_networks
-from .runtime import Encoder, network_transform
+from .runtime import Encoder, network_transform, unit_length
+
+JOINED_METHOD = "structure and network"
+PREFIX = f"{DEFAULT}+"
+"""Before the folder of a network, where an encoder is given by its name."""
+
+NETWORK_BLOCK = "network"
+"""Block of the network's features. Its weight in a search is one of `search.reference.BLOCK_WEIGHTS`."""
+
+NETWORK_SCALE = 0.3
+"""Length of the network's features, where those of 'structure' have the length 1. It matters for plain cosines only:
+with the same length they would find diffusion regions worse (docs/benchmarks/networks)."""
+
+NETWORK_CARD = "network"
+"""Key of the card of the network in ``training``, without the texts that do not count for the hash of an encoder."""
+
+
+PACKAGED = Path(__file__).parent / "networks"
+"""Folder of the networks that come with the package, each in a folder of its name."""
 
 REMOVED_METHODS = ("canonical", "hybrid")
 REMOVED_NAMES = ("hybrid", "oriented", "scattering")
 """Encoders of earlier versions that were removed: training methods, and names of fixed encoders."""
+
+
+def join_structure(network: Encoder) -> Encoder:
+    """Return an encoder with the features of a network next to those of 'structure'; its files are the network's."""
+    card = network.card
+    if not network.files or card.method == JOINED_METHOD:
+        found = "it has features of 'structure' already" if card.method == JOINED_METHOD else "it is not a network"
+        raise EncoderError(f"encoder {card.name}", found, f"Give '{PREFIX}' and the folder of a trained encoder.")
+    fixed = fixed_encoder(DEFAULT, card.kind)
+    by_channel = -(-card.dimension // card.channels)
+    padding = by_channel * card.channels - card.dimension
+    constants = fixed.card.training
+    blocks = [*constants["blocks"], [NETWORK_BLOCK, by_channel]]
+    training = constants | {"blocks": blocks, "scale": NETWORK_SCALE, NETWORK_CARD: card.hashed_fields()}
+    own_dimension = fixed.dimension((card.channels, card.pixels, card.pixels))
+    joined = replace(
+        card,
+        name=PREFIX + card.name,
+        method=JOINED_METHOD,
+        description=f"Features of the network {card.name} next to those of '{DEFAULT}'.",
+        dimension=own_dimension + by_channel * card.channels,
+        training=training,
+    )
+
+    def transform(filled: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        own, learned = (unit_length(each.transform(filled, measured)) for each in (fixed, network))
+        # The constant of 'structure' stays last, and each block has the same number of features for each channel.
+        return np.hstack([own[:, :-1], NETWORK_SCALE * np.pad(learned, ((0, 0), (0, padding))), own[:, -1:]])
+
+    return Encoder(joined, transform, network.files)
+
+
+def network_card(card: Card, source: str) -> Card:
+    """Return the card of the network in the card of a joined encoder."""
+    found = card.training.get(NETWORK_CARD)
+    if not isinstance(found, dict):
+        raise EncoderError(source, "the card of its network is missing", "Restore the file or join it again.")
+    try:
+        return Card(**found)
+    except (TypeError, EncoderError) as error:
+        raise EncoderError(source, f"the card of its network is not valid ({error})", "Restore the file.") from error
+
+
+@cache
+def packaged_networks() -> dict[str, str]:
+    """Return the names of the networks by the hash of the recipe of their images."""
+    folders = sorted(PACKAGED.glob(f"*/{CARD}"))
+    return {Card.from_json(read_file(path).decode(), str(path)).recipe_hash: path.parent.name for path in folders}
+
+
+def is_packaged(name: object) -> bool:
+    """Return True for the name of a network of the package, alone or next to 'structure'."""
+    return isinstance(name, str) and name.removeprefix(PREFIX) in packaged_networks().values()
 
 
 def save_encoder(encoder: Encoder, folder: str | Path, overwrite: bool = False) -> Path:
@@ -111,7 +179,7 @@ def load_encoder(folder: str | Path) -> Encoder:
         return assemble(card, {}, str(folder / CARD))
     files = {name: read_file(folder / name) for name in (WEIGHTS, NETWORK)}
     for name, expected in ((WEIGHTS, card.weights_sha256), (NETWORK, card.onnx_sha256)):
-        if _sha256(files[name]) != expected:
+        if hashlib.sha256(files[name]).hexdigest() != expected:
             raise EncoderError(str(folder / name), "it does not match its card", "Restore the folder.")
     _check_weights(files[WEIGHTS], str(folder / WEIGHTS))
     return assemble(card, files, str(folder / NETWORK))
@@ -129,34 +197,19 @@ def is_joined(name: str | Path) -> bool:
 
 @cache  # a network is read and checked once, and not for every search
 def default_encoder(kind: str, recipe_hash: str = "") -> Encoder:
-    """Return the default encoder: 'structure', and next to it the network of this recipe if the package has one.
-
-    Parameters
-    ----------
-    kind : {'distribution', 'frame', 'spectrum', 'window'}
-        Kind of image.
-    recipe_hash : str
-        Hash of the recipe of the images.
-
-    Raises
-    ------
-    ArgumentError
-        `kind` is unknown.
-    """
+    """Return 'structure', and next to it the network of this recipe of images if the package has one."""
     network = packaged_networks().get(recipe_hash)
     return fixed_encoder(DEFAULT, kind) if network is None else join_structure(load_encoder(network))
 
 
 def assemble(card: Card, files: Mapping[str, bytes], source: str = NETWORK) -> Encoder:
-    """Return the encoder of a card and its files.
-
-    Raises
-    ------
-    EncoderError
-        The network is damaged or does not match the card, or a fixed encoder is of another version; names `source`.
-    """
+    """Return the encoder of a card and its files; errors name `source`."""
     if card.method == FIXED_METHOD:
-        return _assemble_fixed(card, source)
+        try:
+            encoder = fixed_encoder(card.name, card.kind)
+        except ArgumentError as error:
+            raise EncoderError(source, f"{error.subject}: {error.found}", error.remedy) from error
+        return _of_this_version(encoder, card, source)
     if card.method == JOINED_METHOD:
         return _of_this_version(join_structure(assemble(network_card(card, source), files, source)), card, source)
     # Principal components are computed in NumPy, all other networks in ONNX Runtime.
@@ -170,21 +223,6 @@ def check_not_removed(name: str, method: str, source: str) -> None:
     if method in REMOVED_METHODS or (method == FIXED_METHOD and name in REMOVED_NAMES):
         found = f"the encoder {name!r} ({method}) was removed from this package"
         raise EncoderError(source, found, "Use the version that wrote it, or encode the data with another encoder.")
-
-
-def no_weights() -> bytes:
-    """Return an empty safetensors file, for encoders without weights."""
-    from safetensors.numpy import save
-
-    return save({})
-
-
-def _assemble_fixed(card: Card, source: str) -> Encoder:
-    try:
-        encoder = fixed_encoder(card.name, card.kind)
-    except ArgumentError as error:
-        raise EncoderError(source, f"{error.subject}: {error.found}", error.remedy) from error
-    return _of_this_version(encoder, card, source)
 
 
 def _of_this_version(encoder: Encoder, card: Card, source: str) -> Encoder:
@@ -216,7 +254,3 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         raise EncoderError(str(folder), "exists already", "Pass overwrite=True or choose another folder.")
     if not folder.is_dir() or not {each.name for each in folder.iterdir()} <= {CARD, WEIGHTS, NETWORK}:
         raise EncoderError(str(folder), "contains other files than an encoder", "Choose another folder.")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

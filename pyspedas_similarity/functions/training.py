@@ -164,19 +164,19 @@ def adapt(
     costs is measured in docs/benchmarks/networks. It is made for one library: archives and other months need the
     network as it was.
     """
-    from ..encoder import adaptation, backbone, finetune, training
-    from ..encoder.positives import next_in_time
+    from ..encoder import backbone, finetune, training
+    from ..encoder.training_images import next_in_time
 
     backbone.require_training()
     trained = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     finetune.check_tunable(trained)
-    plan = plan_of(training.TrainingPlan, None, asdict(adaptation.PLAN) | options)
+    plan = plan_of(training.TrainingPlan, None, asdict(finetune.ADAPTATION_PLAN) | options)
     encoding = EncodingOptions(instrument, trained, None, {"field": field, "velocity": velocity})
     library = _library(Request(names, trange, instrument, probe, load_keywords or {}), encoding)
     steps = [longest_step(library.times[library.source == one]) for one in library.names]
     longest = max(steps) if lag is None else to_timedelta64(lag, "lag")
     partners = next_in_time(library.times, library.source, longest)
-    return adaptation.adapt(trained, library.images, partners, plan, library.names)
+    return finetune.adapt(trained, library.images, partners, plan, library.names)
 
 
 def import_encoder(
@@ -284,7 +284,7 @@ class _Library:
 
 def _partners(library: _Library, lag: np.timedelta64 | None, siblings: bool) -> np.ndarray | None:
     """Return the rows of each image's partners, (n, k), or None if none are requested."""
-    from ..encoder.positives import next_in_time, same_time
+    from ..encoder.training_images import next_in_time, same_time
 
     found = [] if lag is None else [next_in_time(library.times, library.source, lag)]
     if siblings:

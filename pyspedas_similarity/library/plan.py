@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..encoder.fitted import MAX_IMAGES, NAMED, fit, is_unfitted, named_encoder, spread_evenly
-from ..encoder.joined import PREFIX
-from ..encoder.packaged import is_packaged
 from ..encoder.runtime import Encoder
-from ..encoder.weights import default_encoder, is_joined, known_names, load_encoder
+from ..encoder.weights import PREFIX, default_encoder, is_joined, is_packaged, known_names, load_encoder
 from ..errors import ArgumentError, EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images

@@ -104,11 +104,11 @@ def test_a_trial_keeps_the_best_epoch_and_the_curve_and_a_finished_one_is_left_a
 
 def test_only_the_last_layers_are_adapted(tmp_path, library):
     pytest.importorskip("torch")
-    from pyspedas_similarity.encoder.adaptation import PLAN, adapt
+    from pyspedas_similarity.encoder.finetune import ADAPTATION_PLAN, adapt
 
     folder = trials.run_trial(trials.trial_of("vicreg", 0, 48, 1, "compact"), library, ELECTRONS, tmp_path, False)
     encoder = load_encoder(folder)
-    found = adapt(encoder, library.images, library.partners, replace(PLAN, epochs=1, batch_size=16))
+    found = adapt(encoder, library.images, library.partners, replace(ADAPTATION_PLAN, epochs=1, batch_size=16))
     before, after = (load(each.files["weights.safetensors"]) for each in (encoder, found))
     learned = [key for key, value in after.items() if key.endswith("weight") and (value != before[key]).any()]
     changed = {key.partition(".")[0] for key in learned}

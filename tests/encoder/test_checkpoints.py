@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pyspedas_similarity.encoder import checkpoints, training
-from pyspedas_similarity.encoder.checkpoints import FILE, Checkpoint, read_checkpoint, write_checkpoint
+from pyspedas_similarity.encoder.checkpoints import FILE, read_checkpoint, write_checkpoint
 from pyspedas_similarity.encoder.training import train_network
 from pyspedas_similarity.errors import EncoderError
 
@@ -55,17 +55,17 @@ def assert_same(found, expected) -> None:
 
 def test_what_is_written_comes_back(tmp_path):
     assert read_checkpoint(tmp_path / "new", RUN) is None
-    write_checkpoint(tmp_path / "new", RUN, Checkpoint(TENSORS, {"losses": [0.1, 1 / 3]}))
-    found = read_checkpoint(tmp_path / "new", RUN)
-    assert found.record == {"losses": [0.1, 1 / 3]} and found.tensors.keys() == TENSORS.keys()
+    write_checkpoint(tmp_path / "new", RUN, TENSORS, {"losses": [0.1, 1 / 3]})
+    tensors, record = read_checkpoint(tmp_path / "new", RUN)
+    assert record == {"losses": [0.1, 1 / 3]} and tensors.keys() == TENSORS.keys()
     for name, values in TENSORS.items():
-        assert found.tensors[name].dtype == values.dtype
-        np.testing.assert_array_equal(found.tensors[name], values)
+        assert tensors[name].dtype == values.dtype
+        np.testing.assert_array_equal(tensors[name], values)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [FILE]
 
 
 def test_a_checkpoint_of_another_run_says_what_differs(tmp_path):
-    write_checkpoint(tmp_path, RUN, Checkpoint(TENSORS, {}))
+    write_checkpoint(tmp_path, RUN, TENSORS, {})
     with pytest.raises(EncoderError, match=r"another data\)"):
         read_checkpoint(tmp_path, RUN | {"data": "xyz"})
     with pytest.raises(EncoderError, match=r"another plan\)"):
@@ -85,7 +85,7 @@ class Trap:
 def test_damaged_and_foreign_files_are_refused(tmp_path):
     from safetensors.numpy import save
 
-    write_checkpoint(tmp_path, RUN, Checkpoint(TENSORS, {}))
+    write_checkpoint(tmp_path, RUN, TENSORS, {})
     whole = (tmp_path / FILE).read_bytes()
     flipped = bytearray(whole)
     flipped[-3] ^= 0x40
@@ -99,15 +99,15 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
 
 
 def test_a_write_that_fails_leaves_the_checkpoint_before(tmp_path, monkeypatch):
-    write_checkpoint(tmp_path, RUN, Checkpoint(TENSORS, {"epoch": 1}))
+    write_checkpoint(tmp_path, RUN, TENSORS, {"epoch": 1})
 
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_checkpoint(tmp_path, RUN, Checkpoint(TENSORS, {"epoch": 2}))
-    assert read_checkpoint(tmp_path, RUN).record == {"epoch": 1}
+        write_checkpoint(tmp_path, RUN, TENSORS, {"epoch": 2})
+    assert read_checkpoint(tmp_path, RUN)[1] == {"epoch": 1}
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 

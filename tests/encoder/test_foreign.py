@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
+from pyspedas_similarity.encoder.filters import resizing
 from pyspedas_similarity.encoder.foreign import ForeignInput, import_onnx
-from pyspedas_similarity.encoder.resizing import resizing
 from pyspedas_similarity.encoder.runtime import unit_length
 from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError

@@ -7,10 +7,15 @@ import pytest
 
 from pyspedas_similarity.encoder.fitted import fit_pca
 from pyspedas_similarity.encoder.fixed import fixed_encoder
-from pyspedas_similarity.encoder.joined import join_structure
-from pyspedas_similarity.encoder.packaged import is_packaged, packaged_networks
 from pyspedas_similarity.encoder.structure import block_slices
-from pyspedas_similarity.encoder.weights import default_encoder, load_encoder, save_encoder
+from pyspedas_similarity.encoder.weights import (
+    default_encoder,
+    is_packaged,
+    join_structure,
+    load_encoder,
+    packaged_networks,
+    save_encoder,
+)
 from pyspedas_similarity.errors import EncoderError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS

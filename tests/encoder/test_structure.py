@@ -10,9 +10,8 @@ import pytest
 from scipy import ndimage
 
 from pyspedas_similarity.encoder.cards import Card, blocks_of
-from pyspedas_similarity.encoder.filters import AMPLITUDE_FLOOR, FLOOR
+from pyspedas_similarity.encoder.filters import AMPLITUDE_FLOOR, FLOOR, averaging
 from pyspedas_similarity.encoder.fixed import fixed_encoder
-from pyspedas_similarity.encoder.resizing import averaging
 from pyspedas_similarity.encoder.runtime import fill
 from pyspedas_similarity.encoder.structure import (
     _LEVELS,
@@ -22,7 +21,6 @@ from pyspedas_similarity.encoder.structure import (
     SIDE,
     SIGMAS,
     block_slices,
-    blocks_of_kind,
     structure_features,
 )
 from pyspedas_similarity.errors import EncoderError
@@ -41,7 +39,8 @@ def band(angle_deg: float = 30.0, place: tuple[int, int] = (0, 0), pixels: int =
 
 def features(images: np.ndarray, kind: str = "frame") -> dict[str, np.ndarray]:
     found = structure_features(*fill(images), kind)
-    return {name: found[:, part] for name, part in block_slices(found.shape[1], blocks_of_kind(kind)).items()}
+    slices = block_slices(found.shape[1], BLOCKS.get(kind, BLOCKS["other"]))
+    return {name: found[:, part] for name, part in slices.items()}
 
 
 def test_structure_does_not_depend_on_place_and_place_does():

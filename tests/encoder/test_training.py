@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,11 +12,8 @@ import pytest
 from pyspedas_similarity.encoder import training
 from pyspedas_similarity.encoder.backbone import BACKBONES, build_backbone
 from pyspedas_similarity.encoder.cards import Card
-from pyspedas_similarity.encoder.monitor import CollapseReport
+from pyspedas_similarity.encoder.monitor import COLLAPSED_EPOCHS, CollapseReport, Evaluation, History
 from pyspedas_similarity.encoder.training import (
-    COLLAPSED_EPOCHS,
-    Evaluation,
-    History,
     TrainingPlan,
     train,
     train_network,
@@ -261,7 +258,7 @@ def test_a_plan_without_views_takes_those_of_the_kind(bands, short):
     keywords = {"recipe": {}, "recipe_hash": "", "data": ["simulated bands"], "name": "bands", "progress": False}
     encoder = train(bands, kind="window", plan=replace(short, views=None, epochs=1), **keywords)
     record = encoder.card.training["plan"]
-    assert record["views"] == VIEWS["window"].as_dict() != ViewOptions().as_dict()
+    assert record["views"] == asdict(VIEWS["window"]) != asdict(ViewOptions())
     assert Card.from_json(encoder.card.to_json()) == encoder.card
 
 
