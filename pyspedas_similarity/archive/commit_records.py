@@ -1,4 +1,4 @@
-"""Commit records: one small file for each acknowledged version, with the hash of its manifest.
+"""Records: JSON with a SHA-256; a commit record of each acknowledged version holds the hash of its manifest.
 
     <archive>/archive.json              identity of the archive; archive.copy.json is its backup copy
     <archive>/seals/0000...0042.json    commit record of version 42: hash of its manifest, data files it added
@@ -13,15 +13,54 @@ and the next writer completes or removes it (see `commits`).
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
 from .locations import ROWS, Place
-from .records import read_record, to_bytes, write_record
 from .store import Version
+
+
+def to_bytes(record: Mapping[str, Any]) -> bytes:
+    """Return the serialized record: JSON followed by its SHA-256."""
+    text = json.dumps(record, sort_keys=True, indent=1).encode()
+    return text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n"
+
+
+def write_record(place: Place, name: str, record: Mapping[str, Any]) -> None:
+    """Write a record atomically; durable on return."""
+    place.write(name, to_bytes(record))
+
+
+def read_record(place: Place, name: str) -> dict[str, Any]:
+    """Read a record and verify its checksum.
+
+    Raises
+    ------
+    DamagedArchiveError
+        If the record is damaged.
+    FileNotFoundError
+        If it does not exist.
+    """
+    where = f"{place.address}/{name}"
+    damaged = DamagedArchiveError(where, "it is damaged", "Run pyspedas-similarity archive repair.")
+    raw = place.read(name)
+    text, _, rest = raw.rpartition(b"\n")[0].rpartition(b"\n")
+    if len(raw) != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:
+        raise damaged
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged from error
+    if not isinstance(record, dict):
+        raise damaged
+    return record
+
 
 _REPAIR = "Run pyspedas-similarity archive repair."
 # File names without a folder: a commit record may only refer to files of this archive.

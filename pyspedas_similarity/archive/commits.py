@@ -31,13 +31,14 @@ from .commit_records import (
     manifest_versions,
     newest_committed,
     read_commit_record,
+    read_record,
+    to_bytes,
     write_commit_record,
+    write_record,
 )
-from .durable import Folder, make_folder, sync, sync_folder
 from .fragments import convert_lance_errors, names_of, schema
-from .identity import Identity
-from .locations import ROWS, Place
-from .records import read_record, to_bytes, write_record
+from .locations import ROWS, Folder, Place, make_folder, sync, sync_folder
+from .rows import Identity
 
 if TYPE_CHECKING:
     from lance import LanceDataset

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
-from .identity import Identity
 from .locations import DATA, Place
 from .objects import reason_of
-from .rows import ID_BYTES, Rows, body_checksums, content_hashes, factorize, head_checksums, label_words, thumbnail_sums
+from .rows import (
+    ID_BYTES,
+    Identity,
+    Rows,
+    body_checksums,
+    content_hashes,
+    factorize,
+    head_checksums,
+    label_words,
+    thumbnail_sums,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,8 +17,8 @@ import numpy as np
 
 from ..encoder.library_view import LibraryView
 from ..errors import ArchiveError
-from .identity import METRIC
 from .neighbors import FEWEST_ROWS, MIN_RECALL, GraphIndex
+from .rows import METRIC
 from .store import Part, Store
 
 logger = logging.getLogger(__name__)

@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
+from .commit_records import read_record, write_record
 from .commits import Change
-from .durable import make_folder, sync, sync_folder
 from .fragments import convert_lance_errors
-from .locations import ROWS
+from .locations import ROWS, make_folder, sync, sync_folder
 from .neighbors import AIM, MIN_RECALL
-from .records import read_record, write_record
 from .store import Heads, NeighborIndex, Part
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-from . import lance_index, maintenance, repair
+from . import lance_index, maintenance
 from .commit_records import check_manifest, committed_versions, newest_committed, read_commit_record
 from .commits import PATIENCE_S, Change, CommitConflictError, Snapshot, commit_protocol, open_version, read_identity
 from .fragments import (
@@ -36,9 +36,8 @@ from .fragments import (
     to_arrow,
     write_files,
 )
-from .identity import Identity
 from .locations import DATA, Place, place_of
-from .rows import Rows, check_rows, content_hashes
+from .rows import Identity, Rows, check_rows, content_hashes
 from .store import Appended, Heads, NeighborIndex, Report, Version
 
 if TYPE_CHECKING:
@@ -261,7 +260,7 @@ class LanceStore:
 
     def repair(self) -> Report:
         """Remove what is damaged, keep all intact rows, and return the report from before."""
-        return repair.repair(self)
+        return maintenance.repair(self)
 
     def maintenance_lock(self) -> AbstractContextManager[None]:
         """Hold the maintenance lock; readers and writers do not need it."""

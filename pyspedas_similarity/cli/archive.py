@@ -138,7 +138,7 @@ def restore(chosen: argparse.Namespace) -> int:
 
 def export_file(chosen: argparse.Namespace) -> int:
     """Write an archive to one file."""
-    from ..archive.parquet import export_archive
+    from ..archive.archive import export_archive
     from ..functions.archives import open_archive
 
     print(f"{export_archive(open_archive(chosen.archive, chosen.version), chosen.file)} samples in {chosen.file}")
@@ -147,7 +147,7 @@ def export_file(chosen: argparse.Namespace) -> int:
 
 def import_file(chosen: argparse.Namespace) -> int:
     """Add the contents of such a Parquet file."""
-    from ..archive.parquet import import_archive
+    from ..archive.archive import import_archive
     from ..functions.archives import open_archive
 
     added = import_archive(open_archive(chosen.archive), chosen.file)

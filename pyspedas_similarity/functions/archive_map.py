@@ -11,7 +11,7 @@ from ..archive.archive import Archive
 from ..conventions import pyspedas_convention
 from ..errors import ArchiveError
 from ..library.archived import open_archived
-from ..library.options import EncodingOptions
+from ..library.plan import EncodingOptions
 from ..plotting.archive_map import archive_map_figure, spread_places
 from ..plotting.embedding_map import embedding_map
 from ..plotting.style import Style, saved

@@ -18,11 +18,10 @@ from ..conventions import pyspedas_convention
 from ..encoder.runtime import Encoder
 from ..errors import BusyArchiveError, DamagedArchiveError, LoadError
 from ..imaging.recipes import Recipe
-from ..library.archive_rows import in_batches, marks_of, rows_of
 from ..library.archived import as_archive, identity_of, with_encoder_of
 from ..library.distributed import ArrayTask, Done, FileTask, Spread, array_tasks, check_client, file_tasks
-from ..library.options import EncodingOptions
-from ..library.plan import Plan
+from ..library.embedding import in_batches, marks_of, rows_of
+from ..library.plan import EncodingOptions, Plan
 from ..library.samples import (
     Request,
     prepared_parts,

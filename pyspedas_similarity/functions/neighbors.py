@@ -15,7 +15,7 @@ from ..archive.neighbors import NeighborGraph, nearest_others
 from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..errors import ArgumentError
 from ..library.archived import ArchiveLibrary, open_archived
-from ..library.options import EncodingOptions
+from ..library.plan import EncodingOptions
 from ..results import tplot_output
 from ..search.events import Events, join_hits, outside
 from ..search.query import Query, find_queries, parse_query, query_records
@@ -437,7 +437,7 @@ class _Compared:
     def embeddings(self) -> np.ndarray:
         """Return all embeddings, float32 (n, dimension); ArgumentError if they exceed the memory."""
         index = self.library.index
-        size = 4 * len(self) * self.library.archive.identity.dimension
+        size = 4 * len(self) * self.library.archive.rows.dimension
         if not index.in_memory and size > index.memory:
             found = f"{len(self)} samples take {size / 1e9:.3g} GB"
             raise ArgumentError(

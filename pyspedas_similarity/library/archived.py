@@ -13,9 +13,9 @@ import numpy as np
 
 from .. import tplot
 from ..archive.archive import Archive
-from ..archive.identity import Identity
 from ..archive.index import Choice, Index
 from ..archive.index import Series as IndexedSeries
+from ..archive.rows import Identity
 from ..archive.store import Part
 from ..encoder.cards import blocks_of
 from ..encoder.library_view import LibraryView
@@ -27,11 +27,9 @@ from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
 from ..times import Span, to_spans
 from ..tplot import Variable
-from .loaded import frame_series
-from .options import EncodingOptions
-from .plan import Plan, is_available_by_name, make_plan
+from .plan import EncodingOptions, Plan, is_available_by_name, make_plan
 from .samples import prepare
-from .series import Library, LoadedSeries, Series
+from .series import Library, LoadedSeries, Series, frame_series
 
 
 class ArchivedSeries(Series):
@@ -84,7 +82,7 @@ class ArchivedSeries(Series):
     @property
     def provenance(self) -> dict[str, Any]:
         """Record of archive, encoder, recipe and source, in plain values."""
-        identity, card, site = self.archive.identity, self.archive.identity.card, self.indexed.site
+        identity, card, site = self.archive.identity, self.archive.rows.card, self.indexed.site
         key = "probe" if site[-1:].isdigit() else "site"
         return {
             "source": self.indexed.source,
@@ -158,8 +156,8 @@ def open_archived(
     )
     choice = _choice(index, series, spans, options)
     open_other = _other_series(archive, index, options)
-    blocks = blocks_of(archive.identity.card)
-    one_frame = _frame_series(archive, options) if archive.identity.kind == FrameRecipe.kind else None
+    blocks = blocks_of(archive.rows.card)
+    one_frame = _frame_series(archive, options) if archive.rows.kind == FrameRecipe.kind else None
     return ArchiveLibrary(
         series, series, open_other, None, {}, blocks, one_frame, archive=archive, index=index, choice=choice
     )
@@ -226,7 +224,7 @@ def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptio
     """
     if options.encoder is not None or not archive.begun:
         return options
-    card = archive.identity.card
+    card = archive.rows.card
     name = card.get("name", "")
     check_not_removed(name, card.get("method", ""), f"archive {archive.path}")
     return replace(options, encoder=name) if is_available_by_name(name) else options
@@ -241,7 +239,7 @@ def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> A
                 return ArchivedSeries(archive, index, one, name, np.ones(len(one), bool))
         variable = tplot.read(name)
         plan = make_plan([variable], with_encoder_of(options, archive))
-        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+        archive.rows.check(identity_of(plan, archive.rows.dimension), str(archive.path))
         return LoadedSeries(prepare(variable, plan), plan)
 
     return open_other
@@ -251,10 +249,10 @@ def _frame_series(archive: Archive, options: EncodingOptions) -> Any:
     """Return a function that encodes a frame as those in the archive were; their orientation is taken for its own."""
 
     def series_of(frame: np.ndarray) -> LoadedSeries:
-        recipe = recipe_from_dict(archive.identity.settings)
+        recipe = recipe_from_dict(archive.rows.settings)
         variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None])
         plan = make_plan([variable], with_encoder_of(replace(options, instrument=None, recipe=recipe), archive))
-        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+        archive.rows.check(identity_of(plan, archive.rows.dimension), str(archive.path))
         return frame_series(frame, plan)
 
     return series_of

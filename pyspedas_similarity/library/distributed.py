@@ -29,9 +29,8 @@ from ..imaging.recipes import DistributionRecipe, recipe_from_dict
 from ..instruments.sample_images import BLOCK, select
 from ..instruments.segments import Piece
 from ..tplot import Variable
-from .archive_rows import Marks, marks_of, rows_of
-from .options import EncodingOptions
-from .plan import Plan
+from .embedding import Marks, marks_of, rows_of
+from .plan import EncodingOptions, Plan
 from .samples import Request, prepared_segments
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Embeddings of prepared samples, block by block."""
+"""Embeddings of prepared samples, block by block, and prepared samples as rows of an archive."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..archive.rows import Rows, make_rows
+from ..errors import SimilarityError
 from ..imaging.frame_quality import FrameQuality
 from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import missing
+from ..instruments.registry import station_of
+from ..instruments.sample_images import select
+from ..plotting.report_page.thumbnails import measured_picture
+from ..times import sample_ends
 from ..tplot import Variable
 from .plan import Plan
 from .samples import progress_bar
@@ -88,3 +94,72 @@ def frame_quality(samples: Variable, plan: Plan) -> FrameQuality | None:
     if not (requested and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
         return None
     return frames.assess(samples, plan.recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """End times and quality flags of samples, which depend on all samples of a series.
+
+    Attributes
+    ----------
+    ends : numpy.ndarray of datetime64[ns], shape (n,)
+    flags : numpy.ndarray of int16, shape (n,)
+        0 is good.
+    """
+
+    ends: np.ndarray
+    flags: np.ndarray
+
+    def part(self, rows: slice) -> Marks:
+        """Return the marks of some samples."""
+        return Marks(self.ends[rows], self.flags[rows])
+
+
+def marks_of(samples: Variable, plan: Plan) -> Marks:
+    """Return the end time and the quality flag of each sample."""
+    quality = frame_quality(samples, plan)
+    flags = np.zeros(len(samples.times), np.int16) if quality is None else quality.flag.astype(np.int16)
+    return Marks(sample_ends(samples.times), flags)
+
+
+def rows_of(samples: Variable, plan: Plan, wanted: np.ndarray, marks: Marks) -> Iterator[Rows]:
+    """The wanted samples as rows, NaN where they cannot be encoded.
+
+    Parameters
+    ----------
+    samples : Variable
+        Prepared.
+    plan : Plan
+    wanted : numpy.ndarray of bool, shape (n,)
+    marks : Marks
+    """
+    place = station_of(samples)
+    site = next((text for text in place.values() if text), "")
+    for inside, embeddings in embed_some(samples, plan, wanted):
+        chosen = np.flatnonzero(wanted[inside]) + inside.start
+        seen = _thumbnails(samples, chosen, plan) if plan.options.thumbnails else None
+        about = samples.name, site, marks.flags[chosen], seen
+        yield make_rows(embeddings[wanted[inside]], samples.times[chosen], marks.ends[chosen], *about)
+
+
+def _thumbnails(samples: Variable, chosen: np.ndarray, plan: Plan) -> list[bytes | None]:
+    """Small pictures of samples as they were measured, as PNG; None where none can be made."""
+    made: list[bytes | None] = []
+    for row in chosen:
+        try:
+            made.append(measured_picture(select(samples, np.array([row])), plan.recipe).png)
+        except SimilarityError:
+            made.append(None)
+    return made
+
+
+def in_batches(parts: Iterator[Rows], size: int) -> Iterator[Rows]:
+    """Rows joined until there are `size` or more."""
+    held: list[Rows] = []
+    for part in parts:
+        held.append(part)
+        if sum(len(one) for one in held) >= size:
+            yield Rows.joined(held)
+            held = []
+    if held:
+        yield Rows.joined(held)

@@ -22,8 +22,7 @@ from ..provenance import METHOD, versions
 from ..times import Span, cadence, nearest_rows, to_interval
 from ..tplot import Variable
 from .embedding import embed
-from .options import EncodingOptions
-from .plan import make_plan
+from .plan import EncodingOptions, make_plan
 from .samples import Request, prepare
 from .series import Library, Series
 

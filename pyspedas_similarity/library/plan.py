@@ -1,11 +1,11 @@
-"""Choice of encoder and recipe for variables, and the check that they fit each other."""
+"""Options of encoding, choice of encoder and recipe for variables, and the check that they fit each other."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,56 @@ from ..errors import ArgumentError, EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images
 from ..instruments.companions import find_companions
-from ..instruments.registry import recipe_of, station_of
+from ..instruments.registry import instrument_named, is_all_sky, recipe_of, station_of
 from ..provenance import METHOD, versions
 from ..tplot import Variable
-from .options import EncodingOptions
+
+
+@dataclass(frozen=True)
+class EncodingOptions:
+    """Options of encoding; None or empty means the default.
+
+    Attributes
+    ----------
+    instrument : str or None
+        Registered instrument whose recipe is used, where the name of a variable does not identify it.
+    encoder : str, Path, Encoder or None
+    recipe : Recipe or None
+    companions : mapping of str to str
+        Names of tplot variables under 'field' and 'velocity'.
+    progress : bool
+        Show progress bars.
+    scalars : bool
+        Also compute the scalars that the recipe removes from the images.
+    usable_only : bool or None
+        Give only usable camera frames a score. None: for registered all-sky cameras only.
+    active_only : bool
+        Report only active camera frames.
+    thumbnails : bool
+        Store a small picture of each sample in an archive.
+    """
+
+    instrument: str | None = None
+    encoder: str | Path | Encoder | None = None
+    recipe: Recipe | None = None
+    companions: Mapping[str, str | None] = field(default_factory=dict)
+    progress: bool = True
+    scalars: bool = False
+    usable_only: bool | None = False
+    active_only: bool = False
+    thumbnails: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            found = f"found {type(self.recipe).__name__}"
+            raise ArgumentError("recipe", found, "Give a Recipe, such as FrameRecipe() or WindowRecipe(60, 6).")
+        if self.instrument is not None:
+            instrument_named(self.instrument)
+
+    def requires_usable(self, variable: Variable) -> bool:
+        """Return True if unusable samples of a variable get no score."""
+        return is_all_sky(variable, self.instrument) if self.usable_only is None else self.usable_only
+
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,7 @@ from ..instruments.registry import instrument_named
 from ..instruments.segments import Piece, Segment
 from ..times import parts_of, to_interval
 from ..tplot import Variable
-from .options import EncodingOptions
-from .plan import Plan, fit_plan, make_plan
+from .plan import EncodingOptions, Plan, fit_plan, make_plan
 
 if TYPE_CHECKING:
     from tqdm import tqdm
