@@ -186,14 +186,10 @@ _ROWS = 16384
 
 
 def export_archive(archive: Archive, file: str | Path) -> int:
-    """Write all rows of the version of an archive to a Parquet file and return their number.
+    """Write all rows of the version of an archive to a Parquet file and return their number; ArchiveError if it exists.
 
-    Raises
-    ------
-    DamagedArchiveError
-        If a row is damaged.
-    ArchiveError
-        If the file exists or cannot be written.
+    The columns are those of the archive, checksums included; the identity is JSON in the metadata of the file. Nothing
+    is pickled.
     """
     import pyarrow.parquet as pq
 
@@ -227,14 +223,7 @@ def export_archive(archive: Archive, file: str | Path) -> int:
 def import_archive(archive: Archive, file: str | Path) -> Appended:
     """Add the rows of an exported file; rows that are stored already are skipped.
 
-    Raises
-    ------
-    ArgumentError
-        If the file was not written by `export_archive`.
-    DamagedArchiveError
-        If a row of the file is damaged; rows of previous batches are kept.
-    MixingError
-        If the archive holds rows of another identity.
+    After a DamagedArchiveError, the rows of previous batches are kept.
     """
     import pyarrow.parquet as pq
 

@@ -38,15 +38,7 @@ def write_record(place: Place, name: str, record: Mapping[str, Any]) -> None:
 
 
 def read_record(place: Place, name: str) -> dict[str, Any]:
-    """Read a record and verify its checksum.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If the record is damaged.
-    FileNotFoundError
-        If it does not exist.
-    """
+    """Read a record and verify its checksum; DamagedArchiveError if it is damaged."""
     where = f"{place.address}/{name}"
     damaged = DamagedArchiveError(where, "it is damaged", "Run pyspedas-similarity archive repair.")
     raw = place.read(name)
@@ -72,22 +64,8 @@ _LAST_VERSION = 2**64 - 1
 class CommitRecord:
     """Commit record of an acknowledged version.
 
-    Attributes
-    ----------
-    version : int
-    made : str
-        Time of the commit, UTC, ISO 8601.
-    what : str
-        As in `Version`.
-    rows, added : int
-    files : tuple of str
-        Data files that this version added.
-    manifest : str
-        SHA-256 of the manifest.
-    identity : str
-        Hash of the archive's identity.
-    origin : int
-        Number of the version that was restored; 0 if the version is not a restored one.
+    `what` is as in `Version`; `files` are the data files that this version added; `manifest` and `identity`
+    are hashes; `origin` is the number of the version that was restored, else 0.
     """
 
     version: int
@@ -144,15 +122,7 @@ def create_commit_record(place: Place, commit: CommitRecord) -> None:
 
 
 def read_commit_record(place: Place, version: int) -> CommitRecord:
-    """Read the commit record of a version.
-
-    Raises
-    ------
-    ArchiveError
-        If the version does not exist.
-    DamagedArchiveError
-        If the record is damaged.
-    """
+    """Read the commit record of a version; ArchiveError if there is no such version, or the record is damaged."""
     name = commit_record_name(version)
     try:
         record = read_record(place, name)

@@ -63,20 +63,8 @@ class CommitConflictError(BusyArchiveError):
 class Change:
     """Change of a new version relative to the previous one.
 
-    Attributes
-    ----------
-    what : str
-        As in `Version`.
-    operation : object
-        Lance operation; used by locked commits only.
-    fragments : sequence of FragmentMetadata
-        All data files of the new version; used by optimistic commits in place of the operation.
-    files : tuple of str
-        Names of the added data files.
-    added : int
-        Number of added rows.
-    origin : int
-        As in `CommitRecord`.
+    Locked commits use the Lance operation, optimistic ones the list of all data files of the new version. `files` names
+    the added data files, `added` is the number of added rows; `what` and `origin` are as in `CommitRecord`.
     """
 
     what: str
@@ -114,13 +102,7 @@ class Snapshot:
 
 
 class LockedCommits:
-    """Commit protocol for folders: versions are committed under a file lock.
-
-    Parameters
-    ----------
-    place : Folder
-    identity : Identity
-    """
+    """Commit protocol for folders: versions are committed under a file lock, and synced."""
 
     def __init__(self, place: Folder, identity: Identity) -> None:
         self._place, self._identity = place, identity
@@ -182,13 +164,7 @@ class LockedCommits:
 
 
 class OptimisticCommits:
-    """Commit protocol for object stores: versions are committed by conditional puts, without a lock.
-
-    Parameters
-    ----------
-    place : Place
-    identity : Identity
-    """
+    """Commit protocol for object stores: versions are committed by conditional puts, without a lock."""
 
     def __init__(self, place: Place, identity: Identity) -> None:
         self._place, self._identity = place, identity
@@ -223,13 +199,7 @@ class OptimisticCommits:
             self._commit_if_missing(newest_committed(self._place, since) + 1)
 
     def make(self, change: Change, newest: Snapshot) -> Snapshot:
-        """Commit a version and create its commit record.
-
-        Raises
-        ------
-        CommitConflictError
-            If another process committed this version number first.
-        """
+        """Commit a version and create its commit record; CommitConflictError if another process committed it first."""
         import lance
 
         number, message = newest.version + 1, self._description(change)
@@ -322,13 +292,7 @@ def make_commit_record(place: Place, identity: Identity, version: int, change: C
 
 
 def read_identity(place: Place) -> Identity:
-    """Read the identity of an archive; from the copy if the first record is damaged.
-
-    Raises
-    ------
-    ArchiveError
-        If there is no archive, both records are damaged, or the format version is not supported.
-    """
+    """Read the identity of an archive, from the copy if the first record is damaged; ArchiveError if neither is read."""
     damaged = None
     for name in IDENTITY_RECORDS:
         try:

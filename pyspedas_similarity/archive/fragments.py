@@ -46,18 +46,9 @@ _MISSING = re.compile(r"404 Not Found")
 
 @dataclass(frozen=True, eq=False)
 class FileHeads:
-    """Metadata columns of the intact rows of one data file.
+    """Metadata columns of the intact rows of one data file, as in `Heads`.
 
-    Attributes
-    ----------
-    ids, start, end, quality, checksum : numpy.ndarray, shape (n,)
-        As in `Heads`.
-    source, site : tuple of numpy.ndarray of int32, shape (n,), and list of str
-        Codes, and the labels they stand for.
-    offset : numpy.ndarray of int64, shape (n,), ascending
-        Row numbers in the file.
-    rows : int
-        Number of rows of the file, damaged ones included.
+    `source` and `site` are codes with the labels they stand for; `offset` is the ascending row number in the file.
     """
 
     ids: np.ndarray
@@ -120,16 +111,9 @@ def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
 
 
 def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
-    """Write data files that do not belong to a version yet; they are durable on return.
+    """Write data files that do not belong to a version yet, from a table or a reader of batches; durable on return.
 
     On a full disk, Lance (14.0) may truncate a file without an error, so the file sizes are checked.
-
-    Parameters
-    ----------
-    place : Place
-    data : pyarrow.Table or RecordBatchReader
-    layout : pyarrow.Schema
-    rows_per_file : int
     """
     from lance.fragment import write_fragments
 
@@ -198,13 +182,7 @@ def read_embeddings(
 
 
 def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) -> Rows:
-    """Read all columns of rows of a data file, by row number.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If one of the rows is damaged.
-    """
+    """Read all columns of rows of a data file, by row number; DamagedArchiveError if one of them is damaged."""
     damaged = DamagedArchiveError(
         str(names_of([fragment.metadata])[0]),
         "one of its rows is damaged",

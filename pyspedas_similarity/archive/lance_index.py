@@ -53,23 +53,8 @@ _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
 class IndexDescription:
     """Description of an index.
 
-    Attributes
-    ----------
-    uuid : str
-    kind : str
-        Index type of Lance.
-    rows : int
-        Number of rows covered.
-    files : dict of str
-        Names of the data files covered, by fragment number as text.
-    hashes : dict of str
-        SHA-256 of each index file, by name.
-    cells : int
-        Number of cells probed per search; 0 if not measured.
-    recall : float
-        Recall of the ten nearest, on queries that were not used to choose `cells`.
-    n_queries : int
-        Number of queries used to measure the recall.
+    `files` are the data files covered, by fragment number; `hashes` the SHA-256 of the index files. `recall` is that
+    of the ten nearest, with `cells` probed per search, on `n_queries` queries that were not used to choose `cells`.
     """
 
     uuid: str
@@ -83,17 +68,9 @@ class IndexDescription:
 
 
 def build(store: LanceStore, seed: int = 0) -> IndexDescription:
-    """Build an index of all rows, replace an older one, and measure its recall.
+    """Build an index of all rows, replace an older one, and measure its recall; ArchiveError if there are too few rows.
 
     Readers and writers are not blocked. Rows added later are scanned exhaustively until the index is rebuilt.
-
-    Raises
-    ------
-    ArchiveError
-        If there are too few rows, the index cannot be written, or the archive was restored to an older version in the
-        meantime.
-    BusyArchiveError
-        If another process maintains the archive.
     """
     if not store.place.locks:
         # Optimistic commits overwrite the list of files, and Lance then drops the index of the previous version.

@@ -54,18 +54,7 @@ _PAUSE_S = 0.05
 
 
 class LanceStore:
-    """Store of an archive in a folder or an object store; see `Store` and the module.
-
-    Parameters
-    ----------
-    where : Place, str or Path
-        Location of an archive made by `create`.
-
-    Raises
-    ------
-    ArchiveError
-        If there is no archive, or its format version is not supported.
-    """
+    """Store of an archive in a folder or an object store; see `Store` and the module."""
 
     def __init__(self, where: Place | str | Path) -> None:
         self.place = place_of(where)
@@ -81,15 +70,7 @@ class LanceStore:
 
     @classmethod
     def create(cls, where: Place | str | Path, identity: Identity) -> LanceStore:
-        """Create an archive, or open an existing one of the same identity.
-
-        Raises
-        ------
-        MixingError
-            If an archive of another identity exists.
-        ArchiveError
-            If the archive cannot be written.
-        """
+        """Create an archive, or open an existing one of the same identity; MixingError if its identity differs."""
         place = place_of(where)
         with _convert_write_errors(place):
             if place.locks or not committed_versions(place):
@@ -123,13 +104,7 @@ class LanceStore:
         return read_commit_record(self.place, self.latest() if version is None else version).version_info
 
     def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open a version, by default the newest, after checking its manifest.
-
-        Raises
-        ------
-        ArchiveError
-            If the version does not exist or is damaged.
-        """
+        """Open a version, by default the newest, after checking its manifest; ArchiveError where it fails."""
         version = self.latest() if version is None else version
         record = read_commit_record(self.place, version)
         if self._snapshot is not None and self._snapshot.record == record:
@@ -141,15 +116,7 @@ class LanceStore:
         return self._snapshot
 
     def append(self, rows: Rows) -> Appended:
-        """Append rows that are not stored yet; they are durable on return.
-
-        Raises
-        ------
-        ArchiveError
-            If the rows do not match the archive, or cannot be written; then none of them is stored.
-        BusyArchiveError
-            If another process holds the lock for too long.
-        """
+        """Append rows that are not stored yet; durable on return. After an ArchiveError none of them is stored."""
         check_rows(rows, self.identity)
         ids = content_hashes(rows, self.identity)
         fresh = np.sort(np.unique(ids, return_index=True)[1])
@@ -281,11 +248,6 @@ class LanceStore:
         """Commit the change that `change_of` returns for the newest version; return the new number, None for no change.
 
         After a conflicting commit, `change_of` is called again with the new version.
-
-        Raises
-        ------
-        BusyArchiveError
-            If another process holds the lock for too long, or other writers always commit first.
         """
         until = time.monotonic() + PATIENCE_S
         while True:

@@ -45,12 +45,7 @@ def make_folder(folder: Path) -> None:
 
 
 class Folder:
-    """Archive location in a local folder; see `Place`.
-
-    Parameters
-    ----------
-    folder : Path
-    """
+    """Archive location in a local folder; see `Place`."""
 
     locks = True
     options = None
@@ -108,13 +103,7 @@ class Folder:
 
 @contextmanager
 def file_lock(path: Path, patience_s: float, doing: str) -> Iterator[None]:
-    """Hold a file lock; the operating system releases it when the process ends.
-
-    Raises
-    ------
-    BusyArchiveError
-        If another process still holds it after `patience_s` seconds.
-    """
+    """Hold a file lock, released when the process ends; BusyArchiveError where it is not free in `patience_s` seconds."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=patience_s)
@@ -195,13 +184,7 @@ class Place(Protocol):
 
 
 def place_of(where: Place | str | Path, options: dict[str, str] | None = None) -> Place:
-    """Return the location for a path or an address, without accessing it.
-
-    Raises
-    ------
-    ArgumentError
-        If it is neither a folder nor a supported address.
-    """
+    """Return the location for a path or an address, without accessing it; ArgumentError if it is neither."""
     if not isinstance(where, (str, Path)):
         if hasattr(where, "address"):
             return where

@@ -62,18 +62,7 @@ _REPAIR = "Run pyspedas-similarity archive repair."
 
 
 def compact(store: LanceStore, rows_per_file: int) -> int:
-    """Merge consecutive small files into larger ones; every row is verified.
-
-    Returns
-    -------
-    int
-        Number of the newest version; unchanged if there was nothing to merge.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If a row is damaged.
-    """
+    """Merge consecutive small files, verifying every row, and return the number of the newest version."""
     with store.maintenance_lock():
         for _ in range(_ATTEMPTS):
             snapshot = store.snapshot()
@@ -90,14 +79,9 @@ def compact(store: LanceStore, rows_per_file: int) -> int:
 
 
 def forget(store: LanceStore, keep: int) -> int:
-    """Delete all but the newest `keep` versions, and the files that only those used.
+    """Delete all but the newest `keep` versions, and the files that only those used; return the number deleted.
 
     Unused files younger than a week are kept, since they may belong to a batch that is being written.
-
-    Returns
-    -------
-    int
-        Number of deleted versions.
     """
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise ArchiveError("keep", f"found {keep!r}", "Give the number of versions to keep, 1 or more.")
@@ -257,18 +241,7 @@ _ROWS_PER_FILE = 2**20
 
 
 def repair(store: LanceStore) -> Report:
-    """Remove what is damaged and keep all intact rows.
-
-    Returns
-    -------
-    Report
-        Report of the damage before the repair.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If no version can be read.
-    """
+    """Remove what is damaged, keep all intact rows, and return the report of the damage before."""
     before = verify(store)
     if before.sound:
         return before

@@ -75,20 +75,7 @@ class NeighborGraph:
 
 
 def make_graph(embeddings: np.ndarray, k: int = 15, seed: int = 0) -> NeighborGraph:
-    """Find the k nearest other rows of each row.
-
-    Parameters
-    ----------
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Unit length; rows with NaN have no neighbors and are not neighbors of other rows.
-    k : int
-        Number of neighbors; fewer are found if there are not enough rows.
-    seed : int
-
-    Returns
-    -------
-    NeighborGraph
-    """
+    """Find the k nearest other rows of each row, fewer if there are not enough; rows with NaN take no part."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise ArgumentError("k", f"found {k!r}", "Give the number of neighbors, 1 or more.")
     known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
@@ -114,20 +101,9 @@ def make_sorted_graph(embeddings: np.ndarray, neighbors: np.ndarray, recall: flo
 
 
 def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the exact nearest row of each of some rows.
+    """Find the exact nearest row of each of some rows (-1 for none), and its score.
 
-    Parameters
-    ----------
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-    rows : numpy.ndarray of int, shape (m,)
-    barred : numpy.ndarray of int, shape (m, 2)
-        Half-open range of rows, [first, last), to exclude for each.
-
-    Returns
-    -------
-    nearest : numpy.ndarray of int32, shape (m,)
-        -1 for none.
-    scores : numpy.ndarray of float32, shape (m,)
+    `barred` is a half-open range of rows, [first, last), to exclude for each: int, shape (m, 2).
     """
     nearest, scores = np.full(len(rows), -1, np.int32), np.full(len(rows), np.nan, np.float32)
     for block in _blocks(len(rows), len(embeddings)):
@@ -144,12 +120,7 @@ def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray)
 def cached_graph(folder: Path | None, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighborGraph:
     """Return the graph of embeddings, read from the cache if possible; small graphs are not cached.
 
-    Parameters
-    ----------
-    folder : Path or None
-        Cache folder, created if necessary; None, or a folder that cannot be written to, disables caching.
-    embeddings, k, seed
-        As in `make_graph`.
+    A folder of None, or one that cannot be written to, disables caching.
     """
     if folder is None or len(embeddings) <= EXACT_ROWS:
         return make_graph(embeddings, k, seed)
@@ -195,19 +166,7 @@ def _write_graph(path: Path, graph: NeighborGraph) -> None:
 
 
 class GraphIndex:
-    """In-memory index by graph search, with a copy of the embeddings.
-
-    Parameters
-    ----------
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Unit length.
-    seed : int
-
-    Attributes
-    ----------
-    recall : float
-        Recall of the ten nearest, on queries that were not used to choose the search width.
-    """
+    """In-memory index by graph search, with a copy of the embeddings; recall as in `lance_index`."""
 
     def __init__(self, embeddings: np.ndarray, seed: int = 0) -> None:
         self._known = np.flatnonzero(np.isfinite(embeddings).all(axis=1)).astype(np.int32)

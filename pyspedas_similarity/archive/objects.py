@@ -48,19 +48,8 @@ _REMEDY = "Check the address, the network and the credentials, and try again: ro
 class Bucket:
     """Archive location in an object store: a prefix in a bucket; see `Place`.
 
-    An empty object reserves a name after deletion (see `retire`); it is treated as missing otherwise.
-
-    Parameters
-    ----------
-    address : str
-        For example 's3://bucket/ions'.
-    options : mapping of str to str
-        Options of the Rust crate object_store, which obstore and Lance use.
-
-    Raises
-    ------
-    ArgumentError
-        If obstore is not installed, or rejects the address or an option.
+    An empty object reserves a name after deletion (see `retire`); it is treated as missing otherwise. The options are
+    those of the Rust crate object_store, which obstore and Lance use.
     """
 
     locks = False

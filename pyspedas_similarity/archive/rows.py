@@ -81,13 +81,7 @@ class Identity:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def check(self, other: Identity, where: str) -> None:
-        """Check that another identity is compatible with this one.
-
-        Raises
-        ------
-        MixingError
-            If a compared property differs; names all that differ.
-        """
+        """Raise MixingError if a compared property of another identity differs; it names all that differ."""
         mine, theirs = self.compared, other.compared
         different = [name for name in _COMPARED if mine[name] != theirs[name]]
         if different:
@@ -101,13 +95,7 @@ class Identity:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], where: str) -> Identity:
-        """Make an identity from the output of `to_dict`.
-
-        Raises
-        ------
-        MixingError
-            If the format version is not supported.
-        """
+        """Make an identity from the output of `to_dict`; MixingError if the format version is not supported."""
         version = record.get("format_version") if isinstance(record, Mapping) else None
         if version != FORMAT_VERSION:
             found = f"its layout is version {version!r}; this version of the package reads {FORMAT_VERSION}"
@@ -174,21 +162,7 @@ def make_rows(
     quality: object = 0,
     thumbnail: object = None,
 ) -> Rows:
-    """Make rows in the stored types; a single value is broadcast to all rows.
-
-    Parameters
-    ----------
-    embeddings : array, shape (n, dimension)
-        Unit length.
-    start, end : array of datetime64 or int64 (nanoseconds since 1970, UTC), shape (n,)
-    source, site, quality, thumbnail
-        Arrays of shape (n,), or one value.
-
-    Raises
-    ------
-    ArchiveError
-        If the shapes do not match.
-    """
+    """Make rows in the stored types; a single value is broadcast to all rows. Times may be int64 (ns since 1970)."""
     array = np.ascontiguousarray(embeddings, np.float32)
     if array.ndim != 2:
         raise ArchiveError("embeddings", f"found the shape {array.shape}", "Give one row for each sample.")
@@ -204,13 +178,7 @@ def make_rows(
 
 
 def check_rows(rows: Rows, identity: Identity) -> None:
-    """Check that rows can be stored and searched.
-
-    Raises
-    ------
-    ArchiveError
-        If they cannot; names the first problem found.
-    """
+    """Check that rows can be stored and searched; ArchiveError names the first problem found."""
     if rows.embeddings.shape[1] != identity.dimension:
         found = f"found dimension {rows.embeddings.shape[1]}; the archive has {identity.dimension}"
         raise ArchiveError("embeddings", found, "Use a separate archive for each dimension.")
@@ -231,14 +199,10 @@ def check_rows(rows: Rows, identity: Identity) -> None:
 
 
 def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
-    """Return a hash of the content of each row: time, source, embedding and identity.
+    """Return a hash of time, source, embedding and identity of each row: 'S16', shape (n,).
 
-    Quality and thumbnail are not included: they describe a sample but do not identify it.
-
-    Returns
-    -------
-    numpy.ndarray of 16 bytes ('S16'), shape (n,)
-        Compare with ``view('V16')``, which keeps trailing zero bytes.
+    Quality and thumbnail describe a sample but do not identify it. Compare with ``view('V16')``, which keeps trailing
+    zero bytes.
     """
     key = bytes.fromhex(identity.hash)
     times = np.stack([rows.start.astype("<i8"), rows.end.astype("<i8")], axis=1)
@@ -260,18 +224,10 @@ def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
 
 
 def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndarray:
-    """Compute the checksum of the metadata columns of each row, without embedding and thumbnail.
+    """Compute the checksum of the metadata columns of each row: uint64, shape (n,).
 
-    Parameters
-    ----------
-    columns : sequence of numpy.ndarray, each of n rows
-        Columns in a fixed order; their bytes are read as 32-bit words.
-    identity : Identity
-        Determines the weights, so that rows of another archive are detected.
-
-    Returns
-    -------
-    numpy.ndarray of uint64, shape (n,)
+    The bytes of the columns, each of n rows, are read as 32-bit words; the identity determines the weights, so that
+    rows of another archive are detected.
     """
     n = len(columns[0])
     words = [np.ascontiguousarray(column).view("<u4").reshape(n, -1) for column in columns]
@@ -279,19 +235,7 @@ def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndar
 
 
 def body_checksums(heads: np.ndarray, embeddings: np.ndarray, identity: Identity) -> np.ndarray:
-    """Compute the checksum of each embedding together with the metadata of its row.
-
-    Parameters
-    ----------
-    heads : numpy.ndarray of uint64, shape (n,)
-        Output of `head_checksums`.
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-    identity : Identity
-
-    Returns
-    -------
-    numpy.ndarray of uint64, shape (n,)
-    """
+    """Compute the checksum of each embedding and the metadata checksum of its row: uint64, shape (n,)."""
     words = np.ascontiguousarray(embeddings, "<f4").view("<u4")
     head_words = np.ascontiguousarray(heads, "<u8").view("<u4").reshape(len(heads), 2)
     return _multilinear(words, "embedding", identity) + _multilinear(head_words, "beside", identity)

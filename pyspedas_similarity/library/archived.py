@@ -33,17 +33,7 @@ from .series import Library, LoadedSeries, Series, frame_series
 
 
 class ArchivedSeries(Series):
-    """Embeddings of one source and site in an archive.
-
-    Parameters
-    ----------
-    archive : Archive
-    index : Index
-        Of the version that is searched.
-    indexed : IndexedSeries
-    name : str
-    searched : numpy.ndarray of bool, shape (n,)
-    """
+    """Embeddings of one source and site in an archive, of the version of an index."""
 
     without_embedding = "its row in the archive is damaged"
 
@@ -98,16 +88,7 @@ class ArchivedSeries(Series):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArchiveLibrary(Library):
-    """The part of an archive that is searched.
-
-    Attributes
-    ----------
-    archive : Archive
-    index : Index
-        Of the version that is searched.
-    choice : Choice or None
-        Rows of the index that are searched; None for all.
-    """
+    """The part of an archive that is searched; `choice` is None for all of it."""
 
     archive: Archive
     index: Index
@@ -122,18 +103,7 @@ class ArchiveLibrary(Library):
 def open_archived(
     archive: Archive | str | Path, names: Any, trange: Any, probe: Any, options: EncodingOptions
 ) -> ArchiveLibrary | None:
-    """Open part of an archive; None where it holds nothing of it.
-
-    Parameters
-    ----------
-    archive : Archive, str or Path
-    names : str, list of str, or None
-        Sources, with wildcards.
-    trange : time range, list of time ranges (events), or None
-    probe : str, list or None
-        Probes or sites.
-    options : EncodingOptions
-    """
+    """Open part of an archive, by sources (wildcards), time ranges, and probes or sites; None where it is empty."""
     if options.active_only:
         raise ArgumentError("active_only", "an archive does not hold the activity of frames", "Leave it out.")
     archive = as_archive(archive)
@@ -215,13 +185,7 @@ def check_encoder_of(archive: Archive, encoder: Any) -> None:
 
 
 def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptions:
-    """Return the options with the encoder of an archive, where none is given and its name identifies it.
-
-    Raises
-    ------
-    EncoderError
-        The archive was filled with an encoder that this version of the package does not have.
-    """
+    """Return the options with the encoder of an archive, where none is given and its name identifies it."""
     if options.encoder is not None or not archive.begun:
         return options
     card = archive.rows.card

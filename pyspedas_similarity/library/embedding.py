@@ -24,19 +24,10 @@ from .samples import progress_bar
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Embeddings of the samples of one variable, or of a segment of it.
+    """Embeddings of the samples of one variable, or of a segment of it: float32, shape (n, dimension), or NaN.
 
-    Attributes
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Of unit length, or NaN.
-    scalars : mapping of str to numpy.ndarray, shape (n,)
-        ``density`` (cm^-3) and ``temperature`` (eV), where requested and removed from the images by the recipe.
-    quality : FrameQuality or None
-        Flags and activity of camera frames, where requested.
-    missing : mapping of str to numpy.ndarray of bool, shape (n,)
-        Samples without an image because of a companion, see `instruments.companions.missing`.
+    `scalars` are density (cm^-3) and temperature (eV), where requested and removed from the images by the recipe;
+    `missing` the samples without an image because of a companion, see `instruments.companions.missing`.
     """
 
     times: np.ndarray
@@ -76,14 +67,7 @@ def embed(samples: Variable, plan: Plan, progress: bool = True) -> Embedded:
 
 
 def embed_some(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Embed prepared samples block by block, without blocks in which none is wanted.
-
-    Yields
-    ------
-    rows : slice
-    embeddings : numpy.ndarray of float32, shape (rows, dimension)
-        Equal to those of `embed`.
-    """
+    """Embed prepared samples block by block, without blocks in which none is wanted; equal to those of `embed`."""
     for rows, made in sample_images.images_of(samples, plan.recipe, wanted):
         yield rows, plan.encoder.encode(made)
 
@@ -98,14 +82,7 @@ def frame_quality(samples: Variable, plan: Plan) -> FrameQuality | None:
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """End times and quality flags of samples, which depend on all samples of a series.
-
-    Attributes
-    ----------
-    ends : numpy.ndarray of datetime64[ns], shape (n,)
-    flags : numpy.ndarray of int16, shape (n,)
-        0 is good.
-    """
+    """End times and quality flags (0 is good) of samples, which depend on all samples of a series."""
 
     ends: np.ndarray
     flags: np.ndarray
@@ -123,16 +100,7 @@ def marks_of(samples: Variable, plan: Plan) -> Marks:
 
 
 def rows_of(samples: Variable, plan: Plan, wanted: np.ndarray, marks: Marks) -> Iterator[Rows]:
-    """The wanted samples as rows, NaN where they cannot be encoded.
-
-    Parameters
-    ----------
-    samples : Variable
-        Prepared.
-    plan : Plan
-    wanted : numpy.ndarray of bool, shape (n,)
-    marks : Marks
-    """
+    """Yield the wanted ones of prepared samples as rows, NaN where they cannot be encoded."""
     place = station_of(samples)
     site = next((text for text in place.values() if text), "")
     for inside, embeddings in embed_some(samples, plan, wanted):

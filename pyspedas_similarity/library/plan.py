@@ -96,22 +96,10 @@ class Plan:
 
 
 def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field: bool | None = None) -> Plan:
-    """Choose encoder and recipe, and check that they fit each other and the variables.
+    """Choose encoder and recipe, and check that they fit each other and the variables, as loaded.
 
-    Nothing is computed: an encoder that is fitted to the samples is left to `fit_plan`.
-
-    Parameters
-    ----------
-    variables : sequence of Variable
-        As loaded.
-    options : EncodingOptions
-    has_field : bool, optional
-        True if a magnetic field belongs to the variables; by default it is looked up among the loaded variables.
-
-    Raises
-    ------
-    SimilarityError
-        If encoder, recipe and variables do not fit.
+    Nothing is computed: an encoder that is fitted to the samples is left to `fit_plan`. Whether a magnetic field
+    belongs to the variables is looked up among the loaded ones, where `has_field` does not say so.
     """
     trained = _trained_encoder(options.encoder)
     try:
@@ -135,13 +123,7 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
 
 
 def fit_plan(plan: Plan, samples: Sequence[Variable]) -> Plan:
-    """Fit the encoder of a plan to prepared samples, where it is one that needs to be fitted.
-
-    Raises
-    ------
-    ArgumentError
-        If there are too few samples, or all are equal.
-    """
+    """Fit the encoder of a plan to prepared samples, where it is one that needs to be fitted."""
     if not is_unfitted(plan.encoder):
         return plan
     encoder = fit(plan.encoder.card.name, _evenly_spread_images(samples, plan), plan.recipe.kind)
@@ -226,13 +208,7 @@ def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
 
 
 def resolve_encoder(encoder: Any) -> Any:
-    """Return the encoder of an argument, loaded and checked once; what depends on the images is returned as given.
-
-    Raises
-    ------
-    EncoderError
-        If it is not one that `make_plan` accepts.
-    """
+    """Return the encoder of an argument, loaded and checked once; what depends on the images is returned as given."""
     trained = _trained_encoder(encoder)
     return encoder if trained is None else trained
 

@@ -32,15 +32,7 @@ FEWEST_SAMPLES = 3
 class Request:
     """Data that a caller names: loaded variables, or an instrument and a time range to load.
 
-    Attributes
-    ----------
-    names : str, int, list of them, or None
-        Loaded tplot variables.
-    trange : time range or None
-    instrument : str or None
-    probe : str, int, list of them, or None
-    load_keywords : mapping
-        Keywords of the instrument's loader.
+    `load_keywords` are those of the instrument's loader.
     """
 
     names: Any = None
@@ -163,11 +155,6 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     """Return the samples that images are made of, with what the images need in addition (field, velocity, flags).
 
     Samples whose times are missing or go back are left out, after a warning.
-
-    Raises
-    ------
-    VariableError
-        If no images can be made of the variable.
     """
     variable = sample_images.in_order(variable)
     samples = sample_images.as_samples(sample_images.without_fills(variable), plan.recipe)

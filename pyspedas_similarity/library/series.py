@@ -77,20 +77,7 @@ class Series(ABC):
 
     @abstractmethod
     def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
-        """Return the cosine between each sample and the nearest direction.
-
-        Parameters
-        ----------
-        view : LibraryView
-            The map of embeddings to directions.
-        directions : numpy.ndarray, shape (q, m)
-            Of unit length.
-
-        Returns
-        -------
-        numpy.ndarray of float64, shape (n,)
-            NaN where there is no embedding.
-        """
+        """Return the cosine between each sample and the nearest of directions (q, m); NaN for no embedding."""
 
     def extents(
         self, view: LibraryView, directions: np.ndarray, peaks: np.ndarray
@@ -121,13 +108,7 @@ class Series(ABC):
 class LoadedSeries(Series):
     """Embeddings of prepared samples, computed when first needed.
 
-    Parameters
-    ----------
-    samples : Variable
-        Prepared; with `embedded` the first one is enough, which has name, tables and metadata.
-    plan : Plan
-    embedded : Embedded, optional
-        Embeddings of all samples, where these were loaded segment by segment and not kept.
+    With `embedded`, where segments were embedded while loaded and not kept, the first sample is enough.
     """
 
     def __init__(self, samples: Variable, plan: Plan, embedded: Embedded | None = None) -> None:
@@ -333,13 +314,7 @@ def _library(
 
 
 def frame_series(frame: np.ndarray, plan: Plan, template: Variable | None = None) -> LoadedSeries:
-    """Return the series of one frame of any size, turned as those of a template are, without its skymap.
-
-    Raises
-    ------
-    VariableError
-        If the recipe needs a skymap or a background in time, which a single frame does not have.
-    """
+    """Return the series of one frame of any size, turned as those of a template are, without its skymap."""
     recipe = plan.recipe
     if recipe.projection != "none" or recipe.least_elevation is not None or recipe.background_s:
         needs = "a background in time" if recipe.background_s else "a skymap"
