@@ -116,7 +116,7 @@ def opening(folder: Path) -> Archive:
     index = archive.index()
     report("times, sources, quality of all rows", f"{time.perf_counter() - began:.2f} s", "checked, in order of time")
     began = time.perf_counter()
-    index.scores(np.zeros((1, archive.rows.dimension), np.float32))
+    index.scores(np.zeros((1, archive.identity.dimension), np.float32))
     report("first search", f"{time.perf_counter() - began:.2f} s", "reads and checks all vectors")
     return archive
 
@@ -263,7 +263,7 @@ def _measure(task: str, folder: str) -> None:
 
     if task != "nothing":
         archive = Archive(folder, memory=0 if task == "streamed" else None)
-        archive.index().scores(np.ones((1, archive.rows.dimension), np.float32))
+        archive.index().scores(np.ones((1, archive.identity.dimension), np.float32))
     print(1024 * resident_kb())
 
 

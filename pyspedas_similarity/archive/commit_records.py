@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
-from .locations import ROWS, Place
+from .locations import REPAIR, ROWS, Place
 from .store import Version
 
 
@@ -40,7 +40,7 @@ def write_record(place: Place, name: str, record: Mapping[str, Any]) -> None:
 def read_record(place: Place, name: str) -> dict[str, Any]:
     """Read a record and verify its checksum; DamagedArchiveError if it is damaged."""
     where = f"{place.address}/{name}"
-    damaged = DamagedArchiveError(where, "it is damaged", "Run pyspedas-similarity archive repair.")
+    damaged = DamagedArchiveError(where, "it is damaged", REPAIR)
     raw = place.read(name)
     text, _, rest = raw.rpartition(b"\n")[0].rpartition(b"\n")
     if len(raw) != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:
@@ -54,7 +54,6 @@ def read_record(place: Place, name: str) -> dict[str, Any]:
     return record
 
 
-_REPAIR = "Run pyspedas-similarity archive repair."
 # File names without a folder: a commit record may only refer to files of this archive.
 _FILE = re.compile(r"\w[\w.-]*")
 _LAST_VERSION = 2**64 - 1
@@ -134,7 +133,7 @@ def read_commit_record(place: Place, version: int) -> CommitRecord:
         commit = CommitRecord(**{**record, "files": tuple(record["files"])})
         commit.check()
     except (TypeError, KeyError, ValueError) as error:
-        raise DamagedArchiveError(f"{place.address}/{name}", f"it is not a commit record ({error})", _REPAIR) from error
+        raise DamagedArchiveError(f"{place.address}/{name}", f"it is not a commit record ({error})", REPAIR) from error
     return commit
 
 
@@ -155,11 +154,11 @@ def manifest_hash(place: Place, version: int) -> str:
     try:
         return hashlib.sha256(place.read(name)).hexdigest()
     except OSError as error:
-        raise DamagedArchiveError(f"{place.address}/{name}", f"it cannot be read ({error})", _REPAIR) from error
+        raise DamagedArchiveError(f"{place.address}/{name}", f"it cannot be read ({error})", REPAIR) from error
 
 
 def check_manifest(place: Place, commit: CommitRecord) -> None:
     """Raise DamagedArchiveError if the manifest of a version does not match its commit record."""
     if manifest_hash(place, commit.version) != commit.manifest:
         where = f"{place.address}/{manifest_name(commit.version)}"
-        raise DamagedArchiveError(where, f"the manifest of version {commit.version} is damaged (wrong hash)", _REPAIR)
+        raise DamagedArchiveError(where, f"the manifest of version {commit.version} is damaged (wrong hash)", REPAIR)

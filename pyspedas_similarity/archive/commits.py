@@ -37,7 +37,7 @@ from .commit_records import (
     write_record,
 )
 from .fragments import convert_lance_errors, names_of, schema
-from .locations import ROWS, Folder, Place, make_folder, sync, sync_folder
+from .locations import REPAIR, ROWS, Folder, Place, make_folder, sync, sync_folder
 from .rows import Identity
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ FOLDERS = ("locks", "seals")
 HINT = f"{ROWS}/_versions/latest_version_hint.json"
 # Transaction property in which Lance stores `commit_message`.
 _MESSAGE = "__lance_commit_message"
-_REPAIR = "Run pyspedas-similarity archive repair."
 
 
 class CommitConflictError(BusyArchiveError):
@@ -228,15 +227,8 @@ class OptimisticCommits:
         stored = self._stored_description(number)
         if stored is not None:
             fragments = [one.metadata for one in open_version(self._place, number).get_fragments()]
-            description = json.loads(stored)
-            change = Change(
-                description["what"],
-                None,
-                fragments,
-                tuple(description["files"]),
-                description["added"],
-                description["origin"],
-            )
+            about = json.loads(stored)
+            change = Change(about["what"], None, fragments, tuple(about["files"]), about["added"], about["origin"])
             self._create_record(make_commit_record(self._place, self._identity, number, change))
 
     def _create_record(self, record: CommitRecord) -> CommitRecord:
@@ -279,7 +271,7 @@ def open_version(place: Place, version: int) -> LanceDataset:
     """Open the Lance data set at a version."""
     import lance
 
-    damaged = DamagedArchiveError(place.address, f"version {version} cannot be opened", _REPAIR)
+    damaged = DamagedArchiveError(place.address, f"version {version} cannot be opened", REPAIR)
     with convert_lance_errors(damaged):
         return lance.dataset(place.rows, version=version, storage_options=place.options)
 
@@ -292,7 +284,7 @@ def make_commit_record(place: Place, identity: Identity, version: int, change: C
 
 
 def read_identity(place: Place) -> Identity:
-    """Read the identity of an archive, from the copy if the first record is damaged; ArchiveError if neither is read."""
+    """Read the identity of an archive, from the copy if the first record is damaged; ArchiveError if both are."""
     damaged = None
     for name in IDENTITY_RECORDS:
         try:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
-from .locations import DATA, Place
-from .objects import reason_of
+from .locations import DATA, REPAIR, Place
+from .objects import is_panic, reason_of
 from .rows import (
     ID_BYTES,
     Identity,
@@ -35,6 +35,7 @@ MADE_BY = ("recipe", "encoder")
 COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
 # Rows per batch, and per smaller batch after a read error, so that one bad page does not make a whole file unreadable.
 _BATCH, _PIECE = 2048, 512
+ROWS_PER_FILE = 2**20
 # Lance's default is 2 GB.
 _READ_AHEAD_BYTES = 2**24
 # Stable Lance file format; later releases of Lance guarantee to read it.
@@ -59,7 +60,6 @@ class FileHeads:
     quality: np.ndarray
     checksum: np.ndarray
     offset: np.ndarray
-    rows: int
 
 
 def schema(dimension: int) -> pa.Schema:
@@ -149,7 +149,7 @@ def read_heads(fragment: LanceFragment, identity: Identity) -> FileHeads:
             n = here.stop
     ids, start, end, source, site, quality, checksum, offsets = (column[:n] for column in columns)
     names = [list(texts) for texts in known]
-    return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets, rows)
+    return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets)
 
 
 def _label_codes(labels: tuple[np.ndarray, Sequence[str]], known: dict[str, int]) -> np.ndarray:
@@ -186,7 +186,7 @@ def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) 
     damaged = DamagedArchiveError(
         str(names_of([fragment.metadata])[0]),
         "one of its rows is damaged",
-        "Run pyspedas-similarity archive repair.",
+        REPAIR,
     )
     with convert_lance_errors(damaged):
         batch = fragment.take(offsets.tolist(), columns=list(COLUMNS)).combine_chunks().to_batches()[0]
@@ -284,7 +284,7 @@ def _is_lance_error(error: BaseException) -> bool:
     import pyarrow as pa
 
     kinds = (OSError, ValueError, RuntimeError, MemoryError, pa.ArrowException)
-    return isinstance(error, kinds) or type(error).__name__ == "PanicException"
+    return isinstance(error, kinds) or is_panic(error)
 
 
 def ids_of(batch: pa.RecordBatch) -> np.ndarray:

@@ -162,7 +162,10 @@ class Index:
             rows = rows[np.argpartition(-scores[rows], k - 1)[:k]] if k < len(rows) else rows
             found = scores[rows]
         else:
-            rows = self._candidates(center, k, chosen, way)
+            if way == GRAPH:
+                rows = self._graph.propose(center, k)
+            else:
+                rows = self._position[self._near.propose(center, k, None if chosen is None else chosen.part)]
             # Rounding differs from the product over all rows by about 1e-7.
             found = np.clip(self.embeddings(rows) @ center, -1, 1)
             rows, found = rows[np.isfinite(found)], found[np.isfinite(found)]
@@ -208,11 +211,6 @@ class Index:
         else:
             self._graph = graph
         return graph.recall
-
-    def _candidates(self, center: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
-        if way == GRAPH:
-            return self._graph.propose(center, k)
-        return self._position[self._near.propose(center, k, None if chosen is None else chosen.part)]
 
     def _loaded(self) -> np.ndarray:
         """Load all embeddings in row order; NaN where damaged."""

@@ -25,6 +25,7 @@ from . import lance_index, maintenance
 from .commit_records import check_manifest, committed_versions, newest_committed, read_commit_record
 from .commits import PATIENCE_S, Change, CommitConflictError, Snapshot, commit_protocol, open_version, read_identity
 from .fragments import (
+    ROWS_PER_FILE,
     FileHeads,
     concatenate_labels,
     convert_lance_errors,
@@ -36,21 +37,20 @@ from .fragments import (
     to_arrow,
     write_files,
 )
-from .locations import DATA, Place, place_of
+from .locations import DATA, REPAIR, Place, place_of
 from .rows import Identity, Rows, check_rows, content_hashes
-from .store import Appended, Heads, NeighborIndex, Report, Version
+from .store import Appended, Heads, Version
 
 if TYPE_CHECKING:
     from lance.fragment import FragmentMetadata
 
-ROWS_PER_FILE = 2**20
 # Maximum number of writes of a batch when other writers add some of its rows concurrently.
 _ATTEMPTS = 5
-_REPAIR = "Run pyspedas-similarity archive repair."
 # Low bits of a row address: position in the file; high bits: number of the fragment.
 _OFFSET_BITS = 32
 # Maximum random delay before retrying a conflicting commit.
 _PAUSE_S = 0.05
+_KINDS = {"ids": "S16", "start": "datetime64[ns]", "end": "datetime64[ns]", "quality": np.int16, "checksum": np.uint64}
 
 
 class LanceStore:
@@ -58,8 +58,8 @@ class LanceStore:
 
     def __init__(self, where: Place | str | Path) -> None:
         self.place = place_of(where)
-        self._identity = read_identity(self.place)
-        self._commits = commit_protocol(self.place, self._identity)
+        self.identity = read_identity(self.place)
+        self._commits = commit_protocol(self.place, self.identity)
         self._newest = 0  # newest version seen so far
         # By name of the data file; files are immutable.
         self._heads: dict[str, FileHeads] = {}
@@ -78,11 +78,6 @@ class LanceStore:
         store = cls(place)
         store.identity.check(identity, place.address)
         return store
-
-    @property
-    def identity(self) -> Identity:
-        """Identity of the rows."""
-        return self._identity
 
     def latest(self) -> int:
         """Return the number of the newest acknowledged version."""
@@ -110,7 +105,7 @@ class LanceStore:
         if self._snapshot is not None and self._snapshot.record == record:
             return self._snapshot
         if record.identity != self.identity.hash:
-            raise DamagedArchiveError(self.place.address, f"version {version} is of another archive", _REPAIR)
+            raise DamagedArchiveError(self.place.address, f"version {version} is of another archive", REPAIR)
         check_manifest(self.place, record)
         self._snapshot = Snapshot(record, open_version(self.place, version))
         return self._snapshot
@@ -125,7 +120,8 @@ class LanceStore:
             if not len(fresh):
                 return Appended(self.latest(), 0, len(rows))
             with _convert_write_errors(self.place):
-                written = self._write(rows.take(fresh), ids[fresh])
+                table = to_arrow(rows.take(fresh), ids[fresh], self.identity)
+                written = write_files(self.place, table, table.schema, ROWS_PER_FILE)
             with self.discard_on_error(written):
                 version = self.commit(partial(self._append_change, written, ids[fresh]))
             if version is not None:
@@ -148,16 +144,12 @@ class LanceStore:
         self._heads = {name: self._heads[name] for name in files}
         return Heads(
             version=snapshot.version,
-            ids=_concatenate([part.ids for part in parts], "S16"),
-            start=_concatenate([part.start for part in parts], "datetime64[ns]"),
-            end=_concatenate([part.end for part in parts], "datetime64[ns]"),
+            **{name: _concatenate([getattr(part, name) for part in parts], kind) for name, kind in _KINDS.items()},
             source=source,
             site=site,
             sources=tuple(sources),
             sites=tuple(sites),
-            quality=_concatenate([part.quality for part in parts], np.int16),
             place=_concatenate(places, np.int64),
-            checksum=_concatenate([part.checksum for part in parts], np.uint64),
             damaged=snapshot.record.rows - sum(len(part.offset) for part in parts),
         )
 
@@ -205,29 +197,9 @@ class LanceStore:
         """Build the index of the newest version and return its recall."""
         return lance_index.build(self).recall
 
-    def near(self, heads: Heads) -> NeighborIndex | None:
-        """Return the index, with the rows added since it was built; None if there is none that can be used."""
-        return lance_index.near(self, heads)
-
-    def restore(self, version: int) -> int:
-        """Commit a new version with the content of an older one and return its number."""
-        return maintenance.restore(self, version)
-
-    def compact(self, rows_per_file: int = ROWS_PER_FILE) -> int:
-        """Merge small files and return the number of the newest version."""
-        return maintenance.compact(self, rows_per_file)
-
-    def forget(self, keep: int) -> int:
-        """Delete all but the newest `keep` versions and return the number of deleted versions."""
-        return maintenance.forget(self, keep)
-
-    def verify(self) -> Report:
-        """Read all rows and records and report any damage."""
-        return maintenance.verify(self)
-
-    def repair(self) -> Report:
-        """Remove what is damaged, keep all intact rows, and return the report from before."""
-        return maintenance.repair(self)
+    near = lance_index.near
+    restore, compact, forget = maintenance.restore, maintenance.compact, maintenance.forget
+    verify, repair = maintenance.verify, maintenance.repair
 
     def maintenance_lock(self) -> AbstractContextManager[None]:
         """Hold the maintenance lock; readers and writers do not need it."""
@@ -293,10 +265,6 @@ class LanceStore:
             return None
         fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
         return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
-
-    def _write(self, rows: Rows, ids: np.ndarray) -> list[FragmentMetadata]:
-        table = to_arrow(rows, ids, self.identity)
-        return write_files(self.place, table, table.schema, ROWS_PER_FILE)
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """Return a mask of the rows that are in the newest version: bool, shape (n,)."""

@@ -103,7 +103,7 @@ class Folder:
 
 @contextmanager
 def file_lock(path: Path, patience_s: float, doing: str) -> Iterator[None]:
-    """Hold a file lock, released when the process ends; BusyArchiveError where it is not free in `patience_s` seconds."""
+    """Hold a file lock, released when the process ends; BusyArchiveError if it is held longer than `patience_s`."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=patience_s)
@@ -132,6 +132,7 @@ def _fsync(path: Path, flags: int) -> None:
 
 ROWS = "rows.lance"
 DATA = f"{ROWS}/data"
+REPAIR = "Run pyspedas-similarity archive repair."
 
 
 class Place(Protocol):

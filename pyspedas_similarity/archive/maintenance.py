@@ -38,6 +38,7 @@ from .commit_records import (
 from .commits import HINT, IDENTITY_RECORDS, Change, make_commit_record, open_version, write_identity
 from .fragments import (
     COLUMNS,
+    ROWS_PER_FILE,
     convert_lance_errors,
     ids_of,
     names_of,
@@ -48,6 +49,7 @@ from .fragments import (
     whole_rows,
     write_files,
 )
+from .locations import REPAIR
 from .store import Report
 
 if TYPE_CHECKING:
@@ -58,10 +60,9 @@ if TYPE_CHECKING:
     from .lance_store import LanceStore, Snapshot
 
 _ATTEMPTS = 5
-_REPAIR = "Run pyspedas-similarity archive repair."
 
 
-def compact(store: LanceStore, rows_per_file: int) -> int:
+def compact(store: LanceStore, rows_per_file: int = ROWS_PER_FILE) -> int:
     """Merge consecutive small files, verifying every row, and return the number of the newest version."""
     with store.maintenance_lock():
         for _ in range(_ATTEMPTS):
@@ -168,7 +169,7 @@ def _copy_rows(store: LanceStore, group: dict[str, LanceFragment], rows_per_file
     rows = sum(one.physical_rows for one in written)
     if rows < expected:
         store.discard(written)
-        raise DamagedArchiveError(store.place.address, f"{expected - rows} rows are damaged", _REPAIR)
+        raise DamagedArchiveError(store.place.address, f"{expected - rows} rows are damaged", REPAIR)
     return written
 
 
@@ -235,9 +236,6 @@ def _bad_versions(store: LanceStore) -> list[str]:
         except DamagedArchiveError as error:
             bad.append(f"version {version}: {error.subject}: {error.found}")
     return bad
-
-
-_ROWS_PER_FILE = 2**20
 
 
 def repair(store: LanceStore) -> Report:
@@ -342,5 +340,5 @@ def _drop_damaged_rows(store: LanceStore) -> None:
             damaged[name] = fragment
     if not damaged:
         return
-    written = write_intact(store, damaged.values(), _ROWS_PER_FILE)
+    written = write_intact(store, damaged.values(), ROWS_PER_FILE)
     store.make(replacement("repair", [damaged], [written], newest), newest)

@@ -175,7 +175,7 @@ class GraphIndex:
         self._descent = _descent(vectors, _DEGREE, seed)
         with _ignore_warnings():
             self._descent.prepare()
-        self._epsilon, self.recall = self._measure_recall(vectors, np.random.default_rng(seed))
+        self.recall = self._measure_recall(vectors, np.random.default_rng(seed))
         elapsed = time.perf_counter() - began
         logger.info("Graph of %d rows in %.0f s, recall %.3f.", len(vectors), elapsed, self.recall)
 
@@ -185,24 +185,29 @@ class GraphIndex:
         found = self._descent.query(np.asarray(center, np.float32)[None], m, epsilon=self._epsilon)[0][0]
         return self._known[found[found >= 0]]
 
-    def _measure_recall(self, vectors: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    def _measure_recall(self, vectors: np.ndarray, rng: np.random.Generator) -> float:
+        """Choose the search width by half of the queries, and measure the recall by the others."""
         queries = rng.choice(len(vectors), min(_QUERIES, len(vectors)), replace=False)
         # The query row itself is not counted.
         expected = _highest_scores(vectors, queries, _K + 1)[:, 1:]
-        chosen, evaluated = (slice(start, None, 2) for start in (0, 1))
+
+        def recall(half: slice) -> float:
+            shares = []
+            for row, best in zip(queries[half], expected[half], strict=True):
+                found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._epsilon)[0][0]
+                shares.append(share_found(vectors[found[(found >= 0) & (found != row)]] @ vectors[row], best))
+            return float(np.mean(shares))
+
         for epsilon in _EPSILONS:
             self._epsilon = epsilon
-            if self._mean_recall(vectors, queries[chosen], expected[chosen]) >= AIM:
+            if recall(slice(0, None, 2)) >= AIM:
                 break
-        return epsilon, self._mean_recall(vectors, queries[evaluated], expected[evaluated])
+        return recall(slice(1, None, 2))
 
-    def _mean_recall(self, vectors: np.ndarray, rows: np.ndarray, expected: np.ndarray) -> float:
-        return float(np.mean([self._recall_of_row(vectors, *pair) for pair in zip(rows, expected, strict=True)]))
 
-    def _recall_of_row(self, vectors: np.ndarray, row: int, best: np.ndarray) -> float:
-        found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._epsilon)[0][0]
-        scores = vectors[found[(found >= 0) & (found != row)]] @ vectors[row]
-        return float((scores >= best[-1] - 1e-6).sum() / len(best))
+def share_found(scores: np.ndarray, best: np.ndarray) -> float:
+    """Return the share of the best scores that are reached: equal scores are interchangeable, up to rounding."""
+    return float((scores >= best[-1] - 1e-6).sum() / len(best))
 
 
 def _exact_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, float]:
@@ -229,7 +234,7 @@ def _approximate_neighbors(vectors: np.ndarray, k: int, seed: int) -> tuple[np.n
     shares = []
     for row, expected in zip(queries, best, strict=True):
         candidates = near[row][near[row] >= 0]
-        shares.append((vectors[candidates] @ vectors[row] >= expected[-1] - 1e-6).sum() / len(expected))
+        shares.append(share_found(vectors[candidates] @ vectors[row], expected))
     recall = float(np.minimum(shares, 1).mean())
     if recall < MIN_RECALL:
         logger.warning("The recall of the neighbor graph is only %.3f.", recall)

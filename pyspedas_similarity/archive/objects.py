@@ -225,7 +225,7 @@ def _client_options_in_environment(address: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _is_panic(error: BaseException) -> bool:
+def is_panic(error: BaseException) -> bool:
     """Return True for a Rust panic, which obstore 0.12 raises for some invalid options; not an Exception."""
     return type(error).__name__ == "PanicException"
 
@@ -264,7 +264,7 @@ def _open(address: str, options: Mapping[str, str]) -> Any:
         # The message names the option; not chained, as in `Bucket._convert_errors`.
         raise ArgumentError("storage_options", reason_of(error), "See the options of the crate object_store.") from None
     except BaseException as error:
-        if not isinstance(error, (exceptions.BaseError, ValueError, TypeError)) and not _is_panic(error):
+        if not isinstance(error, (exceptions.BaseError, ValueError, TypeError)) and not is_panic(error):
             raise
         # The original message contains the wrong value, which may be a secret.
         found = f"{address} cannot be opened with {', '.join(sorted(options))} and the environment"

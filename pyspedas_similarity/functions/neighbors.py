@@ -437,7 +437,7 @@ class _Compared:
     def embeddings(self) -> np.ndarray:
         """Return all embeddings, float32 (n, dimension); ArgumentError if they exceed the memory."""
         index = self.library.index
-        size = 4 * len(self) * self.library.archive.rows.dimension
+        size = 4 * len(self) * self.library.archive.identity.dimension
         if not index.in_memory and size > index.memory:
             found = f"{len(self)} samples take {size / 1e9:.3g} GB"
             raise ArgumentError(

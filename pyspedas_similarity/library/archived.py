@@ -72,7 +72,7 @@ class ArchivedSeries(Series):
     @property
     def provenance(self) -> dict[str, Any]:
         """Record of archive, encoder, recipe and source, in plain values."""
-        identity, card, site = self.archive.identity, self.archive.rows.card, self.indexed.site
+        identity, card, site = self.archive.identity, self.archive.identity.card, self.indexed.site
         key = "probe" if site[-1:].isdigit() else "site"
         return {
             "source": self.indexed.source,
@@ -126,8 +126,8 @@ def open_archived(
     )
     choice = _choice(index, series, spans, options)
     open_other = _other_series(archive, index, options)
-    blocks = blocks_of(archive.rows.card)
-    one_frame = _frame_series(archive, options) if archive.rows.kind == FrameRecipe.kind else None
+    blocks = blocks_of(archive.identity.card)
+    one_frame = _frame_series(archive, options) if archive.identity.kind == FrameRecipe.kind else None
     return ArchiveLibrary(
         series, series, open_other, None, {}, blocks, one_frame, archive=archive, index=index, choice=choice
     )
@@ -188,7 +188,7 @@ def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptio
     """Return the options with the encoder of an archive, where none is given and its name identifies it."""
     if options.encoder is not None or not archive.begun:
         return options
-    card = archive.rows.card
+    card = archive.identity.card
     name = card.get("name", "")
     check_not_removed(name, card.get("method", ""), f"archive {archive.path}")
     return replace(options, encoder=name) if is_available_by_name(name) else options
@@ -203,7 +203,7 @@ def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> A
                 return ArchivedSeries(archive, index, one, name, np.ones(len(one), bool))
         variable = tplot.read(name)
         plan = make_plan([variable], with_encoder_of(options, archive))
-        archive.rows.check(identity_of(plan, archive.rows.dimension), str(archive.path))
+        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
         return LoadedSeries(prepare(variable, plan), plan)
 
     return open_other
@@ -213,10 +213,10 @@ def _frame_series(archive: Archive, options: EncodingOptions) -> Any:
     """Return a function that encodes a frame as those in the archive were; their orientation is taken for its own."""
 
     def series_of(frame: np.ndarray) -> LoadedSeries:
-        recipe = recipe_from_dict(archive.rows.settings)
+        recipe = recipe_from_dict(archive.identity.settings)
         variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None])
         plan = make_plan([variable], with_encoder_of(replace(options, instrument=None, recipe=recipe), archive))
-        archive.rows.check(identity_of(plan, archive.rows.dimension), str(archive.path))
+        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
         return frame_series(frame, plan)
 
     return series_of

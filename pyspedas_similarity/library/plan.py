@@ -113,13 +113,13 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
     if isinstance(natural, PanelRecipe):
         remedy = "Give a WindowRecipe, or use find_similar or search."
         raise ArgumentError("recipe", "a PanelRecipe is for searches only", remedy)
-    fields = _FieldCheck(variables, options, has_field)
-    if trained is None:
-        recipe = fields.adapted(natural, fixed=options.recipe is not None)
-        return Plan(_named_encoder(recipe, options), recipe, options)
-    _check_encoder(trained, natural, variables[0].name, options.recipe)
-    recipe = recipe_from_dict(trained.card.recipe) if trained.card.recipe else natural
-    return Plan(trained, fields.adapted(recipe, fixed=bool(trained.card.recipe) or options.recipe is not None), options)
+    recipe, fixed = natural, options.recipe is not None
+    if trained is not None:
+        _check_encoder(trained, natural, variables[0].name, options.recipe)
+        if trained.card.recipe:
+            recipe, fixed = recipe_from_dict(trained.card.recipe), True
+    recipe = _with_or_without_field(recipe, fixed, variables, options, has_field)
+    return Plan(_named_encoder(recipe, options) if trained is None else trained, recipe, options)
 
 
 def fit_plan(plan: Plan, samples: Sequence[Variable]) -> Plan:
@@ -147,32 +147,23 @@ def common_recipe(variables: Sequence[Variable], instrument: str | None) -> Reci
     return recipes[0]
 
 
-@dataclass(frozen=True)
-class _FieldCheck:
-    """Search for variables without a magnetic field; `has_field` as in `make_plan`."""
-
-    variables: Sequence[Variable]
-    options: EncodingOptions
-    has_field: bool | None
-
-    @property
-    def lacking(self) -> list[Variable]:
-        if self.has_field is None:
-            return [one for one in self.variables if "field" not in find_companions(one, self.options.companions)]
-        return [] if self.has_field else list(self.variables)
-
-    def adapted(self, recipe: Recipe, fixed: bool) -> Recipe:
-        """Return the recipe, in instrument axes where there is no field; VariableError if it is fixed."""
-        needs_field = isinstance(recipe, DistributionRecipe) and recipe.field_aligned
-        lacking = self.lacking if needs_field else []
-        if not lacking:
-            return recipe
-        name = lacking[0].name
-        if fixed:
-            remedy = "Load the field of the same spacecraft (fgm), or give its name as field=."
-            raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
-        logger.warning("%s: no magnetic field is loaded; images use the axes of the instrument.", name)
-        return recipe.without_field()
+def _with_or_without_field(
+    recipe: Recipe, fixed: bool, variables: Sequence[Variable], options: EncodingOptions, has_field: bool | None
+) -> Recipe:
+    """Return the recipe, in instrument axes where there is no magnetic field; VariableError if it is fixed."""
+    if has_field or not (isinstance(recipe, DistributionRecipe) and recipe.field_aligned):
+        return recipe
+    lacking = list(variables)
+    if has_field is None:
+        lacking = [one for one in variables if "field" not in find_companions(one, options.companions)]
+    if not lacking:
+        return recipe
+    name = lacking[0].name
+    if fixed:
+        remedy = "Load the field of the same spacecraft (fgm), or give its name as field=."
+        raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
+    logger.warning("%s: no magnetic field is loaded; images use the axes of the instrument.", name)
+    return recipe.without_field()
 
 
 def _check_encoder(encoder: Encoder, natural: Recipe, variable: str, given: Recipe | None) -> None:

@@ -64,8 +64,8 @@ def test_nothing_is_written_before_something_is_added(archive):
 def test_what_is_kept_is_what_encode_gives(archive):
     store()
     assert sim.add(archive, "sky") == archives.Added(version=2, added=90, skipped=0, left_out=0)
-    assert len(archive) == 90 and archive.rows.recipe == FrameRecipe().hash
-    assert archive.rows.encoder == fixed_encoder("structure", "frame").hash
+    assert len(archive) == 90 and archive.identity.recipe == FrameRecipe().hash
+    assert archive.identity.encoder == fixed_encoder("structure", "frame").hash
     (name,) = sim.encode("sky")
     (series,) = archive.index().series
     np.testing.assert_array_equal(archive.index().embeddings(np.arange(90)), pyspedas.get_data(name).y)
@@ -306,7 +306,7 @@ def test_the_archives_own_encoder_is_the_default(archive):
     store()
     sim.add(archive, "sky", encoder="hog", trange=[TIMES[0], TIMES[29]])
     assert sim.add(archive, "sky").added == 60
-    assert archive.rows.card["name"] == "hog"
+    assert archive.identity.card["name"] == "hog"
 
 
 def test_an_archive_of_a_removed_encoder_is_searched_by_its_own_samples_only(archive, monkeypatch):
