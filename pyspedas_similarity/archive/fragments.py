@@ -183,11 +183,7 @@ def read_embeddings(
 
 def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) -> Rows:
     """Read all columns of rows of a data file, by row number; DamagedArchiveError if one of them is damaged."""
-    damaged = DamagedArchiveError(
-        str(names_of([fragment.metadata])[0]),
-        "one of its rows is damaged",
-        REPAIR,
-    )
+    damaged = DamagedArchiveError(str(names_of([fragment.metadata])[0]), "one of its rows is damaged", REPAIR)
     with convert_lance_errors(damaged):
         batch = fragment.take(offsets.tolist(), columns=list(COLUMNS)).combine_chunks().to_batches()[0]
         intact, rows = whole_rows(batch, identity)

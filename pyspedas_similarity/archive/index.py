@@ -1,8 +1,7 @@
 """Search of one version of an archive: exact scores by a matrix product, and nearest neighbors.
 
-Rows are sorted by source, site and time, so that the samples of a time range are contiguous in memory and their scores
-need no copy. Embeddings that fit into memory are read once and kept; larger archives are read block by block at every
-search.
+Rows are sorted by source, site and time, so that the samples of a time range are contiguous in memory. Embeddings that
+fit into memory are read once and kept; larger archives are read block by block at every search.
 """
 
 from __future__ import annotations
@@ -258,11 +257,7 @@ def default_memory() -> int:
 
 
 def score_rows(
-    embeddings: np.ndarray,
-    weights: np.ndarray,
-    offsets: np.ndarray | None,
-    lengths: np.ndarray | None,
-    out: np.ndarray,
+    embeddings: np.ndarray, weights: np.ndarray, offsets: np.ndarray | None, lengths: np.ndarray | None, out: np.ndarray
 ) -> None:
     """Compute the maximum over weights of ``(embeddings @ weights.T - offsets) / lengths``, clipped, in `out`."""
     if len(weights) == 1:

@@ -1,14 +1,9 @@
-"""On-disk vector index by Lance: candidates for the nearest neighbors, reranked exactly by the caller.
+"""On-disk vector index by Lance, which proposes candidates that the caller ranks by their verified embeddings.
 
 An inverted file index (IVF): rows are partitioned into cells, and stored as one bit per dimension (RaBitQ, Gao & Long
 2024, doi 10.1145/3654970), or unquantized for small dimensions. A search probes the cells nearest to the query, and
-scans all rows added after the index was built. The caller reranks the candidates by their verified embeddings, so
-scores are exact and only a neighbor may be missed. The recall is measured when the index is built, and stored with it:
-
-    <archive>/indexes/<uuid>.json          hashes of the index files, data files covered, recall
-    <archive>/rows.lance/_indices/<uuid>/  index files of Lance
-
-An index with a damaged file or record is not used.
+scans all rows added after the index was built. The record ``indexes/<uuid>.json`` holds hashes of the index files,
+data files covered, and the measured recall; an index with a damaged file or record is not used.
 """
 
 from __future__ import annotations

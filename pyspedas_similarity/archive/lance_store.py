@@ -1,11 +1,8 @@
 """Store based on Lance, with durability, checksums and deduplication added.
 
-Lance provides immutable columnar files and atomic manifests, one per version. It never calls fsync, has no checksums,
-and stores rows twice when a write is retried (measured, see benchmarks/archive_faults.py). So here files are synced
-before a version is acknowledged, every row has checksums, every version a commit record (see `commit_records`), and
-rows are identified by a hash of their content.
-
-Batches are written and synced concurrently; only the commit, a few milliseconds, holds the lock.
+Lance never calls fsync, has no checksums, and stores rows twice when a write is retried (measured, see
+benchmarks/archive_faults.py). Here files are synced before a version is acknowledged, every row has checksums, every
+version a commit record, and rows are identified by a hash of their content. Only the commit holds the lock.
 """
 
 from __future__ import annotations

@@ -138,17 +138,8 @@ REPAIR = "Run pyspedas-similarity archive repair."
 class Place(Protocol):
     """Location of an archive; see the module.
 
-    Attributes
-    ----------
-    address : str
-        The location as shown to the user.
-    rows : str
-        Address of the Lance data set.
-    options : dict of str or None
-        Options that Lance needs for access; never logged.
-    locks : bool
-        True if locks exclude other writers reliably and are released when their holder ends; else versions are
-        committed without a lock, see `OptimisticCommits`.
+    `address` is shown to the user, `rows` is that of the Lance data set. `options`, which Lance needs for access, are
+    never logged. Where `locks` is False, no lock excludes other writers reliably; see `OptimisticCommits`.
     """
 
     address: str

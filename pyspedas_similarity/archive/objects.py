@@ -1,11 +1,8 @@
 """Archives in an object store: S3 and compatible stores, Google Cloud Storage, Azure.
 
-Puts are atomic, and durable when the store acknowledges them. There are no locks that are released when their holder
-ends; conditional puts take their place: of several processes that create the same object, one succeeds and the others
-get an error. Maintenance holds a lease, an object that its holder renews.
-
-Credentials come from the environment or from `storage_options`. They are passed only to the libraries, and never occur
-in an address, record, message or repr.
+Puts are atomic, and durable when the store acknowledges them. Conditional puts take the place of locks; maintenance
+holds a lease, an object that its holder renews. Credentials come from the environment or from `storage_options`; they
+are passed only to the libraries, and never occur in an address, record, message or repr.
 """
 
 from __future__ import annotations

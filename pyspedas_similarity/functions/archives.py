@@ -261,7 +261,7 @@ class _Filling:
         try:
             for plan, samples in pieces:
                 self.check(plan, samples)
-                bar = progress_bar(plan, desc="adding") if bar is None else bar
+                bar = progress_bar(plan.options.progress, desc="adding") if bar is None else bar
                 wanted = self.wanted(samples)
                 if wanted.any():
                     for rows in in_batches(rows_of(samples, plan, wanted, marks_of(samples, plan)), _BATCH):
@@ -286,7 +286,7 @@ class _Filling:
     def join(self, plan: Plan, results: Iterator[Done]) -> None:
         """Make durable what workers return, some thousands of rows at a time."""
         held, lost, warnings = [], {}, []
-        with progress_bar(plan, desc="adding") as bar:
+        with progress_bar(plan.options.progress, desc="adding") as bar:
             try:
                 for done in results:
                     self._skipped += done.skipped

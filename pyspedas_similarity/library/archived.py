@@ -202,8 +202,7 @@ def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> A
             if title == name:
                 return ArchivedSeries(archive, index, one, name, np.ones(len(one), bool))
         variable = tplot.read(name)
-        plan = make_plan([variable], with_encoder_of(options, archive))
-        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+        plan = _plan_as(archive, variable, options)
         return LoadedSeries(prepare(variable, plan), plan)
 
     return open_other
@@ -215,11 +214,16 @@ def _frame_series(archive: Archive, options: EncodingOptions) -> Any:
     def series_of(frame: np.ndarray) -> LoadedSeries:
         recipe = recipe_from_dict(archive.identity.settings)
         variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None])
-        plan = make_plan([variable], with_encoder_of(replace(options, instrument=None, recipe=recipe), archive))
-        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
-        return frame_series(frame, plan)
+        return frame_series(frame, _plan_as(archive, variable, replace(options, instrument=None, recipe=recipe)))
 
     return series_of
+
+
+def _plan_as(archive: Archive, variable: Variable, options: EncodingOptions) -> Plan:
+    """Return the plan for a variable, by the encoder of an archive; MixingError if it does not fit the archive."""
+    plan = make_plan([variable], with_encoder_of(options, archive))
+    archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+    return plan
 
 
 def _choice(

@@ -166,8 +166,8 @@ class Spread:
 
     def __init__(self, client: Client, plan: Plan) -> None:
         recipe, options = plan.recipe, plan.options
-        about = plan.encoder.hash, recipe.hash, recipe.to_dict(), options.instrument, options.thumbnails
-        self.client, self.job = client, Job(*about)
+        self.client = client
+        self.job = Job(plan.encoder.hash, recipe.hash, recipe.to_dict(), options.instrument, options.thumbnails)
         self._name, self._submitted = secrets.token_hex(8), 0
         # The result of a task of its own: Dask hands it from worker to worker, and makes it again where it is lost.
         self._encoder = self._submit(_packed, plan.encoder.card.to_json(), tuple(plan.encoder.files.items()))
@@ -242,7 +242,10 @@ def work(job: Job, encoder: Packed, task: FileTask | ArrayTask) -> Done:
     lost, rows, counts = "", [], {"skipped": 0, "first": _EVER, "last": _EVER}
     with _ONE_TASK, _warnings() as warnings:
         plan = _plan(job, encoder)
-        parts = _of_array(task, plan) if isinstance(task, ArrayTask) else _of_file(task, plan, counts)
+        if isinstance(task, ArrayTask):
+            parts = rows_of(task.samples, plan, task.wanted, task.marks)
+        else:
+            parts = _of_file(task, plan, counts)
         try:
             rows += parts
         except LoadError as error:
@@ -253,10 +256,6 @@ def work(job: Job, encoder: Packed, task: FileTask | ArrayTask) -> Done:
 def _packed(card: str, files: tuple[tuple[str, bytes], ...]) -> Packed:
     """Return an encoder in plain values."""
     return card, files
-
-
-def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:
-    return rows_of(task.samples, plan, task.wanted, task.marks)
 
 
 def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any]:

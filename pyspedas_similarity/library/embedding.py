@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,8 +55,7 @@ class Embedded:
 def embed(samples: Variable, plan: Plan, progress: bool = True) -> Embedded:
     """Embed all prepared samples; images of the whole variable never exist at once."""
     parts = []
-    quiet = plan if progress else replace(plan, options=replace(plan.options, progress=False))
-    with progress_bar(quiet, desc=samples.name, total=len(samples.times)) as bar:
+    with progress_bar(plan.options.progress and progress, desc=samples.name, total=len(samples.times)) as bar:
         for block in sample_images.images(samples, plan.recipe):
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))

@@ -29,24 +29,9 @@ from ..tplot import Variable
 class EncodingOptions:
     """Options of encoding; None or empty means the default.
 
-    Attributes
-    ----------
-    instrument : str or None
-        Registered instrument whose recipe is used, where the name of a variable does not identify it.
-    encoder : str, Path, Encoder or None
-    recipe : Recipe or None
-    companions : mapping of str to str
-        Names of tplot variables under 'field' and 'velocity'.
-    progress : bool
-        Show progress bars.
-    scalars : bool
-        Also compute the scalars that the recipe removes from the images.
-    usable_only : bool or None
-        Give only usable camera frames a score. None: for registered all-sky cameras only.
-    active_only : bool
-        Report only active camera frames.
-    thumbnails : bool
-        Store a small picture of each sample in an archive.
+    `companions` are names of tplot variables under 'field' and 'velocity'. `usable_only` gives only usable camera frames
+    a score (None: for registered all-sky cameras only), `active_only` reports only active ones. `scalars` are computed
+    where the recipe removes them from the images; `thumbnails` are stored in an archive.
     """
 
     instrument: str | None = None

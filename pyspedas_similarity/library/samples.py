@@ -218,12 +218,12 @@ def _inside(variable: Variable, start: np.datetime64, end: np.datetime64) -> Var
     return sample_images.select(variable, np.flatnonzero((variable.times >= start) & (variable.times <= end)))
 
 
-def progress_bar(plan: Plan, **options: object) -> tqdm:
+def progress_bar(shown: bool, **options: object) -> tqdm:
     """Return a progress bar that appears after two seconds, in a terminal only."""
     from tqdm import tqdm
 
     # disable=None keeps the bar out of logs and pipes.
-    return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if plan.options.progress else True)
+    return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if shown else True)
 
 
 def _given_companions(segment: Segment, options: EncodingOptions) -> dict[str, Variable]:

@@ -35,24 +35,11 @@ from .samples import (
 
 
 class Series(ABC):
-    """Embeddings of the samples of one variable.
+    """Embeddings of the samples of one variable, ascending in time, named as queries refer to it.
 
-    Attributes
-    ----------
-    name : str
-        Name under which queries refer to the series.
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-        Ascending.
-    without_embedding : str
-        Reason why a sample may have no embedding, for messages.
-    usable_only : bool
-        True if only usable camera frames are searched.
-    store : {'pyspedas', 'pytplot'}
-        tplot store that results go to.
-    overlapping : bool
-        True if successive samples overlap, so that the difference between them is no measure of noise.
-    shortest_gap : numpy.timedelta64
-        Events closer than this are one: the duration of a sample that covers an interval.
+    `without_embedding` is the reason why a sample may have none; `store` the tplot store that results go to. With
+    `overlapping` samples, the difference between successive ones is no measure of noise; events closer than
+    `shortest_gap`, the duration of a sample that covers an interval, are one.
     """
 
     name: str
@@ -192,22 +179,10 @@ def _stretch(times: np.ndarray, lost: np.ndarray, rows: np.ndarray) -> str:
 class Library:
     """The series that a search goes through.
 
-    Attributes
-    ----------
-    series : tuple of Series
-        Searched.
-    query_series : tuple of Series
-        Series in which times of queries are looked up: those of `series` at full length.
-    open_other : callable
-        Returns the Series of another variable by its name, for queries in it.
-    array_series : callable or None
-        Returns the Series of an array of samples, (m, ...) or (...); None where arrays are not supported.
-    frame_series : callable or None
-        Returns the Series of one camera frame of any size, (rows, columns); None where no frames are searched.
-    held : mapping of str to Variable
-        Variables as they were loaded, by the names of their series; empty where they were not kept.
-    blocks : mapping of str to int
-        Blocks of features in the embeddings, see `encoder.cards.Card.blocks`.
+    Times of queries are looked up in `query_series`, those of `series` at full length. `open_other` returns the series
+    of another variable by its name, `array_series` that of an array of samples, `frame_series` that of a camera frame
+    (None where these are not supported). `held` are variables as loaded, by the names of their series, where kept;
+    `blocks` those of features in the embeddings, see `encoder.cards.Card.blocks`.
     """
 
     series: tuple[Series, ...]
@@ -270,7 +245,9 @@ def streamed_library(segments: Iterator[Segment], options: EncodingOptions) -> L
     parts: dict[str, list[Embedded]] = {}
     firsts: dict[str, Variable] = {}
     for plan, samples in prepared_segments(segments, options):
-        bar = progress_bar(plan, desc=samples.name) if bar is None else bar  # a bar without a total has no truth value
+        bar = (
+            progress_bar(plan.options.progress, desc=samples.name) if bar is None else bar
+        )  # a bar without a total has no truth value
         if samples.name not in firsts:
             firsts[samples.name] = _first_sample(samples)
         made = embed(samples, plan, progress=False)
