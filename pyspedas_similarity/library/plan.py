@@ -29,8 +29,8 @@ from ..tplot import Variable
 class EncodingOptions:
     """Options of encoding; None or empty means the default.
 
-    `companions` are names of tplot variables under 'field' and 'velocity'. `usable_only` gives only usable camera frames
-    a score (None: for registered all-sky cameras only), `active_only` reports only active ones. `scalars` are computed
+    `companions` are names of tplot variables under 'field' and 'velocity'. `usable_only` gives only usable camera
+    frames a score (None: only of registered all-sky cameras), `active_only` reports active ones. `scalars` are computed
     where the recipe removes them from the images; `thumbnails` are stored in an archive.
     """
 
