@@ -39,14 +39,13 @@ from unittest import mock
 
 import numpy as np
 
-from pyspedas_similarity.archive import durable, lance_index
-from pyspedas_similarity.archive.identity import Identity
+from pyspedas_similarity.archive import lance_index, locations
 from pyspedas_similarity.archive.index import Index
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
 from pyspedas_similarity.archive.neighbors import MIN_RECALL
 from pyspedas_similarity.archive.objects import LEASE_S
-from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
+from pyspedas_similarity.archive.rows import Identity, Rows, content_hashes, make_rows
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, MixingError, SimilarityError
 
 IDENTITY = Identity("frame", "encoder-a", "recipe-a", 16)
@@ -260,11 +259,11 @@ class Disk:
                 else:
                     self.synced[os.fstat(handle).st_ino] = path.read_bytes()
 
-        os.fsync = durable.os.fsync = watching
+        os.fsync = locations.os.fsync = watching
         try:
             yield
         finally:
-            os.fsync = durable.os.fsync = fsync
+            os.fsync = locations.os.fsync = fsync
 
     def after_power_loss(self, target: Path) -> None:
         """Write what is left into a folder."""
@@ -442,8 +441,7 @@ HOSTILE = [
 
 def hostile(n: int, seed: int, folder: Path) -> dict:
     """Names as sources, sites and filters, and as paths; with an alarm on unpickling."""
-    from pyspedas_similarity.archive.archive import Archive
-    from pyspedas_similarity.archive.parquet import export_archive, import_archive
+    from pyspedas_similarity.archive.archive import Archive, export_archive, import_archive
 
     found, alarm = Counter(), []
     sys.addaudithook(lambda event, arguments: alarm.append(event) if event.startswith("pickle.") else None)

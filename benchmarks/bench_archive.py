@@ -30,8 +30,7 @@ import numpy as np
 
 from benchmarks.timing import fastest, in_one_thread, resident_kb
 from pyspedas_similarity.archive.archive import Archive
-from pyspedas_similarity.archive.identity import Identity
-from pyspedas_similarity.archive.rows import make_rows
+from pyspedas_similarity.archive.rows import Identity, make_rows
 
 START, STEP = np.datetime64("2015-01-01", "ns"), np.timedelta64(3, "s")
 BATCH, QUERIES, K = 20_000, 100, 10

@@ -22,8 +22,7 @@ import numpy as np
 from benchmarks import bench_archive
 from benchmarks.timing import in_one_thread
 from pyspedas_similarity.archive.archive import Archive
-from pyspedas_similarity.archive.identity import Identity
-from pyspedas_similarity.archive.rows import make_rows
+from pyspedas_similarity.archive.rows import Identity, make_rows
 
 START, STEP, BATCH, K = np.datetime64("2015-01-01", "ns"), np.timedelta64(3, "s"), 20_000, 10
 SIZES = (10**8, 10**9)

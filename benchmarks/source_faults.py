@@ -483,8 +483,7 @@ def _work_weights(place: str) -> None:
 
 def _good_files(folder: Path) -> dict[str, Callable[[Path], Any]]:
     """Make good files of every form in a folder, and give what loads each."""
-    from pyspedas_similarity.archive.archive import Archive
-    from pyspedas_similarity.archive.parquet import export_archive, import_archive
+    from pyspedas_similarity.archive.archive import Archive, export_archive, import_archive
     from pyspedas_similarity.encoder.fitted import fit_pca, fit_random
     from pyspedas_similarity.encoder.foreign import import_onnx
     from pyspedas_similarity.encoder.weights import load_encoder, save_encoder
@@ -599,8 +598,7 @@ def _all_that_loads(folder: Path) -> dict[str, Callable[[], Any]]:
     command = ["find", "--cdf", str(forms["fpi dist"].path), "--variable", "mms1_des_dist_brst"]
 
     def imported() -> None:
-        from pyspedas_similarity.archive.archive import Archive
-        from pyspedas_similarity.archive.parquet import import_archive
+        from pyspedas_similarity.archive.archive import Archive, import_archive
 
         import_archive(Archive(folder / f"again{next(numbers)}"), good / "rows.parquet")
 

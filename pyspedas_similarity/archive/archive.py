@@ -1,21 +1,24 @@
-"""The archive object of the public interface; it may be empty, and is open at its newest or at an older version."""
+"""The archive object of the public interface, and its export to and import from one Parquet file."""
 
 from __future__ import annotations
 
+import json
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import ArchiveError
+from ..errors import ArchiveError, ArgumentError, DamagedArchiveError
 from .commit_records import committed_versions
 from .commits import FOLDERS, IDENTITY_RECORDS
-from .durable import Folder
-from .identity import Identity
+from .fragments import convert_lance_errors, schema, to_arrow, whole_rows
 from .index import Index
 from .lance_store import LanceStore
-from .locations import ROWS, Place, place_of
+from .locations import ROWS, Folder, Place, place_of, sync
 from .neighbors import NeighborGraph, cached_graph
-from .store import Report, Store, Version
+from .rows import Identity
+from .store import Appended, Report, Store, Version
 
 _OWN = {ROWS, *IDENTITY_RECORDS, *FOLDERS}
 # Entries of a folder in which an archive was begun.
@@ -176,3 +179,71 @@ class Archive:
         if self._pinned is not None:
             found = f"it is open at version {self._pinned}"
             raise ArchiveError(str(self.path), found, "Open it without a version.")
+
+
+_KEY = b"pyspedas-similarity archive"
+_ROWS = 16384
+
+
+def export_archive(archive: Archive, file: str | Path) -> int:
+    """Write all rows of the version of an archive to a Parquet file and return their number; ArchiveError if it exists.
+
+    The columns are those of the archive, checksums included; the identity is JSON in the metadata of the file. Nothing
+    is pickled.
+    """
+    import pyarrow.parquet as pq
+
+    file = Path(file)
+    if file.exists():
+        raise ArchiveError(str(file), "it exists already", "Give another name, or remove it.")
+    store, heads = archive.store, archive.store.heads(archive.version)
+    if heads.damaged:
+        raise DamagedArchiveError(str(archive.path), f"{heads.damaged} rows are damaged", "Repair it first.")
+    layout = schema(store.identity.dimension).with_metadata({_KEY: json.dumps(store.identity.to_dict()).encode()})
+    temporary = file.with_name(f".tmp{os.getpid()}-{file.name}")
+    failed = ArchiveError(
+        str(file), "it cannot be written (is the disk full?)", "Free disk space or check the permissions."
+    )
+    try:
+        with convert_lance_errors(failed):
+            with pq.ParquetWriter(temporary, layout, write_page_checksum=True) as writer:
+                for first in range(0, len(heads), _ROWS):
+                    chosen = np.arange(first, min(first + _ROWS, len(heads)))
+                    rows = store.take(heads, chosen)
+                    writer.write_table(to_arrow(rows, heads.ids[chosen], store.identity).cast(layout))
+            sync([temporary])
+            os.replace(temporary, file)
+            sync([file])
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return len(heads)
+
+
+def import_archive(archive: Archive, file: str | Path) -> Appended:
+    """Add the rows of an exported file; rows that are stored already are skipped.
+
+    After a DamagedArchiveError, the rows of previous batches are kept.
+    """
+    import pyarrow.parquet as pq
+
+    archive.check_writable()
+    unreadable = ArgumentError(str(file), "it is not an exported archive", "Give a file written by export.")
+    with convert_lance_errors(unreadable), pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+        try:
+            record = json.loads(parquet.schema_arrow.metadata[_KEY])
+        except (KeyError, TypeError, ValueError) as error:
+            raise unreadable from error
+        identity = Identity.from_dict(record, str(file))
+        if not parquet.schema_arrow.equals(schema(identity.dimension), check_metadata=False):
+            raise unreadable
+        store = archive.begin(identity)
+        added = skipped = 0
+        for batch in parquet.iter_batches(_ROWS):
+            intact, rows = whole_rows(batch, identity)
+            if not intact.all():
+                found = f"{int((~intact).sum())} of {len(intact)} rows are damaged"
+                raise DamagedArchiveError(str(file), found, "Export it again.")
+            appended = store.append(rows)
+            added, skipped = added + appended.added, skipped + appended.skipped
+    return Appended(store.latest(), added, skipped)

@@ -1,4 +1,4 @@
-"""Commit records: one small file for each acknowledged version, with the hash of its manifest.
+"""Records: JSON with a SHA-256; a commit record of each acknowledged version holds the hash of its manifest.
 
     <archive>/archive.json              identity of the archive; archive.copy.json is its backup copy
     <archive>/seals/0000...0042.json    commit record of version 42: hash of its manifest, data files it added
@@ -13,17 +13,47 @@ and the next writer completes or removes it (see `commits`).
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
-from .locations import ROWS, Place
-from .records import read_record, to_bytes, write_record
+from .locations import REPAIR, ROWS, Place
 from .store import Version
 
-_REPAIR = "Run pyspedas-similarity archive repair."
+
+def to_bytes(record: Mapping[str, Any]) -> bytes:
+    """Return the serialized record: JSON followed by its SHA-256."""
+    text = json.dumps(record, sort_keys=True, indent=1).encode()
+    return text + b"\n" + hashlib.sha256(text).hexdigest().encode() + b"\n"
+
+
+def write_record(place: Place, name: str, record: Mapping[str, Any]) -> None:
+    """Write a record atomically; durable on return."""
+    place.write(name, to_bytes(record))
+
+
+def read_record(place: Place, name: str) -> dict[str, Any]:
+    """Read a record and verify its checksum; DamagedArchiveError if it is damaged."""
+    where = f"{place.address}/{name}"
+    damaged = DamagedArchiveError(where, "it is damaged", REPAIR)
+    raw = place.read(name)
+    text, _, rest = raw.rpartition(b"\n")[0].rpartition(b"\n")
+    if len(raw) != len(text) + len(rest) + 2 or hashlib.sha256(text).hexdigest().encode() != rest:
+        raise damaged
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged from error
+    if not isinstance(record, dict):
+        raise damaged
+    return record
+
+
 # File names without a folder: a commit record may only refer to files of this archive.
 _FILE = re.compile(r"\w[\w.-]*")
 _LAST_VERSION = 2**64 - 1
@@ -33,22 +63,8 @@ _LAST_VERSION = 2**64 - 1
 class CommitRecord:
     """Commit record of an acknowledged version.
 
-    Attributes
-    ----------
-    version : int
-    made : str
-        Time of the commit, UTC, ISO 8601.
-    what : str
-        As in `Version`.
-    rows, added : int
-    files : tuple of str
-        Data files that this version added.
-    manifest : str
-        SHA-256 of the manifest.
-    identity : str
-        Hash of the archive's identity.
-    origin : int
-        Number of the version that was restored; 0 if the version is not a restored one.
+    `what` is as in `Version`; `files` are the data files that this version added; `manifest` and `identity`
+    are hashes; `origin` is the number of the version that was restored, else 0.
     """
 
     version: int
@@ -105,15 +121,7 @@ def create_commit_record(place: Place, commit: CommitRecord) -> None:
 
 
 def read_commit_record(place: Place, version: int) -> CommitRecord:
-    """Read the commit record of a version.
-
-    Raises
-    ------
-    ArchiveError
-        If the version does not exist.
-    DamagedArchiveError
-        If the record is damaged.
-    """
+    """Read the commit record of a version; ArchiveError if there is no such version, or the record is damaged."""
     name = commit_record_name(version)
     try:
         record = read_record(place, name)
@@ -125,7 +133,7 @@ def read_commit_record(place: Place, version: int) -> CommitRecord:
         commit = CommitRecord(**{**record, "files": tuple(record["files"])})
         commit.check()
     except (TypeError, KeyError, ValueError) as error:
-        raise DamagedArchiveError(f"{place.address}/{name}", f"it is not a commit record ({error})", _REPAIR) from error
+        raise DamagedArchiveError(f"{place.address}/{name}", f"it is not a commit record ({error})", REPAIR) from error
     return commit
 
 
@@ -146,11 +154,11 @@ def manifest_hash(place: Place, version: int) -> str:
     try:
         return hashlib.sha256(place.read(name)).hexdigest()
     except OSError as error:
-        raise DamagedArchiveError(f"{place.address}/{name}", f"it cannot be read ({error})", _REPAIR) from error
+        raise DamagedArchiveError(f"{place.address}/{name}", f"it cannot be read ({error})", REPAIR) from error
 
 
 def check_manifest(place: Place, commit: CommitRecord) -> None:
     """Raise DamagedArchiveError if the manifest of a version does not match its commit record."""
     if manifest_hash(place, commit.version) != commit.manifest:
         where = f"{place.address}/{manifest_name(commit.version)}"
-        raise DamagedArchiveError(where, f"the manifest of version {commit.version} is damaged (wrong hash)", _REPAIR)
+        raise DamagedArchiveError(where, f"the manifest of version {commit.version} is damaged (wrong hash)", REPAIR)

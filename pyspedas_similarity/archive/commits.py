@@ -31,13 +31,14 @@ from .commit_records import (
     manifest_versions,
     newest_committed,
     read_commit_record,
+    read_record,
+    to_bytes,
     write_commit_record,
+    write_record,
 )
-from .durable import Folder, make_folder, sync, sync_folder
 from .fragments import convert_lance_errors, names_of, schema
-from .identity import Identity
-from .locations import ROWS, Place
-from .records import read_record, to_bytes, write_record
+from .locations import REPAIR, ROWS, Folder, Place, make_folder, sync, sync_folder
+from .rows import Identity
 
 if TYPE_CHECKING:
     from lance import LanceDataset
@@ -51,7 +52,6 @@ FOLDERS = ("locks", "seals")
 HINT = f"{ROWS}/_versions/latest_version_hint.json"
 # Transaction property in which Lance stores `commit_message`.
 _MESSAGE = "__lance_commit_message"
-_REPAIR = "Run pyspedas-similarity archive repair."
 
 
 class CommitConflictError(BusyArchiveError):
@@ -62,20 +62,8 @@ class CommitConflictError(BusyArchiveError):
 class Change:
     """Change of a new version relative to the previous one.
 
-    Attributes
-    ----------
-    what : str
-        As in `Version`.
-    operation : object
-        Lance operation; used by locked commits only.
-    fragments : sequence of FragmentMetadata
-        All data files of the new version; used by optimistic commits in place of the operation.
-    files : tuple of str
-        Names of the added data files.
-    added : int
-        Number of added rows.
-    origin : int
-        As in `CommitRecord`.
+    Locked commits use the Lance operation, optimistic ones the list of all data files of the new version. `files` names
+    the added data files, `added` is the number of added rows; `what` and `origin` are as in `CommitRecord`.
     """
 
     what: str
@@ -113,13 +101,7 @@ class Snapshot:
 
 
 class LockedCommits:
-    """Commit protocol for folders: versions are committed under a file lock.
-
-    Parameters
-    ----------
-    place : Folder
-    identity : Identity
-    """
+    """Commit protocol for folders: versions are committed under a file lock, and synced."""
 
     def __init__(self, place: Folder, identity: Identity) -> None:
         self._place, self._identity = place, identity
@@ -181,13 +163,7 @@ class LockedCommits:
 
 
 class OptimisticCommits:
-    """Commit protocol for object stores: versions are committed by conditional puts, without a lock.
-
-    Parameters
-    ----------
-    place : Place
-    identity : Identity
-    """
+    """Commit protocol for object stores: versions are committed by conditional puts, without a lock."""
 
     def __init__(self, place: Place, identity: Identity) -> None:
         self._place, self._identity = place, identity
@@ -222,13 +198,7 @@ class OptimisticCommits:
             self._commit_if_missing(newest_committed(self._place, since) + 1)
 
     def make(self, change: Change, newest: Snapshot) -> Snapshot:
-        """Commit a version and create its commit record.
-
-        Raises
-        ------
-        CommitConflictError
-            If another process committed this version number first.
-        """
+        """Commit a version and create its commit record; CommitConflictError if another process committed it first."""
         import lance
 
         number, message = newest.version + 1, self._description(change)
@@ -257,15 +227,8 @@ class OptimisticCommits:
         stored = self._stored_description(number)
         if stored is not None:
             fragments = [one.metadata for one in open_version(self._place, number).get_fragments()]
-            description = json.loads(stored)
-            change = Change(
-                description["what"],
-                None,
-                fragments,
-                tuple(description["files"]),
-                description["added"],
-                description["origin"],
-            )
+            about = json.loads(stored)
+            change = Change(about["what"], None, fragments, tuple(about["files"]), about["added"], about["origin"])
             self._create_record(make_commit_record(self._place, self._identity, number, change))
 
     def _create_record(self, record: CommitRecord) -> CommitRecord:
@@ -308,7 +271,7 @@ def open_version(place: Place, version: int) -> LanceDataset:
     """Open the Lance data set at a version."""
     import lance
 
-    damaged = DamagedArchiveError(place.address, f"version {version} cannot be opened", _REPAIR)
+    damaged = DamagedArchiveError(place.address, f"version {version} cannot be opened", REPAIR)
     with convert_lance_errors(damaged):
         return lance.dataset(place.rows, version=version, storage_options=place.options)
 
@@ -321,13 +284,7 @@ def make_commit_record(place: Place, identity: Identity, version: int, change: C
 
 
 def read_identity(place: Place) -> Identity:
-    """Read the identity of an archive; from the copy if the first record is damaged.
-
-    Raises
-    ------
-    ArchiveError
-        If there is no archive, both records are damaged, or the format version is not supported.
-    """
+    """Read the identity of an archive, from the copy if the first record is damaged; ArchiveError if both are."""
     damaged = None
     for name in IDENTITY_RECORDS:
         try:

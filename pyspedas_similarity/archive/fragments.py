@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError, SimilarityError
-from .identity import Identity
-from .locations import DATA, Place
-from .objects import reason_of
-from .rows import ID_BYTES, Rows, body_checksums, content_hashes, factorize, head_checksums, label_words, thumbnail_sums
+from .locations import DATA, REPAIR, Place
+from .objects import is_panic, reason_of
+from .rows import (
+    ID_BYTES,
+    Identity,
+    Rows,
+    body_checksums,
+    content_hashes,
+    factorize,
+    head_checksums,
+    label_words,
+    thumbnail_sums,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +35,7 @@ MADE_BY = ("recipe", "encoder")
 COLUMNS = (*HEAD, *BODY, *MADE_BY, "thumbnail")
 # Rows per batch, and per smaller batch after a read error, so that one bad page does not make a whole file unreadable.
 _BATCH, _PIECE = 2048, 512
+ROWS_PER_FILE = 2**20
 # Lance's default is 2 GB.
 _READ_AHEAD_BYTES = 2**24
 # Stable Lance file format; later releases of Lance guarantee to read it.
@@ -37,18 +47,9 @@ _MISSING = re.compile(r"404 Not Found")
 
 @dataclass(frozen=True, eq=False)
 class FileHeads:
-    """Metadata columns of the intact rows of one data file.
+    """Metadata columns of the intact rows of one data file, as in `Heads`.
 
-    Attributes
-    ----------
-    ids, start, end, quality, checksum : numpy.ndarray, shape (n,)
-        As in `Heads`.
-    source, site : tuple of numpy.ndarray of int32, shape (n,), and list of str
-        Codes, and the labels they stand for.
-    offset : numpy.ndarray of int64, shape (n,), ascending
-        Row numbers in the file.
-    rows : int
-        Number of rows of the file, damaged ones included.
+    `source` and `site` are codes with the labels they stand for; `offset` is the ascending row number in the file.
     """
 
     ids: np.ndarray
@@ -59,7 +60,6 @@ class FileHeads:
     quality: np.ndarray
     checksum: np.ndarray
     offset: np.ndarray
-    rows: int
 
 
 def schema(dimension: int) -> pa.Schema:
@@ -111,16 +111,9 @@ def to_arrow(rows: Rows, ids: np.ndarray, identity: Identity) -> pa.Table:
 
 
 def write_files(place: Place, data: Any, layout: pa.Schema, rows_per_file: int) -> list[FragmentMetadata]:
-    """Write data files that do not belong to a version yet; they are durable on return.
+    """Write data files that do not belong to a version yet, from a table or a reader of batches; durable on return.
 
     On a full disk, Lance (14.0) may truncate a file without an error, so the file sizes are checked.
-
-    Parameters
-    ----------
-    place : Place
-    data : pyarrow.Table or RecordBatchReader
-    layout : pyarrow.Schema
-    rows_per_file : int
     """
     from lance.fragment import write_fragments
 
@@ -156,7 +149,7 @@ def read_heads(fragment: LanceFragment, identity: Identity) -> FileHeads:
             n = here.stop
     ids, start, end, source, site, quality, checksum, offsets = (column[:n] for column in columns)
     names = [list(texts) for texts in known]
-    return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets, rows)
+    return FileHeads(ids, start, end, (source, names[0]), (site, names[1]), quality, checksum, offsets)
 
 
 def _label_codes(labels: tuple[np.ndarray, Sequence[str]], known: dict[str, int]) -> np.ndarray:
@@ -189,18 +182,8 @@ def read_embeddings(
 
 
 def read_rows(fragment: LanceFragment, offsets: np.ndarray, identity: Identity) -> Rows:
-    """Read all columns of rows of a data file, by row number.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If one of the rows is damaged.
-    """
-    damaged = DamagedArchiveError(
-        str(names_of([fragment.metadata])[0]),
-        "one of its rows is damaged",
-        "Run pyspedas-similarity archive repair.",
-    )
+    """Read all columns of rows of a data file, by row number; DamagedArchiveError if one of them is damaged."""
+    damaged = DamagedArchiveError(str(names_of([fragment.metadata])[0]), "one of its rows is damaged", REPAIR)
     with convert_lance_errors(damaged):
         batch = fragment.take(offsets.tolist(), columns=list(COLUMNS)).combine_chunks().to_batches()[0]
         intact, rows = whole_rows(batch, identity)
@@ -297,7 +280,7 @@ def _is_lance_error(error: BaseException) -> bool:
     import pyarrow as pa
 
     kinds = (OSError, ValueError, RuntimeError, MemoryError, pa.ArrowException)
-    return isinstance(error, kinds) or type(error).__name__ == "PanicException"
+    return isinstance(error, kinds) or is_panic(error)
 
 
 def ids_of(batch: pa.RecordBatch) -> np.ndarray:

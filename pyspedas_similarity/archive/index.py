@@ -1,8 +1,7 @@
 """Search of one version of an archive: exact scores by a matrix product, and nearest neighbors.
 
-Rows are sorted by source, site and time, so that the samples of a time range are contiguous in memory and their scores
-need no copy. Embeddings that fit into memory are read once and kept; larger archives are read block by block at every
-search.
+Rows are sorted by source, site and time, so that the samples of a time range are contiguous in memory. Embeddings that
+fit into memory are read once and kept; larger archives are read block by block at every search.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ import numpy as np
 
 from ..encoder.library_view import LibraryView
 from ..errors import ArchiveError
-from .identity import METRIC
 from .neighbors import FEWEST_ROWS, MIN_RECALL, GraphIndex
+from .rows import METRIC
 from .store import Part, Store
 
 logger = logging.getLogger(__name__)
@@ -38,16 +37,7 @@ _ROWS = 2**16
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Samples of one source and site, ascending in time.
-
-    Attributes
-    ----------
-    source, site : str
-    start, end : numpy.ndarray of datetime64[ns], shape (n,)
-    quality : numpy.ndarray of int16, shape (n,)
-    first : int
-        Row number of the first sample in the index.
-    """
+    """Samples of one source and site, ascending in time; `first` is the row number of the first in the index."""
 
     source: str
     site: str
@@ -62,17 +52,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Selection of rows to search.
-
-    Attributes
-    ----------
-    mask : numpy.ndarray of bool, shape (n,)
-        Mask of the rows of the index.
-    stretches : sequence of slice
-        Contiguous ranges that contain all selected rows.
-    part : Part
-        The same selection for the store.
-    """
+    """Selection of rows to search: a mask, contiguous ranges that contain them, and the same for the store."""
 
     mask: np.ndarray
     stretches: Sequence[slice]
@@ -80,33 +60,10 @@ class Choice:
 
 
 class Index:
-    """Search index of one version of a store.
+    """Search index of one version of a store, by default the newest.
 
-    Parameters
-    ----------
-    store : Store
-    version : int, optional
-        Default the newest.
-    memory : int, optional
-        Maximum memory for embeddings, in bytes; larger archives stay on disk. Default half of the machine's memory.
-
-    Attributes
-    ----------
-    version : int
-    series : tuple of Series
-    memory : int
-        Maximum memory for embeddings, in bytes.
-    in_memory : bool
-        True if the embeddings are kept in memory.
-    damaged : int
-        Number of damaged rows; they have no score.
-    references : dict of str to Reference
-        What all rows have in common, by question; kept here by searches.
-
-    Raises
-    ------
-    ArchiveError
-        If the metric of the archive is not supported.
+    `memory` is the maximum for embeddings, in bytes, by default half of the machine's; larger archives stay on disk.
+    `damaged` counts damaged rows, which have no score; `references` keeps what all rows have in common, by question.
     """
 
     def __init__(self, store: Store, version: int | None = None, memory: int | None = None) -> None:
@@ -145,22 +102,10 @@ class Index:
     def scores(
         self, centers: np.ndarray, chosen: Sequence[slice] | None = None, view: LibraryView | None = None
     ) -> np.ndarray:
-        """Compute the cosine similarity of each row to the nearest of several centers.
+        """Compute the cosine similarity of each row to the nearest of several centers: float32, shape (n,).
 
-        Parameters
-        ----------
-        centers : numpy.ndarray, shape (m, dimension), or the directions of `view`
-            Unit length.
-        chosen : sequence of slice, optional
-            Ranges of rows to score. Default all.
-        view : LibraryView, optional
-            Compare the directions of this view instead of the embeddings. For rows in memory, the first search takes
-            one more pass, and 4 bytes per row are cached.
-
-        Returns
-        -------
-        numpy.ndarray of float32, shape (n,)
-            -1 to 1; NaN for rows not chosen or damaged.
+        NaN for rows outside `chosen` (default all) or damaged. With a view, its directions are compared instead of the
+        embeddings; for rows in memory, the first search then takes one more pass, and 4 bytes per row are cached.
         """
         weights = np.ascontiguousarray(centers if view is None else view.weights(centers), np.float32)
         offsets = None if view is None else (weights @ view.center).astype(np.float32)
@@ -206,16 +151,7 @@ class Index:
         return list(self._store.take(self._heads, self._stored[rows]).thumbnail)
 
     def nearest(self, center: np.ndarray, k: int, chosen: Choice | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return row numbers and exact scores of the k nearest rows, best first; fewer if there are fewer rows.
-
-        Parameters
-        ----------
-        center : numpy.ndarray, shape (dimension,)
-            Unit length.
-        k : int
-        chosen : Choice, optional
-            Rows to search; default all.
-        """
+        """Return row numbers and exact scores of the k nearest rows, best first; fewer if there are fewer rows."""
         center, way = np.ascontiguousarray(center, np.float32), self.way(chosen, k)
         if way == PRODUCT:
             scores = self.scores(center[None], None if chosen is None else chosen.stretches)
@@ -225,7 +161,10 @@ class Index:
             rows = rows[np.argpartition(-scores[rows], k - 1)[:k]] if k < len(rows) else rows
             found = scores[rows]
         else:
-            rows = self._candidates(center, k, chosen, way)
+            if way == GRAPH:
+                rows = self._graph.propose(center, k)
+            else:
+                rows = self._position[self._near.propose(center, k, None if chosen is None else chosen.part)]
             # Rounding differs from the product over all rows by about 1e-7.
             found = np.clip(self.embeddings(rows) @ center, -1, 1)
             rows, found = rows[np.isfinite(found)], found[np.isfinite(found)]
@@ -259,11 +198,6 @@ class Index:
 
         The graph takes a second copy of the embeddings and, for a million rows, minutes to build. With a recall below
         0.99 it is not used, and a warning is logged.
-
-        Raises
-        ------
-        ArchiveError
-            If there are too few rows to measure the recall of the ten nearest.
         """
         embeddings = self._loaded()
         n_known = int(np.isfinite(embeddings).all(axis=1).sum())
@@ -276,11 +210,6 @@ class Index:
         else:
             self._graph = graph
         return graph.recall
-
-    def _candidates(self, center: np.ndarray, k: int, chosen: Choice | None, way: str) -> np.ndarray:
-        if way == GRAPH:
-            return self._graph.propose(center, k)
-        return self._position[self._near.propose(center, k, None if chosen is None else chosen.part)]
 
     def _loaded(self) -> np.ndarray:
         """Load all embeddings in row order; NaN where damaged."""
@@ -328,11 +257,7 @@ def default_memory() -> int:
 
 
 def score_rows(
-    embeddings: np.ndarray,
-    weights: np.ndarray,
-    offsets: np.ndarray | None,
-    lengths: np.ndarray | None,
-    out: np.ndarray,
+    embeddings: np.ndarray, weights: np.ndarray, offsets: np.ndarray | None, lengths: np.ndarray | None, out: np.ndarray
 ) -> None:
     """Compute the maximum over weights of ``(embeddings @ weights.T - offsets) / lengths``, clipped, in `out`."""
     if len(weights) == 1:

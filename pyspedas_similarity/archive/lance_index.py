@@ -1,14 +1,9 @@
-"""On-disk vector index by Lance: candidates for the nearest neighbors, reranked exactly by the caller.
+"""On-disk vector index by Lance, which proposes candidates that the caller ranks by their verified embeddings.
 
 An inverted file index (IVF): rows are partitioned into cells, and stored as one bit per dimension (RaBitQ, Gao & Long
 2024, doi 10.1145/3654970), or unquantized for small dimensions. A search probes the cells nearest to the query, and
-scans all rows added after the index was built. The caller reranks the candidates by their verified embeddings, so
-scores are exact and only a neighbor may be missed. The recall is measured when the index is built, and stored with it:
-
-    <archive>/indexes/<uuid>.json          hashes of the index files, data files covered, recall
-    <archive>/rows.lance/_indices/<uuid>/  index files of Lance
-
-An index with a damaged file or record is not used.
+scans all rows added after the index was built. The record ``indexes/<uuid>.json`` holds hashes of the index files,
+data files covered, and the measured recall; an index with a damaged file or record is not used.
 """
 
 from __future__ import annotations
@@ -17,18 +12,19 @@ import hashlib
 import logging
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ArchiveError, DamagedArchiveError
+from .commit_records import read_record, write_record
 from .commits import Change
-from .durable import make_folder, sync, sync_folder
 from .fragments import convert_lance_errors
-from .locations import ROWS
-from .neighbors import AIM, MIN_RECALL
-from .records import read_record, write_record
+from .locations import ROWS, make_folder, sync, sync_folder
+from .neighbors import AIM, MIN_RECALL, share_found
 from .store import Heads, NeighborIndex, Part
 
 if TYPE_CHECKING:
@@ -54,23 +50,8 @@ _CELLS_ASKED = (8, 16, 32, 64, 128, 256)
 class IndexDescription:
     """Description of an index.
 
-    Attributes
-    ----------
-    uuid : str
-    kind : str
-        Index type of Lance.
-    rows : int
-        Number of rows covered.
-    files : dict of str
-        Names of the data files covered, by fragment number as text.
-    hashes : dict of str
-        SHA-256 of each index file, by name.
-    cells : int
-        Number of cells probed per search; 0 if not measured.
-    recall : float
-        Recall of the ten nearest, on queries that were not used to choose `cells`.
-    n_queries : int
-        Number of queries used to measure the recall.
+    `files` are the data files covered, by fragment number; `hashes` the SHA-256 of the index files. `recall` is that
+    of the ten nearest, with `cells` probed per search, on `n_queries` queries that were not used to choose `cells`.
     """
 
     uuid: str
@@ -84,17 +65,9 @@ class IndexDescription:
 
 
 def build(store: LanceStore, seed: int = 0) -> IndexDescription:
-    """Build an index of all rows, replace an older one, and measure its recall.
+    """Build an index of all rows, replace an older one, and measure its recall; ArchiveError if there are too few rows.
 
     Readers and writers are not blocked. Rows added later are scanned exhaustively until the index is rebuilt.
-
-    Raises
-    ------
-    ArchiveError
-        If there are too few rows, the index cannot be written, or the archive was restored to an older version in the
-        meantime.
-    BusyArchiveError
-        If another process maintains the archive.
     """
     if not store.place.locks:
         # Optimistic commits overwrite the list of files, and Lance then drops the index of the previous version.
@@ -156,22 +129,20 @@ class LanceIndex:
     """Index of one version on disk; see `NeighborIndex`."""
 
     def __init__(self, dataset: LanceDataset, heads: Heads, built: IndexDescription) -> None:
-        self._dataset, self._heads, self._read_checked = dataset, heads, built
+        self._dataset, self._built = dataset, built
         self.recall = built.recall
         order = np.argsort(heads.place, kind="stable")
         self._order = order.astype(np.int32 if len(order) < 2**31 else np.int64)
-        self._places = heads.place if _is_increasing(order) else heads.place[order]
+        self._places = heads.place if (np.diff(order) > 0).all() else heads.place[order]
 
     def propose(self, center: np.ndarray, m: int, part: Part | None = None) -> np.ndarray:
         """Return positions in `heads` of candidates for the m nearest rows, unsorted, and more than m of them."""
         # Scan as many rows of a part as of the whole archive, for which the recall was measured.
-        cells = (
-            self._read_checked.cells if part is None else int(np.ceil(self._read_checked.cells / max(part.share, 1e-6)))
-        )
+        cells = self._built.cells if part is None else int(np.ceil(self._built.cells / max(part.share, 1e-6)))
         nearest = {
             "column": "embedding",
             "q": np.ascontiguousarray(center, np.float32),
-            "k": max(m, 10) * _CANDIDATES[self._read_checked.kind],
+            "k": max(m, 10) * _CANDIDATES[self._built.kind],
             "nprobes": min(cells, _MAX_CELLS),
         }
         options: dict[str, Any] = {"columns": [], "with_row_address": True, "disable_scoring_autoprojection": True}
@@ -230,15 +201,15 @@ def _commit_index(store: LanceStore, made: Any, built: IndexDescription) -> None
 
 def _read_checked(store: LanceStore, snapshot: Snapshot) -> IndexDescription | None:
     """Read the description of the index of a version; None if it or a file is damaged. Files are hashed once."""
-    uuids = [one.uuid for one in _segments(snapshot.dataset)]
     try:
-        built = _read(store, *uuids)
+        (segment,) = _segments(snapshot.dataset)
+        built = IndexDescription(**read_record(store.place, _record_name(segment.uuid)))
         if built.uuid not in store.checked_indexes:
             folder = _files_folder(store, built.uuid)
             if any(_hash(folder / name) != found for name, found in built.hashes.items()):
                 return None
             store.checked_indexes.add(built.uuid)
-    except (DamagedArchiveError, OSError, TypeError):
+    except (DamagedArchiveError, OSError, TypeError, ValueError):
         return None
     return built if _matches_data_files(built, snapshot) else None
 
@@ -258,10 +229,6 @@ def _segments(dataset: LanceDataset) -> list[Any]:
     return [segment for one in dataset.describe_indices() if one.name == NAME for segment in one.segments]
 
 
-def _read(store: LanceStore, uuid: str) -> IndexDescription:
-    return IndexDescription(**read_record(store.place, _record_name(uuid)))
-
-
 def _matches_data_files(built: IndexDescription, snapshot: Snapshot) -> bool:
     """Return True if all covered fragments still have the data files that were indexed."""
     numbers = {str(one.fragment_id): name for name, one in snapshot.files().items()}
@@ -279,16 +246,22 @@ def _measure_recall(store: LanceStore, built: IndexDescription, rng: np.random.G
     queries = queries[np.isfinite(queries).all(axis=1)]
     exact = _exact_scores(store, heads, queries)
     dataset = store.snapshot().dataset
-    chosen, evaluated = slice(0, None, 2), slice(1, None, 2)
+
+    def recall(cells: int, half: slice) -> float:
+        finder, shares = LanceIndex(dataset, heads, replace(built, cells=cells)), []
+        for query, best in zip(queries[half], exact[half], strict=True):
+            numbers = finder.propose(query, _K)
+            # The query row itself is not counted.
+            scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[1 : _K + 1]
+            shares.append(share_found(scores, best))
+        return float(np.mean(shares))
+
     for cells in _CELLS_ASKED:
-        finder = LanceIndex(dataset, heads, replace(built, cells=cells))
-        if _recall(store, heads, finder, queries[chosen], exact[chosen]) >= AIM:
+        if recall(cells, slice(0, None, 2)) >= AIM:
             break
     # A safety factor of two, since the number was chosen by few queries.
-    cells *= 2
-    finder = LanceIndex(dataset, heads, replace(built, cells=cells))
-    recall = _recall(store, heads, finder, queries[evaluated], exact[evaluated])
-    return replace(built, cells=cells, recall=recall, n_queries=len(queries[evaluated]))
+    cells, evaluated = 2 * cells, slice(1, None, 2)
+    return replace(built, cells=cells, recall=recall(cells, evaluated), n_queries=len(queries[evaluated]))
 
 
 def _exact_scores(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.ndarray:
@@ -299,34 +272,16 @@ def _exact_scores(store: LanceStore, heads: Heads, queries: np.ndarray) -> np.nd
     return -np.sort(-best, axis=1)[:, 1:]
 
 
-def _recall(store: LanceStore, heads: Heads, finder: NeighborIndex, queries: np.ndarray, exact: np.ndarray) -> float:
-    """Return the recall of the nearest other rows; rows of equal score are interchangeable."""
-    shares = []
-    for query, right in zip(queries, exact, strict=True):
-        numbers = finder.propose(query, _K)
-        # The query row itself is not counted.
-        scores = -np.sort(-(store.embeddings(heads, numbers) @ query))[1 : _K + 1]
-        # Count scores that reach the lowest exact one; the tolerance covers rounding.
-        shares.append((scores >= right[-1] - 1e-6).sum() / len(right))
-    return float(np.mean(shares))
-
-
 def _filter_expression(part: Part) -> Any:
     """Return a part of an archive as a filter expression; names are passed as values, never parsed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    allowed = None
-    for series in part.series:
-        one = (pc.field("source") == pa.scalar(series[0])) & (pc.field("site") == pa.scalar(series[1]))
-        allowed = one if allowed is None else allowed | one
+    source, site, start = (pc.field(name) for name in ("source", "site", "start_ns"))
+    allowed = reduce(or_, ((source == pa.scalar(one[0])) & (site == pa.scalar(one[1])) for one in part.series))
     if part.spans is not None:
-        inside = None
-        for start, end in part.spans:
-            low, high = (int(time.astype("datetime64[ns]").astype(np.int64)) for time in (start, end))
-            one = (pc.field("start_ns") >= low) & (pc.field("start_ns") <= high)
-            inside = one if inside is None else inside | one
-        allowed = allowed & inside
+        spans = [[int(time.astype("datetime64[ns]").astype(np.int64)) for time in span] for span in part.spans]
+        allowed = allowed & reduce(or_, ((start >= low) & (start <= high) for low, high in spans))
     return allowed & (pc.field("quality") == 0) if part.usable_only else allowed
 
 
@@ -337,10 +292,6 @@ def _remove_unused_records(store: LanceStore) -> None:
         if name.endswith(".json") and name[:-5] not in kept:
             with suppress(OSError):
                 store.place.remove(f"indexes/{name}")
-
-
-def _is_increasing(order: np.ndarray) -> bool:
-    return bool((np.diff(order) > 0).all())
 
 
 def _record_name(uuid: str) -> str:

@@ -1,11 +1,8 @@
 """Store based on Lance, with durability, checksums and deduplication added.
 
-Lance provides immutable columnar files and atomic manifests, one per version. It never calls fsync, has no checksums,
-and stores rows twice when a write is retried (measured, see benchmarks/archive_faults.py). So here files are synced
-before a version is acknowledged, every row has checksums, every version a commit record (see `commit_records`), and
-rows are identified by a hash of their content.
-
-Batches are written and synced concurrently; only the commit, a few milliseconds, holds the lock.
+Lance never calls fsync, has no checksums, and stores rows twice when a write is retried (measured, see
+benchmarks/archive_faults.py). Here files are synced before a version is acknowledged, every row has checksums, every
+version a commit record, and rows are identified by a hash of their content. Only the commit holds the lock.
 """
 
 from __future__ import annotations
@@ -21,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
-from . import lance_index, maintenance, repair
+from . import lance_index, maintenance
 from .commit_records import check_manifest, committed_versions, newest_committed, read_commit_record
 from .commits import PATIENCE_S, Change, CommitConflictError, Snapshot, commit_protocol, open_version, read_identity
 from .fragments import (
+    ROWS_PER_FILE,
     FileHeads,
     concatenate_labels,
     convert_lance_errors,
@@ -36,42 +34,29 @@ from .fragments import (
     to_arrow,
     write_files,
 )
-from .identity import Identity
-from .locations import DATA, Place, place_of
-from .rows import Rows, check_rows, content_hashes
-from .store import Appended, Heads, NeighborIndex, Report, Version
+from .locations import DATA, REPAIR, Place, place_of
+from .rows import Identity, Rows, check_rows, content_hashes
+from .store import Appended, Heads, Version
 
 if TYPE_CHECKING:
     from lance.fragment import FragmentMetadata
 
-ROWS_PER_FILE = 2**20
 # Maximum number of writes of a batch when other writers add some of its rows concurrently.
 _ATTEMPTS = 5
-_REPAIR = "Run pyspedas-similarity archive repair."
 # Low bits of a row address: position in the file; high bits: number of the fragment.
 _OFFSET_BITS = 32
 # Maximum random delay before retrying a conflicting commit.
 _PAUSE_S = 0.05
+_KINDS = {"ids": "S16", "start": "datetime64[ns]", "end": "datetime64[ns]", "quality": np.int16, "checksum": np.uint64}
 
 
 class LanceStore:
-    """Store of an archive in a folder or an object store; see `Store` and the module.
-
-    Parameters
-    ----------
-    where : Place, str or Path
-        Location of an archive made by `create`.
-
-    Raises
-    ------
-    ArchiveError
-        If there is no archive, or its format version is not supported.
-    """
+    """Store of an archive in a folder or an object store; see `Store` and the module."""
 
     def __init__(self, where: Place | str | Path) -> None:
         self.place = place_of(where)
-        self._identity = read_identity(self.place)
-        self._commits = commit_protocol(self.place, self._identity)
+        self.identity = read_identity(self.place)
+        self._commits = commit_protocol(self.place, self.identity)
         self._newest = 0  # newest version seen so far
         # By name of the data file; files are immutable.
         self._heads: dict[str, FileHeads] = {}
@@ -82,15 +67,7 @@ class LanceStore:
 
     @classmethod
     def create(cls, where: Place | str | Path, identity: Identity) -> LanceStore:
-        """Create an archive, or open an existing one of the same identity.
-
-        Raises
-        ------
-        MixingError
-            If an archive of another identity exists.
-        ArchiveError
-            If the archive cannot be written.
-        """
+        """Create an archive, or open an existing one of the same identity; MixingError if its identity differs."""
         place = place_of(where)
         with _convert_write_errors(place):
             if place.locks or not committed_versions(place):
@@ -98,11 +75,6 @@ class LanceStore:
         store = cls(place)
         store.identity.check(identity, place.address)
         return store
-
-    @property
-    def identity(self) -> Identity:
-        """Identity of the rows."""
-        return self._identity
 
     def latest(self) -> int:
         """Return the number of the newest acknowledged version."""
@@ -124,33 +96,19 @@ class LanceStore:
         return read_commit_record(self.place, self.latest() if version is None else version).version_info
 
     def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open a version, by default the newest, after checking its manifest.
-
-        Raises
-        ------
-        ArchiveError
-            If the version does not exist or is damaged.
-        """
+        """Open a version, by default the newest, after checking its manifest; ArchiveError where it fails."""
         version = self.latest() if version is None else version
         record = read_commit_record(self.place, version)
         if self._snapshot is not None and self._snapshot.record == record:
             return self._snapshot
         if record.identity != self.identity.hash:
-            raise DamagedArchiveError(self.place.address, f"version {version} is of another archive", _REPAIR)
+            raise DamagedArchiveError(self.place.address, f"version {version} is of another archive", REPAIR)
         check_manifest(self.place, record)
         self._snapshot = Snapshot(record, open_version(self.place, version))
         return self._snapshot
 
     def append(self, rows: Rows) -> Appended:
-        """Append rows that are not stored yet; they are durable on return.
-
-        Raises
-        ------
-        ArchiveError
-            If the rows do not match the archive, or cannot be written; then none of them is stored.
-        BusyArchiveError
-            If another process holds the lock for too long.
-        """
+        """Append rows that are not stored yet; durable on return. After an ArchiveError none of them is stored."""
         check_rows(rows, self.identity)
         ids = content_hashes(rows, self.identity)
         fresh = np.sort(np.unique(ids, return_index=True)[1])
@@ -159,7 +117,8 @@ class LanceStore:
             if not len(fresh):
                 return Appended(self.latest(), 0, len(rows))
             with _convert_write_errors(self.place):
-                written = self._write(rows.take(fresh), ids[fresh])
+                table = to_arrow(rows.take(fresh), ids[fresh], self.identity)
+                written = write_files(self.place, table, table.schema, ROWS_PER_FILE)
             with self.discard_on_error(written):
                 version = self.commit(partial(self._append_change, written, ids[fresh]))
             if version is not None:
@@ -182,16 +141,12 @@ class LanceStore:
         self._heads = {name: self._heads[name] for name in files}
         return Heads(
             version=snapshot.version,
-            ids=_concatenate([part.ids for part in parts], "S16"),
-            start=_concatenate([part.start for part in parts], "datetime64[ns]"),
-            end=_concatenate([part.end for part in parts], "datetime64[ns]"),
+            **{name: _concatenate([getattr(part, name) for part in parts], kind) for name, kind in _KINDS.items()},
             source=source,
             site=site,
             sources=tuple(sources),
             sites=tuple(sites),
-            quality=_concatenate([part.quality for part in parts], np.int16),
             place=_concatenate(places, np.int64),
-            checksum=_concatenate([part.checksum for part in parts], np.uint64),
             damaged=snapshot.record.rows - sum(len(part.offset) for part in parts),
         )
 
@@ -239,29 +194,9 @@ class LanceStore:
         """Build the index of the newest version and return its recall."""
         return lance_index.build(self).recall
 
-    def near(self, heads: Heads) -> NeighborIndex | None:
-        """Return the index, with the rows added since it was built; None if there is none that can be used."""
-        return lance_index.near(self, heads)
-
-    def restore(self, version: int) -> int:
-        """Commit a new version with the content of an older one and return its number."""
-        return maintenance.restore(self, version)
-
-    def compact(self, rows_per_file: int = ROWS_PER_FILE) -> int:
-        """Merge small files and return the number of the newest version."""
-        return maintenance.compact(self, rows_per_file)
-
-    def forget(self, keep: int) -> int:
-        """Delete all but the newest `keep` versions and return the number of deleted versions."""
-        return maintenance.forget(self, keep)
-
-    def verify(self) -> Report:
-        """Read all rows and records and report any damage."""
-        return maintenance.verify(self)
-
-    def repair(self) -> Report:
-        """Remove what is damaged, keep all intact rows, and return the report from before."""
-        return repair.repair(self)
+    near = lance_index.near
+    restore, compact, forget = maintenance.restore, maintenance.compact, maintenance.forget
+    verify, repair = maintenance.verify, maintenance.repair
 
     def maintenance_lock(self) -> AbstractContextManager[None]:
         """Hold the maintenance lock; readers and writers do not need it."""
@@ -282,11 +217,6 @@ class LanceStore:
         """Commit the change that `change_of` returns for the newest version; return the new number, None for no change.
 
         After a conflicting commit, `change_of` is called again with the new version.
-
-        Raises
-        ------
-        BusyArchiveError
-            If another process holds the lock for too long, or other writers always commit first.
         """
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -332,10 +262,6 @@ class LanceStore:
             return None
         fragments, rows = [*newest.fragments(), *written], sum(one.physical_rows for one in written)
         return Change("append", lance.LanceOperation.Append(written), fragments, tuple(names_of(written)), rows)
-
-    def _write(self, rows: Rows, ids: np.ndarray) -> list[FragmentMetadata]:
-        table = to_arrow(rows, ids, self.identity)
-        return write_files(self.place, table, table.schema, ROWS_PER_FILE)
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """Return a mask of the rows that are in the newest version: bool, shape (n,)."""

@@ -1,38 +1,145 @@
 """Locations of an archive: the file operations that the store needs, for folders and object stores.
 
 Names are paths relative to the archive, separated by '/'. Lance reads and writes the files below `ROWS` itself, at the
-address `Place.rows`.
+address `Place.rows`. A file is durable after fsync of the file and of its folder. Lance calls neither, so after a power
+failure a committed version may refer to empty files. Every file of a version is therefore synced here before the
+version is acknowledged.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import ArgumentError
-from .durable import Folder
+from ..errors import ArchiveError, ArgumentError, BusyArchiveError
+from ..files import replace_whole
 from .objects import SCHEMES, Bucket
+
+
+def sync(files: Iterable[Path]) -> None:
+    """Sync files, then their folders, to disk."""
+    folders = []
+    for file in files:
+        _fsync(file, os.O_RDWR)
+        folders.append(file.parent)
+    for folder in dict.fromkeys(folders):
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder to disk; does nothing on Windows, which does not need it."""
+    if os.name != "nt":
+        _fsync(folder, os.O_RDONLY)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents; their entries are durable on return."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(missing):
+        sync_folder(one.parent)
+
+
+class Folder:
+    """Archive location in a local folder; see `Place`."""
+
+    locks = True
+    options = None
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = str(folder)
+        self.rows = str(folder / "rows.lance")
+
+    def names(self, folder: str, after: str = "") -> list[str]:
+        """See `Place`."""
+        try:
+            return sorted(path.name for path in (self.folder / folder).iterdir() if path.name > after)
+        except FileNotFoundError:
+            return []
+
+    def read(self, name: str) -> bytes:
+        """See `Place`."""
+        return (self.folder / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        """See `Place`."""
+        return (self.folder / name).stat().st_size
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`."""
+        path = self.folder / name
+        replace_whole(path, content)
+        sync_folder(path.parent)
+
+    def create(self, name: str, content: bytes) -> None:
+        """See `Place`; call only under a lock."""
+        if (self.folder / name).exists():
+            raise FileExistsError(name)
+        self.write(name, content)
+
+    def remove(self, *names: str) -> None:
+        """See `Place`."""
+        for name in names:
+            with suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        for folder in dict.fromkeys((self.folder / name).parent for name in names):
+            sync_folder(folder)
+
+    retire = remove
+
+    def make_durable(self, *names: str) -> None:
+        """See `Place`."""
+        sync(self.folder / name for name in names)
+
+    def exclusive(self, name: str, patience_s: float, doing: str) -> AbstractContextManager[None]:
+        """See `Place`."""
+        return file_lock(self.folder / "locks" / f"{name}.lock", patience_s, doing)
+
+
+@contextmanager
+def file_lock(path: Path, patience_s: float, doing: str) -> Iterator[None]:
+    """Hold a file lock, released when the process ends; BusyArchiveError if it is held longer than `patience_s`."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=patience_s)
+    try:
+        lock.acquire(poll_interval=0.005)
+    except Timeout as error:
+        found = f"another process has been {doing} for more than {patience_s:g} s"
+        raise BusyArchiveError(str(path.parent.parent), found, "Wait until it is done, or end it.") from error
+    except OSError as error:
+        raise ArchiveError(
+            str(path), f"it cannot be locked ({error})", "Check the disk and its permissions."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fsync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
 
 ROWS = "rows.lance"
 DATA = f"{ROWS}/data"
+REPAIR = "Run pyspedas-similarity archive repair."
 
 
 class Place(Protocol):
     """Location of an archive; see the module.
 
-    Attributes
-    ----------
-    address : str
-        The location as shown to the user.
-    rows : str
-        Address of the Lance data set.
-    options : dict of str or None
-        Options that Lance needs for access; never logged.
-    locks : bool
-        True if locks exclude other writers reliably and are released when their holder ends; else versions are
-        committed without a lock, see `OptimisticCommits`.
+    `address` is shown to the user, `rows` is that of the Lance data set. `options`, which Lance needs for access, are
+    never logged. Where `locks` is False, no lock excludes other writers reliably; see `OptimisticCommits`.
     """
 
     address: str
@@ -69,13 +176,7 @@ class Place(Protocol):
 
 
 def place_of(where: Place | str | Path, options: dict[str, str] | None = None) -> Place:
-    """Return the location for a path or an address, without accessing it.
-
-    Raises
-    ------
-    ArgumentError
-        If it is neither a folder nor a supported address.
-    """
+    """Return the location for a path or an address, without accessing it; ArgumentError if it is neither."""
     if not isinstance(where, (str, Path)):
         if hasattr(where, "address"):
             return where

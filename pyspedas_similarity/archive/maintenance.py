@@ -1,14 +1,22 @@
-"""Maintenance of an archive: merging small files, restoring and deleting versions, and verification.
+"""Maintenance of an archive: merging small files, restoring and deleting versions, verification and repair.
 
 Maintenance holds a lock of its own, which does not block readers and writers; the commit lock, if there is one, is
 held only to replace the old files by the new ones. A process that is killed before leaves files that belong to no
 version. In an object store the maintenance lock is a lease that can expire; it only saves work, since concurrent
 compactions and deletions of versions are safe.
+
+A repair keeps intact rows and removes damaged parts:
+
+commit record damaged    rewritten if all rows of the version are intact; else the version is removed
+manifest damaged         the version is removed; the files that its commit record added are appended to the previous one
+rows damaged             their file is rewritten without them
+index damaged            removed; it can be rebuilt
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,50 +25,45 @@ import numpy as np
 from ..errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from . import lance_index
 from .commit_records import (
+    CommitRecord,
     check_manifest,
     commit_record_name,
     committed_versions,
+    manifest_name,
     manifest_versions,
     read_commit_record,
+    read_record,
+    write_commit_record,
 )
-from .commits import IDENTITY_RECORDS, Change
+from .commits import HINT, IDENTITY_RECORDS, Change, make_commit_record, open_version, write_identity
 from .fragments import (
     COLUMNS,
+    ROWS_PER_FILE,
     convert_lance_errors,
     ids_of,
     names_of,
+    read_heads,
     scan,
     schema,
     skip_damaged,
     whole_rows,
     write_files,
 )
-from .records import read_record
+from .locations import REPAIR
 from .store import Report
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from lance import LanceDataset
     from lance.fragment import FragmentMetadata, LanceFragment
 
     from .lance_store import LanceStore, Snapshot
 
 _ATTEMPTS = 5
-_REPAIR = "Run pyspedas-similarity archive repair."
 
 
-def compact(store: LanceStore, rows_per_file: int) -> int:
-    """Merge consecutive small files into larger ones; every row is verified.
-
-    Returns
-    -------
-    int
-        Number of the newest version; unchanged if there was nothing to merge.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If a row is damaged.
-    """
+def compact(store: LanceStore, rows_per_file: int = ROWS_PER_FILE) -> int:
+    """Merge consecutive small files, verifying every row, and return the number of the newest version."""
     with store.maintenance_lock():
         for _ in range(_ATTEMPTS):
             snapshot = store.snapshot()
@@ -77,14 +80,9 @@ def compact(store: LanceStore, rows_per_file: int) -> int:
 
 
 def forget(store: LanceStore, keep: int) -> int:
-    """Delete all but the newest `keep` versions, and the files that only those used.
+    """Delete all but the newest `keep` versions, and the files that only those used; return the number deleted.
 
     Unused files younger than a week are kept, since they may belong to a batch that is being written.
-
-    Returns
-    -------
-    int
-        Number of deleted versions.
     """
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise ArchiveError("keep", f"found {keep!r}", "Give the number of versions to keep, 1 or more.")
@@ -171,7 +169,7 @@ def _copy_rows(store: LanceStore, group: dict[str, LanceFragment], rows_per_file
     rows = sum(one.physical_rows for one in written)
     if rows < expected:
         store.discard(written)
-        raise DamagedArchiveError(store.place.address, f"{expected - rows} rows are damaged", _REPAIR)
+        raise DamagedArchiveError(store.place.address, f"{expected - rows} rows are damaged", REPAIR)
     return written
 
 
@@ -238,3 +236,109 @@ def _bad_versions(store: LanceStore) -> list[str]:
         except DamagedArchiveError as error:
             bad.append(f"version {version}: {error.subject}: {error.found}")
     return bad
+
+
+def repair(store: LanceStore) -> Report:
+    """Remove what is damaged, keep all intact rows, and return the report of the damage before."""
+    before = verify(store)
+    if before.sound:
+        return before
+    with store.maintenance_lock(), store.commit_lock():
+        if bad_identity(store):
+            write_identity(store.place, store.identity)
+        _rewrite_commit_records(store)
+        invalid = _records_without_manifest(store)
+        trusted = [one for one in committed_versions(store.place) if one not in {record.version for record in invalid}]
+        if not trusted:
+            raise DamagedArchiveError(
+                str(store.place.address), "no version of it can be read", "Restore it from a backup."
+            )
+        for record in invalid:
+            _remove(store, record.version)
+        for record in (one for one in invalid if one.version > trusted[-1]):
+            _replay(store, record)
+        _drop_damaged_rows(store)
+        if lance_index.is_damaged(store, store.snapshot()):
+            lance_index.drop(store)
+    return before
+
+
+def _rewrite_commit_records(store: LanceStore) -> None:
+    """Rewrite damaged commit records of versions whose rows are all intact; remove the other versions."""
+    for version in committed_versions(store.place):
+        try:
+            read_commit_record(store.place, version)
+        except DamagedArchiveError:
+            if _is_whole(store, version):
+                fragments = [one.metadata for one in open_version(store.place, version).get_fragments()]
+                change = Change("repair", None, fragments)
+                write_commit_record(store.place, make_commit_record(store.place, store.identity, version, change))
+            else:
+                _remove(store, version)
+
+
+def _is_whole(store: LanceStore, version: int) -> bool:
+    """Return True if all rows of a version are intact."""
+    try:
+        fragments = open_version(store.place, version).get_fragments()
+    except DamagedArchiveError:
+        return False
+    return all(len(read_heads(one, store.identity).offset) == one.metadata.physical_rows for one in fragments)
+
+
+def _records_without_manifest(store: LanceStore) -> list[CommitRecord]:
+    """Return the commit records of the versions with damaged manifests, oldest first."""
+    invalid = []
+    for version in committed_versions(store.place):
+        record = read_commit_record(store.place, version)
+        try:
+            check_manifest(store.place, record)
+        except DamagedArchiveError:
+            invalid.append(record)
+    return invalid
+
+
+def _remove(store: LanceStore, version: int) -> None:
+    """Remove an unreadable version; the manifest first, so that its commit record is not created again."""
+    store.place.remove(manifest_name(version), HINT, commit_record_name(version))
+
+
+def _replay(store: LanceStore, record: CommitRecord) -> None:
+    """Repeat the change of a removed version on the newest one; compaction and repair change no intact row."""
+    import lance
+
+    newest = store.snapshot()
+    if record.what == "restore":
+        with suppress(ArchiveError):  # if that version is lost as well, keep the newest one
+            fragments = store.snapshot(record.origin).fragments()
+            operation = lance.LanceOperation.Restore(record.origin)
+            store.make(Change("restore", operation, fragments, origin=record.origin), newest)
+    elif record.what == "append":
+        new = [one for name in record.files for one in _read_fragment(store, newest.dataset, name)]
+        if new:
+            rows, operation = sum(one.physical_rows for one in new), lance.LanceOperation.Append(new)
+            store.make(Change("append", operation, [*newest.fragments(), *new], record.files, rows), newest)
+
+
+def _read_fragment(store: LanceStore, dataset: LanceDataset, name: str) -> list:
+    """Return the fragment metadata of a data file that is in no manifest; [] if it cannot be read."""
+    from lance.fragment import LanceFragment
+
+    damaged = DamagedArchiveError(name, "it cannot be read", "")
+    with suppress(DamagedArchiveError), convert_lance_errors(damaged):
+        return [LanceFragment.create_from_file(name, dataset, 0)]
+    return []
+
+
+def _drop_damaged_rows(store: LanceStore) -> None:
+    """Rewrite files with damaged rows without these rows."""
+    newest = store.snapshot()
+    damaged = {}
+    for name, fragment in newest.files().items():
+        intact = sum(len(batch) for _, batch in intact_rows(fragment, store))
+        if intact < fragment.metadata.physical_rows:
+            damaged[name] = fragment
+    if not damaged:
+        return
+    written = write_intact(store, damaged.values(), ROWS_PER_FILE)
+    store.make(replacement("repair", [damaged], [written], newest), newest)

@@ -75,20 +75,7 @@ class NeighborGraph:
 
 
 def make_graph(embeddings: np.ndarray, k: int = 15, seed: int = 0) -> NeighborGraph:
-    """Find the k nearest other rows of each row.
-
-    Parameters
-    ----------
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Unit length; rows with NaN have no neighbors and are not neighbors of other rows.
-    k : int
-        Number of neighbors; fewer are found if there are not enough rows.
-    seed : int
-
-    Returns
-    -------
-    NeighborGraph
-    """
+    """Find the k nearest other rows of each row, fewer if there are not enough; rows with NaN take no part."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise ArgumentError("k", f"found {k!r}", "Give the number of neighbors, 1 or more.")
     known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
@@ -114,20 +101,9 @@ def make_sorted_graph(embeddings: np.ndarray, neighbors: np.ndarray, recall: flo
 
 
 def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the exact nearest row of each of some rows.
+    """Find the exact nearest row of each of some rows (-1 for none), and its score.
 
-    Parameters
-    ----------
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-    rows : numpy.ndarray of int, shape (m,)
-    barred : numpy.ndarray of int, shape (m, 2)
-        Half-open range of rows, [first, last), to exclude for each.
-
-    Returns
-    -------
-    nearest : numpy.ndarray of int32, shape (m,)
-        -1 for none.
-    scores : numpy.ndarray of float32, shape (m,)
+    `barred` is a half-open range of rows, [first, last), to exclude for each: int, shape (m, 2).
     """
     nearest, scores = np.full(len(rows), -1, np.int32), np.full(len(rows), np.nan, np.float32)
     for block in _blocks(len(rows), len(embeddings)):
@@ -144,12 +120,7 @@ def nearest_others(embeddings: np.ndarray, rows: np.ndarray, barred: np.ndarray)
 def cached_graph(folder: Path | None, embeddings: np.ndarray, k: int, seed: int = 0) -> NeighborGraph:
     """Return the graph of embeddings, read from the cache if possible; small graphs are not cached.
 
-    Parameters
-    ----------
-    folder : Path or None
-        Cache folder, created if necessary; None, or a folder that cannot be written to, disables caching.
-    embeddings, k, seed
-        As in `make_graph`.
+    A folder of None, or one that cannot be written to, disables caching.
     """
     if folder is None or len(embeddings) <= EXACT_ROWS:
         return make_graph(embeddings, k, seed)
@@ -195,19 +166,7 @@ def _write_graph(path: Path, graph: NeighborGraph) -> None:
 
 
 class GraphIndex:
-    """In-memory index by graph search, with a copy of the embeddings.
-
-    Parameters
-    ----------
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Unit length.
-    seed : int
-
-    Attributes
-    ----------
-    recall : float
-        Recall of the ten nearest, on queries that were not used to choose the search width.
-    """
+    """In-memory index by graph search, with a copy of the embeddings; recall as in `lance_index`."""
 
     def __init__(self, embeddings: np.ndarray, seed: int = 0) -> None:
         self._known = np.flatnonzero(np.isfinite(embeddings).all(axis=1)).astype(np.int32)
@@ -216,7 +175,7 @@ class GraphIndex:
         self._descent = _descent(vectors, _DEGREE, seed)
         with _ignore_warnings():
             self._descent.prepare()
-        self._epsilon, self.recall = self._measure_recall(vectors, np.random.default_rng(seed))
+        self.recall = self._measure_recall(vectors, np.random.default_rng(seed))
         elapsed = time.perf_counter() - began
         logger.info("Graph of %d rows in %.0f s, recall %.3f.", len(vectors), elapsed, self.recall)
 
@@ -226,24 +185,29 @@ class GraphIndex:
         found = self._descent.query(np.asarray(center, np.float32)[None], m, epsilon=self._epsilon)[0][0]
         return self._known[found[found >= 0]]
 
-    def _measure_recall(self, vectors: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    def _measure_recall(self, vectors: np.ndarray, rng: np.random.Generator) -> float:
+        """Choose the search width by half of the queries, and measure the recall by the others."""
         queries = rng.choice(len(vectors), min(_QUERIES, len(vectors)), replace=False)
         # The query row itself is not counted.
         expected = _highest_scores(vectors, queries, _K + 1)[:, 1:]
-        chosen, evaluated = (slice(start, None, 2) for start in (0, 1))
+
+        def recall(half: slice) -> float:
+            shares = []
+            for row, best in zip(queries[half], expected[half], strict=True):
+                found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._epsilon)[0][0]
+                shares.append(share_found(vectors[found[(found >= 0) & (found != row)]] @ vectors[row], best))
+            return float(np.mean(shares))
+
         for epsilon in _EPSILONS:
             self._epsilon = epsilon
-            if self._mean_recall(vectors, queries[chosen], expected[chosen]) >= AIM:
+            if recall(slice(0, None, 2)) >= AIM:
                 break
-        return epsilon, self._mean_recall(vectors, queries[evaluated], expected[evaluated])
+        return recall(slice(1, None, 2))
 
-    def _mean_recall(self, vectors: np.ndarray, rows: np.ndarray, expected: np.ndarray) -> float:
-        return float(np.mean([self._recall_of_row(vectors, *pair) for pair in zip(rows, expected, strict=True)]))
 
-    def _recall_of_row(self, vectors: np.ndarray, row: int, best: np.ndarray) -> float:
-        found = self._descent.query(vectors[row][None], _K + 1, epsilon=self._epsilon)[0][0]
-        scores = vectors[found[(found >= 0) & (found != row)]] @ vectors[row]
-        return float((scores >= best[-1] - 1e-6).sum() / len(best))
+def share_found(scores: np.ndarray, best: np.ndarray) -> float:
+    """Return the share of the best scores that are reached: equal scores are interchangeable, up to rounding."""
+    return float((scores >= best[-1] - 1e-6).sum() / len(best))
 
 
 def _exact_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, float]:
@@ -270,7 +234,7 @@ def _approximate_neighbors(vectors: np.ndarray, k: int, seed: int) -> tuple[np.n
     shares = []
     for row, expected in zip(queries, best, strict=True):
         candidates = near[row][near[row] >= 0]
-        shares.append((vectors[candidates] @ vectors[row] >= expected[-1] - 1e-6).sum() / len(expected))
+        shares.append(share_found(vectors[candidates] @ vectors[row], expected))
     recall = float(np.minimum(shares, 1).mean())
     if recall < MIN_RECALL:
         logger.warning("The recall of the neighbor graph is only %.3f.", recall)

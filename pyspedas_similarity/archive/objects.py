@@ -1,11 +1,8 @@
 """Archives in an object store: S3 and compatible stores, Google Cloud Storage, Azure.
 
-Puts are atomic, and durable when the store acknowledges them. There are no locks that are released when their holder
-ends; conditional puts take their place: of several processes that create the same object, one succeeds and the others
-get an error. Maintenance holds a lease, an object that its holder renews.
-
-Credentials come from the environment or from `storage_options`. They are passed only to the libraries, and never occur
-in an address, record, message or repr.
+Puts are atomic, and durable when the store acknowledges them. Conditional puts take the place of locks; maintenance
+holds a lease, an object that its holder renews. Credentials come from the environment or from `storage_options`; they
+are passed only to the libraries, and never occur in an address, record, message or repr.
 """
 
 from __future__ import annotations
@@ -48,19 +45,8 @@ _REMEDY = "Check the address, the network and the credentials, and try again: ro
 class Bucket:
     """Archive location in an object store: a prefix in a bucket; see `Place`.
 
-    An empty object reserves a name after deletion (see `retire`); it is treated as missing otherwise.
-
-    Parameters
-    ----------
-    address : str
-        For example 's3://bucket/ions'.
-    options : mapping of str to str
-        Options of the Rust crate object_store, which obstore and Lance use.
-
-    Raises
-    ------
-    ArgumentError
-        If obstore is not installed, or rejects the address or an option.
+    An empty object reserves a name after deletion (see `retire`); it is treated as missing otherwise. The options are
+    those of the Rust crate object_store, which obstore and Lance use.
     """
 
     locks = False
@@ -236,7 +222,7 @@ def _client_options_in_environment(address: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _is_panic(error: BaseException) -> bool:
+def is_panic(error: BaseException) -> bool:
     """Return True for a Rust panic, which obstore 0.12 raises for some invalid options; not an Exception."""
     return type(error).__name__ == "PanicException"
 
@@ -275,7 +261,7 @@ def _open(address: str, options: Mapping[str, str]) -> Any:
         # The message names the option; not chained, as in `Bucket._convert_errors`.
         raise ArgumentError("storage_options", reason_of(error), "See the options of the crate object_store.") from None
     except BaseException as error:
-        if not isinstance(error, (exceptions.BaseError, ValueError, TypeError)) and not _is_panic(error):
+        if not isinstance(error, (exceptions.BaseError, ValueError, TypeError)) and not is_panic(error):
             raise
         # The original message contains the wrong value, which may be a secret.
         found = f"{address} cannot be opened with {', '.join(sorted(options))} and the environment"

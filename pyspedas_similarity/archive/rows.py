@@ -1,4 +1,4 @@
-"""Rows of an archive as arrays, their content hashes and their checksums.
+"""Identity of an archive, its rows as arrays, and the content hashes and checksums of these.
 
 The checksum is the multilinear hash of Lemire and Kaser (2014, doi 10.1093/comjnl/bxt070): the sum over the 32-bit
 words of a row of word times weight, modulo 2^64. All weights are odd, so a change of a single word is always detected,
@@ -10,14 +10,102 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
-from ..errors import ArchiveError
-from .identity import METRIC, Identity
+from ..errors import ArchiveError, MixingError
+
+FORMAT_VERSION = 1
+METRIC = "cosine"
+
+# Upper limit for plausibility checks.
+_MAX_DIMENSIONS = 2**20
+
+_COMPARED = ("kind", "encoder", "recipe", "dimension", "metric", "format_version")
+_REMEDY = {
+    "format_version": "Export it with the version of this package that wrote it and import it with this one.",
+    "kind": "Keep each kind of image in an archive of its own.",
+}
+_ANOTHER = "Give that encoder and recipe, or keep these embeddings in another archive: open_archive('another folder')."
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Identity of an archive.
+
+    Attributes
+    ----------
+    kind : str
+        The kind of image: 'distribution', 'frame', 'spectrum' or 'window'.
+    encoder, recipe : str
+        Hashes of the encoder and the recipe of the embeddings.
+    dimension : int
+    metric : str
+        'cosine': embeddings have unit length and are compared by their dot product.
+    format_version : int
+        Version of the on-disk format.
+    card, settings : mapping
+        Card of the encoder and settings of the recipe; recorded, not compared.
+    """
+
+    kind: str
+    encoder: str
+    recipe: str
+    dimension: int
+    metric: str = METRIC
+    format_version: int = FORMAT_VERSION
+    card: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if type(self.dimension) is not int or not 1 <= self.dimension <= _MAX_DIMENSIONS:
+            raise ArchiveError("dimension", f"found {self.dimension!r}", "Give the length of an embedding.")
+        for name in ("kind", "encoder", "recipe", "metric"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise ArchiveError(name, f"found {getattr(self, name)!r}", "Give a text.")
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """Properties that must be equal within an archive."""
+        return {name: getattr(self, name) for name in _COMPARED}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the compared properties: first 32 hexadecimal digits."""
+        text = json.dumps(self.compared, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def check(self, other: Identity, where: str) -> None:
+        """Raise MixingError if a compared property of another identity differs; it names all that differ."""
+        mine, theirs = self.compared, other.compared
+        different = [name for name in _COMPARED if mine[name] != theirs[name]]
+        if different:
+            found = "; ".join(f"it holds {name} {mine[name]!r}, not {theirs[name]!r}" for name in different)
+            remedy = next((_REMEDY[name] for name in _REMEDY if name in different), _ANOTHER)
+            raise MixingError(where, found, remedy)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the identity as a dict of JSON types."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], where: str) -> Identity:
+        """Make an identity from the output of `to_dict`; MixingError if the format version is not supported."""
+        version = record.get("format_version") if isinstance(record, Mapping) else None
+        if version != FORMAT_VERSION:
+            found = f"its layout is version {version!r}; this version of the package reads {FORMAT_VERSION}"
+            raise MixingError(where, found, _REMEDY["format_version"])
+        known = {one.name for one in fields(cls)}
+        try:
+            return cls(**{name: value for name, value in record.items() if name in known})
+        except TypeError as error:
+            raise ArchiveError(where, f"the identity of its rows is incomplete ({error})", "Take a copy.") from error
+
 
 ID_BYTES = 16
 # Rows per block, so that the words, widened to 64 bits, stay in the CPU cache.
@@ -74,21 +162,7 @@ def make_rows(
     quality: object = 0,
     thumbnail: object = None,
 ) -> Rows:
-    """Make rows in the stored types; a single value is broadcast to all rows.
-
-    Parameters
-    ----------
-    embeddings : array, shape (n, dimension)
-        Unit length.
-    start, end : array of datetime64 or int64 (nanoseconds since 1970, UTC), shape (n,)
-    source, site, quality, thumbnail
-        Arrays of shape (n,), or one value.
-
-    Raises
-    ------
-    ArchiveError
-        If the shapes do not match.
-    """
+    """Make rows in the stored types; a single value is broadcast to all rows. Times may be int64 (ns since 1970)."""
     array = np.ascontiguousarray(embeddings, np.float32)
     if array.ndim != 2:
         raise ArchiveError("embeddings", f"found the shape {array.shape}", "Give one row for each sample.")
@@ -104,13 +178,7 @@ def make_rows(
 
 
 def check_rows(rows: Rows, identity: Identity) -> None:
-    """Check that rows can be stored and searched.
-
-    Raises
-    ------
-    ArchiveError
-        If they cannot; names the first problem found.
-    """
+    """Check that rows can be stored and searched; ArchiveError names the first problem found."""
     if rows.embeddings.shape[1] != identity.dimension:
         found = f"found dimension {rows.embeddings.shape[1]}; the archive has {identity.dimension}"
         raise ArchiveError("embeddings", found, "Use a separate archive for each dimension.")
@@ -131,14 +199,10 @@ def check_rows(rows: Rows, identity: Identity) -> None:
 
 
 def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
-    """Return a hash of the content of each row: time, source, embedding and identity.
+    """Return a hash of time, source, embedding and identity of each row: 'S16', shape (n,).
 
-    Quality and thumbnail are not included: they describe a sample but do not identify it.
-
-    Returns
-    -------
-    numpy.ndarray of 16 bytes ('S16'), shape (n,)
-        Compare with ``view('V16')``, which keeps trailing zero bytes.
+    Quality and thumbnail describe a sample but do not identify it. Compare with ``view('V16')``, which keeps trailing
+    zero bytes.
     """
     key = bytes.fromhex(identity.hash)
     times = np.stack([rows.start.astype("<i8"), rows.end.astype("<i8")], axis=1)
@@ -160,18 +224,10 @@ def content_hashes(rows: Rows, identity: Identity) -> np.ndarray:
 
 
 def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndarray:
-    """Compute the checksum of the metadata columns of each row, without embedding and thumbnail.
+    """Compute the checksum of the metadata columns of each row: uint64, shape (n,).
 
-    Parameters
-    ----------
-    columns : sequence of numpy.ndarray, each of n rows
-        Columns in a fixed order; their bytes are read as 32-bit words.
-    identity : Identity
-        Determines the weights, so that rows of another archive are detected.
-
-    Returns
-    -------
-    numpy.ndarray of uint64, shape (n,)
+    The bytes of the columns, each of n rows, are read as 32-bit words; the identity determines the weights, so that
+    rows of another archive are detected.
     """
     n = len(columns[0])
     words = [np.ascontiguousarray(column).view("<u4").reshape(n, -1) for column in columns]
@@ -179,19 +235,7 @@ def head_checksums(columns: Sequence[np.ndarray], identity: Identity) -> np.ndar
 
 
 def body_checksums(heads: np.ndarray, embeddings: np.ndarray, identity: Identity) -> np.ndarray:
-    """Compute the checksum of each embedding together with the metadata of its row.
-
-    Parameters
-    ----------
-    heads : numpy.ndarray of uint64, shape (n,)
-        Output of `head_checksums`.
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-    identity : Identity
-
-    Returns
-    -------
-    numpy.ndarray of uint64, shape (n,)
-    """
+    """Compute the checksum of each embedding and the metadata checksum of its row: uint64, shape (n,)."""
     words = np.ascontiguousarray(embeddings, "<f4").view("<u4")
     head_words = np.ascontiguousarray(heads, "<u8").view("<u4").reshape(len(heads), 2)
     return _multilinear(words, "embedding", identity) + _multilinear(head_words, "beside", identity)

@@ -12,8 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .identity import Identity
-from .rows import Rows
+from .rows import Identity, Rows
 
 
 @dataclass(frozen=True)

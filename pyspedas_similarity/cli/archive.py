@@ -134,7 +134,7 @@ def restore(chosen: argparse.Namespace) -> int:
 
 def export_file(chosen: argparse.Namespace) -> int:
     """Write an archive to one file."""
-    from ..archive.parquet import export_archive
+    from ..archive.archive import export_archive
 
     print(f"{export_archive(_opened(chosen, chosen.version), chosen.file)} samples in {chosen.file}")
     return FOUND
@@ -142,7 +142,7 @@ def export_file(chosen: argparse.Namespace) -> int:
 
 def import_file(chosen: argparse.Namespace) -> int:
     """Add the contents of such a Parquet file."""
-    from ..archive.parquet import import_archive
+    from ..archive.archive import import_archive
 
     added = import_archive(_opened(chosen), chosen.file)
     print(f"version {added.version}: {added.added} added, {added.skipped} there already")

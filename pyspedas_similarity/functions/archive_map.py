@@ -11,7 +11,7 @@ from ..archive.archive import Archive
 from ..conventions import pyspedas_convention
 from ..errors import ArchiveError
 from ..library.archived import open_archived
-from ..library.options import EncodingOptions
+from ..library.plan import EncodingOptions
 from ..plotting.embedding_map import archive_map_figure, embedding_map, spread_places
 from ..plotting.style import Style, saved
 from ..results.archive_map import drawn_rows, inset_pictures, map_colors, marked_rows

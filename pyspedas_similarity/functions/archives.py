@@ -18,11 +18,10 @@ from ..conventions import pyspedas_convention
 from ..encoder.runtime import Encoder
 from ..errors import BusyArchiveError, DamagedArchiveError, LoadError
 from ..imaging.recipes import Recipe
-from ..library.archive_rows import in_batches, marks_of, rows_of
 from ..library.archived import as_archive, identity_of, with_encoder_of
 from ..library.distributed import ArrayTask, Done, FileTask, Spread, array_tasks, check_client, file_tasks
-from ..library.options import EncodingOptions
-from ..library.plan import Plan
+from ..library.embedding import in_batches, marks_of, rows_of
+from ..library.plan import EncodingOptions, Plan
 from ..library.samples import (
     Request,
     prepared_parts,
@@ -262,7 +261,7 @@ class _Filling:
         try:
             for plan, samples in pieces:
                 self.check(plan, samples)
-                bar = progress_bar(plan, desc="adding") if bar is None else bar
+                bar = progress_bar(plan.options.progress, desc="adding") if bar is None else bar
                 wanted = self.wanted(samples)
                 if wanted.any():
                     for rows in in_batches(rows_of(samples, plan, wanted, marks_of(samples, plan)), _BATCH):
@@ -287,7 +286,7 @@ class _Filling:
     def join(self, plan: Plan, results: Iterator[Done]) -> None:
         """Make durable what workers return, some thousands of rows at a time."""
         held, lost, warnings = [], {}, []
-        with progress_bar(plan, desc="adding") as bar:
+        with progress_bar(plan.options.progress, desc="adding") as bar:
             try:
                 for done in results:
                     self._skipped += done.skipped

@@ -14,11 +14,9 @@ from ..encoder.runtime import Encoder
 from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
-from ..library.loaded import library_of, open_loaded
-from ..library.options import EncodingOptions
-from ..library.plan import Plan, resolve_encoder
+from ..library.plan import EncodingOptions, Plan, resolve_encoder
 from ..library.samples import Request, prepared_segments, prepared_variables
-from ..library.series import Library, LoadedSeries
+from ..library.series import Library, LoadedSeries, library_of, open_loaded
 from ..results import tplot_output
 from ..search.events import find_events
 from ..search.linear_classifier import LinearClassifier, fit_linear_classifier

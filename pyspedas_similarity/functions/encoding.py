@@ -10,10 +10,9 @@ from ..conventions import check_result_names, nothing_found, pyspedas_convention
 from ..encoder.runtime import Encoder
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
-from ..library.loaded import open_loaded
-from ..library.options import EncodingOptions
-from ..library.plan import resolve_encoder
+from ..library.plan import EncodingOptions, resolve_encoder
 from ..library.samples import Request
+from ..library.series import open_loaded
 from ..results import tplot_output
 
 __all__ = ["encode"]

@@ -15,7 +15,7 @@ from ..archive.neighbors import NeighborGraph, nearest_others
 from ..conventions import nothing_found, pyspedas_convention, result_names
 from ..errors import ArgumentError
 from ..library.archived import ArchiveLibrary, open_archived
-from ..library.options import EncodingOptions
+from ..library.plan import EncodingOptions
 from ..results import tplot_output
 from ..search.events import Events, join_hits, outside
 from ..search.query import Query, find_queries, parse_query, query_records

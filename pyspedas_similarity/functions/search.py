@@ -16,12 +16,10 @@ from ..encoder.runtime import Encoder
 from ..errors import ArgumentError, QueryError, VariableError
 from ..imaging.recipes import Recipe
 from ..library.archived import check_same_encoder, open_archived, open_reference
-from ..library.loaded import open_loaded
-from ..library.options import EncodingOptions
 from ..library.panels import PanelLibrary, is_for_panels, open_panels
-from ..library.plan import resolve_encoder
+from ..library.plan import EncodingOptions, resolve_encoder
 from ..library.samples import Request
-from ..library.series import Library, LoadedSeries
+from ..library.series import Library, LoadedSeries, open_loaded
 from ..results.search_result import SearchResult
 from ..search.query import Example, find_queries, parse_query
 from ..search.reference import KIND, LIBRARY

@@ -17,7 +17,7 @@ from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
 from ..instruments.registry import instrument_named
-from ..library.options import EncodingOptions
+from ..library.plan import EncodingOptions
 from ..library.samples import Request, prepared_parts
 from ..times import cadence, longest_step, to_timedelta64
 

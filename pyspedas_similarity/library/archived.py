@@ -13,9 +13,9 @@ import numpy as np
 
 from .. import tplot
 from ..archive.archive import Archive
-from ..archive.identity import Identity
 from ..archive.index import Choice, Index
 from ..archive.index import Series as IndexedSeries
+from ..archive.rows import Identity
 from ..archive.store import Part
 from ..encoder.cards import blocks_of
 from ..encoder.library_view import LibraryView
@@ -27,25 +27,13 @@ from ..instruments.registry import instrument_named
 from ..provenance import METHOD, versions
 from ..times import Span, to_spans
 from ..tplot import Variable
-from .loaded import frame_series
-from .options import EncodingOptions
-from .plan import Plan, is_available_by_name, make_plan
+from .plan import EncodingOptions, Plan, is_available_by_name, make_plan
 from .samples import prepare
-from .series import Library, LoadedSeries, Series
+from .series import Library, LoadedSeries, Series, frame_series
 
 
 class ArchivedSeries(Series):
-    """Embeddings of one source and site in an archive.
-
-    Parameters
-    ----------
-    archive : Archive
-    index : Index
-        Of the version that is searched.
-    indexed : IndexedSeries
-    name : str
-    searched : numpy.ndarray of bool, shape (n,)
-    """
+    """Embeddings of one source and site in an archive, of the version of an index."""
 
     without_embedding = "its row in the archive is damaged"
 
@@ -100,16 +88,7 @@ class ArchivedSeries(Series):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArchiveLibrary(Library):
-    """The part of an archive that is searched.
-
-    Attributes
-    ----------
-    archive : Archive
-    index : Index
-        Of the version that is searched.
-    choice : Choice or None
-        Rows of the index that are searched; None for all.
-    """
+    """The part of an archive that is searched; `choice` is None for all of it."""
 
     archive: Archive
     index: Index
@@ -124,18 +103,7 @@ class ArchiveLibrary(Library):
 def open_archived(
     archive: Archive | str | Path, names: Any, trange: Any, probe: Any, options: EncodingOptions
 ) -> ArchiveLibrary | None:
-    """Open part of an archive; None where it holds nothing of it.
-
-    Parameters
-    ----------
-    archive : Archive, str or Path
-    names : str, list of str, or None
-        Sources, with wildcards.
-    trange : time range, list of time ranges (events), or None
-    probe : str, list or None
-        Probes or sites.
-    options : EncodingOptions
-    """
+    """Open part of an archive, by sources (wildcards), time ranges, and probes or sites; None where it is empty."""
     if options.active_only:
         raise ArgumentError("active_only", "an archive does not hold the activity of frames", "Leave it out.")
     archive = as_archive(archive)
@@ -217,13 +185,7 @@ def check_encoder_of(archive: Archive, encoder: Any) -> None:
 
 
 def with_encoder_of(options: EncodingOptions, archive: Archive) -> EncodingOptions:
-    """Return the options with the encoder of an archive, where none is given and its name identifies it.
-
-    Raises
-    ------
-    EncoderError
-        The archive was filled with an encoder that this version of the package does not have.
-    """
+    """Return the options with the encoder of an archive, where none is given and its name identifies it."""
     if options.encoder is not None or not archive.begun:
         return options
     card = archive.identity.card
@@ -240,8 +202,7 @@ def _other_series(archive: Archive, index: Index, options: EncodingOptions) -> A
             if title == name:
                 return ArchivedSeries(archive, index, one, name, np.ones(len(one), bool))
         variable = tplot.read(name)
-        plan = make_plan([variable], with_encoder_of(options, archive))
-        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+        plan = _plan_as(archive, variable, options)
         return LoadedSeries(prepare(variable, plan), plan)
 
     return open_other
@@ -253,11 +214,16 @@ def _frame_series(archive: Archive, options: EncodingOptions) -> Any:
     def series_of(frame: np.ndarray) -> LoadedSeries:
         recipe = recipe_from_dict(archive.identity.settings)
         variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None])
-        plan = make_plan([variable], with_encoder_of(replace(options, instrument=None, recipe=recipe), archive))
-        archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
-        return frame_series(frame, plan)
+        return frame_series(frame, _plan_as(archive, variable, replace(options, instrument=None, recipe=recipe)))
 
     return series_of
+
+
+def _plan_as(archive: Archive, variable: Variable, options: EncodingOptions) -> Plan:
+    """Return the plan for a variable, by the encoder of an archive; MixingError if it does not fit the archive."""
+    plan = make_plan([variable], with_encoder_of(options, archive))
+    archive.identity.check(identity_of(plan, archive.identity.dimension), str(archive.path))
+    return plan
 
 
 def _choice(

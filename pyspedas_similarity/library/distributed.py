@@ -29,9 +29,8 @@ from ..imaging.recipes import DistributionRecipe, recipe_from_dict
 from ..instruments.sample_images import BLOCK, select
 from ..instruments.segments import Piece
 from ..tplot import Variable
-from .archive_rows import Marks, marks_of, rows_of
-from .options import EncodingOptions
-from .plan import Plan
+from .embedding import Marks, marks_of, rows_of
+from .plan import EncodingOptions, Plan
 from .samples import Request, prepared_segments
 
 if TYPE_CHECKING:
@@ -60,18 +59,7 @@ Packed = tuple[str, tuple[tuple[str, bytes], ...]]
 
 @dataclass(frozen=True)
 class Job:
-    """Settings shared by all tasks.
-
-    Attributes
-    ----------
-    encoder, recipe : str
-        Hashes of what makes the rows.
-    settings : mapping
-        Of the recipe.
-    instrument : str or None
-    thumbnails : bool
-        Whether small pictures are kept.
-    """
+    """Settings shared by all tasks: hashes of encoder and recipe, settings of the recipe, and options."""
 
     encoder: str
     recipe: str
@@ -82,20 +70,10 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class FileTask:
-    """A file that a worker is to load.
+    """A file that a worker is to load, with the keywords of the instrument's loader.
 
-    Attributes
-    ----------
-    label : str
-        Stands in errors and warnings.
-    trange : tuple of str
-    piece : Piece
-    keywords : mapping
-        Of the instrument's loader.
-    there : numpy.ndarray of int64
-        Start times in nanoseconds of its samples that are in the archive.
-    after : int
-        Only samples later than this, in nanoseconds: those before are in another file.
+    `there` are the start times (int64, ns) of its samples that are in the archive; only samples later than `after` are
+    taken: those before are in another file.
     """
 
     label: str
@@ -108,16 +86,7 @@ class FileTask:
 
 @dataclass(frozen=True, eq=False)
 class ArrayTask:
-    """Samples that are sent to a worker.
-
-    Attributes
-    ----------
-    label : str
-    samples : Variable
-        Prepared; with neighbors before and after those that are wanted, where images need them.
-    wanted : numpy.ndarray of bool, shape (n,)
-    marks : Marks
-    """
+    """Prepared samples that are sent to a worker, with neighbors of those wanted, where images need them."""
 
     label: str
     samples: Variable
@@ -129,18 +98,8 @@ class ArrayTask:
 class Done:
     """Outcome of a task.
 
-    Attributes
-    ----------
-    label : str
-    rows : tuple of Rows
-        Samples that are new, one after another; NaN where they cannot be encoded.
-    skipped : int
-        Samples that were there already.
-    warnings : tuple of str
-    lost : str
-        Why nothing could be loaded; '' where it could.
-    first, last : int
-        Start times of the samples of a file, in nanoseconds; the smallest integer where there are none.
+    `rows` are new; `skipped` counts samples that were there already; `lost` says why nothing could be loaded. `first`
+    and `last` are start times of the samples of a file, in nanoseconds; the smallest integer where there are none.
     """
 
     label: str
@@ -153,13 +112,7 @@ class Done:
 
 
 def check_client(client: Any) -> None:
-    """Refuse what is no usable client of a Dask cluster.
-
-    Raises
-    ------
-    ArgumentError
-        If it is none, is closed or asynchronous, or has no workers.
-    """
+    """Raise ArgumentError for what is no usable client of a Dask cluster, or has no workers."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -177,17 +130,7 @@ def check_client(client: Any) -> None:
 def file_tasks(
     pieces: Iterator[Piece], trange: Sequence[Any], keywords: Mapping[str, Any], known: Any
 ) -> Iterator[FileTask]:
-    """One task for each file.
-
-    Parameters
-    ----------
-    pieces : iterator of Piece
-    trange : start and end
-    keywords : mapping
-        Of the instrument's loader.
-    known : callable
-        From a source to the start times, int64, of those of its samples that are in the archive.
-    """
+    """One task for each file; `known` returns the start times (int64) of the samples of a source in the archive."""
     for piece in pieces:
         there = known(piece.source)
         near = there[(there >= _ns(piece.start - _SLACK)) & (there <= _ns(piece.end + _SLACK))]
@@ -219,19 +162,12 @@ def array_tasks(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[A
 
 
 class Spread:
-    """Workers of a client at work for one call of `add`.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    plan : Plan
-        Complete: an encoder that is fitted has been fitted.
-    """
+    """Workers of a client at work for one call of `add`; an encoder that is fitted has been fitted."""
 
     def __init__(self, client: Client, plan: Plan) -> None:
         recipe, options = plan.recipe, plan.options
-        about = plan.encoder.hash, recipe.hash, recipe.to_dict(), options.instrument, options.thumbnails
-        self.client, self.job = client, Job(*about)
+        self.client = client
+        self.job = Job(plan.encoder.hash, recipe.hash, recipe.to_dict(), options.instrument, options.thumbnails)
         self._name, self._submitted = secrets.token_hex(8), 0
         # The result of a task of its own: Dask hands it from worker to worker, and makes it again where it is lost.
         self._encoder = self._submit(_packed, plan.encoder.card.to_json(), tuple(plan.encoder.files.items()))
@@ -239,10 +175,7 @@ class Spread:
     def results(self, tasks: Iterator[FileTask | ArrayTask]) -> Iterator[Done]:
         """Yield the outcomes of tasks, in order; only some tasks exist at a time.
 
-        Raises
-        ------
-        SimilarityError
-            What a task raised, with its label; WorkerError where workers die of it or there are none.
+        What a task raised is raised with its label; WorkerError where workers die of it or there are none.
         """
         waiting: deque[tuple[FileTask | ArrayTask, Future]] = deque()
         reached: dict[str, int] = {}
@@ -309,7 +242,10 @@ def work(job: Job, encoder: Packed, task: FileTask | ArrayTask) -> Done:
     lost, rows, counts = "", [], {"skipped": 0, "first": _EVER, "last": _EVER}
     with _ONE_TASK, _warnings() as warnings:
         plan = _plan(job, encoder)
-        parts = _of_array(task, plan) if isinstance(task, ArrayTask) else _of_file(task, plan, counts)
+        if isinstance(task, ArrayTask):
+            parts = rows_of(task.samples, plan, task.wanted, task.marks)
+        else:
+            parts = _of_file(task, plan, counts)
         try:
             rows += parts
         except LoadError as error:
@@ -320,10 +256,6 @@ def work(job: Job, encoder: Packed, task: FileTask | ArrayTask) -> Done:
 def _packed(card: str, files: tuple[tuple[str, bytes], ...]) -> Packed:
     """Return an encoder in plain values."""
     return card, files
-
-
-def _of_array(task: ArrayTask, plan: Plan) -> Iterator[Any]:
-    return rows_of(task.samples, plan, task.wanted, task.marks)
 
 
 def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any]:
@@ -343,13 +275,7 @@ def _of_file(task: FileTask, plan: Plan, counts: dict[str, int]) -> Iterator[Any
 
 
 def _plan(job: Job, packed: Packed) -> Plan:
-    """Return the plan by which the samples of a job are encoded.
-
-    Raises
-    ------
-    MixingError
-        If it would be otherwise than at the caller.
-    """
+    """Return the plan by which the samples of a job are encoded; MixingError if it differs from that of the caller."""
     encoder, recipe = _encoder(packed), recipe_from_dict(dict(job.settings))
     if (encoder.hash, recipe.hash) != (job.encoder, job.recipe):
         found = f"it has encoder {encoder.hash} and recipe {recipe.hash}, not {job.encoder} and {job.recipe}"

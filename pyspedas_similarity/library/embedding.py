@@ -1,16 +1,22 @@
-"""Embeddings of prepared samples, block by block."""
+"""Embeddings of prepared samples, block by block, and prepared samples as rows of an archive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..archive.rows import Rows, make_rows
+from ..errors import SimilarityError
 from ..imaging.frame_quality import FrameQuality
 from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import missing
+from ..instruments.registry import station_of
+from ..instruments.sample_images import select
+from ..plotting.report_page.pictures import measured_picture
+from ..times import sample_ends
 from ..tplot import Variable
 from .plan import Plan
 from .samples import progress_bar
@@ -18,19 +24,10 @@ from .samples import progress_bar
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Embeddings of the samples of one variable, or of a segment of it.
+    """Embeddings of the samples of one variable, or of a segment of it: float32, shape (n, dimension), or NaN.
 
-    Attributes
-    ----------
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-    embeddings : numpy.ndarray of float32, shape (n, dimension)
-        Of unit length, or NaN.
-    scalars : mapping of str to numpy.ndarray, shape (n,)
-        ``density`` (cm^-3) and ``temperature`` (eV), where requested and removed from the images by the recipe.
-    quality : FrameQuality or None
-        Flags and activity of camera frames, where requested.
-    missing : mapping of str to numpy.ndarray of bool, shape (n,)
-        Samples without an image because of a companion, see `instruments.companions.missing`.
+    `scalars` are density (cm^-3) and temperature (eV), where requested and removed from the images by the recipe;
+    `missing` the samples without an image because of a companion, see `instruments.companions.missing`.
     """
 
     times: np.ndarray
@@ -58,8 +55,7 @@ class Embedded:
 def embed(samples: Variable, plan: Plan, progress: bool = True) -> Embedded:
     """Embed all prepared samples; images of the whole variable never exist at once."""
     parts = []
-    quiet = plan if progress else replace(plan, options=replace(plan.options, progress=False))
-    with progress_bar(quiet, desc=samples.name, total=len(samples.times)) as bar:
+    with progress_bar(plan.options.progress and progress, desc=samples.name, total=len(samples.times)) as bar:
         for block in sample_images.images(samples, plan.recipe):
             parts.append(plan.encoder.encode(block))
             bar.update(len(block))
@@ -70,14 +66,7 @@ def embed(samples: Variable, plan: Plan, progress: bool = True) -> Embedded:
 
 
 def embed_some(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Embed prepared samples block by block, without blocks in which none is wanted.
-
-    Yields
-    ------
-    rows : slice
-    embeddings : numpy.ndarray of float32, shape (rows, dimension)
-        Equal to those of `embed`.
-    """
+    """Embed prepared samples block by block, without blocks in which none is wanted; equal to those of `embed`."""
     for rows, made in sample_images.images_of(samples, plan.recipe, wanted):
         yield rows, plan.encoder.encode(made)
 
@@ -88,3 +77,56 @@ def frame_quality(samples: Variable, plan: Plan) -> FrameQuality | None:
     if not (requested and isinstance(plan.recipe, FrameRecipe) and frames.can_be_judged(samples)):
         return None
     return frames.assess(samples, plan.recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """End times and quality flags (0 is good) of samples, which depend on all samples of a series."""
+
+    ends: np.ndarray
+    flags: np.ndarray
+
+    def part(self, rows: slice) -> Marks:
+        """Return the marks of some samples."""
+        return Marks(self.ends[rows], self.flags[rows])
+
+
+def marks_of(samples: Variable, plan: Plan) -> Marks:
+    """Return the end time and the quality flag of each sample."""
+    quality = frame_quality(samples, plan)
+    flags = np.zeros(len(samples.times), np.int16) if quality is None else quality.flag.astype(np.int16)
+    return Marks(sample_ends(samples.times), flags)
+
+
+def rows_of(samples: Variable, plan: Plan, wanted: np.ndarray, marks: Marks) -> Iterator[Rows]:
+    """Yield the wanted ones of prepared samples as rows, NaN where they cannot be encoded."""
+    place = station_of(samples)
+    site = next((text for text in place.values() if text), "")
+    for inside, embeddings in embed_some(samples, plan, wanted):
+        chosen = np.flatnonzero(wanted[inside]) + inside.start
+        seen = _thumbnails(samples, chosen, plan) if plan.options.thumbnails else None
+        about = samples.name, site, marks.flags[chosen], seen
+        yield make_rows(embeddings[wanted[inside]], samples.times[chosen], marks.ends[chosen], *about)
+
+
+def _thumbnails(samples: Variable, chosen: np.ndarray, plan: Plan) -> list[bytes | None]:
+    """Small pictures of samples as they were measured, as PNG; None where none can be made."""
+    made: list[bytes | None] = []
+    for row in chosen:
+        try:
+            made.append(measured_picture(select(samples, np.array([row])), plan.recipe).png)
+        except SimilarityError:
+            made.append(None)
+    return made
+
+
+def in_batches(parts: Iterator[Rows], size: int) -> Iterator[Rows]:
+    """Rows joined until there are `size` or more."""
+    held: list[Rows] = []
+    for part in parts:
+        held.append(part)
+        if sum(len(one) for one in held) >= size:
+            yield Rows.joined(held)
+            held = []
+    if held:
+        yield Rows.joined(held)

@@ -22,8 +22,7 @@ from ..provenance import METHOD, versions
 from ..times import Span, cadence, nearest_rows, to_interval
 from ..tplot import Variable
 from .embedding import embed
-from .options import EncodingOptions
-from .plan import make_plan
+from .plan import EncodingOptions, make_plan
 from .samples import Request, prepare
 from .series import Library, Series
 
@@ -47,17 +46,7 @@ _FEW_KNOWN = 0.95
 
 @dataclass(frozen=True)
 class PanelBlock:
-    """A block of features of one panel.
-
-    Attributes
-    ----------
-    panel : int
-        Number of the panel.
-    name : str
-        Of `encoder.panel_features.BLOCKS`.
-    part : slice
-        Place in an embedding.
-    """
+    """A block of features of one panel: its name in `encoder.panel_features.BLOCKS`, and its place in an embedding."""
 
     panel: int
     name: str
@@ -99,17 +88,7 @@ class _Windows:
 
 
 class PanelSeries(Series):
-    """Windows over one group of panels, embedded when needed.
-
-    Parameters
-    ----------
-    name : str
-    panels : sequence of Panel
-    recipe : PanelRecipe
-        With a length.
-    edge : numpy.datetime64
-        Start of a window.
-    """
+    """Windows over one group of panels, embedded when needed; the recipe has a length, a window begins at `edge`."""
 
     without_embedding = "too little was measured in the window"
     overlapping = True
@@ -263,12 +242,7 @@ class PanelSeries(Series):
 
 @dataclass(frozen=True, eq=False)
 class PanelLibrary(Library):
-    """Library of windows; all series have the same panels.
-
-    Attributes
-    ----------
-    recipe : PanelRecipe
-    """
+    """Library of windows; all series have the same panels."""
 
     recipe: PanelRecipe = field(default_factory=PanelRecipe)
 
@@ -296,13 +270,7 @@ class PanelLibrary(Library):
 
 
 def learned_weights(series: PanelSeries, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the weight of each panel: how much its windows at the queries agree, and differ from those at `unlike`.
-
-    Raises
-    ------
-    ArgumentError
-        If there is neither a second query nor an example of what is not looked for.
-    """
+    """Return the weight of each panel: how much its windows at the queries agree, and differ from those at `unlike`."""
     likes, unlikes = (np.concatenate(one) if len(one) else np.empty((0, 1)) for one in (likes, unlikes))
     if len(likes) < 2 and not len(unlikes):
         remedy = "Give at least two queries, or one example in unlike."
@@ -331,20 +299,8 @@ def _balanced(embeddings: np.ndarray, parts: Sequence[slice]) -> np.ndarray:
 def open_panels(request: Request, options: EncodingOptions, query: Span, together: bool) -> PanelLibrary | None:
     """Open the library of windows of loaded variables; None where there are no data.
 
-    Parameters
-    ----------
-    request : Request
-        Names may be a list of lists with `together`: the same panels of several spacecraft.
-    options : EncodingOptions
-    query : Span
-        The first query, which decides length and edge of the windows.
-    together : bool
-        Search the variables as one.
-
-    Raises
-    ------
-    SimilarityError
-        If variables, recipe and query do not fit each other.
+    The first query decides length and edge of the windows. With `together`, the variables are searched as one, and
+    names may be a list of lists: the same panels of several spacecraft.
     """
     recipe = options.recipe or PanelRecipe()
     groups = _read_groups(request, options, recipe, together)

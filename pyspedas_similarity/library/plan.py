@@ -1,11 +1,11 @@
-"""Choice of encoder and recipe for variables, and the check that they fit each other."""
+"""Options of encoding, choice of encoder and recipe for variables, and the check that they fit each other."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,41 @@ from ..errors import ArgumentError, EncoderError, VariableError
 from ..imaging.recipes import DistributionRecipe, PanelRecipe, Recipe, recipe_from_dict
 from ..instruments import sample_images
 from ..instruments.companions import find_companions
-from ..instruments.registry import recipe_of, station_of
+from ..instruments.registry import instrument_named, is_all_sky, recipe_of, station_of
 from ..provenance import METHOD, versions
 from ..tplot import Variable
-from .options import EncodingOptions
+
+
+@dataclass(frozen=True)
+class EncodingOptions:
+    """Options of encoding; None or empty means the default.
+
+    `companions` are names of tplot variables under 'field' and 'velocity'. `usable_only` gives only usable camera
+    frames a score (None: only of registered all-sky cameras), `active_only` reports active ones. `scalars` are computed
+    where the recipe removes them from the images; `thumbnails` are stored in an archive.
+    """
+
+    instrument: str | None = None
+    encoder: str | Path | Encoder | None = None
+    recipe: Recipe | None = None
+    companions: Mapping[str, str | None] = field(default_factory=dict)
+    progress: bool = True
+    scalars: bool = False
+    usable_only: bool | None = False
+    active_only: bool = False
+    thumbnails: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            found = f"found {type(self.recipe).__name__}"
+            raise ArgumentError("recipe", found, "Give a Recipe, such as FrameRecipe() or WindowRecipe(60, 6).")
+        if self.instrument is not None:
+            instrument_named(self.instrument)
+
+    def requires_usable(self, variable: Variable) -> bool:
+        """Return True if unusable samples of a variable get no score."""
+        return is_all_sky(variable, self.instrument) if self.usable_only is None else self.usable_only
+
 
 logger = logging.getLogger(__name__)
 
@@ -48,22 +79,10 @@ class Plan:
 
 
 def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field: bool | None = None) -> Plan:
-    """Choose encoder and recipe, and check that they fit each other and the variables.
+    """Choose encoder and recipe, and check that they fit each other and the variables, as loaded.
 
-    Nothing is computed: an encoder that is fitted to the samples is left to `fit_plan`.
-
-    Parameters
-    ----------
-    variables : sequence of Variable
-        As loaded.
-    options : EncodingOptions
-    has_field : bool, optional
-        True if a magnetic field belongs to the variables; by default it is looked up among the loaded variables.
-
-    Raises
-    ------
-    SimilarityError
-        If encoder, recipe and variables do not fit.
+    Nothing is computed: an encoder that is fitted to the samples is left to `fit_plan`. Whether a magnetic field
+    belongs to the variables is looked up among the loaded ones, where `has_field` does not say so.
     """
     trained = _trained_encoder(options.encoder)
     try:
@@ -77,23 +96,17 @@ def make_plan(variables: Sequence[Variable], options: EncodingOptions, has_field
     if isinstance(natural, PanelRecipe):
         remedy = "Give a WindowRecipe, or use find_similar or search."
         raise ArgumentError("recipe", "a PanelRecipe is for searches only", remedy)
-    fields = _FieldCheck(variables, options, has_field)
-    if trained is None:
-        recipe = fields.adapted(natural, fixed=options.recipe is not None)
-        return Plan(_named_encoder(recipe, options), recipe, options)
-    _check_encoder(trained, natural, variables[0].name, options.recipe)
-    recipe = recipe_from_dict(trained.card.recipe) if trained.card.recipe else natural
-    return Plan(trained, fields.adapted(recipe, fixed=bool(trained.card.recipe) or options.recipe is not None), options)
+    recipe, fixed = natural, options.recipe is not None
+    if trained is not None:
+        _check_encoder(trained, natural, variables[0].name, options.recipe)
+        if trained.card.recipe:
+            recipe, fixed = recipe_from_dict(trained.card.recipe), True
+    recipe = _with_or_without_field(recipe, fixed, variables, options, has_field)
+    return Plan(_named_encoder(recipe, options) if trained is None else trained, recipe, options)
 
 
 def fit_plan(plan: Plan, samples: Sequence[Variable]) -> Plan:
-    """Fit the encoder of a plan to prepared samples, where it is one that needs to be fitted.
-
-    Raises
-    ------
-    ArgumentError
-        If there are too few samples, or all are equal.
-    """
+    """Fit the encoder of a plan to prepared samples, where it is one that needs to be fitted."""
     if not is_unfitted(plan.encoder):
         return plan
     encoder = fit(plan.encoder.card.name, _evenly_spread_images(samples, plan), plan.recipe.kind)
@@ -117,32 +130,23 @@ def common_recipe(variables: Sequence[Variable], instrument: str | None) -> Reci
     return recipes[0]
 
 
-@dataclass(frozen=True)
-class _FieldCheck:
-    """Search for variables without a magnetic field; `has_field` as in `make_plan`."""
-
-    variables: Sequence[Variable]
-    options: EncodingOptions
-    has_field: bool | None
-
-    @property
-    def lacking(self) -> list[Variable]:
-        if self.has_field is None:
-            return [one for one in self.variables if "field" not in find_companions(one, self.options.companions)]
-        return [] if self.has_field else list(self.variables)
-
-    def adapted(self, recipe: Recipe, fixed: bool) -> Recipe:
-        """Return the recipe, in instrument axes where there is no field; VariableError if it is fixed."""
-        needs_field = isinstance(recipe, DistributionRecipe) and recipe.field_aligned
-        lacking = self.lacking if needs_field else []
-        if not lacking:
-            return recipe
-        name = lacking[0].name
-        if fixed:
-            remedy = "Load the field of the same spacecraft (fgm), or give its name as field=."
-            raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
-        logger.warning("%s: no magnetic field is loaded; images use the axes of the instrument.", name)
-        return recipe.without_field()
+def _with_or_without_field(
+    recipe: Recipe, fixed: bool, variables: Sequence[Variable], options: EncodingOptions, has_field: bool | None
+) -> Recipe:
+    """Return the recipe, in instrument axes where there is no magnetic field; VariableError if it is fixed."""
+    if has_field or not (isinstance(recipe, DistributionRecipe) and recipe.field_aligned):
+        return recipe
+    lacking = list(variables)
+    if has_field is None:
+        lacking = [one for one in variables if "field" not in find_companions(one, options.companions)]
+    if not lacking:
+        return recipe
+    name = lacking[0].name
+    if fixed:
+        remedy = "Load the field of the same spacecraft (fgm), or give its name as field=."
+        raise VariableError(name, "its images need the magnetic field, and none is loaded", remedy)
+    logger.warning("%s: no magnetic field is loaded; images use the axes of the instrument.", name)
+    return recipe.without_field()
 
 
 def _check_encoder(encoder: Encoder, natural: Recipe, variable: str, given: Recipe | None) -> None:
@@ -178,13 +182,7 @@ def _trained_encoder(encoder: str | Path | Encoder | None) -> Encoder | None:
 
 
 def resolve_encoder(encoder: Any) -> Any:
-    """Return the encoder of an argument, loaded and checked once; what depends on the images is returned as given.
-
-    Raises
-    ------
-    EncoderError
-        If it is not one that `make_plan` accepts.
-    """
+    """Return the encoder of an argument, loaded and checked once; what depends on the images is returned as given."""
     trained = _trained_encoder(encoder)
     return encoder if trained is None else trained
 

@@ -18,8 +18,7 @@ from ..instruments.registry import instrument_named
 from ..instruments.segments import Piece, Segment
 from ..times import parts_of, to_interval
 from ..tplot import Variable
-from .options import EncodingOptions
-from .plan import Plan, fit_plan, make_plan
+from .plan import EncodingOptions, Plan, fit_plan, make_plan
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -33,15 +32,7 @@ FEWEST_SAMPLES = 3
 class Request:
     """Data that a caller names: loaded variables, or an instrument and a time range to load.
 
-    Attributes
-    ----------
-    names : str, int, list of them, or None
-        Loaded tplot variables.
-    trange : time range or None
-    instrument : str or None
-    probe : str, int, list of them, or None
-    load_keywords : mapping
-        Keywords of the instrument's loader.
+    `load_keywords` are those of the instrument's loader.
     """
 
     names: Any = None
@@ -164,11 +155,6 @@ def prepare(variable: Variable, plan: Plan) -> Variable:
     """Return the samples that images are made of, with what the images need in addition (field, velocity, flags).
 
     Samples whose times are missing or go back are left out, after a warning.
-
-    Raises
-    ------
-    VariableError
-        If no images can be made of the variable.
     """
     variable = sample_images.in_order(variable)
     samples = sample_images.as_samples(sample_images.without_fills(variable), plan.recipe)
@@ -232,12 +218,12 @@ def _inside(variable: Variable, start: np.datetime64, end: np.datetime64) -> Var
     return sample_images.select(variable, np.flatnonzero((variable.times >= start) & (variable.times <= end)))
 
 
-def progress_bar(plan: Plan, **options: object) -> tqdm:
+def progress_bar(shown: bool, **options: object) -> tqdm:
     """Return a progress bar that appears after two seconds, in a terminal only."""
     from tqdm import tqdm
 
     # disable=None keeps the bar out of logs and pipes.
-    return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if plan.options.progress else True)
+    return tqdm(**options, delay=2, unit="sample", leave=False, disable=None if shown else True)
 
 
 def _given_companions(segment: Segment, options: EncodingOptions) -> dict[str, Variable]:

@@ -1,43 +1,45 @@
-"""A series of embeddings in order of time, and a library of them: the only form of data that a search handles."""
+"""Series of embeddings in order of time, and libraries of them, the only data that a search handles; of loaded data."""
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .. import tplot
 from ..encoder.library_view import LibraryView
 from ..encoder.structure import block_slices
+from ..errors import QueryError, VariableError
 from ..imaging.frame_quality import FrameQuality
+from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import missing
+from ..instruments.segments import Segment
 from ..tplot import Variable
 from .embedding import Embedded, embed, embed_some
-from .plan import Plan
+from .plan import EncodingOptions, Plan
+from .samples import (
+    FEWEST_SAMPLES,
+    Request,
+    parts_in_range,
+    prepare,
+    prepared_segments,
+    prepared_variables,
+    progress_bar,
+)
 
 
 class Series(ABC):
-    """Embeddings of the samples of one variable.
+    """Embeddings of the samples of one variable, ascending in time, named as queries refer to it.
 
-    Attributes
-    ----------
-    name : str
-        Name under which queries refer to the series.
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-        Ascending.
-    without_embedding : str
-        Reason why a sample may have no embedding, for messages.
-    usable_only : bool
-        True if only usable camera frames are searched.
-    store : {'pyspedas', 'pytplot'}
-        tplot store that results go to.
-    overlapping : bool
-        True if successive samples overlap, so that the difference between them is no measure of noise.
-    shortest_gap : numpy.timedelta64
-        Events closer than this are one: the duration of a sample that covers an interval.
+    `without_embedding` is the reason why a sample may have none; `store` the tplot store that results go to. With
+    `overlapping` samples, the difference between successive ones is no measure of noise; events closer than
+    `shortest_gap`, the duration of a sample that covers an interval, are one.
     """
 
     name: str
@@ -62,20 +64,7 @@ class Series(ABC):
 
     @abstractmethod
     def cosines(self, view: LibraryView, directions: np.ndarray) -> np.ndarray:
-        """Return the cosine between each sample and the nearest direction.
-
-        Parameters
-        ----------
-        view : LibraryView
-            The map of embeddings to directions.
-        directions : numpy.ndarray, shape (q, m)
-            Of unit length.
-
-        Returns
-        -------
-        numpy.ndarray of float64, shape (n,)
-            NaN where there is no embedding.
-        """
+        """Return the cosine between each sample and the nearest of directions (q, m); NaN for no embedding."""
 
     def extents(
         self, view: LibraryView, directions: np.ndarray, peaks: np.ndarray
@@ -106,13 +95,7 @@ class Series(ABC):
 class LoadedSeries(Series):
     """Embeddings of prepared samples, computed when first needed.
 
-    Parameters
-    ----------
-    samples : Variable
-        Prepared; with `embedded` the first one is enough, which has name, tables and metadata.
-    plan : Plan
-    embedded : Embedded, optional
-        Embeddings of all samples, where these were loaded segment by segment and not kept.
+    With `embedded`, where segments were embedded while loaded and not kept, the first sample is enough.
     """
 
     def __init__(self, samples: Variable, plan: Plan, embedded: Embedded | None = None) -> None:
@@ -196,22 +179,10 @@ def _stretch(times: np.ndarray, lost: np.ndarray, rows: np.ndarray) -> str:
 class Library:
     """The series that a search goes through.
 
-    Attributes
-    ----------
-    series : tuple of Series
-        Searched.
-    query_series : tuple of Series
-        Series in which times of queries are looked up: those of `series` at full length.
-    open_other : callable
-        Returns the Series of another variable by its name, for queries in it.
-    array_series : callable or None
-        Returns the Series of an array of samples, (m, ...) or (...); None where arrays are not supported.
-    frame_series : callable or None
-        Returns the Series of one camera frame of any size, (rows, columns); None where no frames are searched.
-    held : mapping of str to Variable
-        Variables as they were loaded, by the names of their series; empty where they were not kept.
-    blocks : mapping of str to int
-        Blocks of features in the embeddings, see `encoder.cards.Card.blocks`.
+    Times of queries are looked up in `query_series`, those of `series` at full length. `open_other` returns the series
+    of another variable by its name, `array_series` that of an array of samples, `frame_series` that of a camera frame
+    (None where these are not supported). `held` are variables as loaded, by the names of their series, where kept;
+    `blocks` those of features in the embeddings, see `encoder.cards.Card.blocks`.
     """
 
     series: tuple[Series, ...]
@@ -239,3 +210,110 @@ class Library:
     def block_weights(self, likes: Sequence[np.ndarray], unlikes: Sequence[np.ndarray]) -> Mapping[str, float]:
         """Return the weights of blocks that do not have the weight 1, for the embeddings of queries."""
         return {}
+
+
+logger = logging.getLogger(__name__)
+
+
+def open_loaded(request: Request, options: EncodingOptions) -> Library | None:
+    """Open what a request names; None where there are no data.
+
+    Loaded variables are not embedded yet. Data of an instrument with segments are embedded while they are loaded.
+    """
+    if request.has_segments:
+        return streamed_library(request.segments(), options)
+    variables = request.variables()
+    plan, samples = prepared_variables(variables, options)
+    if plan is None:
+        return None
+    return library_of(samples, plan, request.trange, {one.name: one for one in variables})
+
+
+def library_of(
+    samples: list[Variable], plan: Plan, trange: Any = None, held: dict[str, Variable] | None = None
+) -> Library:
+    """Return the library of prepared samples, of which those in a time range are searched."""
+    whole = tuple(LoadedSeries(one, plan) for one in samples)
+    parts = parts_in_range(samples, trange)
+    series = whole if trange is None else tuple(LoadedSeries(one, plan) for one in parts)
+    return _library(series, whole, samples[0], plan, held or {})
+
+
+def streamed_library(segments: Iterator[Segment], options: EncodingOptions) -> Library | None:
+    """Return the library of segments, embedded one after another and not kept; None where there are none."""
+    plan, bar = None, None
+    parts: dict[str, list[Embedded]] = {}
+    firsts: dict[str, Variable] = {}
+    for plan, samples in prepared_segments(segments, options):
+        bar = (
+            progress_bar(plan.options.progress, desc=samples.name) if bar is None else bar
+        )  # a bar without a total has no truth value
+        if samples.name not in firsts:
+            firsts[samples.name] = _first_sample(samples)
+        made = embed(samples, plan, progress=False)
+        parts.setdefault(samples.name, []).append(made)
+        bar.update(len(made.times))
+        del samples, made
+    if bar is not None:
+        bar.close()
+    if plan is None:
+        return None
+    joined = {name: Embedded.joined(found) for name, found in parts.items()}
+    series = tuple(LoadedSeries(firsts[name], plan, one) for name, one in joined.items() if _is_enough(name, joined))
+    parts_in_range([replace(one.samples, times=one.times) for one in series], None)
+    return _library(series, series, next(iter(firsts.values())), plan, {})
+
+
+def _library(
+    series: tuple[LoadedSeries, ...],
+    query_series: tuple[LoadedSeries, ...],
+    template: Variable,
+    plan: Plan,
+    held: dict[str, Variable],
+) -> Library:
+    def open_other(name: str) -> LoadedSeries:
+        return LoadedSeries(prepare(tplot.read(name), plan), plan)
+
+    def array_series(array: np.ndarray) -> LoadedSeries:
+        shape = template.values.shape[1:]
+        if array.shape not in (shape, (len(array), *shape)):
+            remedy = f"Give one sample of the shape {shape}, as in {template.name}, or several stacked."
+            raise QueryError("like", f"found an array of the shape {array.shape}", remedy)
+        stack = array.reshape(-1, *shape)
+        first = sample_images.select(template, np.zeros(len(stack), np.int64))
+        samples = replace(first, name="like", values=stack)
+        sample_images.check(samples, plan.recipe)
+        return LoadedSeries(samples, plan)
+
+    is_frames = isinstance(plan.recipe, FrameRecipe)
+    one_frame = partial(frame_series, plan=plan, template=template) if is_frames else None
+    return Library(series, query_series, open_other, array_series, held, plan.encoder.card.blocks, one_frame)
+
+
+def frame_series(frame: np.ndarray, plan: Plan, template: Variable | None = None) -> LoadedSeries:
+    """Return the series of one frame of any size, turned as those of a template are, without its skymap."""
+    recipe = plan.recipe
+    if recipe.projection != "none" or recipe.least_elevation is not None or recipe.background_s:
+        needs = "a background in time" if recipe.background_s else "a skymap"
+        raise VariableError("like", f"the recipe needs {needs}, which an image file does not have", "Give a time.")
+    about = {} if template is None else dict(template.attributes.get("data_att", {}))
+    variable = Variable("like", np.zeros(1, "datetime64[ns]"), frame[None], attributes={"data_att": about})
+    # The rules of quality are for raw counts of the searched camera.
+    unjudged = replace(plan, options=replace(plan.options, usable_only=False))
+    return LoadedSeries(prepare(variable, unjudged), unjudged)
+
+
+def _is_enough(name: str, joined: dict[str, Embedded]) -> bool:
+    """Return False, after a warning, for a series that is too short to be searched where others are not."""
+    counts = {key: len(one.times) for key, one in joined.items()}
+    if counts[name] >= FEWEST_SAMPLES or max(counts.values()) < FEWEST_SAMPLES:
+        return True
+    logger.warning("%s is left out: it has %d samples, fewer than %d.", name, counts[name], FEWEST_SAMPLES)
+    return False
+
+
+def _first_sample(samples: Variable) -> Variable:
+    """Copy the first sample: a view of it would keep the whole segment in memory."""
+    first = sample_images.select(samples, np.array([0]))
+    tables = {key: table.copy() for key, table in first.coordinates.items()}
+    return replace(first, values=first.values.copy(), coordinates=tables)

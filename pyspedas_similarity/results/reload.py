@@ -24,8 +24,7 @@ from ..instruments import frames, sample_images
 from ..instruments.companions import find_companions
 from ..instruments.image_files import frames_of
 from ..library.archived import as_archive
-from ..library.options import EncodingOptions
-from ..library.plan import Plan, is_available_by_name, make_plan, recipe_of_record
+from ..library.plan import EncodingOptions, Plan, is_available_by_name, make_plan, recipe_of_record
 from ..library.samples import Request, prepare, prepared_parts, prepared_variables
 from ..search.scoring import similarity
 from ..times import Span, nearest_rows

@@ -8,10 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive.commit_records import commit_record_name, manifest_name
-from pyspedas_similarity.archive.durable import Folder, file_lock
+from pyspedas_similarity.archive.commit_records import commit_record_name, manifest_name, read_record, write_record
 from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.archive.records import read_record, write_record
+from pyspedas_similarity.archive.locations import Folder, file_lock
 from pyspedas_similarity.archive.rows import body_checksums, head_checksums
 from pyspedas_similarity.errors import ArchiveError, BusyArchiveError, DamagedArchiveError
 from tests.contracts import test_store as contract
@@ -135,7 +134,7 @@ def test_rows_of_another_archive_fail_the_checksums(store, tmp_path):
 
 def test_a_held_lock_raises_and_is_released_when_its_holder_ends(store):
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.durable import file_lock\n"
+        "import sys, time\nfrom pathlib import Path\nfrom pyspedas_similarity.archive.locations import file_lock\n"
         "with file_lock(Path(sys.argv[1]), 5, 'x'):\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
     for name in ("maintenance.lock", "commit.lock"):

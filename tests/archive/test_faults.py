@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import archive_faults as faults
-from pyspedas_similarity.archive import durable, fragments, objects
+from pyspedas_similarity.archive import fragments, locations, objects
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills, limits and file descriptors of POSIX")
 
@@ -49,9 +49,9 @@ def test_loss_of_power_loses_nothing_acknowledged(tmp_path):
 
 def test_a_missing_fsync_is_detected(tmp_path, monkeypatch):
     """Check the power failure test itself: it must fail without an fsync."""
-    make_durable = durable.Folder.make_durable
+    make_durable = locations.Folder.make_durable
     monkeypatch.setattr(
-        durable.Folder,
+        locations.Folder,
         "make_durable",
         lambda place, *names: make_durable(place, *(n for n in names if "/data/" not in n)),
     )

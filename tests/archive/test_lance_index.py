@@ -7,10 +7,9 @@ import pytest
 
 from pyspedas_similarity.archive import lance_index
 from pyspedas_similarity.archive.archive import Archive
-from pyspedas_similarity.archive.identity import Identity
+from pyspedas_similarity.archive.commit_records import read_record, write_record
 from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.archive.records import read_record, write_record
-from pyspedas_similarity.archive.rows import make_rows
+from pyspedas_similarity.archive.rows import Identity, make_rows
 from tests.contracts import test_store as contract
 
 ROWS = 1500

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive.archive import Archive
+from pyspedas_similarity.archive.archive import Archive, export_archive, import_archive
 from pyspedas_similarity.archive.lance_store import LanceStore
-from pyspedas_similarity.archive.parquet import export_archive, import_archive
 from pyspedas_similarity.cli import main
 from pyspedas_similarity.errors import ArchiveError, ArgumentError, DamagedArchiveError, MixingError
 from tests.contracts import test_store as contract
@@ -126,8 +125,8 @@ def test_the_golden_archive_of_format_1_opens_bit_for_bit(tmp_path):
 def test_an_archive_of_another_format_is_refused(tmp_path):
     import json
 
-    from pyspedas_similarity.archive.durable import Folder
-    from pyspedas_similarity.archive.records import write_record
+    from pyspedas_similarity.archive.commit_records import write_record
+    from pyspedas_similarity.archive.locations import Folder
 
     LanceStore.create(tmp_path / "later", contract.IDENTITY)
     for name in ("archive.json", "archive.copy.json"):

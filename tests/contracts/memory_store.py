@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pyspedas_similarity.archive.identity import Identity
-from pyspedas_similarity.archive.rows import Rows, check_rows, content_hashes
+from pyspedas_similarity.archive.rows import Identity, Rows, check_rows, content_hashes
 from pyspedas_similarity.archive.store import Appended, Heads, Part, Report, Version
 from pyspedas_similarity.errors import ArchiveError
 

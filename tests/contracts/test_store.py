@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.lance_store import LanceStore
 from pyspedas_similarity.archive.locations import place_of
-from pyspedas_similarity.archive.rows import Rows, content_hashes, make_rows
+from pyspedas_similarity.archive.rows import Identity, Rows, content_hashes, make_rows
 from pyspedas_similarity.errors import ArchiveError
 from tests.contracts import memory_store
 

@@ -220,7 +220,7 @@ def test_a_search_fits_to_what_it_searches_and_says_so(sky):
     import pyspedas_similarity as sim
     from pyspedas_similarity import tplot
     from pyspedas_similarity.imaging.frames import frame_images
-    from pyspedas_similarity.library.options import EncodingOptions
+    from pyspedas_similarity.library.plan import EncodingOptions
     from pyspedas_similarity.library.samples import prepared_variables
 
     variable = tplot.read(sky)
@@ -240,8 +240,8 @@ def test_of_segments_the_first_is_fitted_to():
     from pyspedas_similarity.imaging.frames import frame_images
     from pyspedas_similarity.imaging.recipes import FrameRecipe
     from pyspedas_similarity.instruments.segments import Segment
-    from pyspedas_similarity.library.loaded import streamed_library
-    from pyspedas_similarity.library.options import EncodingOptions
+    from pyspedas_similarity.library.plan import EncodingOptions
+    from pyspedas_similarity.library.series import streamed_library
     from pyspedas_similarity.tplot import Variable
 
     recipe = FrameRecipe(pixels=16)

@@ -18,8 +18,8 @@ from pyspedas_similarity.instruments import sample_images
 from pyspedas_similarity.instruments import segments as pieces
 from pyspedas_similarity.instruments.registry import INSTRUMENTS
 from pyspedas_similarity.instruments.segments import Segment
-from pyspedas_similarity.library.loaded import streamed_library
-from pyspedas_similarity.library.options import EncodingOptions
+from pyspedas_similarity.library.plan import EncodingOptions
+from pyspedas_similarity.library.series import streamed_library
 from pyspedas_similarity.provenance import ATTRIBUTE
 from pyspedas_similarity.simulate.fpi import simulate_event, store
 from pyspedas_similarity.tplot import Variable, read, write

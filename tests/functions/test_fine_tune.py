@@ -15,7 +15,7 @@ from pyspedas_similarity.imaging.recipes import FrameRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
 from pyspedas_similarity.instruments.sample_images import select
 from pyspedas_similarity.instruments.segments import Segment
-from pyspedas_similarity.library.options import EncodingOptions
+from pyspedas_similarity.library.plan import EncodingOptions
 from pyspedas_similarity.library.samples import Request
 from pyspedas_similarity.search.query import parse_examples
 from pyspedas_similarity.simulate.allsky import simulate_nights

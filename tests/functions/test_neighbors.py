@@ -10,9 +10,8 @@ from pyspedas import tplot_tools
 import pyspedas_similarity as sim
 from pyspedas_similarity.archive import lance_index
 from pyspedas_similarity.archive.archive import Archive
-from pyspedas_similarity.archive.identity import Identity
 from pyspedas_similarity.archive.neighbors import make_graph
-from pyspedas_similarity.archive.rows import make_rows
+from pyspedas_similarity.archive.rows import Identity, make_rows
 from pyspedas_similarity.errors import ArgumentError, QueryError, VariableError
 from pyspedas_similarity.functions.neighbors import _groups
 

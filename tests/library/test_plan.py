@@ -9,8 +9,7 @@ import pytest
 
 from pyspedas_similarity.imaging.recipes import WindowRecipe
 from pyspedas_similarity.instruments.registry import ELECTRONS
-from pyspedas_similarity.library.options import EncodingOptions
-from pyspedas_similarity.library.plan import make_plan
+from pyspedas_similarity.library.plan import EncodingOptions, make_plan
 from pyspedas_similarity.tplot import Variable
 
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(4) * np.timedelta64(1, "s")

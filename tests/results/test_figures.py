@@ -15,8 +15,7 @@ from pyspedas import tplot_tools
 import pyspedas_similarity as sim
 from pyspedas_similarity import tplot
 from pyspedas_similarity.archive.archive import Archive
-from pyspedas_similarity.archive.identity import Identity
-from pyspedas_similarity.archive.rows import make_rows
+from pyspedas_similarity.archive.rows import Identity, make_rows
 from pyspedas_similarity.encoder.fixed import fixed_encoder
 from pyspedas_similarity.errors import ArgumentError, EncoderError, QueryError, VariableError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe, FrameRecipe, WindowRecipe

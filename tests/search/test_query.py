@@ -7,10 +7,9 @@ from astropy.time import Time
 from pyspedas_similarity import tplot
 from pyspedas_similarity.errors import QueryError, TimeError, VariableError
 from pyspedas_similarity.imaging.recipes import DistributionRecipe
-from pyspedas_similarity.library.loaded import library_of
-from pyspedas_similarity.library.options import EncodingOptions
-from pyspedas_similarity.library.plan import make_plan
+from pyspedas_similarity.library.plan import EncodingOptions, make_plan
 from pyspedas_similarity.library.samples import prepare
+from pyspedas_similarity.library.series import library_of
 from pyspedas_similarity.search.query import find_queries, parse_examples
 from pyspedas_similarity.tplot import Variable
 
