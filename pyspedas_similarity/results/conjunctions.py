@@ -16,7 +16,7 @@ from ..imaging.stations import STATIONS
 from ..search.overlap import Intervals, pairs
 from ..times import Span, bounds, cadence, to_astropy, to_timedelta64
 from .formats.flat import no_intervals
-from .tables import CARRIED, intervals_of, result_table
+from .tplot_output import CARRIED, intervals_of, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table

@@ -13,9 +13,9 @@ from .. import tplot
 from ..errors import ArgumentError, VariableError
 from ..files import check_place, write_whole
 from ..provenance import ATTRIBUTE
-from .formats import lists, tables
+from .formats import writers
 from .formats.flat import flatten
-from .tables import result_table
+from .tplot_output import result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["export", "time_list", "time_ranges", "to_timeseries"]
 
 FORMATS: dict[str, Callable[[QTable], str]] = {
-    "ecsv": tables.ecsv,
-    "csv": tables.csv_text,
-    "votable": tables.votable,
-    "json": tables.json_text,
-    "time_list": lists.time_list,
-    "idl": lists.idl,
-    "hpevent": lists.hpevent,
-    "autoplot": lists.autoplot,
+    "ecsv": writers.ecsv,
+    "csv": writers.csv_text,
+    "votable": writers.votable,
+    "json": writers.json_text,
+    "time_list": writers.time_list,
+    "idl": writers.idl,
+    "hpevent": writers.hpevent,
+    "autoplot": writers.autoplot,
 }
 ENDINGS = {".ecsv": "ecsv", ".csv": "csv", ".xml": "votable", ".vot": "votable", ".json": "json"}
 
@@ -85,7 +85,7 @@ def export(
     table = result_table(found)
     texts = {path: FORMATS[format](table)}
     if format == "hpevent":
-        texts[path.with_name(f"{path.stem}_description.txt")] = lists.hpevent_description(table)
+        texts[path.with_name(f"{path.stem}_description.txt")] = writers.hpevent_description(table)
     there = [str(one) for one in texts if one.exists()]
     if there and not overwrite:
         raise ArgumentError(f"file {there[0]}", "it exists and overwrite=False", "Give another, or overwrite=True.")
@@ -113,7 +113,7 @@ def time_list(found: str | Iterable[str] | Table) -> list[list[str]]:
     SimilarityError
         As in `export`.
     """
-    return lists.pyspedas_times(flatten(result_table(found)))
+    return writers.pyspedas_times(flatten(result_table(found)))
 
 
 def time_ranges(found: str | Iterable[str] | Table) -> list[TimeRange]:

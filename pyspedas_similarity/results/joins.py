@@ -19,7 +19,7 @@ from ..search.overlap import Intervals, inside, merged, pairs, shared
 from ..times import Span, bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
 from .formats.event_lists import event_table
 from .searched_series import SearchedSeries
-from .tables import CARRIED, events_of_names, intervals_of, loaded, result_table
+from .tplot_output import CARRIED, events_of_names, intervals_of, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -61,7 +61,7 @@ def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
     >>> sitl = sim.read_events('sitl_selections.csv')  # doctest: +SKIP
     >>> jets = sitl[['jet' in tags for tags in sitl['label']]]  # doctest: +SKIP
     """
-    names = loaded(events)
+    names = _loaded(events)
     if names:
         events = events_of_names(names)
     return event_table(events, columns)
@@ -207,21 +207,30 @@ class _Searched:
 def _searched(found: Any, searched: Any) -> list[_Searched]:
     """Return the searched time of each variable."""
     if searched is not None:
-        names = loaded(searched)
+        names = _loaded(searched)
         if names:
             return [_searched_time_of_variable(name) for name in names]
         return [_Searched(merged(Intervals(*bounds(to_spans(searched))), touching=True)[0])]
     if hasattr(found, "searched"):  # a SearchResult
         parts = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
     else:
-        bars = {name for name in loaded(found) if "intervals" in tplot.read(name).attributes.get(ATTRIBUTE, {})}
-        parts = [_searched_time_of_variable(name) for name in loaded(found) if name not in bars]
+        bars = {name for name in _loaded(found) if "intervals" in tplot.read(name).attributes.get(ATTRIBUTE, {})}
+        parts = [_searched_time_of_variable(name) for name in _loaded(found) if name not in bars]
     if not parts and isinstance(found, (list, tuple)) and not found:
         return [_Searched(_NOTHING)]
     if not parts:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
         raise ArgumentError("searched", "the searched time is unknown", remedy)
     return parts
+
+
+def _loaded(names: Any) -> list[str]:
+    """The names, where all of them are of loaded variables."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
+        return []
+    loaded = set(tplot.loaded_names())
+    return list(names) if loaded.issuperset(names) else []
 
 
 def _searched_time_of_variable(name: str) -> _Searched:

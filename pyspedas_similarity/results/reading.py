@@ -15,7 +15,7 @@ from ..tplot import Variable
 from . import tplot_output
 from .search_result import SearchResult
 from .searched_series import SearchedSeries
-from .tables import result_table
+from .tplot_output import result_table
 
 
 def read_result(found: Any) -> SearchResult:

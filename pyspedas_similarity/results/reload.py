@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +24,21 @@ from ..imaging.recipes import DistributionRecipe, Recipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import find_companions
 from ..instruments.image_files import frames_of
+from ..instruments.panels import Panel, panel_of
+from ..instruments.registry import recipe_of
 from ..library.archived import as_archive
 from ..library.options import EncodingOptions
 from ..library.plan import Plan, is_available_by_name, make_plan, recipe_of_record
 from ..library.samples import Request, prepare, prepared_parts, prepared_variables
+from ..plotting.panels import Column, Row, panels_figure, part_of, row_of
+from ..plotting.style import Style
 from ..search.scoring import similarity
 from ..times import Span, nearest_rows
 from ..tplot import Variable
-from .panel_figures import is_of_panels, panel_pictures
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .search_result import SearchResult
     from .searched_series import QueryRecord, SearchedSeries
 
@@ -157,7 +163,7 @@ def reload_series(
     embedded : numpy.ndarray of datetime64[ns]
         Samples wanted as embeddings; those of the queries in the series are added.
     """
-    if is_of_panels(series):
+    if series.is_of_panels:
         return _panels(result, series, drawn)
     made = Reloaded()
     try:
@@ -379,3 +385,78 @@ def checked_encoder(result: SearchResult, series: SearchedSeries, encoder: Any) 
     if found is None:
         raise EncoderError(f"encoder {name}", "its name does not identify it", "Give it as encoder.")
     return found
+
+
+def panels_of(result: SearchResult, series: SearchedSeries, names: dict[str, str] | None = None) -> list[Panel]:
+    """Return the panels of a series, from the variables that the result holds or else from loaded ones.
+
+    Parameters
+    ----------
+    result : SearchResult
+    series : SearchedSeries
+    names : dict of str to str, optional
+        Loaded variables by the names of those that were searched.
+
+    Raises
+    ------
+    VariableError
+        If one of them is not loaded.
+    """
+    recipe = recipe_of_record(series.record)
+    panels = []
+    for about in series.record["panels"]:
+        name = str(about["name"])
+        given = (names or {}).get(name)
+        variable = result.held[name] if given is None and name in result.held else tplot.read(given or name)
+        if about["kind"] == "embedding":
+            panels.append(Panel(variable, variable.times, np.empty((len(variable.times), 0)), "embedding"))
+        else:
+            panels.append(panel_of(variable, recipe))
+    return panels
+
+
+def labels_of(panels: list[Panel]) -> list[Row]:
+    """Return labels and scales of panels."""
+    return [row_of(one, *_legend_and_title(one.variable)) for one in panels]
+
+
+def column_of(panels: list[Panel], span: Span, heading: tuple[str, ...], is_query: bool = False) -> Column:
+    """Return what was measured in an interval."""
+    half = float((span.end - span.start) / np.timedelta64(2, "s"))
+    return Column(heading, half, tuple(part_of(one, span, _recipe(one)) for one in panels), is_query)
+
+
+def panel_pictures(result: SearchResult, series: SearchedSeries, drawn: np.ndarray) -> dict[np.datetime64, bytes]:
+    """Return the panels of events of a series with given peaks, and of the queries in it by their middles, as PNG."""
+    panels, events = panels_of(result, series), result.events_of(series)
+    rows = labels_of(panels)
+    style = Style(figsize=(3.4, 0.5 + 0.9 * len(rows)), dpi=110)
+    spans = {one.middle: one for one in series.own_spans()}
+    for start, end, peak in zip(events.start, events.end, events.peak, strict=True):
+        if peak in drawn:
+            spans[peak] = Span(start, end)
+    columns = {time: column_of(panels, span, ()) for time, span in spans.items()}
+    return {time: _png(panels_figure(rows, [column], style), style.dpi) for time, column in columns.items()}
+
+
+def _png(figure: Figure, dpi: float) -> bytes:
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    return drawn.getvalue()
+
+
+def _recipe(panel: Panel) -> object:
+    if panel.kind != "embedding":
+        return None
+    try:
+        return recipe_of(panel.variable)
+    except SimilarityError:
+        return None
+
+
+def _legend_and_title(variable: Variable) -> tuple[tuple[str, ...], str]:
+    """Return the names of lines and the title among the plot options of a variable; empty where it has none."""
+    title = variable.options.get("axis_label")
+    return tuple(str(one) for one in variable.options.get("legend_names") or ()), title if isinstance(
+        title, str
+    ) else ""

@@ -16,9 +16,8 @@ from ..errors import ArgumentError, QueryError
 from ..files import check_place, write_whole
 from ..imaging.recipes import recipe_from_dict
 from ..library.plan import is_available_by_name, recipe_of_record
-from .formats.tables import ecsv
+from .formats.writers import ecsv
 from .judged_lists import COLUMNS, META, NUMBERS, VERSION, Judged, read_list
-from .panel_figures import is_of_panels, panel_names
 from .reading import read_result
 from .reload import Reloaded, ReloadOptions, reload_series
 from .report import sample_pictures
@@ -302,7 +301,7 @@ def _repeated_search(result: SearchResult, given: Mapping[str, Any]) -> dict[str
         keywords["probe"] = list(dict.fromkeys(one.place for one in result.searched if one.place)) or None
     else:
         keywords["recipe"] = recipe_of_record(record)
-        groups = [panel_names(one) for one in result.searched]
+        groups = [one.panel_names for one in result.searched]
         together = any(len(one) > 1 for one in groups)
         keywords |= {"together": True} if together else {}
         recorded = {key: value for key, value in record.get("input", {}).items() if value}
@@ -314,12 +313,12 @@ def _repeated_search(result: SearchResult, given: Mapping[str, Any]) -> dict[str
     encoder = record["encoder"].get("name", "")
     if is_available_by_name(encoder):
         keywords["encoder"] = encoder
-    elif "encoder" not in given and "archive" not in record and not any(map(is_of_panels, result.searched)):
+    elif "encoder" not in given and "archive" not in record and not any(one.is_of_panels for one in result.searched):
         found = f"the search used {encoder!r}, a name that does not identify the encoder"
         raise ArgumentError("encoder", found, "Give it: encoder=.")
     times = [one.times for one in result.searched if one.times is not None]
     if times:
-        seconds = record["recipe"].get("length_s") or 0.0 if is_of_panels(result.searched[0]) else 0.0
+        seconds = record["recipe"].get("length_s") or 0.0 if result.searched[0].is_of_panels else 0.0
         half = np.timedelta64(round(seconds * 5e8), "ns")  # times of windows of panels are those of their middles
         keywords["trange"] = [str(min(one[0] for one in times) - half), str(max(one[-1] for one in times) + half)]
     if "frame_quality" in record:
