@@ -119,17 +119,9 @@ def plot_archive_map(
 
 @dataclass(frozen=True, eq=False)
 class DrawnRows:
-    """Samples on a map.
+    """Samples on a map: ascending rows of the archive's index, number of the series and time of each.
 
-    Attributes
-    ----------
-    rows : numpy.ndarray of int, shape (n,)
-        Rows of the archive's index, ascending.
-    series : numpy.ndarray of int, shape (n,)
-        Number of the series of each.
-    times : numpy.ndarray of datetime64[ns], shape (n,)
-    available : int
-        Number of samples from which they were taken.
+    `available` is the number of samples from which they were taken.
     """
 
     rows: np.ndarray
@@ -143,12 +135,7 @@ def marked_rows(
 ) -> tuple[MapMarks, list[str]]:
     """Find queries, events of a search, and known events among the samples of an archive.
 
-    Returns
-    -------
-    marks : MapMarks
-        Rows of the archive's index.
-    missing : list of str
-        Marks that are not in the archive, in words.
+    Returned are their rows in the archive's index, and, in words, what is not in the archive.
     """
     query = match = event = faint = np.array([], np.int64)
     missing = []
@@ -189,13 +176,7 @@ def inset_pictures(library: ArchiveLibrary, drawn: DrawnRows, places: np.ndarray
 
 
 def map_colors(library: ArchiveLibrary, drawn: DrawnRows, color: str, result: SearchResult | None) -> Colors:
-    """Return the quantity that the colors of a map show.
-
-    Raises
-    ------
-    ArgumentError
-        If `color` is none of `COLORS`, or there are no scores.
-    """
+    """Return the quantity that the colors of a map show; ArgumentError if it is unknown or there are no scores."""
     check_choice("color", color, COLORS)
     if color == "time":
         return Colors(drawn.times, "time (UTC)")

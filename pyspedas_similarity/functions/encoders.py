@@ -254,13 +254,7 @@ def _numbers(name: str, values: float | Sequence[float]) -> tuple[float, ...]:
 
 
 def plan_of(kind: type[_Plan], plan: _Plan | None, options: Mapping[str, Any]) -> _Plan:
-    """Return a plan that was given, or one of the kind, made of single options.
-
-    Raises
-    ------
-    ArgumentError
-        If both are given, or the kind has no such option.
-    """
+    """Return the plan that was given, or one made of single options; ArgumentError for both or an unknown option."""
     if plan is not None and options:
         raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
     check_keywords(options, [one.name for one in fields(kind)], kind.__name__)

@@ -64,13 +64,7 @@ _MEDIAN_OF = 64
 def matches_figure(
     result: SearchResult, limit: int, show_encoded: bool, options: ReloadOptions, path: str | Path | None, style: Style
 ) -> Figure:
-    """Draw the queries next to the best events, as they were measured.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no event.
-    """
+    """Draw the queries next to the best events, as they were measured; ArgumentError if there is no event."""
     check_count("limit", limit)
     _require_events(result, "draw")
     if any(one.is_of_panels for one in result.searched):

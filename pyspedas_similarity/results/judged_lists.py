@@ -77,13 +77,7 @@ class JudgedList:
 
 
 def read_list(path: str | Path) -> JudgedList:
-    """Read what `Review.save` wrote, perhaps changed by hand since.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no such list, or a row cannot be read.
-    """
+    """Read what `Review.save` wrote, perhaps changed by hand since; ArgumentError if a row cannot be read."""
     place = Path(path)
     try:
         content = place.read_bytes()

@@ -51,18 +51,9 @@ _NO_TIMES = np.array([], "datetime64[ns]")
 
 @dataclass(frozen=True)
 class ReloadOptions:
-    """Sources of samples, where they differ from what the result records.
+    """Sources of samples, where they differ from what the result records, as in `SearchResult.report`.
 
-    Attributes
-    ----------
-    originals : mapping of str to str, str or None
-        Names of loaded variables by the names of the searched ones; one name where one variable was searched.
-    encoder : str, Path, Encoder or None
-        Encoder of the search, where its name does not identify it.
-    instrument, trange, probe, load_keywords
-        As in `find_similar`, to load the data again; None: as the result records them.
-    field, velocity : str or None
-        As in `find_similar`.
+    `originals` names loaded variables by those that were searched, or the one where one was searched.
     """
 
     originals: Mapping[str, str] | str | None = None
@@ -96,26 +87,9 @@ class ReloadOptions:
 class Reloaded:
     """Samples of one series that were read again.
 
-    Attributes
-    ----------
-    recipe : Recipe or None
-    variable : Variable or None
-        As loaded.
-    samples : dict of datetime64[ns] to Variable
-        One prepared sample each.
-    images : dict of datetime64[ns] to numpy.ndarray
-        Image of each, (channels, pixels, pixels).
-    thumbnails : dict of datetime64[ns] to bytes
-        PNG files that the archive holds, or that were drawn of panels.
-    thumbnails_show : str
-        Their caption.
-    times, embeddings : numpy.ndarray, shape (n,), (n, dimension), or None
-        Embeddings in the view of the search, where the encoder is available.
-    plan : Plan or None
-    missing : str
-        Reason why there are no samples.
-    no_embeddings : str
-        Reason why there are no embeddings.
+    `samples` holds prepared samples by their times, `images` (channels, pixels, pixels) theirs, `thumbnails` PNG files;
+    `embeddings` (n, dimension) at `times` are in the view of the search. `missing` and `no_embeddings` are the reasons
+    why there are none.
     """
 
     recipe: Recipe | None = None
@@ -153,15 +127,8 @@ def reload_series(
 ) -> Reloaded:
     """Read samples of a series again; what is not available is recorded in `missing` and `no_embeddings`.
 
-    Parameters
-    ----------
-    result : SearchResult
-    series : SearchedSeries
-    drawn : numpy.ndarray of datetime64[ns]
-        Samples wanted as measured; the middle sample of each query in the series is added.
-    options : ReloadOptions
-    embedded : numpy.ndarray of datetime64[ns]
-        Samples wanted as embeddings; those of the queries in the series are added.
+    Samples at the times `drawn` are read as measured, with the middle one of each query in the series; those at the
+    times `embedded` as embeddings, with all of the queries.
     """
     if series.is_of_panels:
         return _panels(result, series, drawn)
@@ -390,17 +357,7 @@ def checked_encoder(result: SearchResult, series: SearchedSeries, encoder: Any) 
 def panels_of(result: SearchResult, series: SearchedSeries, names: dict[str, str] | None = None) -> list[Panel]:
     """Return the panels of a series, from the variables that the result holds or else from loaded ones.
 
-    Parameters
-    ----------
-    result : SearchResult
-    series : SearchedSeries
-    names : dict of str to str, optional
-        Loaded variables by the names of those that were searched.
-
-    Raises
-    ------
-    VariableError
-        If one of them is not loaded.
+    `names` has the loaded variables by the names of those that were searched. VariableError if one is not loaded.
     """
     recipe = recipe_of_record(series.record)
     panels = []

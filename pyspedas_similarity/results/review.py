@@ -274,13 +274,7 @@ class Review:
 
 
 def begin_review(found: Any, find: Find, search: Mapping[str, Any]) -> Review:
-    """Begin the review of a result.
-
-    Raises
-    ------
-    SimilarityError
-        If nothing was found, or the search cannot be repeated.
-    """
+    """Begin the review of a result; SimilarityError if nothing was found or the search cannot be repeated."""
     result = read_result(found)
     if not len(result):
         raise ArgumentError("found", "there is no match to judge", "Give what find_similar returned.")

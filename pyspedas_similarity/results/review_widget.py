@@ -18,10 +18,7 @@ _WIDTH = "150px"
 class ReviewWidget:
     """Queries and a page of matches as thumbnails, each with yes and no; below them more, search again, save.
 
-    Attributes
-    ----------
-    box : ipywidgets.VBox
-        What is shown.
+    What is shown is `box`, an ipywidgets.VBox.
     """
 
     def __init__(self, review: Review) -> None:

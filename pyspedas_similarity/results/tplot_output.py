@@ -236,12 +236,7 @@ def table_record(record: Mapping[str, Any]) -> dict[str, Any]:
 def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     """Return the events of records of one or several series together, best first.
 
-    Returns
-    -------
-    astropy.table.QTable
-        Columns ``score``, ``peak`` (Time, UTC), ``duration`` (s), ``start``, ``end``, ``n_samples``, ``source``, and
-        ``probe``, ``site``, ``class``, ``deviations``, ``share_higher``, ``p_value`` and ``stands_out`` where they are
-        known. ``meta['similarity']`` has the provenance.
+    The columns are those of `intervals`; ``meta['similarity']`` has the provenance.
     """
     from astropy.table import QTable
     from astropy.units import Quantity
@@ -275,12 +270,9 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
 
 
 def result_table(found: Any) -> QTable:
-    """The table of intervals behind names of bars, in a file or a table itself; of an empty list, one without rows.
+    """Return the table of intervals behind names of bars, in a file or a table itself; without rows of an empty list.
 
-    Raises
-    ------
-    SimilarityError
-        If it is no table of intervals.
+    SimilarityError if it is no table of intervals.
     """
     found = getattr(found, "events", found)  # a SearchResult
     if hasattr(found, "colnames"):
@@ -296,10 +288,7 @@ def result_table(found: Any) -> QTable:
 def events_of_names(names: str | Iterable[str | int]) -> QTable:
     """Return the events of bars together, best first; a table without rows for an empty list.
 
-    Raises
-    ------
-    VariableError
-        If a variable carries no events.
+    VariableError if a variable carries no events.
     """
     names = names if isinstance(names, (str, int)) else list(names)
     if names == []:

@@ -46,24 +46,9 @@ _REMEDY = "Write times like 2015-10-16/13:07:02, a start and an end in each line
 
 
 def times_of_line(line: str, subject: str) -> tuple[np.datetime64, np.datetime64 | None]:
-    """Parse one or two times at the beginning of a line; the rest of the line is ignored.
+    """Parse one or two times at the beginning of a line, datetime64[ns] in UTC; the rest of the line is ignored.
 
-    Parameters
-    ----------
-    line : str
-        Up to two words, such as a number and a label, may precede the first time.
-    subject : str
-        File and line number for error messages.
-
-    Returns
-    -------
-    start, end : numpy.datetime64
-        Nanoseconds, UTC; the end is None if there is one time.
-
-    Raises
-    ------
-    TimeError
-        If there is no time, or an invalid one.
+    Up to two words, such as a number and a label, may precede the first time. `subject` names the line in a TimeError.
     """
     found = _first_time(line, subject)
     if found is None:
@@ -166,25 +151,10 @@ _FORMS = "Give a table with start and end (or time), a file (.ecsv, .csv, .xml, 
 
 
 def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
-    """Read a list of events.
+    """Read a list of events as `read_events` does; also input of `times.to_spans`.
 
-    Parameters
-    ----------
-    events : astropy Table, pandas DataFrame, path, or input of `times.to_spans`
-        A file may be ECSV, VOTable, CSV or other text with a header, or text with a start and an end (or one time) per
-        line, see `event_lines`, with comments after '#', ';' or '%'. Events with one time are instants.
-    columns : sequence of one or two str, optional
-        Names of the columns of starts and ends, or of times. Default: common names.
-
-    Returns
-    -------
-    astropy.table.QTable
-        ``start`` and ``end`` (Time, UTC), ``label``, and all other columns, in the order given.
-
-    Raises
-    ------
-    SimilarityError
-        If the list cannot be read or has no such columns, or an event ends before it starts.
+    Text has a header, or a start and an end (or one time) in each line, with comments after '#', ';' or '%'. Events
+    with one time are instants.
     """
     if isinstance(events, Path) or (isinstance(events, str) and _is_file(events)):
         return _to_event_table(table_of_file(Path(events)), str(events), columns)
@@ -213,15 +183,7 @@ def _is_empty(events: Any) -> bool:
 def table_of_file(path: Path) -> Table:
     """Read a table from a file: ECSV, VOTable, text with a header, or text with times at the beginning of each line.
 
-    Text with a header is separated by commas, tabs or semicolons; for other text see `event_lines`. Lines that begin
-    with '#', ';' or '%' are comments.
-
-    Raises
-    ------
-    ArgumentError
-        If the file does not exist or cannot be read.
-    TimeError
-        If a line has no time; names the line number.
+    Text with a header is separated by commas, tabs or semicolons. Lines that begin with '#', ';' or '%' are comments.
     """
     from astropy.table import QTable, Table
 

@@ -68,19 +68,10 @@ class Flat:
 
 
 def checked_intervals(table: Table) -> QTable:
-    """Check a table of intervals and return a copy with times in UTC, to the nanosecond, and printable text.
+    """Return a copy of a table of intervals with times in UTC, to the nanosecond, and printable text.
 
-    Parameters
-    ----------
-    table : astropy.table.Table or QTable
-        With columns ``start`` and ``end``: Time of any scale, datetime64, or text.
-
-    Raises
-    ------
-    ArgumentError
-        If a column is missing, or an interval ends before it starts.
-    TimeError
-        If a time is invalid or missing.
+    ``start`` and ``end`` may be Time of any scale, datetime64 or text. ArgumentError if one of them is missing or an
+    interval ends before it starts; TimeError if a time is invalid or missing.
     """
     from astropy.table import QTable
 
@@ -108,13 +99,7 @@ def checked_intervals(table: Table) -> QTable:
 
 
 def flatten(table: QTable) -> Flat:
-    """Convert a checked table of intervals to plain columns.
-
-    Raises
-    ------
-    ArgumentError
-        If a column does not hold one time, number or text per row.
-    """
+    """Convert a checked table to plain columns; ArgumentError unless each has one time, number or text per row."""
     names = [name for name in TIMES if name in table.colnames]
     names += [name for name in table.colnames if name not in names]
     return Flat(tuple(_column(name, table[name]) for name in names), plain(table.meta))
