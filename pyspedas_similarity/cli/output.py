@@ -11,7 +11,7 @@ FOUND, NOTHING_FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def print_table(table: Any, as_json: bool, columns: Sequence[str] = ()) -> None:
     """A table of intervals for people, some columns of it, or all of it as JSON for programs."""
     if as_json:
-        from ..results.formats.writers import json_text
+        from ..results.exports import json_text
         from ..results.tplot_output import result_table
 
         print(json_text(result_table(table)), end="")

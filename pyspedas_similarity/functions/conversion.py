@@ -331,12 +331,12 @@ def _centers(axis: Mapping[str, Any], data: np.ndarray, subject: str) -> np.ndar
         if isinstance(named, str) and named not in data.dtype.names:
             found = f"the values of its bins are in the parameter {named!r}, which is not in the data"
             raise VariableError(subject, found, f"Ask HAPI for {named} as well.")
-    if isinstance(centers, str) and centers in data.dtype.names:
+    if isinstance(centers, str):
         return np.asarray(data[centers], float)
     try:
         if isinstance(centers, (list, tuple, np.ndarray)):
             return np.asarray(centers, float)
-        if isinstance(ranges, str) and ranges in data.dtype.names:
+        if isinstance(ranges, str):
             ranges = data[ranges]
         low, high = np.moveaxis(np.asarray(ranges, float), -1, 0)
     except (TypeError, ValueError):  # none, or None among them

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..conventions import pyspedas_convention
-from ..results.formats.flat import no_intervals
+from ..results.flat import no_intervals
 from ..results.reading import read_result
 from ..results.review import Review, begin_review
 from ..results.search_result import SearchResult

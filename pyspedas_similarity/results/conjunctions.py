@@ -15,7 +15,6 @@ from ..imaging.camera_geometry import direction_of
 from ..imaging.stations import STATIONS
 from ..search.overlap import Intervals, pairs
 from ..times import Span, bounds, cadence, to_astropy, to_timedelta64
-from .formats.flat import no_intervals
 from .tplot_output import CARRIED, intervals_of, result_table
 
 if TYPE_CHECKING:
@@ -24,13 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["conjunctions"]
 
 
-def _no_conjunctions() -> QTable:
-    """Return a table of conjunctions without rows."""
-    nothing = no_intervals()
-    return conjunctions(nothing, nothing)
-
-
-@pyspedas_convention(_no_conjunctions, errors="raise")
+@pyspedas_convention(lambda: conjunctions([], []), errors="raise")
 def conjunctions(
     space: str | Iterable[str] | Table,
     ground: str | Iterable[str] | Table,

@@ -17,7 +17,7 @@ from ..search.enrichment import Counts, Enrichment, binomial, bootstrap
 from ..search.events import outside
 from ..search.overlap import Intervals, inside, merged, pairs, shared
 from ..times import Span, bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
-from .formats.event_lists import event_table
+from .event_lists import event_table
 from .searched_series import SearchedSeries
 from .tplot_output import CARRIED, events_of_names, intervals_of, result_table
 

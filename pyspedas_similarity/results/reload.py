@@ -374,7 +374,13 @@ def panels_of(result: SearchResult, series: SearchedSeries, names: dict[str, str
 
 def labels_of(panels: list[Panel]) -> list[Row]:
     """Return labels and scales of panels."""
-    return [row_of(one, *_legend_and_title(one.variable)) for one in panels]
+    rows = []
+    for one in panels:
+        options = one.variable.options
+        title = options.get("axis_label")
+        names = tuple(str(name) for name in options.get("legend_names") or ())
+        rows.append(row_of(one, names, title if isinstance(title, str) else ""))
+    return rows
 
 
 def column_of(panels: list[Panel], span: Span, heading: tuple[str, ...], is_query: bool = False) -> Column:
@@ -409,11 +415,3 @@ def _recipe(panel: Panel) -> object:
         return recipe_of(panel.variable)
     except SimilarityError:
         return None
-
-
-def _legend_and_title(variable: Variable) -> tuple[tuple[str, ...], str]:
-    """Return the names of lines and the title among the plot options of a variable; empty where it has none."""
-    title = variable.options.get("axis_label")
-    return tuple(str(one) for one in variable.options.get("legend_names") or ()), title if isinstance(
-        title, str
-    ) else ""

@@ -16,7 +16,7 @@ from ..errors import ArgumentError, QueryError
 from ..files import check_place, write_whole
 from ..imaging.recipes import recipe_from_dict
 from ..library.plan import is_available_by_name, recipe_of_record
-from .formats.writers import ecsv
+from .exports import ecsv
 from .judged_lists import COLUMNS, META, NUMBERS, VERSION, Judged, read_list
 from .reading import read_result
 from .reload import Reloaded, ReloadOptions, reload_series
@@ -249,9 +249,9 @@ class Review:
     def _ipython_display_(self) -> None:
         if importlib.util.find_spec("ipywidgets") is None:
             raise NotImplementedError  # IPython then shows the text
-        from .review_widget import show
+        from .review_widget import ReviewWidget
 
-        show(self)
+        importlib.import_module("IPython.display").display(ReviewWidget(self).box)
 
     def _offer(self, result: SearchResult) -> None:
         """Wait for answers to the matches of a result, without those already answered."""

@@ -88,9 +88,3 @@ class ReviewWidget:
         from markupsafe import escape
 
         self._message.value = str(escape(text))
-
-
-def show(review: Review) -> None:
-    """Show a review in a notebook."""
-    display = importlib.import_module("IPython.display")
-    display.display(ReviewWidget(review).box)

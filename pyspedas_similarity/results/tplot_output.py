@@ -21,8 +21,8 @@ from ..search.events import Events
 from ..search.overlap import Intervals
 from ..times import to_astropy, to_times
 from ..tplot import Variable, over_lines, write
-from .formats.event_lists import table_of_file
-from .formats.flat import checked_intervals, no_intervals
+from .event_lists import table_of_file
+from .flat import checked_intervals, no_intervals
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -85,11 +85,8 @@ def _product(
 def similarity_series(source: Source, name: str, scores: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """One score per sample of the source, float64, NaN where there is none."""
     low = float(np.nanmin(scores)) if np.isfinite(scores).any() else -1.0
-    options = {
-        "ysubtitle": "similarity",
-        "yrange": [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)],
-        "color": "black",
-    }
+    limits = [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)]
+    options = {"ysubtitle": "similarity", "yrange": limits, "color": "black"}
     return _product(source, name, scores, "1", provenance, options)
 
 
@@ -177,22 +174,14 @@ def cluster_series(source: Source, name: str, values: np.ndarray, provenance: Ma
 def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
-    options = {
-        "ysubtitle": "flag\n0 usable",
-        "yrange": [-0.5, max(FLAGS.values()) + 0.5],
-        "symbols": True,
-        "marker_size": 2,
-        "color": "black",
-    }
+    options = {"ysubtitle": "flag\n0 usable", "yrange": [-0.5, max(FLAGS.values()) + 0.5]}
+    options |= {"symbols": True, "marker_size": 2, "color": "black"}
     return _product(source, name, gate.flag, "", provenance, options, flags=meaning)
 
 
 def activity_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The activity of each frame, float64 (time): from 1 on something happens."""
-    options = {
-        "ysubtitle": "activity\n1 and more: active",
-        "ylog": True,
-    }
+    options = {"ysubtitle": "activity\n1 and more: active", "ylog": True}
     return _product(source, name, gate.activity.astype(np.float64), "1", provenance, options)
 
 

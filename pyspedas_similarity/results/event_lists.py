@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ArgumentError, TimeError, named_errors
-from ...times import bounds, to_astropy, to_datetime64, to_spans, to_times
+from ..errors import ArgumentError, TimeError, named_errors
+from ..times import bounds, to_astropy, to_datetime64, to_spans, to_times
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table

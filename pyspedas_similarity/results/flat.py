@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ArgumentError, TimeError
-from ...times import to_astropy, to_times
+from ..errors import ArgumentError, TimeError
+from ..times import to_astropy, to_times
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
