@@ -166,18 +166,13 @@ def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
         return _to_event_table(Table({str(key): events[key].tolist() for key in events.columns}), "table", columns)
     if events is None:
         raise ArgumentError("events", "none are given", _FORMS)
-    spans = to_spans(events) if not _is_empty(events) else []
+    is_list = isinstance(events, Iterable) and not isinstance(events, str) and hasattr(events, "__len__")
+    spans = [] if is_list and not len(events) else to_spans(events)
     return _make_event_table(*bounds(spans), np.full(len(spans), "", "U1"))
 
 
 def _is_file(text: str) -> bool:
     return Path(text).suffix.lower() in (*_FORMATS, *_TEXTS) or os.path.isfile(text)
-
-
-def _is_empty(events: Any) -> bool:
-    return (
-        isinstance(events, Iterable) and not isinstance(events, str) and hasattr(events, "__len__") and not len(events)
-    )
 
 
 def table_of_file(path: Path) -> Table:

@@ -26,16 +26,9 @@ _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "integer", "U": "t
 
 @dataclass(frozen=True)
 class Column:
-    """One column of plain Python values.
+    """One column of plain Python values, None where one is missing.
 
-    Attributes
-    ----------
-    name : str
-    kind : {'time', 'number', 'integer', 'text'}
-        Times are UTC, as ISO text with nanoseconds, which also represents leap seconds.
-    values : list
-        None for missing values.
-    unit : str
+    `kind` is 'time', 'number', 'integer' or 'text'; times are ISO text in UTC, which also represents leap seconds.
     """
 
     name: str

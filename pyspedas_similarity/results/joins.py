@@ -149,7 +149,8 @@ def join_events(
         enrichment = bootstrap(counts, confidence, seed)
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
-    status = _status(best, inside(_peaks(table), coverage), len(missed))
+    of_matches = np.where(best >= 0, "known", np.where(inside(_peaks(table), coverage), "new", _UNCOVERED))
+    status = np.append(of_matches, np.full(len(missed), "missed", of_matches.dtype))
     joined = _joined_table(table, listed, best, overlap, missed, status)
     counted = {"events_merged": len(listed.stretches), "events_searched": int(reachable.sum())}
     joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment) | counted
@@ -308,12 +309,6 @@ def _peaks(table: QTable) -> np.ndarray:
         return to_times(table["peak"])
     stretches = intervals_of(table)
     return stretches.start + (stretches.end - stretches.start) // 2
-
-
-def _status(best: np.ndarray, covered: np.ndarray, n_missed: int) -> np.ndarray:
-    """Return the status of each match, by its event and by whether the list covers its peak, and of missed events."""
-    of_matches = np.where(best >= 0, "known", np.where(covered, "new", _UNCOVERED))
-    return np.concatenate([of_matches, np.full(n_missed, "missed", of_matches.dtype)])
 
 
 def _bin_number(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:

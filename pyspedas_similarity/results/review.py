@@ -381,7 +381,7 @@ def _as_text(search: Mapping[str, Any]) -> dict[str, Any]:
         if key == "recipe" and hasattr(value, "to_dict"):
             kept[key] = value.to_dict()
         elif key in ("like", "unlike") and all(map(_is_example, _listed(value))):
-            kept[key] = [_example_as_text(one) for one in _listed(value)]
+            kept[key] = [{"name": one[0], "at": one[1]} if isinstance(one, tuple) else one for one in _listed(value)]
         elif _is_plain(value):
             kept[key] = value
     return kept
@@ -400,10 +400,6 @@ def _from_text(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_example(one: Any) -> bool:
     return _is_plain(one) or (isinstance(one, tuple) and len(one) == 2 and all(map(_is_plain, one)))
-
-
-def _example_as_text(one: Any) -> Any:
-    return {"name": one[0], "at": one[1]} if isinstance(one, tuple) else one
 
 
 def _is_plain(value: Any) -> bool:
