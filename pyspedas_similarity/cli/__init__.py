@@ -156,8 +156,8 @@ def _find_nearest(chosen: argparse.Namespace) -> list[str]:
 
 def train(chosen: argparse.Namespace) -> int:
     """Train an encoder and save it."""
-    from ..functions.training import save_encoder
-    from ..functions.training import train as train_encoder
+    from ..functions.encoders import save_encoder
+    from ..functions.encoders import train as train_encoder
 
     options = {key: getattr(chosen, key) for key in ("method", "backbone", "epochs", "seed", "lag")}
     encoder = train_encoder(**data_of(chosen), **options)
@@ -175,7 +175,7 @@ def info(chosen: argparse.Namespace) -> int:
     from ..encoder.fitted import NAMED, named_encoder
     from ..encoder.joined import PREFIX
     from ..encoder.packaged import packaged_networks
-    from ..functions.training import load_encoder
+    from ..functions.encoders import load_encoder
     from ..instruments.registry import INSTRUMENTS
 
     if chosen.encoder is not None:

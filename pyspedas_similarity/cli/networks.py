@@ -42,7 +42,7 @@ def add_commands(commands: Any) -> None:
 
 def import_network(chosen: argparse.Namespace) -> int:
     """Import a network and save it."""
-    from ..functions.training import import_encoder, save_encoder
+    from ..functions.encoders import import_encoder, save_encoder
 
     names = ("pixels", "channels", "mean", "std", "layout", "output", "name", "license")
     encoder = import_encoder(chosen.file, _recipe_of(chosen), **{name: getattr(chosen, name) for name in names})
