@@ -17,22 +17,23 @@ from .functions.archives import add, open_archive
 from .functions.cameras import ewogram, frame_quality, keogram, load_asi, load_images, read_oath
 from .functions.classification import classify, fine_tune
 from .functions.conversion import to_tplot, to_xarray
-from .functions.encoding import encode
+from .functions.encoders import adapt, encode, import_encoder, load_encoder, save_encoder, train
 from .functions.neighbors import clusters, duplicates, find_nearest, novelty
 from .functions.results import (
+    Review,
     intervals,
     plot_keogram,
     plot_matches,
     plot_score,
     report,
     result,
+    resume_review,
+    review,
     superposed_epochs,
     what_drove,
 )
-from .functions.review import Review, resume_review, review
 from .functions.search import find_similar, search
 from .functions.slices import VelocitySlices, velocity_slices
-from .functions.training import adapt, import_encoder, load_encoder, save_encoder, train
 from .imaging import recipes
 from .results.conjunctions import conjunctions
 from .results.exports import export, time_list, time_ranges, to_timeseries

@@ -155,8 +155,8 @@ def _find_nearest(chosen: argparse.Namespace) -> list[str]:
 
 def train(chosen: argparse.Namespace) -> int:
     """Train an encoder and save it."""
-    from ..functions.training import save_encoder
-    from ..functions.training import train as train_encoder
+    from ..functions.encoders import save_encoder
+    from ..functions.encoders import train as train_encoder
 
     options = {key: getattr(chosen, key) for key in ("method", "backbone", "epochs", "seed", "lag")}
     encoder = train_encoder(**data_of(chosen), **options)
@@ -170,7 +170,7 @@ def train(chosen: argparse.Namespace) -> int:
 
 def import_network(chosen: argparse.Namespace) -> int:
     """Import a network and save it."""
-    from ..functions.training import import_encoder, save_encoder
+    from ..functions.encoders import import_encoder, save_encoder
 
     names = ("pixels", "channels", "mean", "std", "layout", "output", "name", "license")
     encoder = import_encoder(chosen.file, _recipe_of(chosen), **{name: getattr(chosen, name) for name in names})
@@ -211,7 +211,7 @@ def info(chosen: argparse.Namespace) -> int:
     from ..encoder.cards import KINDS
     from ..encoder.fitted import NAMED, named_encoder
     from ..encoder.weights import PREFIX, packaged_networks
-    from ..functions.training import load_encoder
+    from ..functions.encoders import load_encoder
     from ..instruments.registry import INSTRUMENTS
 
     if chosen.encoder is not None:

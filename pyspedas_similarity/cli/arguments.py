@@ -148,8 +148,8 @@ def positive(text: str) -> int:
 def print_table(table: Any, as_json: bool, columns: Sequence[str] = ()) -> None:
     """A table of intervals for people, some columns of it, or all of it as JSON for programs."""
     if as_json:
-        from ..results.formats.tables import json_text
-        from ..results.tables import result_table
+        from ..results.exports import json_text
+        from ..results.tplot_output import result_table
 
         print(json_text(result_table(table)), end="")
         return

@@ -115,7 +115,7 @@ def _ask() -> str:
 
 def _begun(chosen: argparse.Namespace) -> Review | None:
     from ..files import check_place
-    from ..functions.review import review as begin
+    from ..functions.results import review as begin
 
     if chosen.like is None or chosen.out is None:
         raise ArgumentError("review", "--like or --out is missing", "Give both, or --resume FILE.")
@@ -131,7 +131,7 @@ def _begun(chosen: argparse.Namespace) -> Review | None:
 
 
 def _resumed(chosen: argparse.Namespace) -> Review:
-    from ..functions.review import resume_review
+    from ..functions.results import resume_review
 
     asked = data_of(chosen) | {"encoder": chosen.encoder}
     asked = {key: value for key, value in asked.items() if value is not None and key != "names"}

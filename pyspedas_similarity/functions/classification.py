@@ -24,7 +24,7 @@ from ..search.query import Example, Query, find_queries, parse_examples
 from ..search.reference import KIND, LIBRARY, Reference, sample_library
 from ..times import cadence, to_timedelta64
 from ..tplot import Variable
-from .training import plan_of
+from .encoders import plan_of
 
 if TYPE_CHECKING:
     from ..encoder.supervised import LabelPlan

@@ -232,14 +232,7 @@ def _table_along(data: Any, time: str, dim: str, subject: str) -> np.ndarray | N
     """Return the values of the bins of a dimension, (bins,) or (time, bins); None where no coordinate has them.
 
     A coordinate of each time, named otherwise than the dimension, or of its name, in this order: numbers of channels go
-    by the name of the dimension where energies are given as well. A coordinate of this and another dimension is taken
-    where it does not depend on the other one.
-
-    Raises
-    ------
-    VariableError
-        If several coordinates come into question and differ, there are only widths or errors, or the values of the bins
-        depend on another dimension or are not among the coordinates.
+    by the name of the dimension where energies are given as well. VariableError where they cannot be chosen.
     """
     numbers = [one for one in map(data.coords.get, data.coords) if one.dtype.kind in "fiu" and dim in one.dims]
     of_time = {one.name: one.transpose(time, dim).values for one in numbers if set(one.dims) == {time, dim}}
@@ -338,12 +331,12 @@ def _centers(axis: Mapping[str, Any], data: np.ndarray, subject: str) -> np.ndar
         if isinstance(named, str) and named not in data.dtype.names:
             found = f"the values of its bins are in the parameter {named!r}, which is not in the data"
             raise VariableError(subject, found, f"Ask HAPI for {named} as well.")
-    if isinstance(centers, str) and centers in data.dtype.names:
+    if isinstance(centers, str):
         return np.asarray(data[centers], float)
     try:
         if isinstance(centers, (list, tuple, np.ndarray)):
             return np.asarray(centers, float)
-        if isinstance(ranges, str) and ranges in data.dtype.names:
+        if isinstance(ranges, str):
             ranges = data[ranges]
         low, high = np.moveaxis(np.asarray(ranges, float), -1, 0)
     except (TypeError, ValueError):  # none, or None among them

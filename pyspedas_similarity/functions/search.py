@@ -261,7 +261,7 @@ class _Source:
     instrument: str | None
     probe: Any
     load_keywords: Mapping[str, Any]
-    together: bool = False
+    together: bool
 
     def check(self) -> None:
         """Check names and time range; nothing is loaded."""

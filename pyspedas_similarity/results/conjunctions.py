@@ -14,8 +14,7 @@ from ..errors import ArgumentError, VariableError
 from ..imaging.camera_geometry import STATIONS, direction_of
 from ..search.enrichment import Intervals, pairs
 from ..times import Span, bounds, cadence, to_astropy, to_timedelta64
-from .formats.flat import no_intervals
-from .tables import CARRIED, intervals_of, result_table
+from .tplot_output import CARRIED, intervals_of, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -23,13 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["conjunctions"]
 
 
-def _no_conjunctions() -> QTable:
-    """Return a table of conjunctions without rows."""
-    nothing = no_intervals()
-    return conjunctions(nothing, nothing)
-
-
-@pyspedas_convention(_no_conjunctions, errors="raise")
+@pyspedas_convention(lambda: conjunctions([], []), errors="raise")
 def conjunctions(
     space: str | Iterable[str] | Table,
     ground: str | Iterable[str] | Table,

@@ -40,15 +40,17 @@ from ..search.search_series import check_count
 from ..times import Span, bounds, nearest_rows, to_interval, to_text, to_timedelta64
 from ..tplot import Panel, Variable
 from . import tplot_output
-from .panel_figures import column_of, is_of_panels, labels_of, panel_names, panels_of
 from .reload import (
     TOLERANCE,
     Reloaded,
     ReloadOptions,
     checked_encoder,
+    column_of,
     images_of_rows,
     in_view,
+    labels_of,
     other_variable,
+    panels_of,
     query_series,
     reload_file,
     reload_series,
@@ -69,16 +71,10 @@ _MEDIAN_OF = 64
 def matches_figure(
     result: SearchResult, limit: int, show_encoded: bool, options: ReloadOptions, path: str | Path | None, style: Style
 ) -> Figure:
-    """Draw the queries next to the best events, as they were measured.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no event.
-    """
+    """Draw the queries next to the best events, as they were measured; ArgumentError if there is no event."""
     check_count("limit", limit)
     _require_events(result, "draw")
-    if any(is_of_panels(one) for one in result.searched):
+    if any(one.is_of_panels for one in result.searched):
         return saved(_panel_matches(result, limit, options, style), path, style)
     drawn = range(min(limit, len(result)))
     peak, source, score = result.peak, result.source, result.score
@@ -134,7 +130,7 @@ def score_figure(
     """Draw tplot variables and the scores below each other, with queries and events shaded."""
     scored = [one for one in result.searched if one.scores is not None]
     if names is None:
-        searched = dict.fromkeys(name for one in scored for name in panel_names(one))
+        searched = dict.fromkeys(name for one in scored for name in one.panel_names)
         names = [name for name in searched if name in tplot.loaded_names()] or None
     above = [] if names is None else [tplot.read(name) for name in tplot.expand(names)]
     if not scored and not above:
@@ -258,7 +254,7 @@ def _check_occlusion(result: SearchResult, fill: str) -> None:
     """Raise ArgumentError for an unknown filling, and for a result without events or images."""
     check_choice("fill", fill, FILLS)
     _require_events(result, "explain")
-    if any(is_of_panels(one) for one in result.searched):
+    if any(one.is_of_panels for one in result.searched):
         remedy = "Compare the panels with plot_matches, or search them one by one."
         raise ArgumentError("found", "it is of panels, which have no image to hide parts of", remedy)
 

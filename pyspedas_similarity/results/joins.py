@@ -16,9 +16,9 @@ from ..provenance import ATTRIBUTE
 from ..search.enrichment import Counts, Enrichment, Intervals, binomial, bootstrap, inside, merged, pairs, shared
 from ..search.events import outside
 from ..times import Span, bounds, sample_ends, to_astropy, to_spans, to_timedelta64, to_times
-from .formats.event_lists import event_table
+from .event_lists import event_table
 from .searched_series import SearchedSeries
-from .tables import CARRIED, events_of_names, intervals_of, loaded, result_table
+from .tplot_output import CARRIED, events_of_names, intervals_of, result_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -60,7 +60,7 @@ def read_events(events: Any, columns: Sequence[str] | None = None) -> QTable:
     >>> sitl = sim.read_events('sitl_selections.csv')  # doctest: +SKIP
     >>> jets = sitl[['jet' in tags for tags in sitl['label']]]  # doctest: +SKIP
     """
-    names = loaded(events)
+    names = _loaded(events)
     if names:
         events = events_of_names(names)
     return event_table(events, columns)
@@ -148,7 +148,8 @@ def join_events(
         enrichment = bootstrap(counts, confidence, seed)
     else:
         raise ArgumentError("interval", f"found {interval!r}", "Give 'binomial' or 'bootstrap'.")
-    status = _status(best, inside(_peaks(table), coverage), len(missed))
+    of_matches = np.where(best >= 0, "known", np.where(inside(_peaks(table), coverage), "new", _UNCOVERED))
+    status = np.append(of_matches, np.full(len(missed), "missed", of_matches.dtype))
     joined = _joined_table(table, listed, best, overlap, missed, status)
     counted = {"events_merged": len(listed.stretches), "events_searched": int(reachable.sum())}
     joined.meta["join"] = _summary(joined, listed, stretches, coverage, enrichment) | counted
@@ -206,21 +207,30 @@ class _Searched:
 def _searched(found: Any, searched: Any) -> list[_Searched]:
     """Return the searched time of each variable."""
     if searched is not None:
-        names = loaded(searched)
+        names = _loaded(searched)
         if names:
             return [_searched_time_of_variable(name) for name in names]
         return [_Searched(merged(Intervals(*bounds(to_spans(searched))), touching=True)[0])]
     if hasattr(found, "searched"):  # a SearchResult
         parts = [_searched_time(one.times, one.scores, one.record) for one in found.searched if one.scores is not None]
     else:
-        bars = {name for name in loaded(found) if "intervals" in tplot.read(name).attributes.get(ATTRIBUTE, {})}
-        parts = [_searched_time_of_variable(name) for name in loaded(found) if name not in bars]
+        bars = {name for name in _loaded(found) if "intervals" in tplot.read(name).attributes.get(ATTRIBUTE, {})}
+        parts = [_searched_time_of_variable(name) for name in _loaded(found) if name not in bars]
     if not parts and isinstance(found, (list, tuple)) and not found:
         return [_Searched(_NOTHING)]
     if not parts:
         remedy = "Give searched: the names of the similarity variables, or time ranges."
         raise ArgumentError("searched", "the searched time is unknown", remedy)
     return parts
+
+
+def _loaded(names: Any) -> list[str]:
+    """The names, where all of them are of loaded variables."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
+        return []
+    loaded = set(tplot.loaded_names())
+    return list(names) if loaded.issuperset(names) else []
 
 
 def _searched_time_of_variable(name: str) -> _Searched:
@@ -298,12 +308,6 @@ def _peaks(table: QTable) -> np.ndarray:
         return to_times(table["peak"])
     stretches = intervals_of(table)
     return stretches.start + (stretches.end - stretches.start) // 2
-
-
-def _status(best: np.ndarray, covered: np.ndarray, n_missed: int) -> np.ndarray:
-    """Return the status of each match, by its event and by whether the list covers its peak, and of missed events."""
-    of_matches = np.where(best >= 0, "known", np.where(covered, "new", _UNCOVERED))
-    return np.concatenate([of_matches, np.full(n_missed, "missed", of_matches.dtype)])
 
 
 def _bin_number(times: np.ndarray, stretch: np.timedelta64) -> np.ndarray:

@@ -77,13 +77,7 @@ class JudgedList:
 
 
 def read_list(path: str | Path) -> JudgedList:
-    """Read what `Review.save` wrote, perhaps changed by hand since.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no such list, or a row cannot be read.
-    """
+    """Read what `Review.save` wrote, perhaps changed by hand since; ArgumentError if a row cannot be read."""
     place = Path(path)
     try:
         content = place.read_bytes()
@@ -116,7 +110,8 @@ def _table(content: bytes, place: Path) -> Table:
 
 def _row(table: Table, line: int, place: Path) -> Judged:
     where = f"list {place}, row {line + 1}"
-    cells = {name: _cell(table[name][line]) for name in table.colnames}
+    values = {name: table[name][line] for name in table.colnames}
+    cells = {name: "" if np.ma.is_masked(value) else str(value) for name, value in values.items()}
     answer = cells["answer"].strip().lower()
     if answer not in _ANSWERS:
         raise ArgumentError(where, f"found the answer {answer!r:.80}", "Write yes, no, or nothing.")
@@ -138,10 +133,6 @@ def _row(table: Table, line: int, place: Path) -> Judged:
     extra = {name: cells[name] for name in table.colnames if name not in COLUMNS}
     times = {"start": start, "end": end, "peak": peak}
     return Judged(answer=answer, source=cells["source"], extra=extra, **times, **numbers)
-
-
-def _cell(value: Any) -> str:
-    return "" if np.ma.is_masked(value) else str(value)
 
 
 def _check_numbers(rows: tuple[Judged, ...], place: Path) -> None:

@@ -15,21 +15,13 @@ from ..tplot import Variable
 from . import tplot_output
 from .search_result import SearchResult
 from .searched_series import SearchedSeries
-from .tables import result_table
+from .tplot_output import result_table
 
 
 def read_result(found: Any) -> SearchResult:
-    """Return a search result.
+    """Return a search result from names of tplot variables, a table of events, the Path of its file, or itself.
 
-    Parameters
-    ----------
-    found : SearchResult, names of tplot variables, table of events, or Path of its file
-        An empty list gives a result without events.
-
-    Raises
-    ------
-    SimilarityError
-        If it is none of these.
+    An empty list gives a result without events. SimilarityError if it is none of these.
     """
     if isinstance(found, SearchResult):
         return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,20 @@ from ..imaging.recipes import DistributionRecipe, Recipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import find_companions
 from ..instruments.image_files import frames_of
+from ..instruments.panels import Panel, panel_of
+from ..instruments.registry import recipe_of
 from ..library.archived import as_archive
 from ..library.plan import EncodingOptions, Plan, is_available_by_name, make_plan, recipe_of_record
 from ..library.samples import Request, prepare, prepared_parts, prepared_variables
+from ..plotting.panels import Column, Row, panels_figure, part_of, row_of
+from ..plotting.style import Style
 from ..search.scoring import similarity
 from ..times import Span, nearest_rows
 from ..tplot import Variable
-from .panel_figures import is_of_panels, panel_pictures
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .search_result import SearchResult
     from .searched_series import QueryRecord, SearchedSeries
 
@@ -44,18 +50,9 @@ _NO_TIMES = np.array([], "datetime64[ns]")
 
 @dataclass(frozen=True)
 class ReloadOptions:
-    """Sources of samples, where they differ from what the result records.
+    """Sources of samples, where they differ from what the result records, as in `SearchResult.report`.
 
-    Attributes
-    ----------
-    originals : mapping of str to str, str or None
-        Names of loaded variables by the names of the searched ones; one name where one variable was searched.
-    encoder : str, Path, Encoder or None
-        Encoder of the search, where its name does not identify it.
-    instrument, trange, probe, load_keywords
-        As in `find_similar`, to load the data again; None: as the result records them.
-    field, velocity : str or None
-        As in `find_similar`.
+    `originals` names loaded variables by those that were searched, or the one where one was searched.
     """
 
     originals: Mapping[str, str] | str | None = None
@@ -89,26 +86,9 @@ class ReloadOptions:
 class Reloaded:
     """Samples of one series that were read again.
 
-    Attributes
-    ----------
-    recipe : Recipe or None
-    variable : Variable or None
-        As loaded.
-    samples : dict of datetime64[ns] to Variable
-        One prepared sample each.
-    images : dict of datetime64[ns] to numpy.ndarray
-        Image of each, (channels, pixels, pixels).
-    thumbnails : dict of datetime64[ns] to bytes
-        PNG files that the archive holds, or that were drawn of panels.
-    thumbnails_show : str
-        Their caption.
-    times, embeddings : numpy.ndarray, shape (n,), (n, dimension), or None
-        Embeddings in the view of the search, where the encoder is available.
-    plan : Plan or None
-    missing : str
-        Reason why there are no samples.
-    no_embeddings : str
-        Reason why there are no embeddings.
+    `samples` holds prepared samples by their times, `images` (channels, pixels, pixels) theirs, `thumbnails` PNG files;
+    `embeddings` (n, dimension) at `times` are in the view of the search. `missing` and `no_embeddings` are the reasons
+    why there are none.
     """
 
     recipe: Recipe | None = None
@@ -146,17 +126,10 @@ def reload_series(
 ) -> Reloaded:
     """Read samples of a series again; what is not available is recorded in `missing` and `no_embeddings`.
 
-    Parameters
-    ----------
-    result : SearchResult
-    series : SearchedSeries
-    drawn : numpy.ndarray of datetime64[ns]
-        Samples wanted as measured; the middle sample of each query in the series is added.
-    options : ReloadOptions
-    embedded : numpy.ndarray of datetime64[ns]
-        Samples wanted as embeddings; those of the queries in the series are added.
+    Samples at the times `drawn` are read as measured, with the middle one of each query in the series; those at the
+    times `embedded` as embeddings, with all of the queries.
     """
-    if is_of_panels(series):
+    if series.is_of_panels:
         return _panels(result, series, drawn)
     made = Reloaded()
     try:
@@ -378,3 +351,66 @@ def checked_encoder(result: SearchResult, series: SearchedSeries, encoder: Any) 
     if found is None:
         raise EncoderError(f"encoder {name}", "its name does not identify it", "Give it as encoder.")
     return found
+
+
+def panels_of(result: SearchResult, series: SearchedSeries, names: dict[str, str] | None = None) -> list[Panel]:
+    """Return the panels of a series, from the variables that the result holds or else from loaded ones.
+
+    `names` has the loaded variables by the names of those that were searched. VariableError if one is not loaded.
+    """
+    recipe = recipe_of_record(series.record)
+    panels = []
+    for about in series.record["panels"]:
+        name = str(about["name"])
+        given = (names or {}).get(name)
+        variable = result.held[name] if given is None and name in result.held else tplot.read(given or name)
+        if about["kind"] == "embedding":
+            panels.append(Panel(variable, variable.times, np.empty((len(variable.times), 0)), "embedding"))
+        else:
+            panels.append(panel_of(variable, recipe))
+    return panels
+
+
+def labels_of(panels: list[Panel]) -> list[Row]:
+    """Return labels and scales of panels."""
+    rows = []
+    for one in panels:
+        options = one.variable.options
+        title = options.get("axis_label")
+        names = tuple(str(name) for name in options.get("legend_names") or ())
+        rows.append(row_of(one, names, title if isinstance(title, str) else ""))
+    return rows
+
+
+def column_of(panels: list[Panel], span: Span, heading: tuple[str, ...], is_query: bool = False) -> Column:
+    """Return what was measured in an interval."""
+    half = float((span.end - span.start) / np.timedelta64(2, "s"))
+    return Column(heading, half, tuple(part_of(one, span, _recipe(one)) for one in panels), is_query)
+
+
+def panel_pictures(result: SearchResult, series: SearchedSeries, drawn: np.ndarray) -> dict[np.datetime64, bytes]:
+    """Return the panels of events of a series with given peaks, and of the queries in it by their middles, as PNG."""
+    panels, events = panels_of(result, series), result.events_of(series)
+    rows = labels_of(panels)
+    style = Style(figsize=(3.4, 0.5 + 0.9 * len(rows)), dpi=110)
+    spans = {one.middle: one for one in series.own_spans()}
+    for start, end, peak in zip(events.start, events.end, events.peak, strict=True):
+        if peak in drawn:
+            spans[peak] = Span(start, end)
+    columns = {time: column_of(panels, span, ()) for time, span in spans.items()}
+    return {time: _png(panels_figure(rows, [column], style), style.dpi) for time, column in columns.items()}
+
+
+def _png(figure: Figure, dpi: float) -> bytes:
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    return drawn.getvalue()
+
+
+def _recipe(panel: Panel) -> object:
+    if panel.kind != "embedding":
+        return None
+    try:
+        return recipe_of(panel.variable)
+    except SimilarityError:
+        return None

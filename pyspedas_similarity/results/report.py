@@ -49,18 +49,7 @@ OTHERS_ON_MAP, EVENTS_ON_MAP = 1200, 1000
 
 @dataclass(frozen=True)
 class PageOptions:
-    """Options of a page.
-
-    Attributes
-    ----------
-    title : str or None
-    overwrite : bool
-        Replace an existing file.
-    gallery : int
-        Number of the best events that are shown as pictures.
-    map_by : {'auto', 'umap', 'pca', 'none'}
-        Method of the map.
-    """
+    """Options of a page, as in `SearchResult.report`."""
 
     title: str | None = None
     overwrite: bool = False
@@ -74,13 +63,7 @@ class PageOptions:
 
 
 def write_page(result: SearchResult, path: str | Path, page: PageOptions, options: ReloadOptions) -> Path:
-    """Write the page of a search.
-
-    Raises
-    ------
-    SimilarityError
-        If the page cannot be written. No part of it is left then.
-    """
+    """Write the page of a search; where that fails, no part of it is left."""
     place = check_place(path, (".html", ".htm"), page.overwrite)
     contents = [_content(result, one) for one in result.searched]
     table = table_of(contents)

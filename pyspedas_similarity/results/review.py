@@ -16,9 +16,8 @@ from ..errors import ArgumentError, QueryError
 from ..files import check_place, write_whole
 from ..imaging.recipes import recipe_from_dict
 from ..library.plan import is_available_by_name, recipe_of_record
-from .formats.tables import ecsv
+from .exports import ecsv
 from .judged_lists import COLUMNS, META, NUMBERS, VERSION, Judged, read_list
-from .panel_figures import is_of_panels, panel_names
 from .reading import read_result
 from .reload import Reloaded, ReloadOptions, reload_series
 from .report import sample_pictures
@@ -250,9 +249,9 @@ class Review:
     def _ipython_display_(self) -> None:
         if importlib.util.find_spec("ipywidgets") is None:
             raise NotImplementedError  # IPython then shows the text
-        from .review_widget import show
+        from .review_widget import ReviewWidget
 
-        show(self)
+        importlib.import_module("IPython.display").display(ReviewWidget(self).box)
 
     def _offer(self, result: SearchResult) -> None:
         """Wait for answers to the matches of a result, without those already answered."""
@@ -275,13 +274,7 @@ class Review:
 
 
 def begin_review(found: Any, find: Find, search: Mapping[str, Any]) -> Review:
-    """Begin the review of a result.
-
-    Raises
-    ------
-    SimilarityError
-        If nothing was found, or the search cannot be repeated.
-    """
+    """Begin the review of a result; SimilarityError if nothing was found or the search cannot be repeated."""
     result = read_result(found)
     if not len(result):
         raise ArgumentError("found", "there is no match to judge", "Give what find_similar returned.")
@@ -302,7 +295,7 @@ def _repeated_search(result: SearchResult, given: Mapping[str, Any]) -> dict[str
         keywords["probe"] = list(dict.fromkeys(one.place for one in result.searched if one.place)) or None
     else:
         keywords["recipe"] = recipe_of_record(record)
-        groups = [panel_names(one) for one in result.searched]
+        groups = [one.panel_names for one in result.searched]
         together = any(len(one) > 1 for one in groups)
         keywords |= {"together": True} if together else {}
         recorded = {key: value for key, value in record.get("input", {}).items() if value}
@@ -314,12 +307,12 @@ def _repeated_search(result: SearchResult, given: Mapping[str, Any]) -> dict[str
     encoder = record["encoder"].get("name", "")
     if is_available_by_name(encoder):
         keywords["encoder"] = encoder
-    elif "encoder" not in given and "archive" not in record and not any(map(is_of_panels, result.searched)):
+    elif "encoder" not in given and "archive" not in record and not any(one.is_of_panels for one in result.searched):
         found = f"the search used {encoder!r}, a name that does not identify the encoder"
         raise ArgumentError("encoder", found, "Give it: encoder=.")
     times = [one.times for one in result.searched if one.times is not None]
     if times:
-        seconds = record["recipe"].get("length_s") or 0.0 if is_of_panels(result.searched[0]) else 0.0
+        seconds = record["recipe"].get("length_s") or 0.0 if result.searched[0].is_of_panels else 0.0
         half = np.timedelta64(round(seconds * 5e8), "ns")  # times of windows of panels are those of their middles
         keywords["trange"] = [str(min(one[0] for one in times) - half), str(max(one[-1] for one in times) + half)]
     if "frame_quality" in record:
@@ -388,7 +381,7 @@ def _as_text(search: Mapping[str, Any]) -> dict[str, Any]:
         if key == "recipe" and hasattr(value, "to_dict"):
             kept[key] = value.to_dict()
         elif key in ("like", "unlike") and all(map(_is_example, _listed(value))):
-            kept[key] = [_example_as_text(one) for one in _listed(value)]
+            kept[key] = [{"name": one[0], "at": one[1]} if isinstance(one, tuple) else one for one in _listed(value)]
         elif _is_plain(value):
             kept[key] = value
     return kept
@@ -407,10 +400,6 @@ def _from_text(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_example(one: Any) -> bool:
     return _is_plain(one) or (isinstance(one, tuple) and len(one) == 2 and all(map(_is_plain, one)))
-
-
-def _example_as_text(one: Any) -> Any:
-    return {"name": one[0], "at": one[1]} if isinstance(one, tuple) else one
 
 
 def _is_plain(value: Any) -> bool:

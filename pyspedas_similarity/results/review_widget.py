@@ -18,10 +18,7 @@ _WIDTH = "150px"
 class ReviewWidget:
     """Queries and a page of matches as thumbnails, each with yes and no; below them more, search again, save.
 
-    Attributes
-    ----------
-    box : ipywidgets.VBox
-        What is shown.
+    What is shown is `box`, an ipywidgets.VBox.
     """
 
     def __init__(self, review: Review) -> None:
@@ -36,9 +33,14 @@ class ReviewWidget:
 
     def _controls(self) -> Any:
         buttons = []
-        for text, action in (("more", self._more), ("search again", self._again), ("save", self._save)):
+        actions = {
+            "more": lambda: self._offer(self._review.next()),
+            "search again": lambda: self._offer(self._review.again()),
+            "save": lambda: self._show(f"Saved in {self._review.save(self._path.value)}."),
+        }
+        for text, action in actions.items():
             button = self._widgets.Button(description=text)
-            button.on_click(action)
+            button.on_click(lambda _, action=action: self._attempt(action))
             buttons.append(button)
         return self._widgets.HBox([*buttons, self._path])
 
@@ -68,15 +70,6 @@ class ReviewWidget:
     def _judge(self, number: int, answer: str) -> None:
         self._attempt(lambda: self._review.judge(number, answer))
 
-    def _more(self, _: Any) -> None:
-        self._attempt(lambda: self._offer(self._review.next()))
-
-    def _again(self, _: Any) -> None:
-        self._attempt(lambda: self._offer(self._review.again()))
-
-    def _save(self, _: Any) -> None:
-        self._attempt(lambda: self._show(f"Saved in {self._review.save(self._path.value)}."))
-
     def _attempt(self, action: Any) -> None:
         """Run the action of a button; show an error below the buttons."""
         try:
@@ -91,9 +84,3 @@ class ReviewWidget:
         from markupsafe import escape
 
         self._message.value = str(escape(text))
-
-
-def show(review: Review) -> None:
-    """Show a review in a notebook."""
-    display = importlib.import_module("IPython.display")
-    display.display(ReviewWidget(review).box)

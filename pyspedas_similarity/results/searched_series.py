@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..encoder.library_view import PACKED, LibraryView
+from ..imaging.recipes import PanelRecipe
 from ..provenance import own_events
 from ..times import Span, to_timedelta64
 
@@ -92,6 +93,16 @@ class SearchedSeries:
     def place(self) -> str:
         """Probe or site, or an empty string."""
         return next((str(one) for one in (self.record.get("station") or {}).values() if one), "")
+
+    @property
+    def is_of_panels(self) -> bool:
+        """True for a series of windows of time series and spectrograms."""
+        return self.record.get("recipe", {}).get("kind") == PanelRecipe.kind
+
+    @property
+    def panel_names(self) -> list[str]:
+        """Names of the variables of a series of windows."""
+        return [str(one["name"]) for one in self.record.get("panels", ())]
 
     @cached_property
     def view(self) -> LibraryView | None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from .. import tplot
 from ..encoder.library_view import PACKED
-from ..errors import VariableError
+from ..errors import ArgumentError, VariableError
 from ..imaging.frame_quality import FLAGS, FrameQuality
 from ..imaging.keogram import Keogram
 from ..plotting.style import MATCH_COLOR, QUERY_COLOR, brightness_unit, color_limits, slice_label, units_text
 from ..provenance import ATTRIBUTE, CALIBRATED, own_events
+from ..search.enrichment import Intervals
 from ..search.events import Events
-from ..times import to_astropy
+from ..times import to_astropy, to_times
 from ..tplot import Variable, over_lines, write
+from .event_lists import table_of_file
+from .flat import checked_intervals, no_intervals
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -43,6 +48,11 @@ def write_all(products: Iterable[Product]) -> list[str]:
     return [write(one.variable, one.options) for one in products]
 
 
+CARRIED = ("peak", "score", "n_samples", "source", "probe", "site", "class", *CALIBRATED)
+"""Columns of a table of intervals that go along into tables made of it."""
+_FORMATS = {"deviations": ".1f", "share_higher": ".4f", "p_value": ".2g"}
+_TIMES = ("start", "end", "peak")
+
 # Of the color-blind safe palette of Okabe and Ito (2008).
 _COLORS = ("#0072B2", "#D55E00", MATCH_COLOR, "#CC79A7", "#E69F00", "#000000")
 
@@ -68,18 +78,14 @@ def _product(
     """Make a variable with one value, or row of values, for each sample of the source."""
     attributes = {"data_att": {"units": units, "coord_sys": "", **data_att}, ATTRIBUTE: dict(provenance)}
     variable = Variable(name, source.times, values, dict(coordinates or {}), attributes, source.store)
-    return Product(variable, options)
+    return Product(variable, {"ytitle": over_lines(source.name, _TITLE_WIDTH), **options})
 
 
 def similarity_series(source: Source, name: str, scores: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """One score per sample of the source, float64, NaN where there is none."""
     low = float(np.nanmin(scores)) if np.isfinite(scores).any() else -1.0
-    options = {
-        "ytitle": over_lines(source.name, _TITLE_WIDTH),
-        "ysubtitle": "similarity",
-        "yrange": [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)],
-        "color": "black",
-    }
+    limits = [low - 0.02 * (1 - low), 1.0 + 0.02 * (1 - low)]
+    options = {"ysubtitle": "similarity", "yrange": limits, "color": "black"}
     return _product(source, name, scores, "1", provenance, options)
 
 
@@ -88,7 +94,6 @@ def probability_series(
 ) -> Product:
     """The probability of each class, float64 (time, class), NaN where there is none."""
     options = {
-        "ytitle": over_lines(source.name, _TITLE_WIDTH),
         "ysubtitle": "probability",
         "yrange": [-0.02, 1.02],
         "legend_names": list(classes),
@@ -149,43 +154,33 @@ def scalar_series(
     """A scalar that the images leave out, 'density' or 'temperature', float64 (time)."""
     unit = {"density": "cm^-3", "temperature": "eV"}[quantity]
     label = f"{quantity} ({units_text(unit)})"
-    options = {"ytitle": over_lines(source.name, _TITLE_WIDTH), "ysubtitle": label, "ylog": True}
+    options = {"ysubtitle": label, "ylog": True}
     return _product(source, name, values.astype(np.float64), unit, provenance, options)
 
 
 def novelty_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Return the novelty of each sample, float64 (time): from 0, equal to another sample, to 2."""
-    options = {"ytitle": over_lines(source.name, _TITLE_WIDTH), "ysubtitle": "novelty\n1 - cosine"}
+    options = {"ysubtitle": "novelty\n1 - cosine"}
     return _product(source, name, values, "1", provenance, options)
 
 
 def cluster_series(source: Source, name: str, values: np.ndarray, provenance: Mapping[str, Any]) -> Product:
     """Number of the group of each sample, float64 (time), NaN for none."""
-    options = {"ytitle": over_lines(source.name, _TITLE_WIDTH), "ysubtitle": "group", "symbols": True, "marker_size": 2}
+    options = {"ysubtitle": "group", "symbols": True, "marker_size": 2}
     return _product(source, name, values, "", provenance, options)
 
 
 def flag_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The flag of each frame, uint8 (time); what the numbers mean is in the attributes."""
     meaning = ", ".join(f"{number} {flag}" for flag, number in FLAGS.items())
-    options = {
-        "ytitle": over_lines(source.name, _TITLE_WIDTH),
-        "ysubtitle": "flag\n0 usable",
-        "yrange": [-0.5, max(FLAGS.values()) + 0.5],
-        "symbols": True,
-        "marker_size": 2,
-        "color": "black",
-    }
+    options = {"ysubtitle": "flag\n0 usable", "yrange": [-0.5, max(FLAGS.values()) + 0.5]}
+    options |= {"symbols": True, "marker_size": 2, "color": "black"}
     return _product(source, name, gate.flag, "", provenance, options, flags=meaning)
 
 
 def activity_series(source: Source, name: str, gate: FrameQuality, provenance: Mapping[str, Any]) -> Product:
     """The activity of each frame, float64 (time): from 1 on something happens."""
-    options = {
-        "ytitle": over_lines(source.name, _TITLE_WIDTH),
-        "ysubtitle": "activity\n1 and more: active",
-        "ylog": True,
-    }
+    options = {"ysubtitle": "activity\n1 and more: active", "ylog": True}
     return _product(source, name, gate.activity.astype(np.float64), "1", provenance, options)
 
 
@@ -226,30 +221,10 @@ def table_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, "view": view} if view else dict(record)
 
 
-def carried_record(variable: Variable) -> Mapping[str, Any]:
-    """Return the record of bars, with its events.
-
-    Raises
-    ------
-    VariableError
-        If the variable carries no events.
-    """
-    record = variable.attributes.get(ATTRIBUTE)
-    if not isinstance(record, Mapping) or "intervals" not in record:
-        remedy = "Give the variable ending in _similar that find_similar returned."
-        raise VariableError(variable.name, "it carries no intervals", remedy)
-    return record
-
-
 def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     """Return the events of records of one or several series together, best first.
 
-    Returns
-    -------
-    astropy.table.QTable
-        Columns ``score``, ``peak`` (Time, UTC), ``duration`` (s), ``start``, ``end``, ``n_samples``, ``source``, and
-        ``probe``, ``site``, ``class``, ``deviations``, ``share_higher``, ``p_value`` and ``stands_out`` where they are
-        known. ``meta['similarity']`` has the provenance.
+    The columns are those of `intervals`; ``meta['similarity']`` has the provenance.
     """
     from astropy.table import QTable
     from astropy.units import Quantity
@@ -282,5 +257,41 @@ def event_table(records: Sequence[Mapping[str, Any]]) -> QTable:
     return table[np.argsort(-table["score"], kind="stable")] if len(table) else table
 
 
-_FORMATS = {"deviations": ".1f", "share_higher": ".4f", "p_value": ".2g"}
-_TIMES = ("start", "end", "peak")
+def result_table(found: Any) -> QTable:
+    """Return the table of intervals behind names of bars, in a file or a table itself; without rows of an empty list.
+
+    SimilarityError if it is no table of intervals.
+    """
+    found = getattr(found, "events", found)  # a SearchResult
+    if hasattr(found, "colnames"):
+        return checked_intervals(found)
+    if isinstance(found, Path):
+        return checked_intervals(table_of_file(found))
+    if not isinstance(found, Iterable):
+        remedy = "Give what find_similar or intervals returned."
+        raise ArgumentError("found", f"{type(found).__name__} is no table of intervals", remedy)
+    return checked_intervals(events_of_names(found))
+
+
+def events_of_names(names: str | Iterable[str | int]) -> QTable:
+    """Return the events of bars together, best first; a table without rows for an empty list.
+
+    VariableError if a variable carries no events.
+    """
+    names = names if isinstance(names, (str, int)) else list(names)
+    if names == []:
+        return no_intervals()
+    variables = [tplot.read(one) for one in tplot.expand(names)]
+    # Of the list that find_similar returned, the scores carry no events.
+    bars = [one for one in variables if "intervals" in one.attributes.get(ATTRIBUTE, {})]
+    for one in bars or variables:
+        record = one.attributes.get(ATTRIBUTE)
+        if not isinstance(record, Mapping) or "intervals" not in record:
+            remedy = "Give the variable ending in _similar that find_similar returned."
+            raise VariableError(one.name, "it carries no intervals", remedy)
+    return event_table([one.attributes[ATTRIBUTE] for one in bars or variables])
+
+
+def intervals_of(table: QTable) -> Intervals:
+    """Starts and ends of a table of intervals."""
+    return Intervals(to_times(table["start"]), to_times(table["end"]))

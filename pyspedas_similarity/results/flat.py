@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ArgumentError, TimeError
-from ...times import to_astropy, to_times
+from ..errors import ArgumentError, TimeError
+from ..times import to_astropy, to_times
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -26,16 +26,9 @@ _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "integer", "U": "t
 
 @dataclass(frozen=True)
 class Column:
-    """One column of plain Python values.
+    """One column of plain Python values, None where one is missing.
 
-    Attributes
-    ----------
-    name : str
-    kind : {'time', 'number', 'integer', 'text'}
-        Times are UTC, as ISO text with nanoseconds, which also represents leap seconds.
-    values : list
-        None for missing values.
-    unit : str
+    `kind` is 'time', 'number', 'integer' or 'text'; times are ISO text in UTC, which also represents leap seconds.
     """
 
     name: str
@@ -68,19 +61,10 @@ class Flat:
 
 
 def checked_intervals(table: Table) -> QTable:
-    """Check a table of intervals and return a copy with times in UTC, to the nanosecond, and printable text.
+    """Return a copy of a table of intervals with times in UTC, to the nanosecond, and printable text.
 
-    Parameters
-    ----------
-    table : astropy.table.Table or QTable
-        With columns ``start`` and ``end``: Time of any scale, datetime64, or text.
-
-    Raises
-    ------
-    ArgumentError
-        If a column is missing, or an interval ends before it starts.
-    TimeError
-        If a time is invalid or missing.
+    ``start`` and ``end`` may be Time of any scale, datetime64 or text. ArgumentError if one of them is missing or an
+    interval ends before it starts; TimeError if a time is invalid or missing.
     """
     from astropy.table import QTable
 
@@ -108,13 +92,7 @@ def checked_intervals(table: Table) -> QTable:
 
 
 def flatten(table: QTable) -> Flat:
-    """Convert a checked table of intervals to plain columns.
-
-    Raises
-    ------
-    ArgumentError
-        If a column does not hold one time, number or text per row.
-    """
+    """Convert a checked table to plain columns; ArgumentError unless each has one time, number or text per row."""
     names = [name for name in TIMES if name in table.colnames]
     names += [name for name in table.colnames if name not in names]
     return Flat(tuple(_column(name, table[name]) for name in names), plain(table.meta))

@@ -1,4 +1,4 @@
-"""Public functions that make encoders: training, importing, saving and loading."""
+"""Public functions that make encoders, by training, importing and loading, and that embed variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..conventions import check_keywords
+from ..conventions import check_keywords, check_result_names, nothing_found, pyspedas_convention, result_names
 from ..encoder.cards import KINDS
 from ..encoder.runtime import Encoder
 from ..encoder.weights import load_encoder, save_encoder
@@ -17,14 +17,16 @@ from ..errors import ArgumentError, VariableError
 from ..imaging.recipes import Recipe
 from ..instruments import sample_images
 from ..instruments.registry import instrument_named
-from ..library.plan import EncodingOptions
+from ..library.plan import EncodingOptions, resolve_encoder
 from ..library.samples import Request, prepared_parts
+from ..library.series import open_loaded
+from ..results import tplot_output
 from ..times import cadence, longest_step, to_timedelta64
 
 if TYPE_CHECKING:
     from ..encoder.training import TrainingPlan
 
-__all__ = ["adapt", "import_encoder", "load_encoder", "save_encoder", "train"]
+__all__ = ["adapt", "encode", "import_encoder", "load_encoder", "save_encoder", "train"]
 
 _Plan = TypeVar("_Plan")
 
@@ -251,13 +253,7 @@ def _numbers(name: str, values: float | Sequence[float]) -> tuple[float, ...]:
 
 
 def plan_of(kind: type[_Plan], plan: _Plan | None, options: Mapping[str, Any]) -> _Plan:
-    """Return a plan that was given, or one of the kind, made of single options.
-
-    Raises
-    ------
-    ArgumentError
-        If both are given, or the kind has no such option.
-    """
+    """Return the plan that was given, or one made of single options; ArgumentError for both or an unknown option."""
     if plan is not None and options:
         raise ArgumentError("plan", f"given with {', '.join(options)}", "Give either a plan or single options.")
     check_keywords(options, [one.name for one in fields(kind)], kind.__name__)
@@ -312,3 +308,59 @@ def _library(request: Request, options: EncodingOptions) -> _Library:
     if not blocks:
         raise VariableError(str(request.instrument), f"no data in {request.trange}", "Give another time range.")
     return _Library(np.concatenate(blocks), plan.recipe, np.concatenate(times), np.concatenate(source))
+
+
+@pyspedas_convention()
+def encode(
+    names: str | int | Iterable[str | int] | None = None,
+    *,
+    trange: Any = None,
+    instrument: str | None = None,
+    probe: Any = None,
+    encoder: str | Path | Encoder | None = None,
+    newname: str | Sequence[str] | None = None,
+    suffix: str | None = None,
+    overwrite: bool = True,
+    recipe: Recipe | None = None,
+    field: str | None = None,
+    velocity: str | None = None,
+    progress: bool = True,
+    load_keywords: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Embed every sample of variables, for search or other models.
+
+    Parameters
+    ----------
+    names, trange, instrument, probe, encoder, newname, suffix, overwrite, errors, recipe, field, velocity, progress, \
+load_keywords
+        As in `find_similar`.
+
+    Returns
+    -------
+    list of str
+        For each variable X ``X_embedding``, float32 (time, dimension): of unit length, NaN where there is none.
+        Where the recipe removes density and temperature from the images, also ``X_embedding_density`` (cm^-3) and
+        ``X_embedding_temperature`` (eV), computed from the same distributions.
+
+    Raises
+    ------
+    SimilarityError
+        With ``errors='raise'``, for bad input.
+    """
+    request = Request(names, trange, instrument, probe, load_keywords or {})
+    encoder = resolve_encoder(encoder)
+    options = EncodingOptions(instrument, encoder, recipe, {"field": field, "velocity": velocity}, progress, True)
+    check_result_names(names, newname, suffix, ("_embedding",), overwrite)
+    library = open_loaded(request, options)
+    if library is None:
+        return nothing_found(f"there are no data of {instrument} in {trange}")
+    removed = sample_images.left_out(library.series[0].plan.recipe)
+    endings = ("_embedding", *(f"_embedding_{key}" for key in removed))
+    titles = result_names([one.name for one in library.series], newname, suffix, endings, overwrite)
+    made = []
+    for series, (title, *scalar_titles) in zip(library.series, titles, strict=True):
+        embedded, provenance = series.embedded, series.provenance
+        made.append(tplot_output.embedding_series(series, title, embedded.embeddings, provenance))
+        for name, (quantity, values) in zip(scalar_titles, embedded.scalars.items(), strict=True):
+            made.append(tplot_output.scalar_series(series, name, quantity, values, provenance))
+    return tplot_output.write_all(made)

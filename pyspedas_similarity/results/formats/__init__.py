@@ -1,1 +1,0 @@
-"""Readers and writers of tables and lists of intervals in the formats of other programs."""
