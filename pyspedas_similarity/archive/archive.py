@@ -182,7 +182,7 @@ class Archive:
 
 
 _KEY = b"pyspedas-similarity archive"
-_ROWS = 16384
+_ROWS_AT_ONCE = 16384
 
 
 def export_archive(archive: Archive, file: str | Path) -> int:
@@ -207,8 +207,8 @@ def export_archive(archive: Archive, file: str | Path) -> int:
     try:
         with convert_lance_errors(failed):
             with pq.ParquetWriter(temporary, layout, write_page_checksum=True) as writer:
-                for first in range(0, len(heads), _ROWS):
-                    chosen = np.arange(first, min(first + _ROWS, len(heads)))
+                for first in range(0, len(heads), _ROWS_AT_ONCE):
+                    chosen = np.arange(first, min(first + _ROWS_AT_ONCE, len(heads)))
                     rows = store.take(heads, chosen)
                     writer.write_table(to_arrow(rows, heads.ids[chosen], store.identity).cast(layout))
             sync([temporary])
@@ -239,7 +239,7 @@ def import_archive(archive: Archive, file: str | Path) -> Appended:
             raise unreadable
         store = archive.begin(identity)
         added = skipped = 0
-        for batch in parquet.iter_batches(_ROWS):
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE):
             intact, rows = whole_rows(batch, identity)
             if not intact.all():
                 found = f"{int((~intact).sum())} of {len(intact)} rows are damaged"

@@ -284,7 +284,10 @@ def make_commit_record(place: Place, identity: Identity, version: int, change: C
 
 
 def read_identity(place: Place) -> Identity:
-    """Read the identity of an archive, from the copy if the first record is damaged; ArchiveError if both are."""
+    """Read the identity of an archive, from the copy if the first record is damaged.
+
+    Raise ArchiveError if there is no archive, both records are damaged, or the format version is not supported.
+    """
     damaged = None
     for name in IDENTITY_RECORDS:
         try:

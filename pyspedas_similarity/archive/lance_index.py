@@ -201,15 +201,17 @@ def _commit_index(store: LanceStore, made: Any, built: IndexDescription) -> None
 
 def _read_checked(store: LanceStore, snapshot: Snapshot) -> IndexDescription | None:
     """Read the description of the index of a version; None if it or a file is damaged. Files are hashed once."""
+    segments = _segments(snapshot.dataset)
+    if len(segments) != 1:
+        return None
     try:
-        (segment,) = _segments(snapshot.dataset)
-        built = IndexDescription(**read_record(store.place, _record_name(segment.uuid)))
+        built = IndexDescription(**read_record(store.place, _record_name(segments[0].uuid)))
         if built.uuid not in store.checked_indexes:
             folder = _files_folder(store, built.uuid)
             if any(_hash(folder / name) != found for name, found in built.hashes.items()):
                 return None
             store.checked_indexes.add(built.uuid)
-    except (DamagedArchiveError, OSError, TypeError, ValueError):
+    except (DamagedArchiveError, OSError, TypeError):
         return None
     return built if _matches_data_files(built, snapshot) else None
 

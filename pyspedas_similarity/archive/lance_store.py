@@ -47,7 +47,7 @@ _ATTEMPTS = 5
 _OFFSET_BITS = 32
 # Maximum random delay before retrying a conflicting commit.
 _PAUSE_S = 0.05
-_KINDS = {"ids": "S16", "start": "datetime64[ns]", "end": "datetime64[ns]", "quality": np.int16, "checksum": np.uint64}
+_TYPES = {"ids": "S16", "start": "datetime64[ns]", "end": "datetime64[ns]", "quality": np.int16, "checksum": np.uint64}
 
 
 class LanceStore:
@@ -96,7 +96,10 @@ class LanceStore:
         return read_commit_record(self.place, self.latest() if version is None else version).version_info
 
     def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open a version, by default the newest, after checking its manifest; ArchiveError where it fails."""
+        """Open a version, by default the newest, after checking its manifest.
+
+        Raise ArchiveError if it does not exist or is damaged.
+        """
         version = self.latest() if version is None else version
         record = read_commit_record(self.place, version)
         if self._snapshot is not None and self._snapshot.record == record:
@@ -141,7 +144,7 @@ class LanceStore:
         self._heads = {name: self._heads[name] for name in files}
         return Heads(
             version=snapshot.version,
-            **{name: _concatenate([getattr(part, name) for part in parts], kind) for name, kind in _KINDS.items()},
+            **{name: _concatenate([getattr(part, name) for part in parts], kind) for name, kind in _TYPES.items()},
             source=source,
             site=site,
             sources=tuple(sources),
@@ -194,6 +197,7 @@ class LanceStore:
         """Build the index of the newest version and return its recall."""
         return lance_index.build(self).recall
 
+    # Functions whose first argument is the store are its methods.
     near = lance_index.near
     restore, compact, forget = maintenance.restore, maintenance.compact, maintenance.forget
     verify, repair = maintenance.verify, maintenance.repair

@@ -19,6 +19,10 @@ from ..errors import ArchiveError, ArgumentError, BusyArchiveError
 from ..files import replace_whole
 from .objects import SCHEMES, Bucket
 
+ROWS = "rows.lance"
+DATA = f"{ROWS}/data"
+REPAIR = "Run pyspedas-similarity archive repair."
+
 
 def sync(files: Iterable[Path]) -> None:
     """Sync files, then their folders, to disk."""
@@ -53,7 +57,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = str(folder)
-        self.rows = str(folder / "rows.lance")
+        self.rows = str(folder / ROWS)
 
     def names(self, folder: str, after: str = "") -> list[str]:
         """See `Place`."""
@@ -128,11 +132,6 @@ def _fsync(path: Path, flags: int) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-ROWS = "rows.lance"
-DATA = f"{ROWS}/data"
-REPAIR = "Run pyspedas-similarity archive repair."
 
 
 class Place(Protocol):

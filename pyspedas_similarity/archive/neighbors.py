@@ -166,7 +166,7 @@ def _write_graph(path: Path, graph: NeighborGraph) -> None:
 
 
 class GraphIndex:
-    """In-memory index by graph search, with a copy of the embeddings; recall as in `lance_index`."""
+    """In-memory index by graph search, with a copy of the embeddings; recall as of `lance_index.IndexDescription`."""
 
     def __init__(self, embeddings: np.ndarray, seed: int = 0) -> None:
         self._known = np.flatnonzero(np.isfinite(embeddings).all(axis=1)).astype(np.int32)

@@ -136,7 +136,8 @@ def fit_random(images: Images, kind: str, name: str = "random", seed: int = 0) -
     weights = _random_weights(backbone, selected, seed)
     normalization = "means and variances of the samples"
     training = {"n_samples": len(selected), "backbone": backbone, "normalisation": normalization, "seed": seed}
-    card = Card(name, kind, _METHODS[name], FITTED[name], 0, selected.shape[1], pixels, training=training)
+    dimension = 0  # as_encoder sets it
+    card = Card(name, kind, _METHODS[name], FITTED[name], dimension, selected.shape[1], pixels, training=training)
     return as_encoder(backbone, weights, card)
 
 

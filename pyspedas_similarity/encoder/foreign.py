@@ -57,7 +57,7 @@ class ForeignInput:
 
 
 def import_onnx(path: str | Path, recipe: Any, takes: ForeignInput | None = None, name: str = "") -> Encoder:
-    """Make an encoder from an ONNX file and the recipe of its images, see `import_encoder`."""
+    """Make an encoder from an ONNX file and the recipe of its images (kind, shape, hash), see `import_encoder`."""
     path, takes = Path(path), takes or ForeignInput()
     content = read_file(path)
     model = read_network(content, str(path))

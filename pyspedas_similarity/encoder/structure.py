@@ -51,7 +51,9 @@ _PIXELS_AT_ONCE = 2**16
 
 
 def structure_features(filled: np.ndarray, measured: np.ndarray, kind: str) -> np.ndarray:
-    """Compute the blocks of `BLOCKS`, each of all channels, and a constant: float64 (n, channels * 43 or 123 + 1).
+    """Compute the blocks of `BLOCKS`, each of all channels, and append a constant.
+
+    The result is float64, (n, 43 * channels + 1) for frames and (n, 123 * channels + 1) for other kinds.
 
     'level': logarithms of gradient energy, mean gradient and band variance. 'orientation': cosine and sine of the
     doubled and quadrupled angles of gradients and of modulations. 'shape': logarithms of peakedness and modulation.

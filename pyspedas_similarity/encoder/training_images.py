@@ -1,4 +1,6 @@
-"""Images of a training run: usable images, held-out groups, and partners: row numbers of images of the same event.
+"""Images of a training run: usable ones, held-out groups, and partners (row numbers of images of the same event).
+
+Several kinds of partners, (n, k) each, are combined by ``numpy.hstack``.
 
 Images are not copied; they stay in memory or in a memory-mapped file and are read in batches.
 """

@@ -91,7 +91,7 @@ def network_card(card: Card, source: str) -> Card:
 
 @cache
 def packaged_networks() -> dict[str, str]:
-    """Return the names of the networks by the hash of the recipe of their images."""
+    """Return the names of the networks of the package, by the hash of the recipe of their images."""
     folders = sorted(PACKAGED.glob(f"*/{CARD}"))
     return {Card.from_json(read_file(path).decode(), str(path)).recipe_hash: path.parent.name for path in folders}
 

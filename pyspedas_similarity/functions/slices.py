@@ -299,7 +299,7 @@ def _slices(variable: Variable, wanted: _Wanted, choice: _Choice) -> VelocitySli
     gaps = Gaps()
     gaps.count(samples, recipe)
     gaps.warn(variable.name, recipe)
-    physical = _physical(samples, recipe, slices.PIXELS if choice.recipe is None else recipe.pixels)
+    physical = _physical(samples, recipe, slices.SLICE_PIXELS if choice.recipe is None else recipe.pixels)
     cut = sample_images.slices_of(samples, physical)
     return VelocitySlices(
         source=variable.name,

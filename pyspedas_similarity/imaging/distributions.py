@@ -19,7 +19,7 @@ from .plasma import Distributions, moments, plasma_axes, speed_of
 from .recipes import DistributionRecipe
 from .threads import run_in_threads
 
-PIXELS = 64
+SLICE_PIXELS = 64
 """Rows and columns of a slice where nothing else is asked for."""
 
 # Column and row of each plane, and the axis along which its layers lie, as indices of (par, perp1, perp2) or (x, y, z).

@@ -30,8 +30,9 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import ArgumentError, VariableError
-from .recipes import FrameRecipe, is_rectangle
+from .recipes import FrameRecipe
 from .resampling import Disc, covered
+from .tables import is_rectangle
 
 FLAGS = MappingProxyType({"usable": 0, "cloud": 1, "moon or twilight": 2, "saturated": 3, "dropped": 4, "duplicate": 5})
 

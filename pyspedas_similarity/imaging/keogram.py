@@ -49,6 +49,7 @@ class Keogram:
         Of the axis. Rows count from the southern edge, columns from the western one; a zenith angle is positive to the
         north or east; latitude and longitude are geodetic, longitude without a jump at the date line.
     units : {'pixel', 'deg'}
+        Of the axis.
     """
 
     values: np.ndarray

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError
+from .tables import is_rectangle as _is_rectangle
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ class FrameRecipe(Recipe):
     def _check_rectangles(self) -> None:
         remedy = "Give rectangles as (top, bottom, left, right), ascending from 0 to 1."
         for one in self.overlays:
-            if not isinstance(one, (tuple, list)) or not is_rectangle(one):
+            if not isinstance(one, (tuple, list)) or not _is_rectangle(one):
                 raise ArgumentError("recipe.overlays", f"found {one!r}", remedy)
         object.__setattr__(self, "overlays", tuple(tuple(map(float, one)) for one in self.overlays))
 
@@ -499,11 +500,6 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 def _check_between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ArgumentError(f"recipe.{name}", f"found {value!r}", f"Give {low:g} to {high:g}.")
-
-
-def is_rectangle(sides: Sequence[float]) -> bool:
-    """Return True for top, bottom, left and right that ascend from 0 to 1."""
-    return len(sides) == 4 and 0 <= sides[0] < sides[1] <= 1 and 0 <= sides[2] < sides[3] <= 1
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import VariableError
@@ -113,3 +115,8 @@ def _check_no_numbering(name: str, table: np.ndarray) -> None:
     if len(rows) and is_numbering(rows[0]):
         found = f"found {rows[0][0]:g}, {rows[0][1]:g}, {rows[0][2]:g}, ..., the numbers of the bins"
         raise VariableError(name, found, "Give the values of the bins: energies or angles.")
+
+
+def is_rectangle(sides: Sequence[float]) -> bool:
+    """Return True for top, bottom, left and right that ascend from 0 to 1."""
+    return len(sides) == 4 and 0 <= sides[0] < sides[1] <= 1 and 0 <= sides[2] < sides[3] <= 1

@@ -1,9 +1,9 @@
 """Two-dimensional samples to images: spectra by pitch angle or look, and windows of spectrograms.
 
-A bin reaches half way to its
-neighbors, on the scale of the axis; a pixel is the mean of the measured bins in it, each by the share of the pixel
-that it covers, and NaN where less than half of the pixel was measured. The order of the bins does not matter; bins of
-one value (HOPE's burst table names each energy eight times) share their place; bins without a value are left out.
+A bin reaches half way to its neighbors, on the scale of the axis; a pixel is the mean of the measured bins in it, each
+by the share of the pixel that it covers, and NaN where less than half of the pixel was measured. The order of the bins
+does not matter; bins of one value (HOPE's burst table names each energy eight times) share their place; bins without a
+value are left out.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def array_tasks(samples: Variable, plan: Plan, wanted: np.ndarray) -> Iterator[A
 
 
 class Spread:
-    """Workers of a client at work for one call of `add`; an encoder that is fitted has been fitted."""
+    """Workers of a client at work for one call of `add`; the encoder of the plan is fitted already."""
 
     def __init__(self, client: Client, plan: Plan) -> None:
         recipe, options = plan.recipe, plan.options

@@ -14,7 +14,6 @@ from ..imaging.recipes import FrameRecipe
 from ..instruments import frames, sample_images
 from ..instruments.companions import missing
 from ..instruments.registry import station_of
-from ..instruments.sample_images import select
 from ..plotting.report_page.pictures import measured_picture
 from ..times import sample_ends
 from ..tplot import Variable
@@ -24,7 +23,7 @@ from .samples import progress_bar
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Embeddings of the samples of one variable, or of a segment of it: float32, shape (n, dimension), or NaN.
+    """Embeddings of samples of one variable, or of a segment of it: float32 (n, dimension), unit length or NaN.
 
     `scalars` are density (cm^-3) and temperature (eV), where requested and removed from the images by the recipe;
     `missing` the samples without an image because of a companion, see `instruments.companions.missing`.
@@ -114,7 +113,7 @@ def _thumbnails(samples: Variable, chosen: np.ndarray, plan: Plan) -> list[bytes
     made: list[bytes | None] = []
     for row in chosen:
         try:
-            made.append(measured_picture(select(samples, np.array([row])), plan.recipe).png)
+            made.append(measured_picture(sample_images.select(samples, np.array([row])), plan.recipe).png)
         except SimilarityError:
             made.append(None)
     return made

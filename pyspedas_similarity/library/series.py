@@ -1,4 +1,4 @@
-"""Series of embeddings in order of time, and libraries of them, the only data that a search handles; of loaded data."""
+"""Series of embeddings in order of time and libraries of them, all that a search handles; those of loaded data."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from .samples import (
     prepared_variables,
     progress_bar,
 )
+
+logger = logging.getLogger(__name__)
 
 
 class Series(ABC):
@@ -212,9 +214,6 @@ class Library:
         return {}
 
 
-logger = logging.getLogger(__name__)
-
-
 def open_loaded(request: Request, options: EncodingOptions) -> Library | None:
     """Open what a request names; None where there are no data.
 
@@ -245,9 +244,8 @@ def streamed_library(segments: Iterator[Segment], options: EncodingOptions) -> L
     parts: dict[str, list[Embedded]] = {}
     firsts: dict[str, Variable] = {}
     for plan, samples in prepared_segments(segments, options):
-        bar = (
-            progress_bar(plan.options.progress, desc=samples.name) if bar is None else bar
-        )  # a bar without a total has no truth value
+        if bar is None:  # not `if not bar`: a bar without a total has no truth value
+            bar = progress_bar(plan.options.progress, desc=samples.name)
         if samples.name not in firsts:
             firsts[samples.name] = _first_sample(samples)
         made = embed(samples, plan, progress=False)

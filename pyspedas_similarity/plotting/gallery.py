@@ -290,7 +290,7 @@ def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
 
 def _cuts(sample: Variable, recipe: DistributionRecipe, speed: float) -> tuple[Original, ...]:
     """Phase space density where the encoded image is: its planes, as thick, through the same velocity; not smoothed."""
-    cut = slices.physical_recipe(recipe, speed, slices.PIXELS)
+    cut = slices.physical_recipe(recipe, speed, slices.SLICE_PIXELS)
     cut = replace(cut, least_counts=0.0, energy_min_ev=0.0, bad_flags=0)
     density = sample_images.slices_of(_with_velocity(sample, recipe), cut).density[0].astype(np.float64)
     if not np.isfinite(density).any():

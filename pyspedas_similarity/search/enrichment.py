@@ -1,4 +1,4 @@
-"""Overlap of time intervals, and enrichment of events among matches over the base rate, with an interval."""
+"""Enrichment of events among matches over the base rate, with an interval; overlap of time intervals."""
 
 from __future__ import annotations
 

@@ -61,9 +61,9 @@ def fit_linear_classifier(
     calibrated, and the metadata state it. `examples` (n,) are the numbers of the intervals that samples belong to: all
     weigh the same within a class, and all classes the same.
 
-    With the balanced blocks of `reference.Reference.balanced` classes lie further apart, and fewer labels are needed.
-    Projections are not normalized: around the mean of a library that mostly shows one thing, directions of that are
-    noise. ArgumentError if there are fewer than two classes.
+    `view` is by default the plain one; with that of `reference.Reference.balanced` classes lie further apart, and fewer
+    labels are needed. Projections are not normalized: around the mean of a library that mostly shows one thing,
+    directions of that are noise. ArgumentError if there are fewer than two classes.
 
     Logistic regression on frozen features is the usual probe of self-supervised encoders (Alain and Bengio 2016,
     arXiv:1610.01644); the calibration is temperature scaling (Guo et al. 2017, arXiv:1706.04599).

@@ -151,7 +151,7 @@ class WindowQuery(Query):
 
 
 def find_queries(examples: Sequence[Example], library: Library) -> list[Query]:
-    """Find the samples of examples in a library; QueryError if there is none. Nothing is embedded yet."""
+    """Find the samples of examples in a library; QueryError if one has no sample. Nothing is embedded yet."""
     if isinstance(library, PanelLibrary):
         found = [_find_window(one, library) for one in examples]
         if examples and examples[0].span.is_instant:

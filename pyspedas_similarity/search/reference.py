@@ -182,7 +182,7 @@ class Reference:
         return LibraryView(center, axes, about | {"left_out": int((~counted).sum())})
 
     def _scales(self, center: np.ndarray) -> np.ndarray:
-        """Return a factor for each component that gives blocks the same total variance; 0 where there is none."""
+        """Return a factor for each component that gives blocks the variance of their weights; 0 where there is none."""
         scales = np.zeros(len(center))
         for name, part in self._blocks.items():
             spread = np.sqrt(((self._rows[:, part] - center[part]) ** 2).sum(axis=1).mean())
