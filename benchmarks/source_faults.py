@@ -8,7 +8,7 @@
     python -m benchmarks.source_faults speed       what checks and a process of its own cost
 
 `-n` changes the number, `--seed` what is drawn. Exit status 1 where something was not as it should be.
-tests/sources/test_faults.py runs a short form of each.
+tests/instruments/test_faults.py runs a short form of each.
 """
 
 from __future__ import annotations

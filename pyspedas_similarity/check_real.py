@@ -221,7 +221,7 @@ class CheckedFile:
 
 
 def fetch_electrons(plan: ElectronPlan, no_update: bool = False) -> list[Path]:
-    """Download what is missing of distributions, moments and magnetic field; return the paths of all."""
+    """Download what is missing of distributions, moments and field; return the paths of all, or raise LoadError."""
     options = {"probe": plan.probe, "no_update": no_update}
     return [path for trange in plan.tranges for path in mms_fpi.files("des", trange, **options)]
 
@@ -242,7 +242,10 @@ def fetch_aurora(plan: AuroraPlan, no_update: bool = False) -> list[Path]:
 
 
 def checked_files(root: Path, paths: Iterable[Path]) -> list[CheckedFile]:
-    """Compare files with the record in the folder of the data; record those that are new."""
+    """Compare files with the record in the folder of the data; record those that are new.
+
+    ArgumentError if the record cannot be read or written.
+    """
     record = root / RECORD
     known, checked = _read(record), []
     for path in dict.fromkeys(paths):

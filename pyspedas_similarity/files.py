@@ -44,7 +44,10 @@ def replace_whole(path: Path, content: bytes) -> None:
 
 
 def write_whole(path: Path, content: bytes, overwrite: bool) -> None:
-    """Write a file that a caller named, as `replace_whole`; raise ArgumentError if one came there meanwhile."""
+    """Write a file that a caller named, as `replace_whole`.
+
+    Raise ArgumentError if it cannot be written, or one came there meanwhile and `overwrite` is False.
+    """
     try:
         with _written(path, content) as temporary:
             if overwrite:

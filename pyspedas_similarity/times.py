@@ -76,12 +76,24 @@ def bounds(spans: Iterable[Span]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_datetime64(value: Any) -> np.datetime64:
-    """Read one time as UTC, in nanoseconds.
+    """Read one time, in any accepted form, as UTC.
 
-    A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, by month and day or by day of the year, with or without
-    offset (without: UTC); a number is unix seconds; a datetime without time zone is UTC; a Time may have any format and
-    any scale but ``local``. An array of numpy or xarray without dimensions is what is in it. Raise TimeError if it
-    cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
+    Parameters
+    ----------
+    value : str, float, int, datetime, numpy.datetime64, pandas.Timestamp or astropy.time.Time
+        A string is pyspedas's ``2015-10-16/13:07:02.16`` or ISO, by month and day or by day of the year, with or
+        without offset (without: UTC); a number is unix seconds; a datetime without time zone is UTC; a Time may have
+        any format and any scale but ``local``. An array of numpy or xarray without dimensions is what is in it.
+
+    Returns
+    -------
+    numpy.datetime64
+        In nanoseconds, UTC.
+
+    Raises
+    ------
+    TimeError
+        If it cannot be read, is not a time (NaT, NaN), lies inside a leap second or outside the years 1678 to 2261.
     """
     value = scalar(value)
     if isinstance(value, bytes):
@@ -102,9 +114,20 @@ def to_datetime64(value: Any) -> np.datetime64:
 
 
 def to_times(values: Any) -> np.ndarray:
-    """Read many times as UTC: an array of datetime64, a Time, or what `to_datetime64` reads; datetime64[ns] (n,).
+    """Read many times as UTC.
 
-    Raise TimeError for the first of them that cannot be read.
+    Parameters
+    ----------
+    values : numpy.ndarray of datetime64, astropy.time.Time, or iterable of what `to_datetime64` reads; shape (n,)
+
+    Returns
+    -------
+    numpy.ndarray of datetime64[ns], shape (n,)
+
+    Raises
+    ------
+    TimeError
+        As `to_datetime64`, for the first of them that cannot be read.
     """
     if _is_astropy_time(values) and values.ndim == 1:
         return _from_astropy_array(values)
@@ -124,9 +147,17 @@ def to_times(values: Any) -> np.ndarray:
 
 
 def to_interval(value: Any) -> tuple[np.datetime64, np.datetime64]:
-    """Read a time range: a pair of times in any form, a `Span` or a sunpy TimeRange; return its start and end.
+    """Read a time range: a pair of times in any form, a `Span` or a sunpy TimeRange.
 
-    Raise TimeError if it is not one range, or ends before it starts.
+    Returns
+    -------
+    start, end : numpy.datetime64
+        In nanoseconds, UTC, with ``start <= end``.
+
+    Raises
+    ------
+    TimeError
+        If it is not one range, or ends before it starts.
     """
     spans = to_spans(value)
     if len(spans) != 1 or (spans[0].is_instant and _is_single_time(value)):
@@ -173,7 +204,18 @@ def to_spans(value: Any) -> list[Span]:
 
 
 def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
-    """Read a duration: seconds, timedelta, numpy timedelta64 or astropy Quantity; raise ArgumentError if negative."""
+    """Read a duration: seconds, timedelta, numpy timedelta64 or astropy Quantity; not negative.
+
+    Returns
+    -------
+    numpy.timedelta64
+        In nanoseconds.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a duration, or negative.
+    """
     remedy = "Give seconds, a timedelta, a numpy timedelta64 or an astropy Quantity, not negative."
     value = scalar(value)
     try:
@@ -193,7 +235,17 @@ def to_timedelta64(value: Any, subject: str = "duration") -> np.timedelta64:
 
 
 def to_astropy(times: np.ndarray | np.datetime64) -> Time:
-    """Turn datetime64 times, or one, into an astropy Time of the same shape (UTC, shown as ISO with nanoseconds)."""
+    """Turn datetime64 times into an astropy Time (UTC, shown as ISO with nanoseconds).
+
+    Parameters
+    ----------
+    times : numpy.ndarray of datetime64, shape (n,), or one datetime64
+
+    Returns
+    -------
+    astropy.time.Time
+        Of the same shape; an empty Time where `times` is empty.
+    """
     from astropy.time import Time
 
     times = np.asarray(times, dtype="datetime64[ns]")
@@ -233,8 +285,8 @@ def rows_in_order(times: np.ndarray) -> np.ndarray:
     """Return the rows of samples without those whose time is missing (NaT) or goes back.
 
     As few as possible are left out: where times go back, those before the step may be too late, or those after it too
-    early. What stays is the longest ascending subsequence (Fredman 1975, doi 10.1016/0012-365X(75)90103-X), with equal
-    times.
+    early. What stays is the longest ascending subsequence (Fredman 1975, doi 10.1016/0012-365X(75)90103-X); equal
+    times are kept.
     """
     rows = np.flatnonzero(~np.isnat(times))
     nanoseconds = times[rows].astype("datetime64[ns]").astype(np.int64)

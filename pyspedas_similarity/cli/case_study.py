@@ -36,7 +36,8 @@ def _add_report(commands: Any) -> None:
     parser.add_argument("--title", help="title of the page")
     about = "show pictures of the best N matches (default: 60)"
     parser.add_argument("--gallery", type=int, default=60, metavar="N", help=about)
-    maps, about = ("auto", "umap", "pca", "none"), "method of the map of embeddings (default: auto)"
+    maps = ("auto", "umap", "pca", "none")
+    about = "method of the map of embeddings (default: auto)"
     parser.add_argument("--map-by", choices=maps, default="auto", help=about)
 
 

@@ -35,7 +35,9 @@ docs/benchmarks/inference.rst).
 class Encoder:
     """Encoder of images: a card, and a transform of filled images and measured pixels to raw features.
 
-    `files` are those that `weights.save_encoder` writes in addition to the card; none for fixed transforms.
+    The transform takes filled images, float32, and a mask of measured pixels, both (n, channels, pixels, pixels), and
+    returns raw features (n, dimension). `files` are those that `weights.save_encoder` writes in addition to the card;
+    none for fixed transforms.
     """
 
     card: Card

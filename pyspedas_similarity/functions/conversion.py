@@ -232,7 +232,9 @@ def _table_along(data: Any, time: str, dim: str, subject: str) -> np.ndarray | N
     """Return the values of the bins of a dimension, (bins,) or (time, bins); None where no coordinate has them.
 
     A coordinate of each time, named otherwise than the dimension, or of its name, in this order: numbers of channels go
-    by the name of the dimension where energies are given as well. VariableError where they cannot be chosen.
+    by the name of the dimension where energies are given as well. A coordinate of this and another dimension is taken
+    where it does not depend on the other one. VariableError if several differ, there are only widths or errors, or the
+    values depend on another dimension or are not among the coordinates.
     """
     numbers = [one for one in map(data.coords.get, data.coords) if one.dtype.kind in "fiu" and dim in one.dims]
     of_time = {one.name: one.transpose(time, dim).values for one in numbers if set(one.dims) == {time, dim}}

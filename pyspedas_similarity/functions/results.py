@@ -71,8 +71,9 @@ def intervals(found: str | int | Iterable[str | int] | Any) -> QTable:
     Returns
     -------
     astropy.table.QTable
-        Columns ``start``, ``end``, ``peak`` (Time, UTC), ``score``, ``n_samples``, ``source``, and ``probe``, ``site``,
-        ``class``, ``p_value`` and ``share_higher`` where they are known. ``meta['similarity']`` has the provenance.
+        Columns ``score``, ``peak`` (Time, UTC), ``duration`` (s), ``start``, ``end``, ``n_samples``, ``source``, and
+        ``probe``, ``site``, ``class``, ``deviations``, ``share_higher``, ``p_value`` and ``stands_out`` where they are
+        known. ``meta['similarity']`` has the provenance.
 
     Raises
     ------

@@ -105,7 +105,7 @@ class FrameFile:
             self.times = to_times(np.atleast_1d(seconds))
 
     def frames(self, rows: np.ndarray) -> Variable:
-        """Read the frames with given ascending indices, as counts in the integer type of the file."""
+        """Read the frames with given ascending indices, as counts in the type of the file; LoadError if that fails."""
         with cdf_errors(self.path):
             values = self._read(rows)
             about = {"VATT": self._cdf.varattsget(self.name), "GATT": self._cdf.globalattsget()}

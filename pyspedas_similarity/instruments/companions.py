@@ -67,7 +67,8 @@ def with_companions(variable: Variable, companions: Mapping[str, Variable], reci
 
     Field and velocity are interpolated over gaps of at most ``recipe.gap`` cadences of the slower series; samples in
     wider gaps get NaN. Samples for which a companion of the same file has nothing get NaN, or flags of all bits. `Gaps`
-    counts them. VariableError if a companion does not fit.
+    counts them. Samples of a companion with times that go back or are missing are left out, after a warning.
+    VariableError if a companion does not fit.
     """
     rows = {}
     for role in ("field", "velocity"):

@@ -76,7 +76,8 @@ def sides_of(view: View) -> dict[str, str]:
 def prepared(variable: Variable, recipe: FrameRecipe) -> Variable:
     """Return the variable with disc and background of all its frames among the attributes.
 
-    VariableError if two cameras are in the variable, its skymap does not fit, or no disc is found.
+    Of frames that come file by file, those of each file make their own. VariableError if two cameras are in the
+    variable, its skymap does not fit, or no disc is found.
     """
     check_one_camera(variable)
     found: dict[str, Any] = {}

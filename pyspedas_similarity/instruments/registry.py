@@ -293,7 +293,10 @@ def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
 
 
 def _pointed_to(variable: Variable) -> dict[str, str]:
-    """Return the kinds of images by registered instruments that a name, or else the metadata, point to."""
+    """Return the kinds of images by registered instruments that a name, or else the metadata, point to.
+
+    Metadata of a file name all that is in it: electrons and protons of HOPE.
+    """
     for text in (variable.name, " ".join(identification.source_texts(variable))):
         found = [name for name, clue in _CLUES.items() if re.search(clue, text, re.IGNORECASE)]
         if found:

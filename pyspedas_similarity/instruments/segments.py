@@ -51,7 +51,9 @@ _SECOND = np.timedelta64(1, "s")
 class Segment:
     """Consecutive distributions (n, azimuth, polar, energy) or frames, with the available companions by role.
 
-    Companions have times of their own, except ``error`` and ``flags``, which have those of the distributions.
+    Distributions have the tables ``v1``, ``v2``, ``v3``. The roles are ``field``, ``velocity``, ``density``,
+    ``temperature_parallel`` and ``temperature_perpendicular``, each with times of their own, and ``error`` and
+    ``flags``, at the times of the distributions.
     """
 
     distribution: Variable
@@ -62,8 +64,9 @@ class Segment:
 class Piece:
     """One file of a time range, for separate reading, possibly on another machine with the same `local` root.
 
-    `source` is the variable in the file; `start` and `end` are accurate to one or two minutes; without `remote` only
-    local files are used.
+    `source` is the variable in the file, `probe` the spacecraft or station, `name` that of the file; `start` and `end`
+    are accurate to one or two minutes. `local` and `remote` are the roots of the archive; without `remote` only local
+    files are used.
     """
 
     source: str

@@ -133,7 +133,10 @@ def load(
 
 
 def files(request: Request) -> list[str]:
-    """Download the missing files of a request; return the paths of all. LoadError if none could be downloaded."""
+    """Download the missing files of a request; return the paths of all, without reading them.
+
+    LoadError if there are data but no file could be downloaded.
+    """
     with loading(_tree(request), str(request)) as tree:
         found = [str(path) for site in request.sites for _, path in _fetch_files(tree, request, site)]
         tree.tally.loaded = len(found)

@@ -117,7 +117,8 @@ def superpose(
 
     Of each event the mean of its samples in a bin counts, so that events weigh the same. `window` is the time before
     and after each; `step` the length of a bin, one of which has its middle at the event, by default a cadence of the
-    variable or more where that gave too many; `components` are names of lines. VariableError if no event has a sample.
+    variable or more where that gave too many; `components` are names of lines. VariableError if no event has a sample,
+    or the variable is neither lines nor a spectrogram.
     """
     values = _columns(variable)
     before, after = window

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FAINT_COLOR = "0.6"
 FAINT_NOTE = "; gray: does not stand out of the background"
 _PER_LINE, _GAMMA = 8, 0.4
-# Units of what was measured no more; agyrotropy has both signs.
+# Units of pictures that are no measured quantity; agyrotropy has both signs.
 ENCODED, AGYROTROPY = "image for the encoder", "agyrotropy for the encoder"
 PITCH_ANGLE = "pitch angle (deg)"
 _DIRECTIONS = {"pitch_angle": PITCH_ANGLE, "look": "look"}

@@ -151,7 +151,7 @@ _FORMS = "Give a table with start and end (or time), a file (.ecsv, .csv, .xml, 
 
 
 def event_table(events: Any, columns: Sequence[str] | None = None) -> QTable:
-    """Read a list of events as `read_events` does; also input of `times.to_spans`.
+    """Read a list of events as `read_events` does, or what `times.to_spans` takes.
 
     Text has a header, or a start and an end (or one time) in each line, with comments after '#', ';' or '%'. Events
     with one time are instants.

@@ -63,7 +63,7 @@ class PageOptions:
 
 
 def write_page(result: SearchResult, path: str | Path, page: PageOptions, options: ReloadOptions) -> Path:
-    """Write the page of a search; where that fails, no part of it is left."""
+    """Write the page of a search, or raise a SimilarityError and leave no part of it."""
     place = check_place(path, (".html", ".htm"), page.overwrite)
     contents = [_content(result, one) for one in result.searched]
     table = table_of(contents)

@@ -187,7 +187,13 @@ class SearchResult:
         return next((one for one in found if one), "")
 
     def series_of(self, row: int) -> SearchedSeries:
-        """Return the series of an event; ArgumentError if the table has lost its provenance."""
+        """Return the series of an event.
+
+        Raises
+        ------
+        ArgumentError
+            If the table has lost its provenance.
+        """
         source, place = self.source[row], self.place(row)
         same = [one for one in self.searched if one.source == source]
         here = [one for one in same if place in ("", one.place)]
@@ -215,7 +221,13 @@ class SearchResult:
         return {key: self._table[key][own].tolist() for key in CALIBRATED if key in self._table.colnames}
 
     def row_of(self, event: Any) -> int:
-        """Return the row of an event, given by that number or by a time in it; ArgumentError if there is none."""
+        """Return the row of an event, given by that number or by a time in it.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none.
+        """
         if isinstance(event, (int, np.integer)) and not isinstance(event, bool):
             if 0 <= event < len(self):
                 return int(event)

@@ -172,10 +172,12 @@ def simulate_event(
     The middle of the crossing is near that of the interval, so that a short one contains the diffusion region and its
     surroundings, and a long one the adjacent magnetosheath and magnetosphere as well. Without `edr` there is outflow in
     the middle. Other probes and species of the same seed have the same plasma, with independent counting noise. The
-    default instrument is that of the species in burst mode. Raise ArgumentError if an argument is invalid.
+    default instrument is that of the species in burst mode; if one is given, its species is used. `species` is
+    'electron' or 'ion', `probe` '1' to '4'. Raise ArgumentError if an argument is invalid.
     """
-    if (probe := str(probe)) not in PROBES:
+    if str(probe) not in PROBES:
         raise ArgumentError("probe", f"found {probe!r}", "Give 1, 2, 3 or 4.")
+    probe = str(probe)
     if instrument is None:
         instrument = _instrument(species, "brst")
     streams = random_streams(seed, 1 + 2 * len(PROBES))
@@ -192,6 +194,7 @@ def simulate_pass(
     """Simulate ion distributions of a long pass through magnetosheath, boundary layer, jets and magnetosphere.
 
     300 s contain at least four separate jets. For the same seed, a shorter pass is the beginning of a longer one.
+    ArgumentError if `duration_s` or `seed` is invalid.
     """
     course, draws, counting = random_streams(seed, 3)
     times = sample_times(start, duration_s, np.timedelta64(instrument.cadence_ms, "ms"))

@@ -68,7 +68,10 @@ class IonPass:
         return Plasma(tuple(shapes), np.array(density), np.array(velocity), spread, "ion")
 
     def field(self, times_s: np.ndarray) -> np.ndarray:
-        """Return the magnetic field (n, 3) nT, of constant strength along the mean axis of the populations."""
+        """Return the magnetic field (n, 3) nT, of constant strength along the mean axis of the populations.
+
+        Where populations with different axes overlap, each is gyrotropic about its own axis.
+        """
         axes = np.array([np.mean([one.axis for one in populations], axis=0) for populations in self.populations])
         direction = presence(self.episodes, times_s, RAMP_S).T @ axes
         return FIELD_NT * direction / np.linalg.norm(direction, axis=1, keepdims=True)

@@ -23,7 +23,10 @@ _NODES = 80  # quadrature nodes per axis; doubling them changes no moment by mor
 
 
 class Shape:
-    """Velocity distribution function without normalization; ``uses_perp1`` is True if it is not gyrotropic."""
+    """Velocity distribution function without normalization; ``uses_perp1`` is True if it is not gyrotropic.
+
+    A shape without `spread` (standard deviation, km/s) has to define `reach`.
+    """
 
     spread: float
     uses_perp1 = False

@@ -83,7 +83,10 @@ class Camera:
         return middle + self.offset[1] - r * np.cos(turned), middle + self.offset[0] + r * np.sin(turned)
 
     def ground_position(self, height_km: float = LAYER_KM) -> tuple[np.ndarray, np.ndarray]:
-        """Return the east and north distance in km where each pixel meets a flat layer, each (size, size) float32."""
+        """Return the east and north distance in km where each pixel meets a flat layer, each (size, size) float32.
+
+        This is accurate enough for clouds; aurora needs a curved Earth.
+        """
         east, north = self._offsets()
         distance = height_km * np.tan(np.radians(np.minimum(self.zenith_angle(), self.edge_deg)))
         scale = distance / np.maximum(np.hypot(east, north), 1e-9)
@@ -174,7 +177,10 @@ def to_km(latitude: np.ndarray, longitude: np.ndarray, reference: tuple[float, f
 
 
 def horizontal(hour_angle: np.ndarray, declination: np.ndarray, latitude: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return azimuth (0 to 360) and elevation of a position on the celestial sphere; all in degrees, west positive."""
+    """Return azimuth (0 to 360) and elevation of a position on the celestial sphere, in degrees.
+
+    The hour angle is positive toward the west; `latitude` is that of the observer.
+    """
     hour, declination, latitude = np.radians(hour_angle), np.radians(declination), np.radians(latitude)
     east = -np.cos(declination) * np.sin(hour)
     north = np.cos(latitude) * np.sin(declination) - np.sin(latitude) * np.cos(declination) * np.cos(hour)
