@@ -37,10 +37,11 @@ class Card:
 
     `kind` is 'distribution', 'frame', 'spectrum' or 'window'; `method` is 'fixed transform', a training method such as
     'simsiam', or 'structure and network'. Images have the shape (channels, pixels, pixels), 0 for any; `dimension` is
-    the length of an embedding, 0 if it depends on the image size. Empty `recipe` and `recipe_hash` stand for any recipe of this kind. `training` has names of data, number of
-    samples, epochs, seed, losses and versions; for fixed transforms their constants. `metrics` are quality measures,
-    `known_failures` known limitations, `license` that of the weights. The checksums are those of
-    ``weights.safetensors`` and ``encoder.onnx``, '' for fixed transforms; `format_version` is that of the card.
+    the length of an embedding, 0 if it depends on the image size. Empty `recipe` and `recipe_hash` stand for any recipe
+    of this kind. `training` has names of data, number of samples, epochs, seed, losses and versions; for fixed
+    transforms their constants. `metrics` are quality measures, `known_failures` known limitations, `license` that of
+    the weights. The checksums are those of ``weights.safetensors`` and ``encoder.onnx``, '' for fixed transforms;
+    `format_version` is that of the card.
     """
 
     name: str

@@ -50,11 +50,10 @@ OWN_SHARE = 0.9
 COMPONENTS = 48
 """Principal directions in which embeddings are compared."""
 
-BLOCK_WEIGHTS = {"orientation": 0.5, "shape": 0.8, "network": 0.7}
-"""Weights of blocks other than 1. Orientations and shapes are ratios of small numbers where an image shows little, so
-more of their variance is noise. A network next to 'structure' has half the variance of the level: with more it finds
-beams and flat tops a little better, and diffusion regions of the simulator of this package worse. Chosen on the data of
-docs/benchmarks/retrieval, with draws 10 to 12 of the simulator by other authors."""
+BLOCK_WEIGHTS = {"network": 0.7}
+"""Weights of blocks other than 1: a network next to 'structure' has half the variance of each other block. With as much
+variance it finds beams and flat tops a little better, and diffusion regions of the simulator of this package worse
+(docs/benchmarks/networks). For other weights that were tried see docs/benchmarks/retrieval."""
 
 
 @dataclass(frozen=True)
