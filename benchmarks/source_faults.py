@@ -73,7 +73,7 @@ def mutations(n: int, seed: int, folder: Path) -> dict:
     """Read damaged files one after another; the process that asks lives, and hears of one family of errors."""
     rng, found, slowest = random.Random(seed), Counter(), 0.0
     readers = _Readers()
-    with _settings(folder) as told:
+    with _settings(folder) as reported:
         forms = {**_simulated(folder), **_real(folder)}
         # What cannot be read before shows nothing; and imports take their time now.
         good = {name: _fingerprint(form.read()) for name, form in forms.items()}
@@ -83,9 +83,9 @@ def mutations(n: int, seed: int, folder: Path) -> dict:
             name = rng.choice(names)
             form = forms[name]
             form.path.write_bytes(form.damage(form.content, rng))
-            told.clear()
+            reported.clear()
             began = time.monotonic()
-            outcome = _outcome(form.read, good[name], told)
+            outcome = _outcome(form.read, good[name], reported)
             took = time.monotonic() - began
             slowest = max(slowest, took)
             found[f"{name}: {outcome}"] += 1
@@ -96,11 +96,13 @@ def mutations(n: int, seed: int, folder: Path) -> dict:
         alive = all(_fingerprint(form.read()) == good[name] for name, form in forms.items())
     found["files"], found["readers that were ended"] = n, readers.ended
     memory = {"MB at most, here": _peak(), "MB at most, a reader that lived": readers.peak}
-    told = dict(sorted(found.items())) | {"slowest, s": round(slowest, 2)} | memory
-    return judged(Counter(told), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MAX_MEMORY_MB)
+    reported = dict(sorted(found.items())) | {"slowest, s": round(slowest, 2)} | memory
+    return judged(
+        Counter(reported), ("longer than 2 s", "other errors"), alive and max(memory.values()) < MAX_MEMORY_MB
+    )
 
 
-def _outcome(read: Callable[[], Any], good: str, told: list) -> str:
+def _outcome(read: Callable[[], Any], good: str, reported: list) -> str:
     try:
         found = _fingerprint(read())
     except SimilarityError:
@@ -109,7 +111,7 @@ def _outcome(read: Callable[[], Any], good: str, told: list) -> str:
         return f"other error {type(error).__name__}: {error}"[:150]
     if found == good:
         return "read as before"
-    return "read in part, and told" if told else "read with other values"
+    return "read in part, and told" if reported else "read with other values"
 
 
 def _fingerprint(value: Any) -> str:
@@ -151,7 +153,7 @@ class _Readers:
 
 
 def bombs(n: int, seed: int, folder: Path) -> dict:
-    """Each in a process of its own, whose memory beyond that of a good file of the same form is told."""
+    """Each in a process of its own, whose memory beyond that of a good file of the same form is printed."""
     found: Counter = Counter()
     (folder / "made").mkdir()
     kinds = {
@@ -262,12 +264,12 @@ def _downloaded(prepare: Callable, folder: Path) -> dict:
     (folder / "local").mkdir()
     one = {"other error": "", "told": False}
     path = hostile.write_frames(hostile.frames_path(folder / "served"), hostile.frames())
-    with archive_server.ArchiveServer(folder / "served") as server, _settings(folder / "local", server.url) as told:
+    with archive_server.ArchiveServer(folder / "served") as server, _settings(folder / "local", server.url) as reported:
         with prepare(server, path, hostile.frames_path(folder / "local")) or contextlib.nullcontext():
             began = time.monotonic()
             one["loaded"] = _same_frames(one, no_update=False)
             one["s"], one["requests"] = round(time.monotonic() - began, 2), len(server.asked)
-            one["told"] |= bool(told)
+            one["told"] |= bool(reported)
         one["offline"] = _same_frames(dict(one), no_update=True)
         one["left"] = [str(path) for path in (folder / "local").rglob(".download-*") if not (path / "earlier").exists()]
         server.answers.clear()
@@ -431,7 +433,7 @@ def _is_a_library_that_writes_functions() -> bool:
 
 
 def weights(n: int, seed: int, folder: Path) -> dict:
-    """Load each in one process that listens to what it does; what dies, hangs or eats memory is told by name."""
+    """Load each in one process that listens to what it does; what dies, hangs or eats memory is printed by name."""
     command = [sys.executable, "-m", "benchmarks.source_faults", "_weights", str(folder)]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
     out = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=900, check=False)
@@ -476,8 +478,8 @@ def _work_weights(place: str) -> None:
                 outcome = "refused"
             except BaseException as error:
                 outcome = f"other error {type(error).__name__}: {error}"[:150]
-        told = {"name": name, "outcome": outcome, "heard": list(heard), "s": round(time.monotonic() - began, 2)}
-        print(json.dumps(told | {"sprung": (folder / "sprung").exists(), "MB": _peak()}), flush=True)
+        reported = {"name": name, "outcome": outcome, "heard": list(heard), "s": round(time.monotonic() - began, 2)}
+        print(json.dumps(reported | {"sprung": (folder / "sprung").exists(), "MB": _peak()}), flush=True)
         shutil.rmtree(folder)
 
 
@@ -568,9 +570,9 @@ def unpickle(n: int, seed: int, folder: Path) -> dict:
                 found[f"{name}: {one}"] += 1
                 found["alarms"] += 1
         isolated_reader._stop()
-    told = heard_there.read_text().splitlines()
-    found["readers that were listened to"] = told.count("listens")
-    found["alarms in readers"] = len(told) - told.count("listens")
+    reported = heard_there.read_text().splitlines()
+    found["readers that were listened to"] = reported.count("listens")
+    found["alarms in readers"] = len(reported) - reported.count("listens")
     files, wrong = _scan()
     found["source files scanned"], found["lines that unpickle or run what they read"] = files, len(wrong)
     found.update(dict.fromkeys(wrong, 1))
@@ -764,9 +766,9 @@ def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[list
     from pyspedas.projects.themis.config import CONFIG as THEMIS
 
     before = [dict(MMS), dict(THEMIS)]
-    told: list[str] = []
+    reported: list[str] = []
     ears = logging.Handler(logging.WARNING)
-    ears.emit = lambda record: told.append(record.getMessage())
+    ears.emit = lambda record: reported.append(record.getMessage())
     ours, theirs = logging.getLogger("pyspedas_similarity"), logging.getLogger("urllib3")
     ours.addHandler(ears)
     ours.propagate = theirs.propagate = False
@@ -775,7 +777,7 @@ def _settings(local: Path, remote: str = "http://127.0.0.1:9/") -> Iterator[list
             config.update(local_data_dir=str(local), remote_data_dir=remote, no_download=False)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            yield told
+            yield reported
     finally:
         ours.removeHandler(ears)
         ours.propagate = theirs.propagate = True

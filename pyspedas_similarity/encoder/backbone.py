@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-
 BACKBONES = {"compact": 128, "resnet18": 512}
 """Dimension of the features, by name of the network."""
 

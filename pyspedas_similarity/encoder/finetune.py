@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-
 METHOD = "fine-tuning"
 
 MIN_LABELS, MIN_GROUPS = 10, 2

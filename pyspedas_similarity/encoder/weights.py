@@ -39,7 +39,6 @@ with the same length they would find diffusion regions worse (docs/benchmarks/ne
 NETWORK_CARD = "network"
 """Key of the card of the network in ``training``, without the texts that do not count for the hash of an encoder."""
 
-
 PACKAGED = Path(__file__).parent / "networks"
 """Folder of the networks that come with the package, each in a folder of its name."""
 

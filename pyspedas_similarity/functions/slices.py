@@ -13,7 +13,7 @@ import numpy as np
 from .. import tplot
 from ..conventions import check_choice, pyspedas_convention, result_names
 from ..errors import ArgumentError, TimeError, VariableError
-from ..imaging import distributions as slices
+from ..imaging import distributions
 from ..imaging.recipes import DistributionRecipe
 from ..instruments import sample_images
 from ..instruments.companions import Gaps, find_companions, with_companions
@@ -299,15 +299,15 @@ def _slices(variable: Variable, wanted: _Wanted, choice: _Choice) -> VelocitySli
     gaps = Gaps()
     gaps.count(samples, recipe)
     gaps.warn(variable.name, recipe)
-    physical = _physical(samples, recipe, slices.SLICE_PIXELS if choice.recipe is None else recipe.pixels)
+    physical = _physical(samples, recipe, distributions.SLICE_PIXELS if choice.recipe is None else recipe.pixels)
     cut = sample_images.slices_of(samples, physical)
     return VelocitySlices(
         source=variable.name,
         times=samples.times,
         planes=physical.planes,
         density=cut.density,
-        speed=slices.middles(physical),
-        thickness=slices.thickness(physical),
+        speed=distributions.middles(physical),
+        thickness=distributions.thickness(physical),
         frame="plasma" if physical.subtract_velocity else "spacecraft",
         axes=cut.axes,
         origin=cut.center,
@@ -319,11 +319,11 @@ def _slices(variable: Variable, wanted: _Wanted, choice: _Choice) -> VelocitySli
 def _physical(samples: Variable, recipe: DistributionRecipe, pixels: int) -> DistributionRecipe:
     """Return the recipe in km/s, on one grid for all samples."""
     if not len(samples.times):
-        return slices.physical_recipe(recipe, recipe.speed_max, pixels)
-    half_width = slices.half_width(sample_images.measured(samples, recipe), recipe)
+        return distributions.physical_recipe(recipe, recipe.speed_max, pixels)
+    half_width = distributions.half_width(sample_images.measured(samples, recipe), recipe)
     if not np.isfinite(half_width):
         raise VariableError(samples.name, "no sample has a temperature", "Give a recipe with speed_unit='km/s'.")
-    return slices.physical_recipe(recipe, half_width, pixels)
+    return distributions.physical_recipe(recipe, half_width, pixels)
 
 
 def _store(found: Sequence[VelocitySlices], bases: Sequence[str], suffix: str | None, overwrite: bool) -> list[str]:

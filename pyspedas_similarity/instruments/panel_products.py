@@ -146,6 +146,7 @@ def _check_keywords(product: Product, function: Callable[..., Any], given: Mappi
 
 _PROBE = r"(?P<probe>mms\d|th[a-e]|rbsp[ab]|cluster\d|erg|wind|ace|psp|solo|omni)_"
 _MMS = ("1", "2", "3", "4"), "mms"
+_MOMENTS = ("numberdensity", "bulkv_gse", "temppara", "tempperp", "energyspectr_omni")
 _HOPE = {"level": "l3", "datatype": "pitchangle"}
 
 
@@ -177,7 +178,8 @@ def _alone(
     title: str, loader: str, *panels: str, called: str = "", prefix: str = "", keywords: Mapping[str, Any]
 ) -> Product:
     """Return a product of a mission with one spacecraft."""
-    return Product(title, loader, panels, keywords, (loader.partition(".")[0],), called, "", prefix)
+    mission = loader.partition(".")[0]
+    return Product(title, loader, panels, keywords, (mission,), called=called, probe_key="", prefix=prefix)
 
 
 def _psp(title: str, loader: str, *panels: str, **keywords: str) -> Product:
@@ -192,44 +194,54 @@ PRODUCTS = {
     "mms_dis_moms": _fpi(
         "MMS FPI ion moments: density; together also velocity (GSE), temperatures and energy spectra",
         "dis",
-        *("numberdensity", "bulkv_gse", "temppara", "tempperp", "energyspectr_omni"),
+        *_MOMENTS,
     ),
     "mms_des_moms": _fpi(
         "MMS FPI electron moments: density; together also velocity (GSE), temperatures and energy spectra",
         "des",
-        *("numberdensity", "bulkv_gse", "temppara", "tempperp", "energyspectr_omni"),
+        *_MOMENTS,
     ),
     "mms_edp": _mms(
         "MMS EDP electric field, GSE", "edp", "edp_dce_gse_{data_rate}_{level}", data_rate="fast", datatype="dce"
     ),
     "mms_edp_hfesp": _mms(
         "MMS EDP electric spectral density, high frequencies",
-        *("edp", "edp_hfesp_{data_rate}_{level}"),
+        "edp",
+        "edp_hfesp_{data_rate}_{level}",
         datatype="hfesp",
     ),
     "mms_feeps_electrons": _mms(
         "MMS FEEPS electron energy spectra, of all directions",
-        *("feeps", "epd_feeps_{data_rate}_{level}_electron_intensity_omni"),
+        "feeps",
+        "epd_feeps_{data_rate}_{level}_electron_intensity_omni",
         datatype="electron",
     ),
     "mms_feeps_ions": _mms(
         "MMS FEEPS ion energy spectra, of all directions",
-        *("feeps", "epd_feeps_{data_rate}_{level}_ion_intensity_omni"),
+        "feeps",
+        "epd_feeps_{data_rate}_{level}_ion_intensity_omni",
         datatype="ion",
     ),
     "mms_eis_protons": _mms(
         "MMS EIS proton energy spectra, of all directions",
-        *("eis", "epd_eis_{data_rate}_{level}_{datatype}_proton_flux_omni"),
+        "eis",
+        "epd_eis_{data_rate}_{level}_{datatype}_proton_flux_omni",
         datatype="extof",
     ),
     "themis_fgm": _themis("THEMIS FGM magnetic field, spin fits, GSE", "fgm", "fgs_gse"),
     "themis_esa_ions": _themis(
         "THEMIS ESA ions: energy spectra; together also density and velocity (GSE)",
-        *("esa", "peif_en_eflux", "peif_density", "peif_velocity_gse"),
+        "esa",
+        "peif_en_eflux",
+        "peif_density",
+        "peif_velocity_gse",
     ),
     "themis_esa_electrons": _themis(
         "THEMIS ESA electrons: energy spectra; together also density and velocity (GSE)",
-        *("esa", "peef_en_eflux", "peef_density", "peef_velocity_gse"),
+        "esa",
+        "peef_en_eflux",
+        "peef_density",
+        "peef_velocity_gse",
     ),
     "themis_sst_ions": _themis("THEMIS SST ion energy spectra", "sst", "psif_en_eflux"),
     "themis_sst_electrons": _themis("THEMIS SST electron energy spectra", "sst", "psef_en_eflux"),
@@ -256,28 +268,45 @@ PRODUCTS = {
     ),
     "rbsp_emfisis": _rbsp(
         "Van Allen Probes EMFISIS magnetic field, SM",
-        *("emfisis", "emfisis_{coord}", "Mag"),
-        **{"level": "l3", "datatype": "magnetometer", "cadence": "4sec", "coord": "sm"},
+        "emfisis",
+        "emfisis_{coord}",
+        "Mag",
+        level="l3",
+        datatype="magnetometer",
+        cadence="4sec",
+        coord="sm",
     ),
     "rbsp_emfisis_wfr": _rbsp(
         "Van Allen Probes EMFISIS WFR spectral density, 2 Hz to 12 kHz: magnetic; together also electric",
-        *("emfisis", "emfisis", "BuBu", "EuEu"),
-        **{"level": "l2", "datatype": "wfr", "wavetype": "spectral-matrix-diagonal-merged"},
+        "emfisis",
+        "emfisis",
+        "BuBu",
+        "EuEu",
+        level="l2",
+        datatype="wfr",
+        wavetype="spectral-matrix-diagonal-merged",
     ),
     "rbsp_emfisis_hfr": _rbsp(
         "Van Allen Probes EMFISIS HFR electric spectral density, 10 to 400 kHz",
-        *("emfisis", "emfisis", "HFR_Spectra"),
-        **{"level": "l2", "datatype": "hfr", "wavetype": "spectra"},
+        "emfisis",
+        "emfisis",
+        "HFR_Spectra",
+        level="l2",
+        datatype="hfr",
+        wavetype="spectra",
     ),
     "erg_pwe_ofa": _alone(
         "ERG PWE OFA spectral density: electric; together also magnetic",
-        *("erg.pwe_ofa", "erg_pwe_ofa_{level}_spec_E_spectra_132", "erg_pwe_ofa_{level}_spec_B_spectra_132"),
+        "erg.pwe_ofa",
+        "erg_pwe_ofa_{level}_spec_E_spectra_132",
+        "erg_pwe_ofa_{level}_spec_B_spectra_132",
         called="arase",
         keywords={"level": "l2", "ror": False},
     ),
     "erg_mgf": _alone(
         "ERG MGF magnetic field, SM",
-        *("erg.mgf", "erg_mgf_{level}_mag_{datatype}_{coord}"),
+        "erg.mgf",
+        "erg_mgf_{level}_mag_{datatype}_{coord}",
         called="arase",
         keywords={"level": "l2", "datatype": "8sec", "coord": "sm", "ror": False},
     ),
@@ -293,37 +322,55 @@ PRODUCTS = {
     "wind_mfi": _alone("Wind MFI magnetic field, GSE", "wind.mfi", "BGSE", prefix="wind_", keywords={"datatype": "h0"}),
     "wind_swe": _alone(
         "Wind SWE protons: density; together also speed and thermal speed",
-        *("wind.swe", "Proton_Np_nonlin", "Proton_V_nonlin", "Proton_W_nonlin"),
+        "wind.swe",
+        "Proton_Np_nonlin",
+        "Proton_V_nonlin",
+        "Proton_W_nonlin",
         prefix="wind_",
         keywords={"datatype": "h1"},
     ),
     "ace_mfi": _alone("ACE MFI magnetic field, GSE", "ace.mfi", "BGSEc", prefix="ace_", keywords={"datatype": "h3"}),
     "ace_swepam": _alone(
         "ACE SWEPAM protons: density; together also speed and temperature",
-        *("ace.swe", "Np", "Vp", "Tpr"),
+        "ace.swe",
+        "Np",
+        "Vp",
+        "Tpr",
         prefix="ace_",
         keywords={"datatype": "h0"},
     ),
     "psp_fields": _psp(
         "Parker Solar Probe FIELDS magnetic field, RTN",
-        *("fields", "fld_{level}_mag_RTN_4_Sa_per_Cyc"),
-        **{"level": "l2", "datatype": "mag_rtn_4_per_cycle"},
+        "fields",
+        "fld_{level}_mag_RTN_4_Sa_per_Cyc",
+        level="l2",
+        datatype="mag_rtn_4_per_cycle",
     ),
     "psp_spc": _psp(
         "Parker Solar Probe SPC protons: density; together also velocity (RTN) and thermal speed",
-        *("spc", "spc_np_moment", "spc_vp_moment_RTN", "spc_wp_moment"),
-        **{"level": "l3", "datatype": "l3i"},
+        "spc",
+        "spc_np_moment",
+        "spc_vp_moment_RTN",
+        "spc_wp_moment",
+        level="l3",
+        datatype="l3i",
     ),
     "solo_mag": _alone(
         "Solar Orbiter MAG magnetic field, RTN",
-        *("solo.mag", "B_RTN"),
+        "solo.mag",
+        "B_RTN",
         called="solar orbiter",
         prefix="solo_",
         keywords={"datatype": "rtn-normal"},
     ),
     "omni": _alone(
         "OMNI solar wind at the bow shock: Bz (GSM); together also By (GSM), speed, density and SYM-H",
-        *("omni.data", "BZ_GSM", "BY_GSM", "flow_speed", "proton_density", "SYM_H"),
+        "omni.data",
+        "BZ_GSM",
+        "BY_GSM",
+        "flow_speed",
+        "proton_density",
+        "SYM_H",
         prefix="omni_",
         keywords={"level": "hro", "datatype": "1min"},
     ),

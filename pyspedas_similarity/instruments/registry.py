@@ -276,7 +276,7 @@ def is_all_sky(variable: Variable, instrument: str | None = None) -> bool:
 
 
 def recipe_of(variable: Variable, instrument: str | None = None) -> Recipe:
-    """Return the recipe for a variable: its instrument's, or that of frames where nothing speaks against them.
+    """Return the recipe for a variable: its instrument's, or that of frames where nothing contradicts them.
 
     VariableError, with instruments and recipes in question, if neither name nor content identify it.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ArgumentError, SimilarityError, VariableError
-from ..imaging import distributions as slices
+from ..imaging import distributions
 from ..imaging.plasma import moments
 from ..imaging.recipes import DistributionRecipe, FrameRecipe, Recipe, SpectrumRecipe, WindowRecipe
 from ..instruments import frames, sample_images
@@ -282,7 +282,7 @@ def kept_picture(png: bytes) -> Original:
 
 def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
     """Return the half width of a cut, km/s: that of the recipe, to two digits where it is in thermal speeds."""
-    speed = slices.half_width(sample_images.measured(sample, recipe), recipe)
+    speed = distributions.half_width(sample_images.measured(sample, recipe), recipe)
     if not np.isfinite(speed):
         raise VariableError(sample.name, f"no temperature at {sample.times[0]}", "Give a sample with counts.")
     return speed
@@ -290,14 +290,14 @@ def half_width(sample: Variable, recipe: DistributionRecipe) -> float:
 
 def _cuts(sample: Variable, recipe: DistributionRecipe, speed: float) -> tuple[Original, ...]:
     """Phase space density where the encoded image is: its planes, as thick, through the same velocity; not smoothed."""
-    cut = slices.physical_recipe(recipe, speed, slices.SLICE_PIXELS)
+    cut = distributions.physical_recipe(recipe, speed, distributions.SLICE_PIXELS)
     cut = replace(cut, least_counts=0.0, energy_min_ev=0.0, bad_flags=0)
     density = sample_images.slices_of(_with_velocity(sample, recipe), cut).density[0].astype(np.float64)
     if not np.isfinite(density).any():
         raise VariableError(sample.name, f"nothing was measured at {sample.times[0]}", "See it with tplot.")
     density = np.where(density > 0, density, np.nan)
-    middles = slices.middles(cut)
-    frame = frame_text(sample, recipe, slices.thickness(cut) / 2)
+    middles = distributions.middles(cut)
+    frame = frame_text(sample, recipe, distributions.thickness(cut) / 2)
     found = []
     for plane, values in zip(cut.planes, density, strict=True):
         across, up = plane.split("-") if "-" in plane else plane
